@@ -1,0 +1,73 @@
+//! What `avro/` says: the profiles, their event types, and per type the record, topic, key and times.
+//!
+//! ```text
+//! avro/hookbridge/Event.avsc    the head of every record
+//! avro/<profile>/profile.toml   how to verify, how to recognise a type, and each type's record, topic, key, times
+//! avro/<profile>/<Name>.avsc    one Avro record per named type, full name <profile>.<Name>
+//! ```
+//!
+//! The files are compiled into the binary; `catalog.dir` adds to them or replaces them, file by file. All of it is
+//! loaded, resolved and checked at start, and what is wrong is an error that names the file and the place in it.
+//! After that nothing about a vendor is code: a third vendor is a folder.
+
+mod avsc;
+mod files;
+mod path;
+mod plan;
+mod profile;
+
+use std::collections::BTreeMap;
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+pub(crate) use avsc::Type;
+pub(crate) use path::Path;
+pub(crate) use plan::{Kind, Names};
+pub(crate) use profile::{EventType, Method, Profile, Rule};
+
+/// What is wrong with a catalog file, and where in it.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {place}{what}")]
+pub(crate) struct CatalogError {
+    file: String,
+    place: String,
+    what: String,
+}
+
+impl CatalogError {
+    /// `place` is a JSON pointer or a TOML key; empty for the file as a whole.
+    fn new(file: &str, place: impl Into<String>, what: impl Into<String>) -> Self {
+        let mut place = place.into();
+        if !place.is_empty() {
+            place.push_str(": ");
+        }
+        CatalogError { file: file.to_owned(), place, what: what.into() }
+    }
+}
+
+/// All profiles, by name.
+pub(crate) struct Catalog {
+    pub(crate) profiles: BTreeMap<String, Arc<Profile>>,
+}
+
+impl Catalog {
+    /// Loads the files compiled in, with those of `dir` added or put in their place.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or says something that does not hold together.
+    pub(crate) fn load(dir: Option<&FilePath>) -> Result<Catalog, CatalogError> {
+        let mut folders = files::read(dir)?;
+        let head = folders.remove(files::HEAD_FOLDER).unwrap_or_default();
+        let head = avsc::load_all(files::HEAD_FOLDER, &head)?;
+        let mut profiles = BTreeMap::new();
+        for (name, folder) in folders {
+            let mut records = avsc::load_all(&name, &folder)?;
+            records.extend(head.clone());
+            profiles.insert(name.clone(), Arc::new(profile::resolve(&name, &folder, &records)?));
+        }
+        Ok(Catalog { profiles })
+    }
+}
+
+#[cfg(test)]
+mod tests;

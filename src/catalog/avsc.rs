@@ -1,0 +1,213 @@
+//! Reads `.avsc` files: plain Avro records, one per file, that refer to each other by name.
+//!
+//! Only what a payload needs is taken: `boolean`, `long`, `double`, `string`, the logical types `uuid`,
+//! `timestamp-millis` and `date`, JSON text (`connect.name` `io.debezium.data.Json`), arrays, records by name, and a
+//! union of null and one of these. The attribute `json` gives the field's name in the source where it differs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use super::CatalogError;
+use super::files::Folder;
+
+/// The `connect.name` of a string that holds JSON text; sinks know it.
+const JSON_NAME: &str = "io.debezium.data.Json";
+
+/// The type of a field, nullability aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Type {
+    Boolean,
+    Long,
+    Double,
+    String,
+    Uuid,
+    Timestamp,
+    Date,
+    Json,
+    /// By full name.
+    Record(String),
+    Array(Box<Type>),
+}
+
+impl Type {
+    /// The word for it in an error sentence.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Type::Boolean => "boolean",
+            Type::Long => "whole number",
+            Type::Double => "number",
+            Type::String => "text",
+            Type::Uuid => "UUID",
+            Type::Timestamp => "instant",
+            Type::Date => "date",
+            Type::Json => "JSON",
+            Type::Record(_) => "object",
+            Type::Array(_) => "array",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Field {
+    pub(super) name: String,
+    /// Its name in the source's JSON.
+    pub(super) json: String,
+    pub(super) ty: Type,
+    /// Whether it may be null.
+    pub(super) optional: bool,
+}
+
+/// A record as its file has it.
+#[derive(Clone, Debug)]
+pub(super) struct RecordSchema {
+    pub(super) label: String,
+    pub(super) fields: Vec<Field>,
+    /// The file's JSON, with every attribute.
+    json: Value,
+}
+
+/// Records by full name.
+pub(super) type Records = BTreeMap<String, RecordSchema>;
+
+/// Reads every `.avsc` of `folder`, whose name is the namespace.
+pub(super) fn load_all(namespace: &str, folder: &Folder) -> Result<Records, CatalogError> {
+    let mut records = Records::new();
+    for (name, file) in folder {
+        let Some(stem) = name.strip_suffix(".avsc") else { continue };
+        let record = load(namespace, stem, &file.label, &file.text)?;
+        records.insert(format!("{namespace}.{stem}"), record);
+    }
+    Ok(records)
+}
+
+fn load(namespace: &str, stem: &str, label: &str, text: &str) -> Result<RecordSchema, CatalogError> {
+    let fail = |place: &str, what: String| CatalogError::new(label, place, what);
+    let json: Value = serde_json::from_str(text).map_err(|e| fail("", e.to_string()))?;
+    if json["type"] != "record" {
+        return Err(fail("/type", "a record is due: one per file".into()));
+    }
+    // The file's name decides, so no two files can claim one name.
+    for (attribute, expected) in [("name", stem), ("namespace", namespace)] {
+        if json[attribute] != expected {
+            let found = &json[attribute];
+            return Err(fail(&format!("/{attribute}"), format!("{found}, but the file's place says {expected:?}")));
+        }
+    }
+    let mut fields = Vec::new();
+    let (mut names, mut json_names) = (BTreeSet::new(), BTreeSet::new());
+    for (index, field) in json["fields"].as_array().into_iter().flatten().enumerate() {
+        let place = format!("/fields/{index}");
+        let field = read_field(namespace, field).map_err(|(at, what)| fail(&format!("{place}{at}"), what))?;
+        if !names.insert(field.name.clone()) {
+            return Err(fail(&place, format!("the name {:?} is taken by a field before it", field.name)));
+        }
+        if !json_names.insert(field.json.clone()) {
+            return Err(fail(&place, format!("the JSON name {:?} is taken by a field before it", field.json)));
+        }
+        fields.push(field);
+    }
+    Ok(RecordSchema { label: label.to_owned(), fields, json })
+}
+
+type Problem = (&'static str, String);
+
+fn read_field(namespace: &str, field: &Value) -> Result<Field, Problem> {
+    let Some(name) = field["name"].as_str() else { return Err(("/name", "absent".into())) };
+    let json = match &field["json"] {
+        Value::Null => name.to_owned(),
+        Value::String(json) => json.clone(),
+        _ => return Err(("/json", "a string is due: the field's name in the source".into())),
+    };
+    let (ty, optional) = match &field["type"] {
+        Value::Array(union) => match union.as_slice() {
+            [Value::String(null), branch] if null == "null" => {
+                if field.get("default") != Some(&Value::Null) {
+                    return Err(("/default", "null is due, so that readers of other versions can fill it in".into()));
+                }
+                (read_type(namespace, branch)?, true)
+            }
+            _ => return Err(("/type", "the only union taken is [\"null\", X]".into())),
+        },
+        ty => (read_type(namespace, ty)?, false),
+    };
+    Ok(Field { name: name.to_owned(), json, ty, optional })
+}
+
+fn read_type(namespace: &str, ty: &Value) -> Result<Type, Problem> {
+    let attribute = |name: &str| ty.get(name).and_then(Value::as_str);
+    let name = ty.as_str().or_else(|| attribute("type"));
+    Ok(match (name, attribute("logicalType"), attribute("connect.name")) {
+        (Some("string"), None, Some(JSON_NAME)) => Type::Json,
+        (Some("string"), Some("uuid"), None) => Type::Uuid,
+        (Some("string"), None, None) => Type::String,
+        (Some("long"), Some("timestamp-millis"), None) => Type::Timestamp,
+        (Some("long"), None, None) => Type::Long,
+        (Some("int"), Some("date"), None) => Type::Date,
+        (Some("double"), None, None) => Type::Double,
+        (Some("boolean"), None, None) => Type::Boolean,
+        (Some("array"), None, None) => Type::Array(Box::new(read_type(namespace, &ty["items"])?)),
+        (Some(name), None, None) if ty.is_string() && !is_reserved(name) => Type::Record(full_name(namespace, name)),
+        _ => return Err(("/type", format!("not a type the catalog takes: {ty}"))),
+    })
+}
+
+fn is_reserved(name: &str) -> bool {
+    ["null", "int", "float", "bytes", "array", "map", "enum", "fixed", "record"].contains(&name)
+}
+
+fn full_name(namespace: &str, name: &str) -> String {
+    if name.contains('.') { name.to_owned() } else { format!("{namespace}.{name}") }
+}
+
+/// The self-contained text of `name`: the types it refers to are written out where they are first used, and every
+/// attribute of the files is kept. Readers need nothing else.
+pub(super) fn self_contained(records: &Records, name: &str) -> Result<String, CatalogError> {
+    let mut written = BTreeSet::new();
+    Ok(write_out(records, name, &mut written)?.to_string())
+}
+
+fn write_out(records: &Records, name: &str, written: &mut BTreeSet<String>) -> Result<Value, CatalogError> {
+    let Some(record) = records.get(name) else {
+        return Err(CatalogError::new("catalog", "", format!("no such type: {name}")));
+    };
+    written.insert(name.to_owned());
+    let mut json = record.json.clone();
+    let namespace = name.rsplit_once('.').map_or("", |(namespace, _)| namespace);
+    for (index, field) in json["fields"].as_array_mut().into_iter().flatten().enumerate() {
+        expand(records, namespace, &mut field["type"], written).map_err(|missing| {
+            CatalogError::new(&record.label, format!("/fields/{index}/type"), format!("no such type: {missing}"))
+        })?;
+    }
+    Ok(json)
+}
+
+/// Replaces names by definitions within a field's type.
+fn expand(records: &Records, namespace: &str, ty: &mut Value, written: &mut BTreeSet<String>) -> Result<(), String> {
+    match ty {
+        Value::Array(branches) => branches.iter_mut().try_for_each(|b| expand(records, namespace, b, written)),
+        Value::Object(object) => expand_items(records, namespace, object, written),
+        Value::String(name) => {
+            if let Ok(Type::Record(full)) = read_type(namespace, &Value::String(name.clone())) {
+                if written.contains(&full) {
+                    *ty = Value::String(full);
+                } else if records.contains_key(&full) {
+                    *ty = write_out(records, &full, written).map_err(|e| e.to_string())?;
+                } else {
+                    return Err(full);
+                }
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn expand_items(
+    records: &Records,
+    namespace: &str,
+    object: &mut Map<String, Value>,
+    written: &mut BTreeSet<String>,
+) -> Result<(), String> {
+    object.get_mut("items").map_or(Ok(()), |items| expand(records, namespace, items, written))
+}

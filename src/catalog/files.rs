@@ -1,0 +1,78 @@
+//! Where the catalog's files come from: compiled in, then `catalog.dir` on top.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::CatalogError;
+
+/// (path below `avro/`, text), made by `build.rs`.
+static EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/avro.rs"));
+
+/// The folder of the types every profile shares. Its name cannot be a profile's.
+pub(super) const HEAD_FOLDER: &str = "hookbridge";
+
+/// The file that makes a folder a profile.
+pub(super) const PROFILE_FILE: &str = "profile.toml";
+
+/// A file of the catalog.
+pub(super) struct File {
+    /// How errors call it: `avro/wegly/profile.toml`, or its path below `catalog.dir`.
+    pub(super) label: String,
+    pub(super) text: String,
+}
+
+/// The files of one profile, by name.
+pub(super) type Folder = BTreeMap<String, File>;
+
+/// All folders, by name.
+pub(super) fn read(dir: Option<&Path>) -> Result<BTreeMap<String, Folder>, CatalogError> {
+    let mut folders: BTreeMap<String, Folder> = BTreeMap::new();
+    for (path, text) in EMBEDDED {
+        if let Some((folder, name)) = path.split_once('/') {
+            let file = File { label: format!("avro/{path}"), text: (*text).to_owned() };
+            folders.entry(folder.to_owned()).or_default().insert(name.to_owned(), file);
+        }
+    }
+    for folder in dir.map(list).transpose()?.unwrap_or_default() {
+        if !folder.is_dir() {
+            return Err(unusable(&folder, "not a folder: catalog.dir holds one folder per profile"));
+        }
+        let name = file_name(&folder)?;
+        if name == HEAD_FOLDER {
+            return Err(unusable(&folder, "this name is reserved for the types every profile shares"));
+        }
+        if !is_profile_name(&name) {
+            return Err(unusable(&folder, "a profile's name is [a-z][a-z0-9_]*, since it becomes an Avro namespace"));
+        }
+        for path in list(&folder)? {
+            let text = fs::read_to_string(&path).map_err(|e| unusable(&path, &e.to_string()))?;
+            let file = File { label: path.display().to_string(), text };
+            folders.entry(name.clone()).or_default().insert(file_name(&path)?, file);
+        }
+    }
+    Ok(folders)
+}
+
+fn is_profile_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}
+
+/// What lies in `folder`, sorted, without hidden files.
+fn list(folder: &Path) -> Result<Vec<PathBuf>, CatalogError> {
+    let entries = fs::read_dir(folder).and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect());
+    let mut paths: Vec<PathBuf> = entries.map_err(|e| unusable(folder, &e.to_string()))?;
+    paths.retain(|p| !p.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.')));
+    paths.sort();
+    Ok(paths)
+}
+
+fn file_name(path: &Path) -> Result<String, CatalogError> {
+    let name = path.file_name().and_then(|n| n.to_str());
+    name.map(str::to_owned).ok_or_else(|| unusable(path, "its name is not UTF-8"))
+}
+
+fn unusable(path: &Path, what: &str) -> CatalogError {
+    CatalogError::new(&path.display().to_string(), "", what)
+}

@@ -1,0 +1,120 @@
+//! Schemas compiled once into what the encoder walks: per record its fields in writing order, and how a JSON key
+//! finds its field.
+
+use std::collections::BTreeMap;
+
+use super::CatalogError;
+use super::avsc::{Records, Type};
+
+/// The name of the last field of every record, which holds what the schema has no place for.
+pub(super) const EXTRA: &str = "extra";
+/// The name of the first field of an event's record, which holds its head.
+pub(super) const EVENT: &str = "event";
+
+/// How a value is written.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Boolean,
+    Long,
+    Double,
+    String,
+    Uuid,
+    Timestamp,
+    Date,
+    Json,
+    /// Index into the profile's records.
+    Record(usize),
+    Array(Box<Kind>),
+}
+
+/// A field that takes a value of the payload.
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    /// Its name in the source's JSON.
+    pub(crate) json: Box<str>,
+    pub(crate) kind: Kind,
+    /// Whether it may be null; then it is a union whose first branch is null.
+    pub(crate) optional: bool,
+    /// Null in the record whatever the payload says, and not in `extra` either.
+    pub(crate) redacted: bool,
+}
+
+/// A record: these fields in this order, then `extra`. (An event's head is written before, by the encoder.)
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    pub(crate) fields: Vec<Field>,
+    pub(crate) names: Names,
+}
+
+/// Finds the slot of a JSON key. Senders write keys in one order nearly always, so the slot after the last one found
+/// is tried first; else a search by length and bytes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    in_order: Vec<Box<str>>,
+    sorted: Vec<(Box<str>, usize)>,
+}
+
+impl Names {
+    /// Slot `n` is the `n`-th of `names`.
+    pub(crate) fn new(names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        let in_order: Vec<Box<str>> = names.into_iter().map(Into::into).collect();
+        let mut sorted: Vec<_> = in_order.iter().cloned().enumerate().map(|(slot, name)| (name, slot)).collect();
+        sorted.sort_by(|(a, _), (b, _)| order(a, b));
+        Names { in_order, sorted }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.in_order.len()
+    }
+
+    /// The slot of `key`, where `expected` is the likely one.
+    pub(crate) fn slot(&self, key: &str, expected: usize) -> Option<usize> {
+        if self.in_order.get(expected).is_some_and(|name| **name == *key) {
+            return Some(expected);
+        }
+        let at = self.sorted.binary_search_by(|(name, _)| order(name, key)).ok()?;
+        self.sorted.get(at).map(|&(_, slot)| slot)
+    }
+}
+
+fn order(a: &str, b: &str) -> std::cmp::Ordering {
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
+/// Compiles all `records` of a profile; the map gives each one's index.
+pub(super) fn compile(records: &Records) -> Result<(Vec<Record>, BTreeMap<String, usize>), CatalogError> {
+    let indexes: BTreeMap<String, usize> = records.keys().cloned().enumerate().map(|(i, name)| (name, i)).collect();
+    let mut plans = Vec::with_capacity(records.len());
+    for record in records.values() {
+        let mut fields = Vec::new();
+        for (index, field) in record.fields.iter().enumerate() {
+            if field.name == EXTRA || (index == 0 && field.name == EVENT) {
+                continue;
+            }
+            let kind = kind(&indexes, &field.ty).map_err(|missing| {
+                let place = format!("/fields/{index}/type");
+                CatalogError::new(&record.label, place, format!("no such type: {missing}"))
+            })?;
+            let json = field.json.as_str().into();
+            fields.push(Field { json, kind, optional: field.optional, redacted: false });
+        }
+        let names = Names::new(fields.iter().map(|f| f.json.clone()));
+        plans.push(Record { fields, names });
+    }
+    Ok((plans, indexes))
+}
+
+fn kind(indexes: &BTreeMap<String, usize>, ty: &Type) -> Result<Kind, String> {
+    Ok(match ty {
+        Type::Boolean => Kind::Boolean,
+        Type::Long => Kind::Long,
+        Type::Double => Kind::Double,
+        Type::String => Kind::String,
+        Type::Uuid => Kind::Uuid,
+        Type::Timestamp => Kind::Timestamp,
+        Type::Date => Kind::Date,
+        Type::Json => Kind::Json,
+        Type::Record(name) => Kind::Record(*indexes.get(name).ok_or_else(|| name.clone())?),
+        Type::Array(items) => Kind::Array(Box::new(kind(indexes, items)?)),
+    })
+}

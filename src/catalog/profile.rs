@@ -1,0 +1,341 @@
+//! A vendor's profile: `profile.toml` as written, then resolved against its records and checked.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::avsc::{self, Records, Type};
+use super::files::{Folder, HEAD_FOLDER, PROFILE_FILE};
+use super::plan::{self, EVENT, EXTRA, Names, Record};
+use super::{CatalogError, Path};
+
+/// How a source proves who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Method {
+    /// A header holds HMAC-SHA256 over the raw body.
+    HmacSha256,
+    /// A header, `Authorization: Bearer` or the path holds a shared token.
+    Token,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Verify {
+    method: Method,
+    header: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Envelope {
+    payload: String,
+    type_header: Option<String>,
+}
+
+/// What to do when a rule's field holds none of its values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Otherwise {
+    #[default]
+    Unknown,
+    Next,
+}
+
+/// One way to recognise an event's type; the first rule that applies decides.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rule {
+    /// The field whose value tells the type.
+    pub(crate) field: String,
+    /// The rule applies when this field is there and not null; by default `field` itself.
+    pub(crate) given: Option<String>,
+    /// Which value means which type; without it, the value is the type.
+    pub(crate) values: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    otherwise: Otherwise,
+}
+
+impl Rule {
+    /// Whether another value than those listed leaves the decision to the next rule.
+    pub(crate) fn passes_on(&self) -> bool {
+        self.otherwise == Otherwise::Next
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenType {
+    record: String,
+    topic: String,
+    key: String,
+    time: Vec<String>,
+    payload: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default)]
+    redact: Vec<String>,
+    verify: Verify,
+    envelope: Option<Envelope>,
+    recognise: Vec<Rule>,
+    types: BTreeMap<String, WrittenType>,
+}
+
+/// A record's schema, ready to be registered.
+#[derive(Debug)]
+pub(crate) struct Schema {
+    /// Full name, such as `wegly.LeadWon`.
+    pub(crate) name: String,
+    /// Self-contained text with every attribute of the files.
+    pub(crate) text: String,
+}
+
+/// An event type and all that follows from it.
+#[derive(Debug)]
+pub(crate) struct EventType {
+    /// Such as `lead.won`.
+    pub(crate) name: String,
+    /// Without prefix, such as `wegly.lead`.
+    pub(crate) topic: String,
+    pub(crate) schema: Schema,
+    /// The record's place in [`Profile::records`].
+    pub(crate) record: usize,
+    /// Slots of the body's members: the record's fields, then the fields that only tell the type.
+    pub(crate) names: Names,
+    /// Where the key stands, from the payload on.
+    pub(crate) key: Path,
+    /// Where the time may stand, best first, from the payload on.
+    pub(crate) times: Vec<Path>,
+    /// Set when the payload as a whole is one field of the record: that field's slot.
+    pub(crate) payload_slot: Option<usize>,
+}
+
+/// All that is known about a vendor.
+#[derive(Debug)]
+pub(crate) struct Profile {
+    /// Also the Avro namespace and the first part of its topics.
+    pub(crate) name: String,
+    pub(crate) method: Method,
+    /// The header of the signature or token, in lower case.
+    pub(crate) header: String,
+    /// The header that repeats the event's type, unsigned, if there is one.
+    pub(crate) type_header: Option<String>,
+    /// The field of the body that holds the payload, where there is an envelope.
+    pub(crate) payload: Option<String>,
+    /// Slots of the envelope: the payload first, then the fields that tell the type.
+    pub(crate) envelope: Names,
+    pub(crate) recognise: Vec<Rule>,
+    pub(crate) types: BTreeMap<String, EventType>,
+    pub(crate) records: Vec<Record>,
+    /// Names of the JSON fields that never leave: blanked in dead letters at any depth.
+    pub(crate) redacted: Vec<String>,
+}
+
+impl Profile {
+    /// Whether entities are numbered one by one, so that two sources' ids collide in one topic.
+    #[must_use]
+    pub(crate) fn has_serial_ids(&self) -> bool {
+        self.types.values().any(|t| t.key.leaf == Type::Long)
+    }
+}
+
+/// Reads and checks the profile in `folder`.
+pub(super) fn resolve(name: &str, folder: &Folder, records: &Records) -> Result<Profile, CatalogError> {
+    let Some(file) = folder.get(PROFILE_FILE) else {
+        return Err(CatalogError::new(&format!("avro/{name}"), "", format!("{PROFILE_FILE} is missing")));
+    };
+    let fail = |place: &str, what: String| CatalogError::new(&file.label, place, what);
+    let written: Written =
+        toml::Deserializer::parse(&file.text).map_err(|e| fail("", e.to_string())).and_then(|d| {
+            serde_path_to_error::deserialize(d).map_err(|e| fail(&e.path().to_string(), e.inner().to_string()))
+        })?;
+
+    check_records(name, records)?;
+    let (mut plans, indexes) = plan::compile(records)?;
+    let mut types = BTreeMap::new();
+    let mut claimed: BTreeMap<&str, &str> = BTreeMap::new();
+    for (type_name, ty) in &written.types {
+        let place = format!("types.{type_name:?}");
+        if let Some(other) = claimed.insert(&ty.record, type_name) {
+            return Err(fail(&format!("{place}.record"), format!("{} is the record of {other:?} already", ty.record)));
+        }
+        let resolved = resolve_type(name, type_name, ty, &written, records, &plans, &indexes);
+        let resolved = resolved.map_err(|(key, what)| fail(&format!("{place}.{key}"), what))?;
+        types.insert(type_name.clone(), resolved);
+    }
+    check_rules(&written, &types).map_err(|(place, what)| fail(&place, what))?;
+
+    let mut redacted = Vec::new();
+    for (index, path) in written.redact.iter().enumerate() {
+        let field = mark_redacted(records, &indexes, &mut plans, &written, name, path);
+        redacted.push(field.map_err(|what| fail(&format!("redact[{index}]"), what))?);
+    }
+    let payload = written.envelope.as_ref().map(|e| e.payload.clone());
+    let rule_fields = written.recognise.iter().map(|r| r.field.clone());
+    Ok(Profile {
+        name: name.to_owned(),
+        method: written.verify.method,
+        header: written.verify.header.to_ascii_lowercase(),
+        type_header: written.envelope.as_ref().and_then(|e| e.type_header.clone()),
+        envelope: Names::new(payload.iter().cloned().chain(rule_fields)),
+        payload,
+        recognise: written.recognise,
+        types,
+        records: plans,
+        redacted,
+    })
+}
+
+/// Every record of the profile ends in `extra`, and every one is valid Avro by `apache-avro`'s judgement.
+fn check_records(namespace: &str, records: &Records) -> Result<(), CatalogError> {
+    for (name, record) in records.iter().filter(|(name, _)| !name.starts_with(&format!("{HEAD_FOLDER}."))) {
+        let last = record.fields.last();
+        if !last.is_some_and(|f| f.name == EXTRA && f.optional && f.ty == Type::Json) {
+            let what = format!("the last field of a record of {namespace} is `{EXTRA}`, null or JSON text");
+            return Err(CatalogError::new(&record.label, "/fields", what));
+        }
+        let text = avsc::self_contained(records, name)?;
+        if let Err(error) = apache_avro::Schema::parse_str(&text) {
+            return Err(CatalogError::new(&record.label, "", error.to_string()));
+        }
+    }
+    Ok(())
+}
+
+type Problem = (&'static str, String);
+
+fn resolve_type(
+    profile: &str,
+    name: &str,
+    written: &WrittenType,
+    all: &Written,
+    records: &Records,
+    plans: &[Record],
+    indexes: &BTreeMap<String, usize>,
+) -> Result<EventType, Problem> {
+    let full_name = format!("{profile}.{}", written.record);
+    let (Some(schema), Some(&record)) = (records.get(&full_name), indexes.get(&full_name)) else {
+        return Err(("record", format!("no such type: {full_name}")));
+    };
+    let head = schema.fields.first();
+    if !head.is_some_and(|f| f.name == EVENT && !f.optional && f.ty == Type::Record(format!("{HEAD_FOLDER}.Event"))) {
+        return Err(("record", format!("the first field of {full_name} is not `{EVENT}`, a {HEAD_FOLDER}.Event")));
+    }
+    if !written.topic.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+        return Err(("topic", format!("{:?}: small letters, digits and `-` are due", written.topic)));
+    }
+    let payload_slot = match &written.payload {
+        Some(field) => Some(payload_slot(schema, &plans[record], field).ok_or_else(|| {
+            ("payload", format!("{full_name} has no field `{field}` that is its one required record"))
+        })?),
+        None => None,
+    };
+    // A path starts at the record; where the payload as a whole is one field, the first step is behind us.
+    let path = |text: &str| {
+        let mut path = Path::resolve(records, &full_name, text, |f| &f.name)?;
+        if payload_slot.is_some() {
+            path.steps.remove(0);
+        }
+        Ok(path)
+    };
+    let key = path(&written.key).map_err(|what| ("key", what))?;
+    if !key.is_key() {
+        let what = "a key is a uuid, a long or a string, and nothing on the way to it is nullable";
+        return Err(("key", format!("{}: {what}", written.key)));
+    }
+    let mut times = Vec::new();
+    for text in &written.time {
+        let time = path(text).map_err(|what| ("time", what))?;
+        if !time.is_time() {
+            return Err(("time", format!("{text}: a timestamp-millis is due")));
+        }
+        times.push(time);
+    }
+    let fields = plans[record].fields.iter().map(|f| f.json.clone());
+    let rule_only = telling_fields(all, name, &plans[record]);
+    Ok(EventType {
+        name: name.to_owned(),
+        topic: format!("{profile}.{}", written.topic),
+        schema: Schema {
+            text: avsc::self_contained(records, &full_name).map_err(|e| ("record", e.to_string()))?,
+            name: full_name,
+        },
+        record,
+        names: Names::new(fields.chain(rule_only)),
+        key,
+        times,
+        payload_slot,
+    })
+}
+
+fn payload_slot(schema: &avsc::RecordSchema, plan: &Record, name: &str) -> Option<usize> {
+    let field = schema.fields.iter().find(|f| f.name == name)?;
+    let slot = plan.names.slot(&field.json, 0)?;
+    let others_may_be_null = plan.fields.iter().enumerate().all(|(at, f)| at == slot || f.optional);
+    (others_may_be_null && !field.optional && matches!(field.ty, Type::Record(_))).then_some(slot)
+}
+
+/// The fields that tell that a body is a `type_name` and have no place in its record.
+fn telling_fields(all: &Written, type_name: &str, record: &Record) -> Vec<Box<str>> {
+    if all.envelope.is_some() {
+        return Vec::new();
+    }
+    let tells = |rule: &&Rule| rule.values.as_ref().is_none_or(|values| values.values().any(|t| t == type_name));
+    let fields = all.recognise.iter().filter(tells).map(|rule| rule.field.as_str());
+    fields.filter(|field| record.names.slot(field, 0).is_none()).map(Into::into).collect()
+}
+
+/// Every type that a rule names exists, and every type can be recognised.
+fn check_rules(written: &Written, types: &BTreeMap<String, EventType>) -> Result<(), (String, String)> {
+    for (index, rule) in written.recognise.iter().enumerate() {
+        for (value, name) in rule.values.iter().flatten() {
+            if !types.contains_key(name) {
+                return Err((format!("recognise[{index}].values.{value:?}"), format!("no such event type: {name}")));
+            }
+        }
+    }
+    if written.recognise.iter().any(|rule| rule.values.is_none()) {
+        return Ok(());
+    }
+    let named = |name: &str| written.recognise.iter().any(|r| r.values.iter().flatten().any(|(_, t)| t == name));
+    match types.keys().find(|name| !named(name)) {
+        Some(name) => Err((format!("types.{name:?}"), "no rule of `recognise` leads here".into())),
+        None => Ok(()),
+    }
+}
+
+/// Marks the field at `path` (JSON names) in every record it is a path of; gives the field's JSON name.
+fn mark_redacted(
+    records: &Records,
+    indexes: &BTreeMap<String, usize>,
+    plans: &mut [Record],
+    written: &Written,
+    profile: &str,
+    path: &str,
+) -> Result<String, String> {
+    let (parent, field) = path.rsplit_once('.').unwrap_or(("", path));
+    let mut found = false;
+    for ty in written.types.values() {
+        let record = format!("{profile}.{}", ty.record);
+        let holder = if parent.is_empty() {
+            Type::Record(record)
+        } else {
+            match Path::resolve(records, &record, parent, |f| &f.json) {
+                Ok(path) => path.leaf,
+                Err(_) => continue,
+            }
+        };
+        let Type::Record(holder) = holder else { continue };
+        let Some(plan) = indexes.get(&holder).and_then(|&i| plans.get_mut(i)) else { continue };
+        let Some(field) = plan.names.slot(field, 0).and_then(|slot| plan.fields.get_mut(slot)) else { continue };
+        if !field.optional {
+            return Err(format!("{path} is required in {holder}: what is redacted becomes null"));
+        }
+        field.redacted = true;
+        found = true;
+    }
+    if found { Ok(field.to_owned()) } else { Err(format!("{path} is a field of no event")) }
+}

@@ -1,0 +1,118 @@
+//! The command line: what there is, and what each ending's exit code is.
+
+mod check;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::app::StartError;
+use crate::config::ConfigError;
+
+/// Verifies webhooks, converts them to Avro records and publishes them to Kafka.
+#[derive(Debug, Parser)]
+#[command(name = "hookbridge", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    /// Configuration file; `HOOKBRIDGE__SECTION__KEY` variables go over it
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "FILE",
+        default_value = "hookbridge.toml",
+        env = "HOOKBRIDGE_CONFIG"
+    )]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve webhooks until SIGTERM or Ctrl-C (the default)
+    #[command(after_help = "Example:\n  hookbridge serve --config /etc/hookbridge.toml")]
+    Serve,
+    /// Check configuration, Kafka, topics and registry; change nothing
+    #[command(after_help = CHECK_HELP)]
+    Check,
+}
+
+const EXIT_CODES: &str = "\
+Example:
+  hookbridge --config hookbridge.toml serve
+
+Exit codes:
+  0   all went well
+  1   `check` found something
+  64  wrong usage
+  69  something it needs is not available (Kafka, the registry, an address to listen on)
+  78  the configuration, the catalog or a schema is not usable";
+
+const CHECK_HELP: &str = "\
+Prints one line per finding, then one verdict. Nothing is created or registered.
+
+Example:
+  hookbridge check --config /etc/hookbridge.toml
+
+Exit codes: 0 all well, 1 findings, 69 Kafka or the registry cannot be reached, 78 configuration.";
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Well,
+    Findings,
+    Usage,
+    Unavailable,
+    Configuration,
+}
+
+impl From<Ending> for ExitCode {
+    /// The codes of BSD's `sysexits.h`, where they have one.
+    fn from(ending: Ending) -> Self {
+        ExitCode::from(match ending {
+            Ending::Well => 0,
+            Ending::Findings => 1,
+            Ending::Usage => 64,
+            Ending::Unavailable => 69,
+            Ending::Configuration => 78,
+        })
+    }
+}
+
+/// Says why it ends, on standard error.
+fn fail(error: &dyn std::fmt::Display, ending: Ending) -> Ending {
+    eprintln!("hookbridge: {error}");
+    ending
+}
+
+fn fail_config(error: &ConfigError) -> Ending {
+    fail(error, Ending::Configuration)
+}
+
+fn fail_start(error: &StartError) -> Ending {
+    let ending = match error {
+        StartError::Locked(_) => Ending::Unavailable,
+        StartError::Config(_) | StartError::Refused(_) => Ending::Configuration,
+    };
+    fail(error, ending)
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(message) => {
+            // A closed pipe is no reason to fail.
+            let _ = message.print();
+            return if message.use_stderr() { Ending::Usage } else { Ending::Well }.into();
+        }
+    };
+    let ending = match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(&cli.config),
+        Command::Check => check::run(&cli.config),
+    };
+    ending.into()
+}

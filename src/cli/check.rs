@@ -1,0 +1,159 @@
+//! `hookbridge check`: looks at everything, changes nothing, says all it finds.
+
+use std::path::Path;
+
+use tokio::runtime::Runtime;
+
+use super::{Ending, fail, fail_config};
+use crate::config::{self, Settings};
+use crate::publish::{Publisher, TopicState, uneven};
+use crate::registry::{Registry, Standing};
+use crate::route::Routes;
+
+/// What came up so far.
+#[derive(Default)]
+struct Report {
+    findings: usize,
+    unavailable: usize,
+}
+
+fn well(what: &str) {
+    println!("ok     {what}");
+}
+
+fn warn(what: &str) {
+    println!("warn   {what}");
+}
+
+impl Report {
+    fn finding(&mut self, what: &str) {
+        self.findings += 1;
+        println!("FAIL   {what}");
+    }
+
+    fn unavailable(&mut self, what: &str) {
+        self.unavailable += 1;
+        println!("DOWN   {what}");
+    }
+
+    fn verdict(&self) -> Ending {
+        match (self.unavailable, self.findings) {
+            (0, 0) => {
+                println!("all well");
+                Ending::Well
+            }
+            (0, findings) => {
+                println!("{findings} finding(s)");
+                Ending::Findings
+            }
+            (unavailable, findings) => {
+                println!("{unavailable} not available, {findings} finding(s)");
+                Ending::Unavailable
+            }
+        }
+    }
+}
+
+pub(super) fn run(file: &Path) -> Ending {
+    let settings = match config::load(file) {
+        Ok(settings) => settings,
+        Err(error) => return fail_config(&error),
+    };
+    match Runtime::new() {
+        Ok(runtime) => {
+            let ending = runtime.block_on(check(&settings, file));
+            runtime.shutdown_background();
+            ending
+        }
+        Err(error) => fail(&error, Ending::Unavailable),
+    }
+}
+
+async fn check(settings: &Settings, file: &Path) -> Ending {
+    let routes = Routes::plan(settings);
+    let publisher = match Publisher::new(settings, &routes) {
+        Ok(publisher) => publisher,
+        Err(error) => return fail_config(&error),
+    };
+    let registry = match Registry::new(&settings.registry, &settings.data_dir, routes.subjects.clone()) {
+        Ok(registry) => registry,
+        Err(error) => return fail_config(&error),
+    };
+    let mut report = Report::default();
+    let sources = settings.sources.keys().cloned().collect::<Vec<_>>().join(", ");
+    well(&format!("configuration {}: sources {sources}", file.display()));
+    for warning in &routes.warnings {
+        warn(warning);
+    }
+    data_dir(settings, &mut report);
+    kafka(settings, &routes, &publisher, &mut report).await;
+    schemas(settings, &registry, &mut report).await;
+    report.verdict()
+}
+
+fn data_dir(settings: &Settings, report: &mut Report) {
+    let dir = &settings.data_dir;
+    match std::fs::metadata(dir) {
+        Ok(found) if !found.is_dir() => report.finding(&format!("data_dir {}: not a directory", dir.display())),
+        Ok(found) if found.permissions().readonly() => {
+            report.finding(&format!("data_dir {}: read-only", dir.display()));
+        }
+        Ok(_) => well(&format!("data_dir {}", dir.display())),
+        Err(_) => well(&format!("data_dir {}: not there yet, `serve` will make it", dir.display())),
+    }
+}
+
+async fn kafka(settings: &Settings, routes: &Routes, publisher: &Publisher, report: &mut Report) {
+    let servers = &settings.kafka.bootstrap_servers;
+    let states = match publisher.look(false).await {
+        Ok(states) => states,
+        Err(words) => return report.unavailable(&format!("kafka {servers}: {words}")),
+    };
+    well(&format!("kafka {servers}"));
+    let missing: Vec<_> = states.iter().filter(|s| s.partitions.is_none()).collect();
+    for TopicState { name, .. } in &missing {
+        if settings.kafka.create_topics {
+            well(&format!("topic {name}: not there yet, `serve` will create it"));
+        } else {
+            report.finding(&format!("topic {name}: missing, and kafka.create_topics is false: create it"));
+        }
+    }
+    well(&format!("topics: {} of {} are there", states.len() - missing.len(), states.len()));
+    if let Some(words) = uneven(&states, &routes.dead_letters) {
+        report.finding(&words);
+    }
+    if states.iter().any(|s| s.name == routes.dead_letters && s.partitions.is_some()) {
+        dead_letter_topic(routes, publisher, report).await;
+    }
+}
+
+/// A topic that somebody made by hand may be too small for a body, or forget dead letters after a week.
+async fn dead_letter_topic(routes: &Routes, publisher: &Publisher, report: &mut Report) {
+    let Some(spec) = routes.topics.iter().find(|spec| spec.name == routes.dead_letters) else { return };
+    match publisher.differing_configs(spec).await {
+        Err(words) => warn(&format!("topic {}: its configuration could not be read: {words}", spec.name)),
+        Ok(differing) => {
+            for (key, is, due) in differing {
+                report.finding(&format!("topic {}: {key} is {is}, {due} is due: set it with kafka-configs", spec.name));
+            }
+        }
+    }
+}
+
+async fn schemas(settings: &Settings, registry: &Registry, report: &mut Report) {
+    let url = &settings.registry.url;
+    let standings = match registry.standings().await {
+        Ok(standings) => standings,
+        Err(words) => return report.unavailable(&format!("registry {url}: {words}")),
+    };
+    well(&format!("registry {url}"));
+    let (mut registered, mut new) = (0, 0);
+    for (subject, standing) in standings {
+        match standing {
+            Standing::Registered(_) => registered += 1,
+            Standing::New => new += 1,
+            Standing::Refused(reasons) => report.finding(&format!("subject {}: {reasons}", subject.name)),
+        }
+    }
+    well(&format!("schemas: {registered} registered, {new} new"));
+}

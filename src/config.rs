@@ -1,0 +1,129 @@
+//! Configuration, in two stages: as written (this file: every key there is, unknown ones refused) and resolved
+//! ([`Settings`]: parsed, contradictions refused, secrets wrapped). Nothing listens before the second stage is done,
+//! and no other module reads files for settings or the environment.
+
+mod load;
+mod resolve;
+mod units;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+pub(crate) use load::load;
+pub(crate) use resolve::{
+    HttpSettings, KafkaSettings, RegistryAuth, RegistryMode, RegistrySettings, Settings, Source, Timestamps, Topics,
+};
+pub(crate) use units::Secret;
+use units::{Bytes, OneOrMany, Period, Text};
+
+/// Why the configuration cannot be used; the message names the key.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("{path}: {source}")]
+    Unreadable { path: String, source: std::io::Error },
+    #[error("{path}: {message}")]
+    Syntax { path: String, message: String },
+    #[error("{key}: {what}")]
+    Key { key: String, what: String },
+    #[error("catalog: {0}")]
+    Catalog(#[from] crate::catalog::CatalogError),
+}
+
+impl ConfigError {
+    pub(crate) fn key(key: impl Into<String>, what: impl Into<String>) -> Self {
+        ConfigError::Key { key: key.into(), what: what.into() }
+    }
+}
+
+/// `hookbridge.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Written {
+    data_dir: Option<Text<String>>,
+    shutdown_delay: Option<Text<Period>>,
+    shutdown_timeout: Option<Text<Period>>,
+    http: WrittenHttp,
+    admin: WrittenAdmin,
+    kafka: WrittenKafka,
+    registry: WrittenRegistry,
+    catalog: WrittenCatalog,
+    log: WrittenLog,
+    sources: BTreeMap<String, WrittenSource>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenHttp {
+    listen: Option<Text<String>>,
+    ack_timeout: Option<Text<Period>>,
+    max_body_bytes: Option<Text<Bytes>>,
+    max_in_flight_bytes: Option<Text<Bytes>>,
+    max_connections: Option<Text<usize>>,
+    header_timeout: Option<Text<Period>>,
+    body_timeout: Option<Text<Period>>,
+    idle_timeout: Option<Text<Period>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenAdmin {
+    listen: Option<Text<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenKafka {
+    bootstrap_servers: Option<OneOrMany>,
+    topics: Option<Text<String>>,
+    topic_prefix: Option<Text<String>>,
+    create_topics: Option<Text<bool>>,
+    partitions: Option<Text<i32>>,
+    replication_factor: Option<Text<i32>>,
+    timestamp: Option<Text<String>>,
+    max_record_bytes: Option<Text<Bytes>>,
+    join_topics: Option<Text<bool>>,
+    latest_topics: Option<Text<bool>>,
+    properties: toml::Table,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenRegistry {
+    url: Option<Text<String>>,
+    mode: Option<Text<String>>,
+    username: Option<Text<String>>,
+    password: Option<Text<Secret>>,
+    token: Option<Text<Secret>>,
+    ca_file: Option<Text<String>>,
+    timeout: Option<Text<Period>>,
+    verify_interval: Option<Text<Period>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenCatalog {
+    dir: Option<Text<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenLog {
+    level: Option<Text<String>>,
+    format: Option<Text<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenSource {
+    profile: Option<Text<String>>,
+    secrets: Option<OneOrMany>,
+    tokens: Option<OneOrMany>,
+    allow_unauthenticated: Option<Text<bool>>,
+    topic_prefix: Option<Text<String>>,
+    max_body_bytes: Option<Text<Bytes>>,
+    rate_limit: Option<Text<u32>>,
+}
+
+#[cfg(test)]
+mod tests;

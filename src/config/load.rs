@@ -1,0 +1,112 @@
+//! From the file and the environment to what was written: TOML, `HOOKBRIDGE__A__B` over it, then `${VAR}` and
+//! `${file:/path}` in any value.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::{env, fs};
+
+use toml::{Table, Value};
+
+use super::{ConfigError, Settings, Written};
+
+const PREFIX: &str = "HOOKBRIDGE__";
+
+/// Reads `file` and the process's environment, and resolves what they say.
+///
+/// # Errors
+/// When the file cannot be read, a key is unknown, a value does not fit, or two keys contradict each other.
+pub(crate) fn load(file: &Path) -> Result<Settings, ConfigError> {
+    let path = file.display().to_string();
+    let text = fs::read_to_string(file).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+    let environment = env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    from_text(&path, &text, &environment.collect())
+}
+
+pub(super) fn from_text(path: &str, text: &str, env: &BTreeMap<String, String>) -> Result<Settings, ConfigError> {
+    let mut table: Table = text.parse().map_err(|e: toml::de::Error| ConfigError::Syntax {
+        path: path.to_owned(),
+        // Without the excerpt that toml draws: the line may hold a secret.
+        message: match e.span() {
+            Some(span) => format!("line {}: {}", text[..span.start].matches('\n').count() + 1, e.message()),
+            None => e.message().to_owned(),
+        },
+    })?;
+    for (name, value) in env.iter().filter(|(name, _)| name.starts_with(PREFIX)) {
+        overlay(&mut table, name, value)?;
+    }
+    for (key, value) in &mut table {
+        expand(key, value, env)?;
+    }
+    let written: Written = serde_path_to_error::deserialize(Value::Table(table)).map_err(|e| {
+        let key = e.path().to_string();
+        ConfigError::key(if key == "." { path.to_owned() } else { key }, e.inner().message())
+    })?;
+    written.resolve()
+}
+
+/// Puts `HOOKBRIDGE__KAFKA__TOPIC_PREFIX=x` where `kafka.topic_prefix` stands. A part finds an existing key whatever
+/// its case and whether it has `-` or `.` where the variable has `_`; a new key is the part in small letters.
+fn overlay(table: &mut Table, name: &str, value: &str) -> Result<(), ConfigError> {
+    let mut parts: Vec<&str> = name[PREFIX.len()..].split("__").collect();
+    let Some(last) = parts.pop().filter(|last| !last.is_empty()) else {
+        return Err(ConfigError::key(name, "names no key"));
+    };
+    let mut here = table;
+    for part in parts {
+        let key = find(here, part);
+        let entry = here.entry(key).or_insert_with(|| Value::Table(Table::new()));
+        let Value::Table(inner) = entry else {
+            return Err(ConfigError::key(name, "leads into a value that is no table"));
+        };
+        here = inner;
+    }
+    let key = find(here, last);
+    // A list can be given as TOML has it; everything else is text, which each key reads as it needs.
+    let array = if value.starts_with('[') { format!("v = {value}").parse::<Table>().ok() } else { None };
+    let value = array.and_then(|mut t| t.remove("v")).unwrap_or_else(|| Value::String(value.to_owned()));
+    here.insert(key, value);
+    Ok(())
+}
+
+fn find(table: &Table, part: &str) -> String {
+    let plain = |key: &str| key.to_ascii_lowercase().replace(['-', '.'], "_");
+    let part = part.to_ascii_lowercase();
+    table.keys().find(|key| plain(key) == part).cloned().unwrap_or(part)
+}
+
+fn expand(key: &str, value: &mut Value, env: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+    match value {
+        Value::String(text) if text.contains("${") => {
+            *text = expand_text(text, env).map_err(|what| ConfigError::key(key, what))?;
+            Ok(())
+        }
+        Value::Array(items) => {
+            items.iter_mut().enumerate().try_for_each(|(index, item)| expand(&format!("{key}[{index}]"), item, env))
+        }
+        Value::Table(table) => {
+            table.iter_mut().try_for_each(|(name, value)| expand(&format!("{key}.{name}"), value, env))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn expand_text(text: &str, env: &BTreeMap<String, String>) -> Result<String, String> {
+    let mut expanded = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let Some((name, after)) = after.split_once('}') else { return Err("`${` without `}`".into()) };
+        expanded.push_str(before);
+        match name.strip_prefix("file:") {
+            Some(path) => {
+                let content = fs::read_to_string(path).map_err(|e| format!("{path}: {e}"))?;
+                // One trailing line end is the editor's, not the secret's.
+                let line = content.strip_suffix('\n').map_or(&*content, |l| l.strip_suffix('\r').unwrap_or(l));
+                expanded.push_str(line);
+            }
+            None => expanded.push_str(env.get(name).ok_or_else(|| format!("the variable {name} is not set"))?),
+        }
+        rest = after;
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
+}

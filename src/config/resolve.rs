@@ -1,0 +1,401 @@
+//! From what was written to what is meant: defaults filled in, contradictions refused, secrets wrapped.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use http::HeaderName;
+
+use super::units::{OneOrMany, Text};
+use super::{ConfigError, Secret, Written, WrittenHttp, WrittenKafka, WrittenRegistry, WrittenSource};
+use crate::catalog::{Catalog, Method, Profile};
+use crate::telemetry::{Format, Logging};
+use crate::verify::Verifier;
+
+const MIB: usize = 1 << 20;
+
+/// Everything the program needs to know, checked.
+pub(crate) struct Settings {
+    pub(crate) data_dir: PathBuf,
+    /// How long requests are still served after SIGTERM.
+    pub(crate) shutdown_delay: Duration,
+    /// How long after SIGTERM the process ends at the latest.
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) http: HttpSettings,
+    pub(crate) admin_listen: SocketAddr,
+    pub(crate) kafka: KafkaSettings,
+    pub(crate) registry: RegistrySettings,
+    pub(crate) logging: Logging,
+    /// By name.
+    pub(crate) sources: BTreeMap<String, Arc<Source>>,
+}
+
+/// `[http]`
+pub(crate) struct HttpSettings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) ack_timeout: Duration,
+    pub(crate) max_body_bytes: usize,
+    pub(crate) max_in_flight_bytes: usize,
+    pub(crate) max_connections: usize,
+    pub(crate) header_timeout: Duration,
+    pub(crate) body_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+}
+
+/// Which time a record's timestamp is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timestamps {
+    Received,
+    Occurred,
+}
+
+/// One topic per entity, or one per event type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Topics {
+    PerEntity,
+    PerEvent,
+}
+
+/// `[kafka]`
+pub(crate) struct KafkaSettings {
+    pub(crate) bootstrap_servers: String,
+    pub(crate) topics: Topics,
+    pub(crate) topic_prefix: String,
+    pub(crate) create_topics: bool,
+    pub(crate) partitions: i32,
+    /// -1 is the broker's own.
+    pub(crate) replication_factor: i32,
+    pub(crate) timestamps: Timestamps,
+    pub(crate) max_record_bytes: usize,
+    /// librdkafka's, passed through; values may be secrets.
+    pub(crate) properties: BTreeMap<String, Secret>,
+}
+
+/// Whether schemas are written to the registry or only looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RegistryMode {
+    Register,
+    Lookup,
+}
+
+/// How the registry knows us.
+#[derive(Clone, Debug)]
+pub(crate) enum RegistryAuth {
+    None,
+    Basic { username: String, password: Secret },
+    Bearer(Secret),
+}
+
+/// `[registry]`
+pub(crate) struct RegistrySettings {
+    /// Without a trailing slash.
+    pub(crate) url: String,
+    pub(crate) mode: RegistryMode,
+    pub(crate) auth: RegistryAuth,
+    /// PEM, in addition to the system's authorities.
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) timeout: Duration,
+    pub(crate) verify_interval: Duration,
+}
+
+/// A configured sender.
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) profile: Arc<Profile>,
+    pub(crate) topic_prefix: String,
+    pub(crate) max_body_bytes: usize,
+    pub(crate) verifier: Verifier,
+    pub(crate) rate_limit: Option<DefaultDirectRateLimiter>,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("name", &self.name).field("profile", &self.profile.name).finish_non_exhaustive()
+    }
+}
+
+fn or<T>(written: Option<Text<T>>, default: T) -> T {
+    written.map_or(default, |text| text.0)
+}
+
+fn choice<T: Copy>(key: &str, written: Option<Text<String>>, choices: &[(&str, T)]) -> Result<T, ConfigError> {
+    let Some(Text(word)) = written else { return Ok(choices[0].1) };
+    let names = || choices.iter().map(|(name, _)| format!("{name:?}")).collect::<Vec<_>>().join(" or ");
+    let found = choices.iter().find(|(name, _)| *name == word).map(|&(_, choice)| choice);
+    found.ok_or_else(|| ConfigError::key(key, format!("{word:?}: {} is due", names())))
+}
+
+fn address(key: &str, written: Option<Text<String>>, default: &str) -> Result<SocketAddr, ConfigError> {
+    let text = or(written, default.to_owned());
+    text.parse().map_err(|_| ConfigError::key(key, format!("{text:?}: an address such as {default:?} is due")))
+}
+
+impl Written {
+    pub(super) fn resolve(self) -> Result<Settings, ConfigError> {
+        let catalog = Catalog::load(self.catalog.dir.map(|dir| PathBuf::from(dir.0)).as_deref())?;
+        let http = self.http.resolve()?;
+        let mut sources = BTreeMap::new();
+        for (name, source) in self.sources {
+            let source = source.resolve(&name, &catalog, http.max_body_bytes)?;
+            sources.insert(name, Arc::new(source));
+        }
+        if sources.is_empty() {
+            return Err(ConfigError::key("sources", "none: at least one [sources.NAME] is due"));
+        }
+        let level = or(self.log.level, "info".to_owned());
+        let filter = tracing_subscriber::EnvFilter::try_new(&level);
+        let filter = filter.map_err(|e| ConfigError::key("log.level", format!("{level:?}: {e}")))?;
+        let formats = [("auto", Format::Auto), ("text", Format::Text), ("json", Format::Json)];
+        let shutdown_delay = or(self.shutdown_delay, super::units::Period(Duration::ZERO)).0;
+        let shutdown_timeout = or(self.shutdown_timeout, super::units::Period(Duration::from_secs(20))).0;
+        if shutdown_delay >= shutdown_timeout {
+            return Err(ConfigError::key("shutdown_delay", "not shorter than shutdown_timeout, which it is a part of"));
+        }
+        Ok(Settings {
+            data_dir: or(self.data_dir, "data".to_owned()).into(),
+            shutdown_delay,
+            shutdown_timeout,
+            kafka: self.kafka.resolve()?,
+            registry: self.registry.resolve()?,
+            http,
+            admin_listen: address("admin.listen", self.admin.listen, "127.0.0.1:9464")?,
+            logging: Logging { filter, format: choice("log.format", self.log.format, &formats)? },
+            sources,
+        })
+    }
+}
+
+impl WrittenHttp {
+    fn resolve(self) -> Result<HttpSettings, ConfigError> {
+        let period = |written: Option<Text<super::units::Period>>, default: u64| {
+            written.map_or(Duration::from_secs(default), |text| text.0.0)
+        };
+        let bytes = |written: Option<Text<super::units::Bytes>>, default| written.map_or(default, |text| text.0.0);
+        let settings = HttpSettings {
+            listen: address("http.listen", self.listen, "0.0.0.0:8080")?,
+            ack_timeout: period(self.ack_timeout, 5),
+            max_body_bytes: bytes(self.max_body_bytes, 16 * MIB),
+            max_in_flight_bytes: bytes(self.max_in_flight_bytes, 256 * MIB),
+            max_connections: or(self.max_connections, 16_384),
+            header_timeout: period(self.header_timeout, 10),
+            body_timeout: period(self.body_timeout, 10),
+            // Above the 60 s after which balancers commonly drop an idle connection: they, not we, close it.
+            idle_timeout: period(self.idle_timeout, 75),
+        };
+        if settings.ack_timeout.is_zero() {
+            return Err(ConfigError::key("http.ack_timeout", "zero: Kafka needs time to acknowledge"));
+        }
+        if settings.max_connections == 0 {
+            return Err(ConfigError::key("http.max_connections", "zero: nobody could connect"));
+        }
+        check_body_limit("http.max_body_bytes", settings.max_body_bytes)?;
+        if settings.max_in_flight_bytes < settings.max_body_bytes {
+            return Err(ConfigError::key("http.max_in_flight_bytes", "less than http.max_body_bytes"));
+        }
+        Ok(settings)
+    }
+}
+
+/// librdkafka takes no `message.max.bytes` above 10^9, and a dead letter holds the whole body.
+fn check_body_limit(key: &str, bytes: usize) -> Result<(), ConfigError> {
+    const MOST: usize = 900 * MIB;
+    if (1..=MOST).contains(&bytes) { Ok(()) } else { Err(ConfigError::key(key, "not between 1 and 900 MiB")) }
+}
+
+/// librdkafka properties that the promises rest on, and their aliases.
+const FIXED_PROPERTIES: [&str; 19] = [
+    "acks",
+    "request.required.acks",
+    "enable.idempotence",
+    "enable.gapless.guarantee",
+    "transactional.id",
+    "partitioner",
+    "message.timeout.ms",
+    "delivery.timeout.ms",
+    "request.timeout.ms",
+    "transaction.timeout.ms",
+    "retries",
+    "message.send.max.retries",
+    "max.in.flight",
+    "max.in.flight.requests.per.connection",
+    "message.max.bytes",
+    "allow.auto.create.topics",
+    "delivery.report.only.error",
+    "bootstrap.servers",
+    "metadata.broker.list",
+];
+
+impl WrittenKafka {
+    fn resolve(self) -> Result<KafkaSettings, ConfigError> {
+        let servers = self.bootstrap_servers.unwrap_or_default().0;
+        let servers = servers.iter().map(|s| s.expose().trim()).filter(|s| !s.is_empty()).collect::<Vec<_>>().join(",");
+        if servers.is_empty() {
+            return Err(ConfigError::key("kafka.bootstrap_servers", "missing: such as \"localhost:9092\""));
+        }
+        for (key, wanted) in [("join_topics", &self.join_topics), ("latest_topics", &self.latest_topics)] {
+            if wanted.as_ref().is_some_and(|w| w.0) {
+                return Err(ConfigError::key(format!("kafka.{key}"), "true: this version does not write them yet"));
+            }
+        }
+        let mut properties = BTreeMap::new();
+        flatten("", &self.properties, &mut properties)?;
+        if let Some(name) = FIXED_PROPERTIES.iter().find(|name| properties.contains_key(**name)) {
+            let what = "set by hookbridge: what it promises its senders rests on it";
+            return Err(ConfigError::key(format!("kafka.properties.{name}"), what));
+        }
+        let partitions = or(self.partitions, 12);
+        if partitions < 1 {
+            return Err(ConfigError::key("kafka.partitions", "less than 1"));
+        }
+        let replication_factor = or(self.replication_factor, -1);
+        if replication_factor != -1 && replication_factor < 1 {
+            return Err(ConfigError::key("kafka.replication_factor", "neither -1 (the broker's own) nor 1 or more"));
+        }
+        let timestamps = [("received", Timestamps::Received), ("occurred", Timestamps::Occurred)];
+        Ok(KafkaSettings {
+            bootstrap_servers: servers,
+            topics: choice(
+                "kafka.topics",
+                self.topics,
+                &[("per-entity", Topics::PerEntity), ("per-event", Topics::PerEvent)],
+            )?,
+            topic_prefix: topic_prefix("kafka.topic_prefix", self.topic_prefix)?,
+            create_topics: or(self.create_topics, true),
+            partitions,
+            replication_factor,
+            timestamps: choice("kafka.timestamp", self.timestamp, &timestamps)?,
+            // A broker takes batches of 1,048,588 bytes unless told otherwise; the rest is for what wraps a record.
+            max_record_bytes: self.max_record_bytes.map_or(1_000_000, |text| text.0.0),
+            properties,
+        })
+    }
+}
+
+/// `"linger.ms" = 5` and `linger.ms = 5` are the same property, though not the same TOML.
+fn flatten(prefix: &str, table: &toml::Table, into: &mut BTreeMap<String, Secret>) -> Result<(), ConfigError> {
+    for (key, value) in table {
+        let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        let text = match value {
+            toml::Value::Table(inner) => {
+                flatten(&name, inner, into)?;
+                continue;
+            }
+            toml::Value::String(text) => text.clone(),
+            toml::Value::Integer(_) | toml::Value::Boolean(_) | toml::Value::Float(_) => value.to_string(),
+            _ => return Err(ConfigError::key(format!("kafka.properties.{name}"), "a single value is due")),
+        };
+        let Ok(secret) = text.parse();
+        into.insert(name, secret);
+    }
+    Ok(())
+}
+
+fn topic_prefix(key: &str, written: Option<Text<String>>) -> Result<String, ConfigError> {
+    let prefix = or(written, String::new());
+    let legal = prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) && prefix.len() <= 100;
+    if legal { Ok(prefix) } else { Err(ConfigError::key(key, "at most 100 letters, digits, `.`, `_` and `-` are due")) }
+}
+
+impl WrittenRegistry {
+    fn resolve(self) -> Result<RegistrySettings, ConfigError> {
+        let url = or(self.url, String::new()).trim_end_matches('/').to_owned();
+        let parsed = reqwest::Url::parse(&url).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
+        match &parsed {
+            None if url.is_empty() => {
+                return Err(ConfigError::key("registry.url", "missing: such as \"http://localhost:8081\""));
+            }
+            None => return Err(ConfigError::key("registry.url", "not an http:// or https:// address")),
+            Some(parsed) if !parsed.username().is_empty() || parsed.password().is_some() => {
+                let what = "credentials in it would be shown: use registry.username and registry.password";
+                return Err(ConfigError::key("registry.url", what));
+            }
+            Some(_) => {}
+        }
+        let auth = match (self.username, self.password, self.token) {
+            (None, None, None) => RegistryAuth::None,
+            (Some(username), password, None) => {
+                let Some(Text(password)) = password else {
+                    return Err(ConfigError::key("registry.password", "missing: registry.username is set"));
+                };
+                RegistryAuth::Basic { username: username.0, password }
+            }
+            (None, None, Some(token)) => RegistryAuth::Bearer(token.0),
+            (None, Some(_), _) => {
+                return Err(ConfigError::key("registry.username", "missing: registry.password is set"));
+            }
+            (Some(_), _, Some(_)) => {
+                return Err(ConfigError::key("registry.token", "contradicts registry.username: one of them is due"));
+            }
+        };
+        let modes = [("register", RegistryMode::Register), ("lookup", RegistryMode::Lookup)];
+        let verify_interval = self.verify_interval.map_or(Duration::from_secs(30), |text| text.0.0);
+        if verify_interval.is_zero() {
+            return Err(ConfigError::key("registry.verify_interval", "zero"));
+        }
+        Ok(RegistrySettings {
+            url,
+            mode: choice("registry.mode", self.mode, &modes)?,
+            auth,
+            ca_file: self.ca_file.map(|path| path.0.into()),
+            timeout: self.timeout.map_or(Duration::from_secs(5), |text| text.0.0),
+            verify_interval,
+        })
+    }
+}
+
+impl WrittenSource {
+    fn resolve(self, name: &str, catalog: &Catalog, max_body_bytes: usize) -> Result<Source, ConfigError> {
+        let fail = |key: &str, what: String| Err(ConfigError::key(format!("sources.{name}{key}"), what));
+        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(legal) {
+            return fail("", "a source's name is small letters, digits, `-` and `_`: it stands in the path".into());
+        }
+        let profile_name = or(self.profile, name.to_owned());
+        let Some(profile) = catalog.profiles.get(&profile_name) else {
+            let known = catalog.profiles.keys().cloned().collect::<Vec<_>>().join(", ");
+            return fail(".profile", format!("no such profile: {profile_name:?}; there are {known}"));
+        };
+        let (key, mine, other_key, other) = match profile.method {
+            Method::HmacSha256 => ("secrets", self.secrets, "tokens", self.tokens),
+            Method::Token => ("tokens", self.tokens, "secrets", self.secrets),
+        };
+        if other.is_some() {
+            return fail(&format!(".{other_key}"), format!("profile {profile_name} verifies by `{key}`"));
+        }
+        let open = or(self.allow_unauthenticated, false);
+        let OneOrMany(secrets) = match (mine, open) {
+            (Some(_), true) => {
+                return fail(".allow_unauthenticated", format!("contradicts sources.{name}.{key}: one of them is due"));
+            }
+            (None, false) => return fail(&format!(".{key}"), "missing: without it anyone could send events".into()),
+            (Some(secrets), false) if secrets.0.is_empty() => return fail(&format!(".{key}"), "empty".into()),
+            (secrets, _) => secrets.unwrap_or_default(),
+        };
+        if let Some(index) = secrets.iter().position(|s| s.expose().trim().is_empty()) {
+            return fail(&format!(".{key}[{index}]"), "blank".into());
+        }
+        let Ok(header) = HeaderName::try_from(&profile.header) else {
+            return fail(".profile", format!("its verify.header {:?} is no header's name", profile.header));
+        };
+        let max_body_bytes = self.max_body_bytes.map_or(max_body_bytes, |text| text.0.0);
+        check_body_limit(&format!("sources.{name}.max_body_bytes"), max_body_bytes)?;
+        let rate_limit = match self.rate_limit.map(|text| NonZeroU32::new(text.0)) {
+            None => None,
+            Some(Some(per_second)) => Some(RateLimiter::direct(Quota::per_second(per_second))),
+            Some(None) => return fail(".rate_limit", "zero: nothing could pass".into()),
+        };
+        Ok(Source {
+            name: name.to_owned(),
+            topic_prefix: topic_prefix(&format!("sources.{name}.topic_prefix"), self.topic_prefix)?,
+            verifier: Verifier::new(profile.method, header, &secrets),
+            profile: Arc::clone(profile),
+            max_body_bytes,
+            rate_limit,
+        })
+    }
+}

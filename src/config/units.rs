@@ -1,0 +1,133 @@
+//! How single values are written: `"5s"`, `"16 MiB"`, secrets, one or many.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
+
+/// A scalar, taken from its text whatever TOML calls it: the environment and `${VAR}` only have strings to give.
+#[derive(Clone, Debug)]
+pub(super) struct Text<T>(pub(super) T);
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Scalar<T>(PhantomData<T>);
+        impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for Scalar<T> {
+            type Value = T;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a single value")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+                text.parse().map_err(|e: T::Err| E::custom(e))
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
+                self.visit_str(&number.to_string())
+            }
+            fn visit_bool<E: de::Error>(self, word: bool) -> Result<T, E> {
+                self.visit_str(if word { "true" } else { "false" })
+            }
+        }
+        deserializer.deserialize_any(Scalar(PhantomData)).map(Text)
+    }
+}
+
+/// One string, or a list of them.
+#[derive(Default)]
+pub(super) struct OneOrMany(pub(super) Vec<Secret>);
+
+impl fmt::Debug for OneOrMany {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{} hidden]", self.0.len())
+    }
+}
+
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = OneOrMany;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or a list of strings")
+            }
+            // Not the default messages: those repeat the value, which may be a secret.
+            fn visit_str<E: de::Error>(self, one: &str) -> Result<OneOrMany, E> {
+                Ok(OneOrMany(vec![Secret(one.to_owned())]))
+            }
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<OneOrMany, E> {
+                Err(E::custom("a string in quotes is due"))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMany, A::Error> {
+                let mut many = Vec::new();
+                while let Some(OneOrMany(one)) = list.next_element()? {
+                    many.extend(one);
+                }
+                Ok(OneOrMany(many))
+            }
+        }
+        deserializer.deserialize_any(List)
+    }
+}
+
+/// A value that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Secret {
+    type Err = std::convert::Infallible;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Secret(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[hidden]")
+    }
+}
+
+/// `5s`, `1m 30s`, `250ms`, or a bare number of seconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Period(pub(super) Duration);
+
+impl FromStr for Period {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(seconds) = text.trim().parse::<u32>() {
+            return Ok(Period(Duration::from_secs(seconds.into())));
+        }
+        humantime::parse_duration(text).map(Period).map_err(|e| format!("no duration such as \"5s\": {e}"))
+    }
+}
+
+/// `16 MiB`, `256KiB`, `1 MB`, or a bare number of bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bytes(pub(super) usize);
+
+impl FromStr for Bytes {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+        let factor = match unit.trim().to_ascii_lowercase().as_str() {
+            "" | "b" => 1,
+            "kb" => 1000,
+            "kib" => 1 << 10,
+            "mb" => 1_000_000,
+            "mib" => 1 << 20,
+            "gb" => 1_000_000_000,
+            "gib" => 1 << 30,
+            _ => return Err("no size such as \"16 MiB\"".into()),
+        };
+        let number = number.parse::<usize>().map_err(|_| "no size such as \"16 MiB\"".to_owned())?;
+        number.checked_mul(factor).map(Bytes).ok_or_else(|| "too large".into())
+    }
+}

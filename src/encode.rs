@@ -1,0 +1,323 @@
+//! JSON straight to Avro, by the plan that was compiled from the schema.
+//!
+//! ```text
+//! body:    {"event_key": …, "payload": {"lead": {"code": 7, "id": …, "new": 1}}}
+//!             │ told the type            │ fill: each member to its field's slot, the rest to `extra`
+//! record:  event ▸ lead ▸ (id, code, …, extra = {"new": 1}) ▸ … ▸ extra     in the schema's order
+//! ```
+//!
+//! No value tree is built on the way: a value is copied or converted from where it stands in the body. Nothing is
+//! lost: an unknown member goes to its record's `extra`; a value that does not fit rises to the nearest field around
+//! it that may be null, and goes to `extra` whole. Where there is none, the event is a [`Fault`], and so is a
+//! duplicate key wherever a record is read, since JSON readers do not agree on which one counts.
+
+mod extra;
+mod value;
+
+use crate::catalog::{EventType, Kind, Names, Profile};
+use crate::json::{self, Document, Node};
+use crate::redact;
+
+use extra::{Duplicate, Extra};
+pub(crate) use value::{long, timestamp, uuid};
+
+/// Bytes before the record in a Kafka value: a zero and the schema's id, four bytes, big-endian (Confluent).
+const FRAME: usize = 5;
+
+/// What an event's `event` field says.
+pub(crate) struct Head<'a> {
+    /// A UUID in its 36-character form.
+    pub(crate) id: &'a str,
+    pub(crate) event_type: &'a str,
+    pub(crate) source: &'a str,
+    pub(crate) entity_id: &'a str,
+    /// Milliseconds since 1970.
+    pub(crate) occurred_at: Option<i64>,
+    /// Milliseconds since 1970.
+    pub(crate) received_at: i64,
+}
+
+/// An Avro record, with room in front for the frame.
+#[derive(Clone, Debug)]
+pub(crate) struct Encoded(Vec<u8>);
+
+impl Encoded {
+    /// The Kafka value: Confluent's wire format with the schema's id in the registry.
+    pub(crate) fn framed(mut self, schema_id: u32) -> Vec<u8> {
+        self.0[1..FRAME].copy_from_slice(&schema_id.to_be_bytes());
+        self.0
+    }
+}
+
+/// Why an authentic event cannot be a record, and where.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {what}")]
+pub(crate) struct Fault {
+    path: String,
+    what: String,
+}
+
+/// A value that has no place where it stands. `Rises` looks for the nearest optional field; `Stands` does not.
+enum Misfit {
+    Rises(Box<Fault>),
+    Stands(Box<Fault>),
+}
+
+impl Misfit {
+    fn rises(what: impl Into<String>) -> Self {
+        Misfit::Rises(Box::new(Fault { path: String::new(), what: what.into() }))
+    }
+
+    fn duplicate(key: &str) -> Self {
+        Misfit::Stands(Box::new(Fault { path: clip(key), what: "duplicate key".into() }))
+    }
+
+    /// The same misfit seen from one level further out.
+    fn within(mut self, step: &str) -> Self {
+        let (Misfit::Rises(fault) | Misfit::Stands(fault)) = &mut self;
+        let joint = if fault.path.is_empty() || fault.path.starts_with('[') { "" } else { "." };
+        fault.path = format!("{step}{joint}{}", fault.path);
+        self
+    }
+
+    fn into_fault(self) -> Fault {
+        let (Misfit::Rises(fault) | Misfit::Stands(fault)) = self;
+        *fault
+    }
+}
+
+/// A key of the sender's, cut to a length that can stand in a sentence.
+pub(crate) fn clip(key: &str) -> String {
+    const LONGEST: usize = 64;
+    match key.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", &key[..at]),
+        None => key.to_owned(),
+    }
+}
+
+/// Writes the record of an event whose type is known.
+pub(crate) fn encode(
+    doc: &Document<'_>,
+    profile: &Profile,
+    event_type: &EventType,
+    head: &Head<'_>,
+) -> Result<Encoded, Fault> {
+    let mut encoder = Encoder {
+        doc,
+        profile,
+        // Avro is smaller than the JSON it came from, the head aside.
+        out: Vec::with_capacity(doc.raw(Node::ROOT).len() + 256),
+        slots: Vec::with_capacity(128),
+    };
+    encoder.out.resize(FRAME, 0);
+    encoder.head(head);
+    encoder.event(event_type).map_err(Misfit::into_fault)?;
+    Ok(Encoded(encoder.out))
+}
+
+struct Encoder<'a> {
+    doc: &'a Document<'a>,
+    profile: &'a Profile,
+    out: Vec<u8>,
+    /// The slots of the records being written, the innermost last.
+    slots: Vec<Option<Node>>,
+}
+
+impl<'a> Encoder<'a> {
+    fn head(&mut self, head: &Head<'_>) {
+        for text in [head.id, head.event_type, head.source, head.entity_id] {
+            self.string(text);
+        }
+        match head.occurred_at {
+            Some(millis) => {
+                self.branch(true);
+                self.long(millis);
+            }
+            None => self.branch(false),
+        }
+        self.long(head.received_at);
+    }
+
+    fn event(&mut self, event_type: &'a EventType) -> Result<(), Misfit> {
+        let profile = self.profile;
+        let fields = profile.records[event_type.record].fields.len();
+        let Some(payload_name) = &profile.payload else {
+            return self.record(event_type.record, &event_type.names, Node::ROOT, Extra::default());
+        };
+        let mut around = Extra::default();
+        let envelope = self.fill(&profile.envelope, Node::ROOT, &mut around)?;
+        let payload = self.slots[envelope];
+        self.slots.truncate(envelope);
+        let payload = payload.ok_or_else(|| Misfit::rises("absent").within(payload_name))?;
+        let mut extra = Extra::default();
+        extra.wrap("$envelope", &around);
+        let written = match event_type.payload_slot {
+            Some(slot) => {
+                let base = self.slots.len();
+                self.slots.resize(base + fields, None);
+                self.slots[base + slot] = Some(payload);
+                self.fields(event_type.record, base, extra)
+                    .map_err(|m| Self::hide_step(m, &profile.records[event_type.record].fields[slot].json))
+            }
+            None => self.record(event_type.record, &event_type.names, payload, extra),
+        };
+        written.map_err(|m| m.within(payload_name))
+    }
+
+    /// Takes off a first step that is in the record but not in the body.
+    fn hide_step(mut misfit: Misfit, step: &str) -> Misfit {
+        let (Misfit::Rises(fault) | Misfit::Stands(fault)) = &mut misfit;
+        if let Some(rest) = fault.path.strip_prefix(step) {
+            fault.path = rest.trim_start_matches('.').into();
+        }
+        misfit
+    }
+
+    /// Writes the record at `node`, an object whose members `names` gives slots; slots beyond the record's fields
+    /// are for members that only told the type.
+    fn record(&mut self, record: usize, names: &Names, node: Node, mut extra: Extra<'a>) -> Result<(), Misfit> {
+        let kind = self.doc.kind(node);
+        if kind != json::Kind::Object {
+            return Err(Misfit::rises(format!("{} where an object is due", kind.word())));
+        }
+        let base = self.fill(names, node, &mut extra)?;
+        self.fields(record, base, extra)
+    }
+
+    /// Puts each member of `object` into its slot, unknown ones into `extra`; gives the first slot's index.
+    fn fill(&mut self, names: &Names, object: Node, extra: &mut Extra<'a>) -> Result<usize, Misfit> {
+        let base = self.slots.len();
+        self.slots.resize(base + names.len(), None);
+        let doc = self.doc;
+        let mut expected = 0;
+        for (key, value) in doc.members(object) {
+            let slot = match doc.kind(key) {
+                json::Kind::Escaped => {
+                    let key = json::unescape(doc.inner(key));
+                    if key.lone_surrogate { None } else { names.slot(&key.text, expected) }
+                }
+                _ => names.slot(doc.inner(key), expected),
+            };
+            match slot {
+                Some(slot) => {
+                    if self.slots[base + slot].replace(value).is_some() {
+                        return Err(Misfit::duplicate(doc.inner(key)));
+                    }
+                    expected = slot + 1;
+                }
+                None => extra
+                    .unknown(doc.raw(key), doc.raw(value))
+                    .map_err(|Duplicate| Misfit::duplicate(doc.inner(key)))?,
+            }
+        }
+        Ok(base)
+    }
+
+    /// Writes the fields of `record` from the slots at `base` on, then its `extra`; frees the slots.
+    fn fields(&mut self, record: usize, base: usize, mut extra: Extra<'a>) -> Result<(), Misfit> {
+        let profile = self.profile;
+        for (index, field) in profile.records[record].fields.iter().enumerate() {
+            let value = self.slots[base + index].filter(|&node| self.doc.kind(node) != json::Kind::Null);
+            let Some(node) = value else {
+                if field.optional {
+                    self.branch(false);
+                    continue;
+                }
+                let what = if self.slots[base + index].is_some() { "null" } else { "absent" };
+                return Err(Misfit::rises(format!("{what}, but it is required")).within(&field.json));
+            };
+            if field.redacted {
+                self.branch(false);
+                continue;
+            }
+            let (mark, depth) = (self.out.len(), self.slots.len());
+            if field.optional {
+                self.branch(true);
+            }
+            match self.value(&field.kind, node) {
+                Ok(value::Fit::Whole) => {}
+                Ok(value::Fit::Mended) if field.optional => self.keep(&mut extra, &field.json, node),
+                Ok(value::Fit::Mended) => {
+                    return Err(Misfit::rises("half a surrogate pair in a required string").within(&field.json));
+                }
+                Err(Misfit::Rises(_)) if field.optional => {
+                    self.out.truncate(mark);
+                    self.slots.truncate(depth);
+                    self.branch(false);
+                    self.keep(&mut extra, &field.json, node);
+                }
+                Err(misfit) => return Err(misfit.within(&field.json)),
+            }
+        }
+        self.slots.truncate(base);
+        match extra.text() {
+            Some(text) => {
+                self.branch(true);
+                self.string(&text);
+            }
+            None => self.branch(false),
+        }
+        Ok(())
+    }
+
+    /// Keeps the original of a known field in `extra`, without what must never leave.
+    fn keep(&self, extra: &mut Extra<'a>, name: &str, node: Node) {
+        extra.known(name, redact::blank(self.doc.raw(node), &self.profile.redacted));
+    }
+
+    fn value(&mut self, kind: &Kind, node: Node) -> Result<value::Fit, Misfit> {
+        match kind {
+            Kind::Record(record) => {
+                let profile = self.profile;
+                self.record(*record, &profile.records[*record].names, node, Extra::default())?;
+                Ok(value::Fit::Whole)
+            }
+            Kind::Array(items) => self.array(items, node),
+            scalar => value::write(self, scalar, node),
+        }
+    }
+
+    fn array(&mut self, kind: &Kind, node: Node) -> Result<value::Fit, Misfit> {
+        let doc = self.doc;
+        if doc.kind(node) != json::Kind::Array {
+            return Err(Misfit::rises(format!("{} where an array is due", doc.kind(node).word())));
+        }
+        let count = doc.items(node).count();
+        if count > 0 {
+            self.long(count as i64);
+            for (index, item) in doc.items(node).enumerate() {
+                let at = |m: Misfit| m.within(&format!("[{index}]"));
+                // An item cannot be null nor have an original beside it, so a mended one makes the array a misfit.
+                match self.value(kind, item).map_err(at)? {
+                    value::Fit::Whole => {}
+                    value::Fit::Mended => return Err(at(Misfit::rises("half a surrogate pair"))),
+                }
+            }
+        }
+        self.long(0);
+        Ok(value::Fit::Whole)
+    }
+
+    /// The branch of a union of null and something: its index as a long.
+    fn branch(&mut self, there: bool) {
+        self.out.push(if there { 2 } else { 0 });
+    }
+
+    /// Zigzag, then seven bits a byte, the lowest first (Avro specification, "Binary encoding").
+    fn long(&mut self, value: i64) {
+        let mut rest = ((value << 1) ^ (value >> 63)) as u64;
+        while rest >= 0x80 {
+            self.out.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        self.out.push(rest as u8);
+    }
+
+    fn string(&mut self, text: &str) {
+        self.long(text.len() as i64);
+        self.out.extend_from_slice(text.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! What goes into a record's `extra`: one JSON object text, keys as sent, values verbatim.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use crate::json;
+
+/// The members of an `extra`, in the order they came up.
+#[derive(Default)]
+pub(super) struct Extra<'a> {
+    /// (key in quotes as spelled, value as spelled)
+    members: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// The keys in one spelling; only filled when there are too many to look through.
+    seen: HashSet<String>,
+}
+
+/// A second member of the same name.
+pub(super) struct Duplicate;
+
+/// Up to this many members are looked through one by one.
+const FEW: usize = 16;
+
+impl<'a> Extra<'a> {
+    /// Adds a member the schema does not know; `key` is in quotes, as spelled.
+    pub(super) fn unknown(&mut self, key: &'a str, value: &'a str) -> Result<(), Duplicate> {
+        let duplicate = if self.members.len() < FEW {
+            self.members.iter().any(|(other, _)| same(other, key))
+        } else {
+            if self.seen.is_empty() {
+                self.seen = self.members.iter().map(|(other, _)| one_spelling(other)).collect();
+            }
+            !self.seen.insert(one_spelling(key))
+        };
+        if duplicate {
+            return Err(Duplicate);
+        }
+        self.members.push((Cow::Borrowed(key), Cow::Borrowed(value)));
+        Ok(())
+    }
+
+    /// Adds the original of a field the schema knows. No unknown member has its name.
+    pub(super) fn known(&mut self, name: &str, value: Cow<'a, str>) {
+        self.members.push((Cow::Owned(quoted(name)), value));
+    }
+
+    /// Adds another `extra`, if it has any members, as one member.
+    pub(super) fn wrap(&mut self, name: &str, inner: &Extra<'a>) {
+        if let Some(text) = inner.text() {
+            self.members.push((Cow::Owned(quoted(name)), Cow::Owned(text)));
+        }
+    }
+
+    /// The object's text; `None` when there are no members.
+    pub(super) fn text(&self) -> Option<String> {
+        let bytes: usize = self.members.iter().map(|(key, value)| key.len() + value.len() + 2).sum();
+        let mut text = String::with_capacity(bytes + 1);
+        for (key, value) in &self.members {
+            text.push(if text.is_empty() { '{' } else { ',' });
+            text.push_str(key);
+            text.push(':');
+            text.push_str(value);
+        }
+        text.push('}');
+        (!self.members.is_empty()).then_some(text)
+    }
+}
+
+fn quoted(name: &str) -> String {
+    serde_json::Value::from(name).to_string()
+}
+
+fn same(a: &str, b: &str) -> bool {
+    a == b || ((a.contains('\\') || b.contains('\\')) && one_spelling(a) == one_spelling(b))
+}
+
+/// A key without escapes. Half a surrogate pair has no such form: its spelling stands for it, in small letters, so
+/// that a doubtful case is a duplicate (and the event a dead letter) rather than a member that readers drop.
+fn one_spelling(quoted: &str) -> String {
+    let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or("");
+    let unescaped = json::unescape(inner);
+    if unescaped.lone_surrogate { inner.to_ascii_lowercase() } else { unescaped.text.into_owned() }
+}

@@ -1,0 +1,133 @@
+//! The front door: from a request to a verified delivery, and from its outcome to an answer.
+//!
+//! A request is checked in this order: path, method, load, token or presence of a signature, content type, size,
+//! signature, rate. What is refused leaves no trace but a counter, and a stranger's body is not even read.
+
+mod admin;
+mod body;
+mod connection;
+mod reply;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use axum::routing::any;
+use http::{HeaderMap, Method, header};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{HttpSettings, Source};
+use crate::pipeline::{Pipeline, off_the_hot_path};
+use crate::time::now_millis;
+use crate::verify::Unverified;
+
+pub(crate) use admin::{Health, admin_router};
+pub(crate) use connection::{Limits, serve};
+pub(crate) use reply::ANSWERS;
+use reply::{Answer, Refusal};
+
+/// What the webhook handler needs.
+pub(crate) struct Door {
+    pub(crate) sources: std::collections::BTreeMap<String, Arc<Source>>,
+    pub(crate) settings: HttpSettings,
+    pub(crate) pipeline: Pipeline,
+    /// A permit per byte that may still be taken in.
+    pub(crate) budget: Arc<Semaphore>,
+    /// Set when new requests are to be turned away.
+    pub(crate) closing: AtomicBool,
+    /// Counts the requests that are under way.
+    pub(crate) under_way: TaskTracker,
+}
+
+/// The routes of the webhook listener.
+pub(crate) fn webhook_router(door: Arc<Door>) -> Router {
+    Router::new()
+        .route("/webhooks/{source}", any(without_token))
+        .route("/webhooks/{source}/{token}", any(with_token))
+        .fallback(async |State(door): State<Arc<Door>>| door.answer(&Err(Refusal::NotFound)))
+        .with_state(door)
+}
+
+async fn without_token(
+    State(door): State<Arc<Door>>,
+    path: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
+    let answer = match path {
+        Ok(Path(source)) => door.receive(&source, None, request).await,
+        Err(_) => Err(Refusal::NotFound),
+    };
+    door.answer(&answer)
+}
+
+async fn with_token(
+    State(door): State<Arc<Door>>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    request: Request,
+) -> Response {
+    let answer = match path {
+        Ok(Path((source, token))) => door.receive(&source, Some(&token), request).await,
+        Err(_) => Err(Refusal::NotFound),
+    };
+    door.answer(&answer)
+}
+
+impl Door {
+    fn answer(&self, answer: &Answer) -> Response {
+        let closing = self.closing.load(Ordering::Relaxed);
+        self.pipeline.metrics.requests.with_label_values(&[reply::code(answer)]).inc();
+        reply::response(answer, closing)
+    }
+
+    async fn receive(&self, source: &str, token: Option<&str>, request: Request<Body>) -> Answer {
+        let _under_way = self.under_way.token();
+        let source = self.sources.get(source).ok_or(Refusal::UnknownSource)?;
+        if token.is_some() && !source.verifier.takes_token_in_path() {
+            return Err(Refusal::NotFound);
+        }
+        if request.method() != Method::POST {
+            return Err(Refusal::MethodNotAllowed);
+        }
+        if self.closing.load(Ordering::Relaxed) {
+            return Err(Refusal::ShuttingDown);
+        }
+        if self.budget.available_permits() == 0 {
+            return Err(Refusal::Overloaded);
+        }
+        let (parts, body) = request.into_parts();
+        let admission = source.verifier.admit(&parts.headers, token)?;
+        check_content_type(&parts.headers)?;
+        let limits = body::Limits { max_bytes: source.max_body_bytes, timeout: self.settings.body_timeout };
+        let metrics = &self.pipeline.metrics;
+        let received = body::read(&parts.headers, body, limits, &self.budget, &metrics.in_flight_bytes).await?;
+        let (started, received_at) = (Instant::now(), now_millis());
+
+        let source = Arc::clone(source);
+        let delivery = Unverified { source, admission, headers: parts.headers, body: received.bytes, received_at };
+        let bytes = delivery.body.len();
+        let delivery = off_the_hot_path(bytes, || delivery.verify())?;
+        if delivery.source().rate_limit.as_ref().is_some_and(|limit| limit.check().is_err()) {
+            return Err(Refusal::RateLimited);
+        }
+        let outcome = self.pipeline.process(delivery, started + self.settings.ack_timeout).await;
+        metrics.answer_seconds.observe(started.elapsed().as_secs_f64());
+        drop(received.charge);
+        reply::from_outcome(outcome)
+    }
+}
+
+/// `application/json` or `application/*+json`, not compressed.
+fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+    let encodings = headers.get_all(header::CONTENT_ENCODING);
+    let plain = encodings.iter().all(|e| e.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if json && plain { Ok(()) } else { Err(Refusal::UnsupportedMediaType) }
+}

@@ -1,0 +1,92 @@
+//! The admin listener: is it alive, is it ready and if not why, and what it has counted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::get;
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::metrics::Metrics;
+use crate::publish::Publisher;
+use crate::registry::Registry;
+
+/// What readiness rests on.
+pub(crate) struct Health {
+    pub(crate) publisher: Arc<Publisher>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Set from SIGTERM on.
+    pub(crate) ending: AtomicBool,
+}
+
+impl Health {
+    /// Whether an event could be accepted now, and what stands against it.
+    fn report(&self) -> (bool, Value) {
+        let kafka = self.publisher.watch().trouble();
+        let registry = self.registry.trouble();
+        let (known, all) = self.registry.known();
+        let refused = self.registry.refusals();
+        let ending = self.ending.load(Ordering::Relaxed);
+        // A refused type stands alone; the others go on.
+        let ids_known = known > 0 && known + refused.len() >= all;
+        let ready = kafka.is_none() && ids_known && !ending;
+        let part = |trouble: &Option<String>| match trouble {
+            None => json!({ "ok": true }),
+            Some(reason) => json!({ "ok": false, "reason": reason }),
+        };
+        let report = json!({
+            "ready": ready,
+            "ending": ending,
+            "kafka": part(&kafka),
+            "registry": part(&registry),
+            "schemas": { "known": known, "all": all, "refused": refused },
+        });
+        (ready, report)
+    }
+
+    fn gauge(&self) {
+        let (known, all) = self.registry.known();
+        let refused = self.registry.refusals().len();
+        self.metrics.kafka_up.set(self.publisher.watch().trouble().is_none().into());
+        self.metrics.registry_up.set(self.registry.trouble().is_none().into());
+        for (state, count) in [("known", known), ("refused", refused), ("unknown", all.saturating_sub(known + refused))]
+        {
+            self.metrics.schemas.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+/// The routes of the admin listener.
+pub(crate) fn admin_router(health: Arc<Health>) -> Router {
+    Router::new()
+        .route("/livez", get(async || text("text/plain; charset=utf-8", "ok\n".into())))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(health)
+}
+
+async fn readyz(State(health): State<Arc<Health>>) -> Response {
+    let (ready, report) = health.report();
+    let mut response = text("application/json", format!("{report:#}\n"));
+    if !ready {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response
+}
+
+async fn metrics(State(health): State<Arc<Health>>) -> Response {
+    health.gauge();
+    text("text/plain; version=0.0.4; charset=utf-8", health.metrics.text())
+}
+
+fn text(content_type: &'static str, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,131 @@
+//! Says what a verified body is: its event type, the entity's id, and when it happened.
+
+use crate::catalog::{EventType, Path, Profile, Rule, Type};
+use crate::encode::{self, clip};
+use crate::json::{self, Document, Node};
+
+/// An event whose type, key and time are known.
+pub(crate) struct Identified<'a> {
+    pub(crate) event_type: &'a EventType,
+    /// The entity's id, as the Kafka key has it.
+    pub(crate) key: String,
+    /// Milliseconds since 1970.
+    pub(crate) occurred_at: Option<i64>,
+}
+
+/// Why an authentic body is no event we know.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unidentified {
+    #[error("{0}")]
+    UnknownType(String),
+    #[error("{path}: {what}, but it is the key")]
+    MissingKey { path: String, what: &'static str },
+    #[error("{path}: {what}")]
+    SchemaViolation { path: String, what: String },
+}
+
+/// Recognises the type and reads key and times.
+pub(crate) fn identify<'a>(doc: &Document<'_>, profile: &'a Profile) -> Result<Identified<'a>, Unidentified> {
+    let event_type = recognise(doc, profile)?;
+    let payload = match &profile.payload {
+        None => Some(Node::ROOT),
+        Some(name) => doc.get(Node::ROOT, name),
+    };
+    let key = key(doc, profile.payload.as_deref(), payload, &event_type.key)?;
+    let occurred_at = payload.and_then(|payload| event_type.times.iter().find_map(|path| time(doc, payload, path)));
+    Ok(Identified { event_type, key, occurred_at })
+}
+
+fn recognise<'a>(doc: &Document<'_>, profile: &'a Profile) -> Result<&'a EventType, Unidentified> {
+    let kind = doc.kind(Node::ROOT);
+    if kind != json::Kind::Object {
+        return Err(Unidentified::UnknownType(format!("the body is {}, not an object", kind.word())));
+    }
+    for rule in &profile.recognise {
+        let given = rule.given.as_ref().unwrap_or(&rule.field);
+        if present(doc, given).is_none() {
+            continue;
+        }
+        if let Some(event_type) = by_rule(doc, profile, rule)? {
+            return Ok(event_type);
+        }
+    }
+    let looked_at: Vec<_> = profile.recognise.iter().map(|r| r.given.as_ref().unwrap_or(&r.field).as_str()).collect();
+    Err(Unidentified::UnknownType(format!(
+        "nothing says which type of event this is: looked at {}",
+        looked_at.join(", ")
+    )))
+}
+
+/// The type by a rule that applies; `None` when the rule leaves it to the next.
+fn by_rule<'a>(doc: &Document<'_>, profile: &'a Profile, rule: &Rule) -> Result<Option<&'a EventType>, Unidentified> {
+    let violation = |what: String| Unidentified::SchemaViolation { path: rule.field.clone(), what };
+    let Some(node) = present(doc, &rule.field) else {
+        return Err(violation("absent, but it tells the type of the event".into()));
+    };
+    let text = match doc.text(node) {
+        Some(text) => text.text,
+        None => doc.raw(node).into(),
+    };
+    let name = match &rule.values {
+        None => Some(text.as_ref()),
+        Some(values) => values.get(text.as_ref()).map(String::as_str),
+    };
+    match name.and_then(|name| profile.types.get(name)) {
+        Some(event_type) => Ok(Some(event_type)),
+        None if rule.passes_on() => Ok(None),
+        None if rule.given.is_some() => Err(violation(format!("{} tells no type of event", clip(&text)))),
+        None => Err(Unidentified::UnknownType(format!("{}: no such event type: {}", rule.field, clip(&text)))),
+    }
+}
+
+/// A member of the body that is there and not null.
+fn present(doc: &Document<'_>, name: &str) -> Option<Node> {
+    doc.get(Node::ROOT, name).filter(|&node| doc.kind(node) != json::Kind::Null)
+}
+
+/// The entity's id as text, or why there is none.
+fn key(doc: &Document<'_>, around: Option<&str>, payload: Option<Node>, path: &Path) -> Result<String, Unidentified> {
+    let mut place = around.map(str::to_owned).unwrap_or_default();
+    let mut value = payload;
+    for step in &path.steps {
+        let object = there(doc, value, &place)?;
+        if doc.kind(object) != json::Kind::Object {
+            let what = format!("{} where an object is due", doc.kind(object).word());
+            return Err(Unidentified::SchemaViolation { path: place, what });
+        }
+        if !place.is_empty() {
+            place.push('.');
+        }
+        place.push_str(step);
+        value = doc.get(object, step);
+    }
+    let value = there(doc, value, &place)?;
+    let text = doc.text(value);
+    if text.as_ref().is_some_and(|t| t.text.trim().is_empty()) {
+        return Err(Unidentified::MissingKey { path: place, what: "blank" });
+    }
+    let key = match path.leaf {
+        Type::Uuid => text.and_then(|t| encode::uuid(&t.text)).map(|uuid| String::from_utf8_lossy(&uuid).into_owned()),
+        Type::Long => encode::long(doc, value).map(|id| id.to_string()),
+        _ if doc.kind(value) == json::Kind::Number => Some(doc.raw(value).to_owned()),
+        _ => text.filter(|t| !t.lone_surrogate).map(|t| t.text.into_owned()),
+    };
+    key.ok_or_else(|| Unidentified::SchemaViolation {
+        path: place,
+        what: format!("{} that is no {}", doc.kind(value).word(), path.leaf.word()),
+    })
+}
+
+/// `value`, unless it is absent or null.
+fn there(doc: &Document<'_>, value: Option<Node>, place: &str) -> Result<Node, Unidentified> {
+    let missing = |what| Unidentified::MissingKey { path: place.to_owned(), what };
+    let value = value.ok_or_else(|| missing("absent"))?;
+    if doc.kind(value) == json::Kind::Null { Err(missing("null")) } else { Ok(value) }
+}
+
+/// The instant at `path`; a date without a time of day does not say when.
+fn time(doc: &Document<'_>, payload: Node, path: &Path) -> Option<i64> {
+    let value = path.steps.iter().try_fold(payload, |node, step| doc.get(node, step))?;
+    encode::timestamp(doc, value).filter(|instant| instant.has_time).map(|instant| instant.millis)
+}

@@ -1,0 +1,211 @@
+//! What happens to a verified delivery: identify, encode, route, publish; or a dead letter; or a refusal.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::catalog::EventType;
+use crate::dead_letter::{self, Reason, Rejection};
+use crate::encode::{self, Encoded, Head};
+use crate::identify::{self, Unidentified};
+use crate::json::{Document, MAX_DEPTH};
+use crate::metrics::{Metrics, NO_TYPE};
+use crate::publish::{PublishError, Publisher};
+use crate::route::{Event, Route, Routes};
+use crate::verify::Verified;
+
+/// Bodies from this size on are converted where waiting does not hold up other requests.
+pub(crate) const LARGE_BODY: usize = 256 << 10;
+
+/// How a delivery ended. The first two are promises: Kafka has it.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Published {
+        id: String,
+    },
+    DeadLettered {
+        id: String,
+        reason: Reason,
+    },
+    /// Kafka or the registry is not there; the sender has to try again.
+    Unavailable,
+    /// Too much is under way.
+    Overloaded,
+}
+
+/// The stages and what they need.
+pub(crate) struct Pipeline {
+    pub(crate) routes: Routes,
+    pub(crate) publisher: Arc<Publisher>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) max_record_bytes: usize,
+}
+
+/// An event that became an Avro record.
+struct Converted<'a> {
+    event_type: &'a EventType,
+    key: String,
+    occurred_at: Option<i64>,
+    encoded: Encoded,
+}
+
+/// Why it did not, and what is known of it all the same.
+struct Unconvertible<'a> {
+    event_type: Option<&'a EventType>,
+    key: Option<String>,
+    occurred_at: Option<i64>,
+    rejection: Rejection,
+}
+
+impl Pipeline {
+    /// Takes a delivery to its end, by `deadline` at the latest.
+    pub(crate) async fn process(&self, delivery: Verified, deadline: Instant) -> Outcome {
+        let id = delivery.event_id();
+        let event_type = |t: Option<&EventType>| t.map_or(NO_TYPE, |t| t.name.as_str()).to_owned();
+        let (outcome, type_name) = match off_the_hot_path(delivery.body().len(), || convert(&delivery, &id)) {
+            Ok(converted) => {
+                self.compare_type_header(&delivery, converted.event_type);
+                let type_name = event_type(Some(converted.event_type));
+                (self.publish(&delivery, &id, converted, deadline).await, type_name)
+            }
+            Err(Unconvertible { event_type: known, key, occurred_at, rejection }) => {
+                let event = Event { delivery: &delivery, id: &id, event_type: known, key: key.as_deref(), occurred_at };
+                (self.bury(&event, &rejection, deadline).await, event_type(known))
+            }
+        };
+        let source = delivery.source().name.as_str();
+        let label = match &outcome {
+            Outcome::Published { .. } => "published",
+            Outcome::DeadLettered { reason, .. } => {
+                self.metrics.dead_letters.with_label_values(&[source, reason.code()]).inc();
+                "dead_lettered"
+            }
+            Outcome::Unavailable | Outcome::Overloaded => "refused",
+        };
+        self.metrics.events.with_label_values(&[source, type_name.as_str(), label]).inc();
+        self.metrics.body_bytes.with_label_values(&[source]).inc_by(delivery.body().len() as u64);
+        outcome
+    }
+
+    async fn publish(&self, delivery: &Verified, id: &str, converted: Converted<'_>, deadline: Instant) -> Outcome {
+        let Converted { event_type, key, occurred_at, encoded } = converted;
+        let event = Event { delivery, id, event_type: Some(event_type), key: Some(&key), occurred_at };
+        let Some(route) = self.routes.get(&delivery.source().name, &event_type.name) else {
+            return Outcome::Unavailable;
+        };
+        let Some(schema_id) = route.subject.id() else {
+            tracing::warn!(
+                subject = route.subject.name,
+                "the schema's id is not known yet; the sender has to try again"
+            );
+            return Outcome::Unavailable;
+        };
+        let rejection = match self.try_publish(&event, route, schema_id, encoded, deadline).await {
+            Ok(()) => return Outcome::Published { id: id.to_owned() },
+            Err(Ok(rejection)) => rejection,
+            Err(Err(outcome)) => return outcome,
+        };
+        self.bury(&event, &rejection, deadline).await
+    }
+
+    /// `Err(Ok(_))` is Kafka's final no.
+    async fn try_publish(
+        &self,
+        event: &Event<'_>,
+        route: &Route,
+        schema_id: u32,
+        encoded: Encoded,
+        deadline: Instant,
+    ) -> Result<(), Result<Rejection, Outcome>> {
+        let record = self.routes.record(event, route, schema_id, encoded);
+        let bytes = record.bytes();
+        if bytes > self.max_record_bytes {
+            let error =
+                format!("the record takes {bytes} bytes, and kafka.max_record_bytes is {}", self.max_record_bytes);
+            return Err(Ok(Rejection { reason: Reason::RecordTooLarge, error }));
+        }
+        self.publisher.publish(record, deadline).await.map_err(|error| match error {
+            PublishError::TooLarge { .. } => Ok(Rejection { reason: Reason::RecordTooLarge, error: error.to_string() }),
+            PublishError::Rejected { .. } => Ok(Rejection { reason: Reason::KafkaRejected, error: error.to_string() }),
+            error => Err(not_taken(&error)),
+        })
+    }
+
+    /// Writes a dead letter.
+    async fn bury(&self, event: &Event<'_>, rejection: &Rejection, deadline: Instant) -> Outcome {
+        let record = dead_letter::record(&self.routes.dead_letters, event, rejection);
+        match self.publisher.publish(record, deadline).await {
+            Ok(()) => {
+                let (reason, error) = (rejection.reason.code(), &rejection.error);
+                tracing::warn!(id = event.id, source = event.delivery.source().name, reason, error, "dead letter");
+                Outcome::DeadLettered { id: event.id.to_owned(), reason: rejection.reason }
+            }
+            Err(error) => not_taken(&error),
+        }
+    }
+
+    /// The type in the header is not signed: the body decides, and a difference is worth a look.
+    fn compare_type_header(&self, delivery: &Verified, event_type: &EventType) {
+        let source = delivery.source();
+        let header = source.profile.type_header.as_ref().and_then(|name| delivery.headers().get(name));
+        if header.is_some_and(|value| value.as_bytes() != event_type.name.as_bytes()) {
+            self.metrics.type_mismatches.with_label_values(&[source.name.as_str()]).inc();
+        }
+    }
+}
+
+fn not_taken(error: &PublishError) -> Outcome {
+    match error {
+        PublishError::QueueFull => Outcome::Overloaded,
+        // The watch says once that Kafka is away; one line per turned away event would bury it.
+        PublishError::TimedOut { .. } => Outcome::Unavailable,
+        error => {
+            tracing::warn!(%error, "Kafka did not take a record; the sender has to try again");
+            Outcome::Unavailable
+        }
+    }
+}
+
+/// Scan, identify, encode: pure work on the body.
+fn convert<'a>(delivery: &'a Verified, id: &str) -> Result<Converted<'a>, Unconvertible<'a>> {
+    let profile = &delivery.source().profile;
+    let nothing_known = |reason, error| Unconvertible {
+        event_type: None,
+        key: None,
+        occurred_at: None,
+        rejection: Rejection { reason, error },
+    };
+    let doc = Document::scan(delivery.body(), MAX_DEPTH)
+        .map_err(|error| nothing_known(Reason::MalformedJson, error.to_string()))?;
+    let identified = identify::identify(&doc, profile).map_err(|error| {
+        let reason = match &error {
+            Unidentified::UnknownType(_) => Reason::UnknownType,
+            Unidentified::MissingKey { .. } => Reason::MissingKey,
+            Unidentified::SchemaViolation { .. } => Reason::SchemaViolation,
+        };
+        nothing_known(reason, error.to_string())
+    })?;
+    let identify::Identified { event_type, key, occurred_at } = identified;
+    let head = Head {
+        id,
+        event_type: &event_type.name,
+        source: &delivery.source().name,
+        entity_id: &key,
+        occurred_at,
+        received_at: delivery.received_at(),
+    };
+    match encode::encode(&doc, profile, event_type, &head) {
+        Ok(encoded) => Ok(Converted { event_type, key, occurred_at, encoded }),
+        Err(fault) => Err(Unconvertible {
+            event_type: Some(event_type),
+            key: Some(key),
+            occurred_at,
+            rejection: Rejection { reason: Reason::SchemaViolation, error: fault.to_string() },
+        }),
+    }
+}
+
+/// Runs `work` on `bytes` of input so that, when that takes long, other requests go on meanwhile.
+pub(crate) fn off_the_hot_path<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
+    if bytes < LARGE_BODY { work() } else { tokio::task::block_in_place(work) }
+}

@@ -1,0 +1,212 @@
+//! Keeps an eye on Kafka: reachable, and every topic there with as many partitions as it should have. Missing topics
+//! are made, unless `kafka.create_topics` says no.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::producer::Producer as _;
+use rdkafka::types::RDKafkaErrorCode;
+use tokio::sync::{Notify, watch};
+
+use super::{Context, Producer};
+use crate::config::Settings;
+use crate::route::{Routes, TopicSpec};
+
+/// How long one look may take.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(4);
+/// Between looks while all is well; a failing record brings the next one forward.
+const WELL_INTERVAL: Duration = Duration::from_secs(15);
+/// Between looks while it is not: short, since senders are being turned away.
+const UNWELL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a look found about a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TopicState {
+    pub(crate) name: Arc<str>,
+    /// `None` when it is missing.
+    pub(crate) partitions: Option<usize>,
+    /// Why it could not be made.
+    pub(crate) error: Option<String>,
+}
+
+/// What is known about Kafka at this moment.
+pub(crate) struct Watch {
+    topics: Vec<TopicSpec>,
+    create: bool,
+    partitions: i32,
+    replication_factor: i32,
+    config: ClientConfig,
+    dead_letters: Arc<str>,
+    failing: Arc<Notify>,
+    /// Why Kafka cannot take events; `None` when it can.
+    trouble: watch::Sender<Option<String>>,
+}
+
+impl Watch {
+    pub(super) fn new(settings: &Settings, routes: &Routes, config: ClientConfig, failing: Arc<Notify>) -> Self {
+        Watch {
+            config,
+            dead_letters: Arc::clone(&routes.dead_letters),
+            topics: routes.topics.clone(),
+            create: settings.kafka.create_topics,
+            partitions: settings.kafka.partitions,
+            replication_factor: settings.kafka.replication_factor,
+            failing,
+            trouble: watch::Sender::new(Some("not reached yet".into())),
+        }
+    }
+
+    /// Why Kafka cannot take events; `None` when it can.
+    #[must_use]
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.trouble.borrow().clone()
+    }
+
+    pub(super) async fn keep(&self, producer: impl Fn() -> Arc<Producer>) {
+        let mut warned = false;
+        loop {
+            let found = self.look(&producer(), self.create).await;
+            let trouble = match &found {
+                Err(words) => Some(words.clone()),
+                Ok(states) => {
+                    if let Some(words) = uneven(states, &self.dead_letters).filter(|_| !warned) {
+                        warned = true;
+                        tracing::warn!("{words}");
+                    }
+                    missing(states)
+                }
+            };
+            let changed = self.trouble.send_replace(trouble.clone()) != trouble;
+            match &trouble {
+                None if changed => tracing::info!(topics = self.topics.len(), "Kafka is ready"),
+                Some(words) if changed => tracing::warn!(reason = %words, "Kafka is not ready"),
+                _ => {}
+            }
+            let interval = if trouble.is_none() { WELL_INTERVAL } else { UNWELL_INTERVAL };
+            let early = async {
+                self.failing.notified().await;
+                // Failures come in crowds; one look will do for all of them.
+                tokio::time::sleep(UNWELL_INTERVAL).await;
+            };
+            let _ = tokio::time::timeout(interval, early).await;
+        }
+    }
+
+    /// The settings of a topic that differ from `spec`: (key, as it is, as it should be).
+    pub(super) async fn differing_configs(&self, spec: &TopicSpec) -> Result<Vec<(String, String, String)>, String> {
+        let admin = self.admin()?;
+        let topic = ResourceSpecifier::Topic(&spec.name);
+        let found = admin.describe_configs([&topic], &options()).await.map_err(|e| e.to_string())?;
+        let found = found.into_iter().next().ok_or("no answer")?.map_err(|e| e.to_string())?;
+        let mut differing = Vec::new();
+        for (key, due) in &spec.configs {
+            let is = found.get(key).and_then(|entry| entry.value.clone()).unwrap_or_default();
+            let enough = match (is.parse::<i64>(), due.parse::<i64>()) {
+                // -1 is for ever; any other number must not be smaller.
+                (Ok(is), Ok(due)) => is == due || (due >= 0 && is > due),
+                _ => is == *due,
+            };
+            if !enough {
+                differing.push(((*key).to_owned(), is, due.clone()));
+            }
+        }
+        Ok(differing)
+    }
+
+    /// An admin client of its own connections: it lives for one request.
+    fn admin(&self) -> Result<AdminClient<Context>, String> {
+        let context = Context { failing: Arc::clone(&self.failing) };
+        self.config.create_with_context(context).map_err(|e| e.to_string())
+    }
+
+    pub(super) async fn look(&self, producer: &Arc<Producer>, create: bool) -> Result<Vec<TopicState>, String> {
+        let mut states = self.states(producer).await?;
+        if create && states.iter().any(|s| s.partitions.is_none()) {
+            let refused = self.create_missing(&states).await?;
+            states = self.states(producer).await?;
+            for state in states.iter_mut().filter(|s| s.partitions.is_none()) {
+                state.error = refused.get(&state.name).cloned();
+            }
+        }
+        Ok(states)
+    }
+
+    async fn states(&self, producer: &Arc<Producer>) -> Result<Vec<TopicState>, String> {
+        let client = Arc::clone(producer);
+        let names: Vec<_> = self.topics.iter().map(|topic| Arc::clone(&topic.name)).collect();
+        let look = move || {
+            let metadata = client.client().fetch_metadata(None, LOOK_TIMEOUT).map_err(|e| e.to_string())?;
+            let counts: BTreeMap<_, _> = metadata
+                .topics()
+                .iter()
+                .filter(|t| t.error().is_none())
+                .map(|t| (t.name().to_owned(), t.partitions().len()))
+                .collect();
+            let state = |name: Arc<str>| TopicState { partitions: counts.get(&*name).copied(), name, error: None };
+            Ok(names.into_iter().map(state).collect())
+        };
+        tokio::task::spawn_blocking(look).await.map_err(|e| e.to_string())?
+    }
+
+    /// Makes the missing topics; gives Kafka's words for those it would not make.
+    async fn create_missing(&self, states: &[TopicState]) -> Result<BTreeMap<Arc<str>, String>, String> {
+        let admin = self.admin()?;
+        let missing: Vec<_> = self.topics.iter().zip(states).filter(|(_, s)| s.partitions.is_none()).collect();
+        let new: Vec<_> = missing
+            .iter()
+            .map(|(spec, _)| {
+                let topic =
+                    NewTopic::new(&spec.name, self.partitions, TopicReplication::Fixed(self.replication_factor));
+                spec.configs.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
+            })
+            .collect();
+        let results = admin.create_topics(&new, &options()).await.map_err(|e| e.to_string())?;
+        let mut refused = BTreeMap::new();
+        for result in results {
+            match result {
+                Ok(name) => tracing::info!(topic = name, partitions = self.partitions, "topic created"),
+                Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((name, code)) => {
+                    refused.insert(name.into(), code.to_string());
+                }
+            }
+        }
+        Ok(refused)
+    }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(LOOK_TIMEOUT)).operation_timeout(Some(LOOK_TIMEOUT))
+}
+
+/// One sentence on topics whose partition counts differ, so that they cannot be joined by key, and how to mend it.
+#[must_use]
+pub(crate) fn uneven(states: &[TopicState], dead_letters: &str) -> Option<String> {
+    let mut by_count: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    for state in states.iter().filter(|s| &*s.name != dead_letters) {
+        by_count.entry(state.partitions?).or_default().push(&state.name);
+    }
+    // The count of most topics is taken for the one that is meant.
+    let (&usual, _) = by_count.iter().max_by_key(|(_, topics)| topics.len())?;
+    let odd = by_count.iter().filter(|&(&count, _)| count != usual);
+    let odd: Vec<_> = odd.map(|(count, topics)| format!("{} has {count}", topics.join(", "))).collect();
+    (!odd.is_empty()).then(|| {
+        format!(
+            "partition counts differ: {}, the others {usual}; topics that are to be joined by key need one count: \
+             make these again with {usual}",
+            odd.join("; ")
+        )
+    })
+}
+
+/// One sentence on the topics that are not there.
+fn missing(states: &[TopicState]) -> Option<String> {
+    let missing: Vec<_> = states.iter().filter(|s| s.partitions.is_none()).collect();
+    let first = missing.first()?;
+    let why = first.error.as_ref().map(|e| format!(" ({e})")).unwrap_or_default();
+    let others = if missing.len() > 1 { format!(" and {} more", missing.len() - 1) } else { String::new() };
+    Some(format!("no topic {}{why}{others}", first.name))
+}

@@ -1,0 +1,265 @@
+//! The schemas' ids: from the registry, or from what it said last time.
+//!
+//! ```text
+//! pass:  look up every subject ─▶ check the missing ones' compatibility ─▶ register them ─▶ ids, also to disk
+//!        (lookup mode: only look, for a version that is equal)
+//! ```
+//!
+//! The first pass runs before anything listens; a schema that the registry refuses then stops the start. Later passes
+//! run every `registry.verify_interval`, since a registry can be replaced by one with other ids: a refusal then marks
+//! its type and leaves the others alone. While the registry cannot be reached, ids known from before are used.
+
+mod cache;
+mod client;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt as _};
+use serde::Serialize;
+
+use crate::config::{ConfigError, RegistryMode, RegistrySettings};
+use crate::route::Subject;
+use cache::Cache;
+use client::Client;
+
+/// How many requests are under way at once.
+const CONCURRENCY: usize = 8;
+/// First wait after a failed pass; doubled each time up to `verify_interval`.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+
+/// Why the registry did not do what it was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum RegistryError {
+    /// Unreachable, unwilling to talk to us, or broken: another time it may work.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It does not want this schema; its own words.
+    #[error("{subject}: {reasons}")]
+    Refused { subject: String, reasons: String },
+}
+
+/// A schema the registry refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Refusal {
+    pub(crate) subject: String,
+    pub(crate) reasons: String,
+}
+
+/// What the registry would do with a subject's schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is there, with this id.
+    Registered(u32),
+    /// It is not there, and can be registered.
+    New,
+    Refused(String),
+}
+
+#[derive(Default)]
+struct State {
+    unavailable: Option<String>,
+    refusals: Vec<Refusal>,
+}
+
+/// All subjects and their ids.
+pub(crate) struct Registry {
+    client: Client,
+    cache: Cache,
+    mode: RegistryMode,
+    verify_interval: Duration,
+    subjects: Vec<Arc<Subject>>,
+    state: Mutex<State>,
+}
+
+impl Registry {
+    /// Prepares the client and gives the subjects the ids that were known last time.
+    ///
+    /// # Errors
+    /// When `registry.ca_file` cannot be used, or the cache is damaged.
+    pub(crate) fn new(
+        settings: &RegistrySettings,
+        cache_dir: &std::path::Path,
+        subjects: Vec<Arc<Subject>>,
+    ) -> Result<Registry, ConfigError> {
+        let cache = Cache::open(cache_dir, &settings.url);
+        for subject in &subjects {
+            subject.set_id(cache.id(subject));
+        }
+        Ok(Registry {
+            client: Client::new(settings)?,
+            cache,
+            mode: settings.mode,
+            verify_interval: settings.verify_interval,
+            subjects,
+            state: Mutex::default(),
+        })
+    }
+
+    /// How many subjects have an id, and how many there are.
+    #[must_use]
+    pub(crate) fn known(&self) -> (usize, usize) {
+        (self.subjects.iter().filter(|s| s.id().is_some()).count(), self.subjects.len())
+    }
+
+    /// Why the registry cannot be reached, if so.
+    #[must_use]
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.state.lock().ok()?.unavailable.clone()
+    }
+
+    /// The schemas it refuses.
+    #[must_use]
+    pub(crate) fn refusals(&self) -> Vec<Refusal> {
+        self.state.lock().map(|state| state.refusals.clone()).unwrap_or_default()
+    }
+
+    /// The first pass. That the registry cannot be reached is no reason not to start.
+    ///
+    /// # Errors
+    /// The registry's own reasons, for every schema it refuses. Nothing was written then.
+    pub(crate) async fn start(&self) -> Result<(), Vec<Refusal>> {
+        match self.pass(true).await {
+            Ok(refusals) if refusals.is_empty() => {
+                tracing::info!(subjects = self.subjects.len(), "schema ids verified with the registry");
+                Ok(())
+            }
+            Ok(refusals) => Err(refusals),
+            Err(words) => {
+                let (known, all) = self.known();
+                tracing::warn!(known, all, reason = %words, "the registry cannot be used; ids known from before will do until it is back");
+                Ok(())
+            }
+        }
+    }
+
+    /// Verifies the ids from time to time, until the task is dropped.
+    pub(crate) async fn keep(&self) {
+        let mut retry = FIRST_RETRY;
+        loop {
+            let away = self.trouble().is_some();
+            tokio::time::sleep(if away { retry } else { self.verify_interval }).await;
+            let before = self.refusals();
+            match self.pass(false).await {
+                Ok(refusals) => {
+                    if away {
+                        tracing::info!("the registry is back; schema ids verified");
+                    }
+                    for refusal in refusals.iter().filter(|r| !before.contains(r)) {
+                        tracing::error!(
+                            subject = refusal.subject,
+                            reasons = refusal.reasons,
+                            "the registry refuses a schema; events of this type are not accepted"
+                        );
+                    }
+                    retry = FIRST_RETRY;
+                }
+                Err(words) => {
+                    if !away {
+                        tracing::warn!(reason = %words, "the registry cannot be used; known ids are kept");
+                    }
+                    retry = (retry * 2).min(self.verify_interval.max(FIRST_RETRY));
+                }
+            }
+        }
+    }
+
+    /// Looks at every subject, and in register mode registers what is missing and welcome. With `all_or_none`,
+    /// one refusal is enough for nothing to be written.
+    async fn pass(&self, all_or_none: bool) -> Result<Vec<Refusal>, String> {
+        let outcome = self.try_pass(all_or_none).await;
+        if let Ok(mut state) = self.state.lock() {
+            state.unavailable = outcome.as_ref().err().cloned();
+            if let Ok(refusals) = &outcome {
+                state.refusals.clone_from(refusals);
+            }
+        }
+        outcome
+    }
+
+    async fn try_pass(&self, all_or_none: bool) -> Result<Vec<Refusal>, String> {
+        let standings = self.standings().await?;
+        let mut refusals = Vec::new();
+        let mut new = Vec::new();
+        for (subject, standing) in standings {
+            match standing {
+                Standing::Registered(id) => learn(&subject, id),
+                Standing::New => new.push(subject),
+                Standing::Refused(reasons) => refusals.push(Refusal { subject: subject.name.clone(), reasons }),
+            }
+        }
+        if all_or_none && !refusals.is_empty() {
+            return Ok(refusals);
+        }
+        let registered = stream::iter(new).map(|subject| async move {
+            let id = self.client.register(&subject).await;
+            (subject, id)
+        });
+        let registered: Vec<_> = registered.buffer_unordered(CONCURRENCY).collect().await;
+        let mut unavailable = None;
+        for (subject, id) in registered {
+            match id {
+                Ok(id) => learn(&subject, id),
+                Err(RegistryError::Refused { subject, reasons }) => refusals.push(Refusal { subject, reasons }),
+                Err(RegistryError::Unavailable(words)) => unavailable = Some(words),
+            }
+        }
+        for subject in self.subjects.iter().filter(|s| refusals.iter().any(|r| r.subject == s.name)) {
+            // An id from before belongs to a registry that is no more.
+            subject.set_id(None);
+        }
+        self.cache.store(&self.subjects);
+        unavailable.map_or(Ok(refusals), Err)
+    }
+
+    /// What the registry would do with each subject; writes nothing.
+    ///
+    /// # Errors
+    /// When the registry cannot be used.
+    pub(crate) async fn standings(&self) -> Result<Vec<(Arc<Subject>, Standing)>, String> {
+        let looks = stream::iter(self.subjects.clone()).map(|subject| async move {
+            let standing = match self.standing(&subject).await {
+                Err(RegistryError::Refused { reasons, .. }) => Ok(Standing::Refused(reasons)),
+                Err(RegistryError::Unavailable(words)) => Err(words),
+                Ok(standing) => Ok(standing),
+            };
+            standing.map(|standing| (subject, standing))
+        });
+        let mut looks = looks.buffered(CONCURRENCY);
+        let mut standings = Vec::with_capacity(self.subjects.len());
+        while let Some(standing) = looks.next().await {
+            standings.push(standing?);
+        }
+        Ok(standings)
+    }
+
+    async fn standing(&self, subject: &Subject) -> Result<Standing, RegistryError> {
+        if self.mode == RegistryMode::Lookup {
+            return Ok(match self.client.equal_version(subject).await? {
+                Some(id) => Standing::Registered(id),
+                None => Standing::Refused("no version is equal to this schema, and registry.mode is \"lookup\"".into()),
+            });
+        }
+        if let Some(id) = self.client.find(subject).await? {
+            return Ok(Standing::Registered(id));
+        }
+        let reasons = self.client.incompatibilities(subject).await?;
+        Ok(reasons.map_or(Standing::New, Standing::Refused))
+    }
+}
+
+/// Takes over what the registry said.
+fn learn(subject: &Subject, id: u32) {
+    match subject.id() {
+        Some(before) if before != id => {
+            tracing::warn!(
+                subject = subject.name,
+                before,
+                now = id,
+                "the registry has another id for a schema than before"
+            );
+        }
+        _ => {}
+    }
+    subject.set_id(Some(id));
+}

@@ -1,0 +1,226 @@
+//! The door: from a delivery nobody vouches for to one whose sender proved who it is.
+//!
+//! ```text
+//! headers ──admit──▶ Admission ──with the body──▶ Unverified ──verify──▶ Verified
+//! ```
+//!
+//! [`Admission`] is what can be known before the body is read, so that a stranger's body never is. Only
+//! [`Unverified::verify`] makes a [`Verified`], and every later stage takes nothing else. Comparisons take the same
+//! time wherever the bytes differ, every configured secret is tried, and there is one answer for all failures.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
+use http::{HeaderMap, HeaderName, header};
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::catalog::Method;
+use crate::config::{Secret, Source};
+
+/// Headers that may hold a credential whatever the profile says; they end at the door.
+const CREDENTIAL_HEADERS: [HeaderName; 4] =
+    [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE, header::SET_COOKIE];
+
+/// The one answer to everything that does not prove who sent it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unauthorized;
+
+/// A source's secrets, ready for use.
+pub(crate) enum Verifier {
+    Hmac {
+        header: HeaderName,
+        keys: Vec<Hmac<Sha256>>,
+    },
+    /// SHA-256 of each token: digests have one length, so comparing them says nothing about a token's.
+    Token {
+        header: HeaderName,
+        digests: Vec<[u8; 32]>,
+    },
+    /// `allow_unauthenticated`
+    Open {
+        header: HeaderName,
+    },
+}
+
+/// What stands against a source's check so far. Only this module can make one.
+pub(crate) struct Admission(Evidence);
+
+enum Evidence {
+    /// A signature, as the header has it, still to be held against the body.
+    Signature(String),
+    /// The token was right, or none is asked for.
+    Enough,
+}
+
+impl Verifier {
+    /// Prepares `secrets`; without any, everything is let in.
+    pub(crate) fn new(method: Method, header: HeaderName, secrets: &[Secret]) -> Self {
+        if secrets.is_empty() {
+            return Verifier::Open { header };
+        }
+        match method {
+            Method::HmacSha256 => {
+                // HMAC takes a key of any length.
+                let keys = secrets.iter().filter_map(|s| Hmac::new_from_slice(s.expose().as_bytes()).ok()).collect();
+                Verifier::Hmac { header, keys }
+            }
+            Method::Token => {
+                let digests = secrets.iter().map(|s| Sha256::digest(s.expose()).into()).collect();
+                Verifier::Token { header, digests }
+            }
+        }
+    }
+
+    /// Whether a token may stand in the path.
+    pub(crate) fn takes_token_in_path(&self) -> bool {
+        !matches!(self, Verifier::Hmac { .. })
+    }
+
+    /// Checks what the request's head can tell: that there is one signature, or that a token is right.
+    pub(crate) fn admit(&self, headers: &HeaderMap, in_path: Option<&str>) -> Result<Admission, Unauthorized> {
+        match self {
+            Verifier::Open { .. } => Ok(Admission(Evidence::Enough)),
+            Verifier::Hmac { header, .. } => {
+                let mut values = headers.get_all(header).iter();
+                let (Some(one), None) = (values.next(), values.next()) else { return Err(Unauthorized) };
+                let signature = one.to_str().map_err(|_| Unauthorized)?.trim();
+                if signature.is_empty() {
+                    Err(Unauthorized)
+                } else {
+                    Ok(Admission(Evidence::Signature(signature.into())))
+                }
+            }
+            Verifier::Token { header, digests } => {
+                let in_headers = headers.get_all(header).iter().map(http::HeaderValue::as_bytes);
+                let bearers = headers.get_all(header::AUTHORIZATION).iter().filter_map(|v| bearer(v.as_bytes()));
+                let mut right = Choice::from(0);
+                for token in in_headers.chain(bearers).chain(in_path.map(str::as_bytes)) {
+                    let digest = Sha256::digest(token);
+                    for expected in digests {
+                        right |= digest.ct_eq(expected);
+                    }
+                }
+                if bool::from(right) { Ok(Admission(Evidence::Enough)) } else { Err(Unauthorized) }
+            }
+        }
+    }
+
+    fn check_signature(&self, signature: &str, body: &[u8]) -> Result<(), Unauthorized> {
+        let Verifier::Hmac { keys, .. } = self else { return Err(Unauthorized) };
+        let signature = decode_signature(signature).ok_or(Unauthorized)?;
+        let mut right = Choice::from(0);
+        for key in keys {
+            let expected = key.clone().chain_update(body).finalize().into_bytes();
+            right |= expected.ct_eq(&signature);
+        }
+        if bool::from(right) { Ok(()) } else { Err(Unauthorized) }
+    }
+
+    fn header(&self) -> &HeaderName {
+        match self {
+            Verifier::Hmac { header, .. } | Verifier::Token { header, .. } | Verifier::Open { header } => header,
+        }
+    }
+}
+
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}
+
+/// The 32 bytes of a signature in any spelling that is in use: hex in either case or base64 (standard or URL
+/// alphabet, padded or not), with or without `sha256=` in front.
+fn decode_signature(text: &str) -> Option<[u8; 32]> {
+    let text = match text.split_at_checked(7) {
+        Some((prefix, rest)) if prefix.eq_ignore_ascii_case("sha256=") => rest,
+        _ => text,
+    };
+    let mut bytes = [0; 32];
+    if text.len() == 64 {
+        return base16ct::mixed::decode(text, &mut bytes).is_ok().then_some(bytes);
+    }
+    let standard: String = text
+        .strip_suffix('=')
+        .unwrap_or(text)
+        .chars()
+        .map(|c| match c {
+            '-' => '+',
+            '_' => '/',
+            other => other,
+        })
+        .collect();
+    STANDARD_NO_PAD.decode(standard).ok()?.try_into().ok()
+}
+
+/// A delivery that arrived, with what its head had to show.
+pub(crate) struct Unverified {
+    pub(crate) source: Arc<Source>,
+    pub(crate) admission: Admission,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// Milliseconds since 1970.
+    pub(crate) received_at: i64,
+}
+
+/// A delivery whose sender proved who it is. Nothing in it is a credential any more.
+pub(crate) struct Verified {
+    source: Arc<Source>,
+    headers: HeaderMap,
+    body: Bytes,
+    received_at: i64,
+}
+
+impl Unverified {
+    /// Holds the evidence against the raw body.
+    pub(crate) fn verify(self) -> Result<Verified, Unauthorized> {
+        let Unverified { source, admission, mut headers, body, received_at } = self;
+        if let Evidence::Signature(signature) = &admission.0 {
+            source.verifier.check_signature(signature, &body)?;
+        }
+        for name in CREDENTIAL_HEADERS.iter().chain([source.verifier.header()]) {
+            headers.remove(name);
+        }
+        Ok(Verified { source, headers, body, received_at })
+    }
+}
+
+impl Verified {
+    pub(crate) fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    /// The request's headers, without those that may hold a credential.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The body as it arrived.
+    pub(crate) fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn received_at(&self) -> i64 {
+        self.received_at
+    }
+
+    /// Identifies the delivery: a `UUIDv8` (RFC 9562) of the first 16 bytes of SHA-256 over the source's name, one
+    /// zero byte and the raw body. The same on every retry.
+    pub(crate) fn event_id(&self) -> String {
+        let digest =
+            Sha256::new().chain_update(&self.source.name).chain_update([0]).chain_update(&self.body).finalize();
+        let mut id = [0; 16];
+        id.copy_from_slice(&digest[..16]);
+        id[6] = id[6] & 0x0F | 0x80;
+        id[8] = id[8] & 0x3F | 0x80;
+        let hex = base16ct::lower::encode_string(&id);
+        [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+    }
+}
+
+#[cfg(test)]
+mod tests;
