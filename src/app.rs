@@ -18,13 +18,11 @@ use tokio_util::task::TaskTracker;
 use crate::config::{ConfigError, Settings};
 use crate::http::{Door, Health, Limits, admin_router, serve, webhook_router};
 use crate::metrics::Metrics;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{LARGE_AT_ONCE, Pipeline};
 use crate::publish::Publisher;
 use crate::registry::{Refusal, Registry};
 use crate::route::Routes;
 
-/// Scrapes and probes are few.
-const ADMIN_CONNECTIONS: usize = 256;
 /// What the end of shutdown keeps for itself: closing the listeners and the process.
 const LAST_STEPS: Duration = Duration::from_millis(500);
 
@@ -60,7 +58,6 @@ impl App {
     /// # Errors
     /// When the data directory is unusable or taken, a setting is refused, or the registry refuses a schema.
     pub(crate) async fn build(settings: Settings) -> Result<App, StartError> {
-        let lock = lock(&settings.data_dir)?;
         let routes = Routes::plan(&settings);
         for warning in &routes.warnings {
             tracing::warn!("{warning}");
@@ -68,6 +65,7 @@ impl App {
         let metrics = Metrics::new(&settings).map_err(|e| ConfigError::key("metrics", e.to_string()))?;
         let metrics = Arc::new(metrics);
         let publisher = Arc::new(Publisher::new(&settings, &routes)?);
+        let lock = lock(&settings.data_dir)?;
         let registry = Registry::new(&settings.registry, &settings.data_dir, routes.subjects.clone())?;
         registry.start().await.map_err(StartError::Refused)?;
 
@@ -84,11 +82,12 @@ impl App {
             ending: AtomicBool::new(false),
         };
         let max_record_bytes = settings.kafka.max_record_bytes;
+        let large_bodies = Semaphore::new(LARGE_AT_ONCE);
         let door = Door {
             budget: Arc::new(Semaphore::new(settings.http.max_in_flight_bytes)),
             sources: settings.sources,
             settings: settings.http,
-            pipeline: Pipeline { routes, publisher, metrics, max_record_bytes },
+            pipeline: Pipeline { routes, publisher, metrics, max_record_bytes, large_bodies },
             closing: AtomicBool::new(false),
             under_way: TaskTracker::new(),
         };
@@ -115,8 +114,7 @@ impl App {
         let mut servers = JoinSet::new();
         let router = webhook_router(Arc::clone(&self.door));
         servers.spawn(serve(webhooks, router, self.limits.clone(), stop_webhooks.clone()));
-        let admin_limits = Limits { connections: ADMIN_CONNECTIONS, gauge: None, ..self.limits.clone() };
-        servers.spawn(serve(admin, admin_router(Arc::clone(&self.health)), admin_limits, stop_admin.clone()));
+        servers.spawn(serve(admin, admin_router(Arc::clone(&self.health)), Limits::for_few(), stop_admin.clone()));
 
         shutdown.await;
         let end = Instant::now() + self.shutdown_timeout.saturating_sub(LAST_STEPS);

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 pub(crate) use avsc::Type;
 pub(crate) use path::Path;
-pub(crate) use plan::{Kind, Names};
+pub(crate) use plan::{Field, Kind, Names};
 pub(crate) use profile::{EventType, Method, Profile, Rule};
 
 /// What is wrong with a catalog file, and where in it.

@@ -1,12 +1,19 @@
 //! The command line: what there is, and what each ending's exit code is.
 
 mod check;
+mod connect;
+mod dev;
+mod schemas;
+mod send;
 mod serve;
+mod shutdown;
+mod tail;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 use crate::app::StartError;
 use crate::config::ConfigError;
@@ -37,6 +44,14 @@ enum Command {
     /// Check configuration, Kafka, topics and registry; change nothing
     #[command(after_help = CHECK_HELP)]
     Check,
+    /// Start everything in one process, for trying out
+    Dev(dev::DevArgs),
+    /// Make, sign and post sample events
+    Send(send::SendArgs),
+    /// List, show, export, register or check the schemas
+    Schemas(schemas::SchemasArgs),
+    /// Read topics back as JSON
+    Tail(tail::TailArgs),
 }
 
 const EXIT_CODES: &str = "\
@@ -81,6 +96,14 @@ impl From<Ending> for ExitCode {
     }
 }
 
+/// Runs `work` to its end; what may still run then is nothing that anyone waits for.
+fn on_runtime<T>(work: impl Future<Output = T>) -> Result<T, Ending> {
+    let runtime = Runtime::new().map_err(|error| fail(&error, Ending::Unavailable))?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(done)
+}
+
 /// Says why it ends, on standard error.
 fn fail(error: &dyn std::fmt::Display, ending: Ending) -> Ending {
     eprintln!("hookbridge: {error}");
@@ -113,6 +136,10 @@ pub fn main() -> ExitCode {
     let ending = match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&cli.config),
         Command::Check => check::run(&cli.config),
+        Command::Dev(args) => dev::run(args),
+        Command::Send(args) => send::run(&args),
+        Command::Schemas(args) => schemas::run(&args, &cli.config),
+        Command::Tail(args) => tail::run(&args, &cli.config),
     };
     ending.into()
 }

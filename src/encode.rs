@@ -14,7 +14,7 @@
 mod extra;
 mod value;
 
-use crate::catalog::{EventType, Kind, Names, Profile};
+use crate::catalog::{EventType, Field, Kind, Names, Profile};
 use crate::json::{self, Document, Node};
 use crate::redact;
 
@@ -201,13 +201,13 @@ impl<'a> Encoder<'a> {
             match slot {
                 Some(slot) => {
                     if self.slots[base + slot].replace(value).is_some() {
-                        return Err(Misfit::duplicate(doc.inner(key)));
+                        return Err(Misfit::duplicate(&json::unescape(doc.inner(key)).text));
                     }
                     expected = slot + 1;
                 }
                 None => extra
                     .unknown(doc.raw(key), doc.raw(value))
-                    .map_err(|Duplicate| Misfit::duplicate(doc.inner(key)))?,
+                    .map_err(|Duplicate| Misfit::duplicate(&json::unescape(doc.inner(key)).text))?,
             }
         }
         Ok(base)
@@ -236,7 +236,7 @@ impl<'a> Encoder<'a> {
             }
             match self.value(&field.kind, node) {
                 Ok(value::Fit::Whole) => {}
-                Ok(value::Fit::Mended) if field.optional => self.keep(&mut extra, &field.json, node),
+                Ok(value::Fit::Mended) if field.optional => self.keep(&mut extra, field, node),
                 Ok(value::Fit::Mended) => {
                     return Err(Misfit::rises("half a surrogate pair in a required string").within(&field.json));
                 }
@@ -244,7 +244,7 @@ impl<'a> Encoder<'a> {
                     self.out.truncate(mark);
                     self.slots.truncate(depth);
                     self.branch(false);
-                    self.keep(&mut extra, &field.json, node);
+                    self.keep(&mut extra, field, node);
                 }
                 Err(misfit) => return Err(misfit.within(&field.json)),
             }
@@ -261,8 +261,13 @@ impl<'a> Encoder<'a> {
     }
 
     /// Keeps the original of a known field in `extra`, without what must never leave.
-    fn keep(&self, extra: &mut Extra<'a>, name: &str, node: Node) {
-        extra.known(name, redact::blank(self.doc.raw(node), &self.profile.redacted));
+    fn keep(&self, extra: &mut Extra<'a>, field: &Field, node: Node) {
+        let raw = self.doc.raw(node);
+        let original = match field.kind {
+            Kind::Record(_) | Kind::Array(_) => redact::blank(raw, &self.profile.redacted),
+            _ => raw.into(),
+        };
+        extra.known(&field.json, original);
     }
 
     fn value(&mut self, kind: &Kind, node: Node) -> Result<value::Fit, Misfit> {

@@ -13,9 +13,16 @@ pub(crate) struct Identified<'a> {
     pub(crate) occurred_at: Option<i64>,
 }
 
-/// Why an authentic body is no event we know.
+/// An authentic body that is no event we know, and what can be told of it all the same.
+pub(crate) struct Unidentified<'a> {
+    pub(crate) event_type: Option<&'a EventType>,
+    pub(crate) occurred_at: Option<i64>,
+    pub(crate) why: Why,
+}
+
+/// What stands in the way of knowing type and key.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Unidentified {
+pub(crate) enum Why {
     #[error("{0}")]
     UnknownType(String),
     #[error("{path}: {what}, but it is the key")]
@@ -25,21 +32,24 @@ pub(crate) enum Unidentified {
 }
 
 /// Recognises the type and reads key and times.
-pub(crate) fn identify<'a>(doc: &Document<'_>, profile: &'a Profile) -> Result<Identified<'a>, Unidentified> {
-    let event_type = recognise(doc, profile)?;
+pub(crate) fn identify<'a>(doc: &Document<'_>, profile: &'a Profile) -> Result<Identified<'a>, Unidentified<'a>> {
+    let event_type =
+        recognise(doc, profile).map_err(|why| Unidentified { event_type: None, occurred_at: None, why })?;
     let payload = match &profile.payload {
         None => Some(Node::ROOT),
         Some(name) => doc.get(Node::ROOT, name),
     };
-    let key = key(doc, profile.payload.as_deref(), payload, &event_type.key)?;
     let occurred_at = payload.and_then(|payload| event_type.times.iter().find_map(|path| time(doc, payload, path)));
-    Ok(Identified { event_type, key, occurred_at })
+    match key(doc, profile.payload.as_deref(), payload, &event_type.key) {
+        Ok(key) => Ok(Identified { event_type, key, occurred_at }),
+        Err(why) => Err(Unidentified { event_type: Some(event_type), occurred_at, why }),
+    }
 }
 
-fn recognise<'a>(doc: &Document<'_>, profile: &'a Profile) -> Result<&'a EventType, Unidentified> {
+fn recognise<'a>(doc: &Document<'_>, profile: &'a Profile) -> Result<&'a EventType, Why> {
     let kind = doc.kind(Node::ROOT);
     if kind != json::Kind::Object {
-        return Err(Unidentified::UnknownType(format!("the body is {}, not an object", kind.word())));
+        return Err(Why::UnknownType(format!("the body is {}, not an object", kind.word())));
     }
     for rule in &profile.recognise {
         let given = rule.given.as_ref().unwrap_or(&rule.field);
@@ -51,15 +61,12 @@ fn recognise<'a>(doc: &Document<'_>, profile: &'a Profile) -> Result<&'a EventTy
         }
     }
     let looked_at: Vec<_> = profile.recognise.iter().map(|r| r.given.as_ref().unwrap_or(&r.field).as_str()).collect();
-    Err(Unidentified::UnknownType(format!(
-        "nothing says which type of event this is: looked at {}",
-        looked_at.join(", ")
-    )))
+    Err(Why::UnknownType(format!("nothing says which type of event this is: looked at {}", looked_at.join(", "))))
 }
 
 /// The type by a rule that applies; `None` when the rule leaves it to the next.
-fn by_rule<'a>(doc: &Document<'_>, profile: &'a Profile, rule: &Rule) -> Result<Option<&'a EventType>, Unidentified> {
-    let violation = |what: String| Unidentified::SchemaViolation { path: rule.field.clone(), what };
+fn by_rule<'a>(doc: &Document<'_>, profile: &'a Profile, rule: &Rule) -> Result<Option<&'a EventType>, Why> {
+    let violation = |what: String| Why::SchemaViolation { path: rule.field.clone(), what };
     let Some(node) = present(doc, &rule.field) else {
         return Err(violation("absent, but it tells the type of the event".into()));
     };
@@ -75,7 +82,7 @@ fn by_rule<'a>(doc: &Document<'_>, profile: &'a Profile, rule: &Rule) -> Result<
         Some(event_type) => Ok(Some(event_type)),
         None if rule.passes_on() => Ok(None),
         None if rule.given.is_some() => Err(violation(format!("{} tells no type of event", clip(&text)))),
-        None => Err(Unidentified::UnknownType(format!("{}: no such event type: {}", rule.field, clip(&text)))),
+        None => Err(Why::UnknownType(format!("{}: no such event type: {}", rule.field, clip(&text)))),
     }
 }
 
@@ -85,14 +92,14 @@ fn present(doc: &Document<'_>, name: &str) -> Option<Node> {
 }
 
 /// The entity's id as text, or why there is none.
-fn key(doc: &Document<'_>, around: Option<&str>, payload: Option<Node>, path: &Path) -> Result<String, Unidentified> {
+fn key(doc: &Document<'_>, around: Option<&str>, payload: Option<Node>, path: &Path) -> Result<String, Why> {
     let mut place = around.map(str::to_owned).unwrap_or_default();
     let mut value = payload;
     for step in &path.steps {
         let object = there(doc, value, &place)?;
         if doc.kind(object) != json::Kind::Object {
             let what = format!("{} where an object is due", doc.kind(object).word());
-            return Err(Unidentified::SchemaViolation { path: place, what });
+            return Err(Why::SchemaViolation { path: place, what });
         }
         if !place.is_empty() {
             place.push('.');
@@ -103,7 +110,7 @@ fn key(doc: &Document<'_>, around: Option<&str>, payload: Option<Node>, path: &P
     let value = there(doc, value, &place)?;
     let text = doc.text(value);
     if text.as_ref().is_some_and(|t| t.text.trim().is_empty()) {
-        return Err(Unidentified::MissingKey { path: place, what: "blank" });
+        return Err(Why::MissingKey { path: place, what: "blank" });
     }
     let key = match path.leaf {
         Type::Uuid => text.and_then(|t| encode::uuid(&t.text)).map(|uuid| String::from_utf8_lossy(&uuid).into_owned()),
@@ -111,15 +118,15 @@ fn key(doc: &Document<'_>, around: Option<&str>, payload: Option<Node>, path: &P
         _ if doc.kind(value) == json::Kind::Number => Some(doc.raw(value).to_owned()),
         _ => text.filter(|t| !t.lone_surrogate).map(|t| t.text.into_owned()),
     };
-    key.ok_or_else(|| Unidentified::SchemaViolation {
+    key.ok_or_else(|| Why::SchemaViolation {
         path: place,
         what: format!("{} that is no {}", doc.kind(value).word(), path.leaf.word()),
     })
 }
 
 /// `value`, unless it is absent or null.
-fn there(doc: &Document<'_>, value: Option<Node>, place: &str) -> Result<Node, Unidentified> {
-    let missing = |what| Unidentified::MissingKey { path: place.to_owned(), what };
+fn there(doc: &Document<'_>, value: Option<Node>, place: &str) -> Result<Node, Why> {
+    let missing = |what| Why::MissingKey { path: place.to_owned(), what };
     let value = value.ok_or_else(|| missing("absent"))?;
     if doc.kind(value) == json::Kind::Null { Err(missing("null")) } else { Ok(value) }
 }

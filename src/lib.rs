@@ -39,5 +39,14 @@ mod registry;
 mod dead_letter;
 mod redact;
 
+mod dev;
+mod read;
+mod sample;
+mod schema;
+mod send;
+
+#[doc(hidden)]
+pub mod bench;
+
 mod metrics;
 mod telemetry;

@@ -2,20 +2,23 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::catalog::EventType;
 use crate::dead_letter::{self, Reason, Rejection};
 use crate::encode::{self, Encoded, Head};
-use crate::identify::{self, Unidentified};
+use crate::identify::{self, Why};
 use crate::json::{Document, MAX_DEPTH};
 use crate::metrics::{Metrics, NO_TYPE};
 use crate::publish::{PublishError, Publisher};
 use crate::route::{Event, Route, Routes};
 use crate::verify::Verified;
 
-/// Bodies from this size on are converted where waiting does not hold up other requests.
-pub(crate) const LARGE_BODY: usize = 256 << 10;
+/// Bodies from this size on are converted where waiting does not hold up other requests, a few at a time.
+const LARGE_BODY: usize = 256 << 10;
+/// How many large bodies are converted at once: the places of its values take up to eight times a body's bytes.
+pub(crate) const LARGE_AT_ONCE: usize = 2;
 
 /// How a delivery ended. The first two are promises: Kafka has it.
 #[derive(Debug)]
@@ -39,6 +42,8 @@ pub(crate) struct Pipeline {
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) max_record_bytes: usize,
+    /// [`LARGE_AT_ONCE`] turns.
+    pub(crate) large_bodies: Semaphore,
 }
 
 /// An event that became an Avro record.
@@ -60,6 +65,7 @@ struct Unconvertible<'a> {
 impl Pipeline {
     /// Takes a delivery to its end, by `deadline` at the latest.
     pub(crate) async fn process(&self, delivery: Verified, deadline: Instant) -> Outcome {
+        let _turn = if delivery.body().len() < LARGE_BODY { None } else { self.large_bodies.acquire().await.ok() };
         let id = delivery.event_id();
         let event_type = |t: Option<&EventType>| t.map_or(NO_TYPE, |t| t.name.as_str()).to_owned();
         let (outcome, type_name) = match off_the_hot_path(delivery.body().len(), || convert(&delivery, &id)) {
@@ -136,8 +142,9 @@ impl Pipeline {
         let record = dead_letter::record(&self.routes.dead_letters, event, rejection);
         match self.publisher.publish(record, deadline).await {
             Ok(()) => {
-                let (reason, error) = (rejection.reason.code(), &rejection.error);
-                tracing::warn!(id = event.id, source = event.delivery.source().name, reason, error, "dead letter");
+                // Not the sentence: it may quote the body, and it stands in the dead letter's headers.
+                let (source, reason) = (&event.delivery.source().name, rejection.reason.code());
+                tracing::warn!(id = event.id, source, reason, "dead letter");
                 Outcome::DeadLettered { id: event.id.to_owned(), reason: rejection.reason }
             }
             Err(error) => not_taken(&error),
@@ -169,21 +176,24 @@ fn not_taken(error: &PublishError) -> Outcome {
 /// Scan, identify, encode: pure work on the body.
 fn convert<'a>(delivery: &'a Verified, id: &str) -> Result<Converted<'a>, Unconvertible<'a>> {
     let profile = &delivery.source().profile;
-    let nothing_known = |reason, error| Unconvertible {
+    let doc = Document::scan(delivery.body(), MAX_DEPTH).map_err(|error| Unconvertible {
         event_type: None,
         key: None,
         occurred_at: None,
-        rejection: Rejection { reason, error },
-    };
-    let doc = Document::scan(delivery.body(), MAX_DEPTH)
-        .map_err(|error| nothing_known(Reason::MalformedJson, error.to_string()))?;
-    let identified = identify::identify(&doc, profile).map_err(|error| {
-        let reason = match &error {
-            Unidentified::UnknownType(_) => Reason::UnknownType,
-            Unidentified::MissingKey { .. } => Reason::MissingKey,
-            Unidentified::SchemaViolation { .. } => Reason::SchemaViolation,
+        rejection: Rejection { reason: Reason::MalformedJson, error: error.to_string() },
+    })?;
+    let identified = identify::identify(&doc, profile).map_err(|unidentified| {
+        let reason = match &unidentified.why {
+            Why::UnknownType(_) => Reason::UnknownType,
+            Why::MissingKey { .. } => Reason::MissingKey,
+            Why::SchemaViolation { .. } => Reason::SchemaViolation,
         };
-        nothing_known(reason, error.to_string())
+        Unconvertible {
+            event_type: unidentified.event_type,
+            key: None,
+            occurred_at: unidentified.occurred_at,
+            rejection: Rejection { reason, error: unidentified.why.to_string() },
+        }
     })?;
     let identify::Identified { event_type, key, occurred_at } = identified;
     let head = Head {

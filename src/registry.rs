@@ -21,7 +21,8 @@ use serde::Serialize;
 use crate::config::{ConfigError, RegistryMode, RegistrySettings};
 use crate::route::Subject;
 use cache::Cache;
-use client::Client;
+pub(crate) use client::SchemaReader;
+use client::{Client, Search};
 
 /// How many requests are under way at once.
 const CONCURRENCY: usize = 8;
@@ -51,8 +52,10 @@ pub(crate) struct Refusal {
 pub(crate) enum Standing {
     /// It is there, with this id.
     Registered(u32),
-    /// It is not there, and can be registered.
+    /// The subject is not there.
     New,
+    /// The subject is there, and this schema goes with what it has.
+    Compatible,
     Refused(String),
 }
 
@@ -82,7 +85,21 @@ impl Registry {
         cache_dir: &std::path::Path,
         subjects: Vec<Arc<Subject>>,
     ) -> Result<Registry, ConfigError> {
-        let cache = Cache::open(cache_dir, &settings.url);
+        Registry::with(Cache::open(cache_dir, &settings.url), settings, subjects)
+    }
+
+    /// For tools: nothing is known from before, and nothing is kept.
+    ///
+    /// # Errors
+    /// When `registry.ca_file` cannot be used.
+    pub(crate) fn without_cache(
+        settings: &RegistrySettings,
+        subjects: Vec<Arc<Subject>>,
+    ) -> Result<Registry, ConfigError> {
+        Registry::with(Cache::none(&settings.url), settings, subjects)
+    }
+
+    fn with(cache: Cache, settings: &RegistrySettings, subjects: Vec<Arc<Subject>>) -> Result<Registry, ConfigError> {
         for subject in &subjects {
             subject.set_id(cache.id(subject));
         }
@@ -184,7 +201,7 @@ impl Registry {
         for (subject, standing) in standings {
             match standing {
                 Standing::Registered(id) => learn(&subject, id),
-                Standing::New => new.push(subject),
+                Standing::New | Standing::Compatible => new.push(subject),
                 Standing::Refused(reasons) => refusals.push(Refusal { subject: subject.name.clone(), reasons }),
             }
         }
@@ -240,11 +257,13 @@ impl Registry {
                 None => Standing::Refused("no version is equal to this schema, and registry.mode is \"lookup\"".into()),
             });
         }
-        if let Some(id) = self.client.find(subject).await? {
-            return Ok(Standing::Registered(id));
+        match self.client.find(subject).await? {
+            Search::Found(id) => return Ok(Standing::Registered(id)),
+            Search::NoSubject => return Ok(Standing::New),
+            Search::NoSchema => {}
         }
         let reasons = self.client.incompatibilities(subject).await?;
-        Ok(reasons.map_or(Standing::New, Standing::Refused))
+        Ok(reasons.map_or(Standing::Compatible, Standing::Refused))
     }
 }
 

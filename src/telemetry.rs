@@ -22,6 +22,13 @@ pub(crate) struct Logging {
     pub(crate) format: Format,
 }
 
+impl Logging {
+    /// What is worth knowing, in the usual form.
+    pub(crate) fn info() -> Self {
+        Logging { filter: EnvFilter::new("info"), format: Format::Auto }
+    }
+}
+
 /// Starts logging; a second call changes nothing.
 pub(crate) fn init(logging: Logging) {
     let builder = fmt().with_env_filter(logging.filter).with_writer(io::stderr).with_target(false);

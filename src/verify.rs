@@ -156,6 +156,15 @@ fn decode_signature(text: &str) -> Option<[u8; 32]> {
     STANDARD_NO_PAD.decode(standard).ok()?.try_into().ok()
 }
 
+/// The signature that a sender with this secret puts on `body`, in hex.
+pub(crate) fn signature(secret: &Secret, body: &[u8]) -> String {
+    match Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()) {
+        Ok(mac) => base16ct::lower::encode_string(&mac.chain_update(body).finalize().into_bytes()),
+        // HMAC takes a key of any length.
+        Err(_) => String::new(),
+    }
+}
+
 /// A delivery that arrived, with what its head had to show.
 pub(crate) struct Unverified {
     pub(crate) source: Arc<Source>,

@@ -150,7 +150,7 @@ pub(super) fn resolve(name: &str, folder: &Folder, records: &Records) -> Result<
     let fail = |place: &str, what: String| CatalogError::new(&file.label, place, what);
     let written: Written =
         toml::Deserializer::parse(&file.text).map_err(|e| fail("", e.to_string())).and_then(|d| {
-            serde_path_to_error::deserialize(d).map_err(|e| fail(&e.path().to_string(), e.inner().to_string()))
+            serde_path_to_error::deserialize(d).map_err(|e| fail(&e.path().to_string(), e.inner().message().to_owned()))
         })?;
 
     check_records(name, records)?;

@@ -1,1 +1,288 @@
+//! The catalog against the vendors' own pages (kept in `docs/vendors/`), and what it says of broken files.
 
+mod pages;
+
+use std::fs;
+use std::path::Path as FilePath;
+
+use serde_json::Value;
+
+use super::*;
+
+/// A record's fields from its file, by JSON name: (type, whether it may be null).
+fn fields(profile: &str, record: &str) -> BTreeMap<String, (Value, bool)> {
+    let text = fs::read_to_string(format!("avro/{profile}/{record}.avsc")).unwrap_or_else(|e| panic!("{record}: {e}"));
+    let schema: Value = serde_json::from_str(&text).unwrap();
+    let fields = schema["fields"].as_array().unwrap().iter();
+    fields
+        .filter(|f| f["name"] != "event" && f["name"] != "extra")
+        .map(|f| {
+            let json = f["json"].as_str().or(f["name"].as_str()).unwrap().to_owned();
+            match f["type"].as_array() {
+                Some(union) => (json, (union[1].clone(), true)),
+                None => (json, (f["type"].clone(), false)),
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn every_event_payload_and_field_of_weglys_page_has_its_place() {
+    let catalog = Catalog::load(None).unwrap();
+    let profile = &catalog.profiles["wegly"];
+    let page = pages::wegly();
+    assert_eq!(page.events.len(), 33);
+    assert_eq!(page.events.keys().collect::<Vec<_>>(), profile.types.keys().collect::<Vec<_>>());
+    for (event, payload) in &page.events {
+        let event_type = &profile.types[event];
+        let record = event_type.schema.name.strip_prefix("wegly.").unwrap();
+        match &event_type.payload_slot {
+            // The payload stands under one field, as the vendor's own type.
+            Some(_) => {
+                let fields = fields("wegly", record);
+                let (ty, optional) = fields.values().next().unwrap();
+                assert_eq!((ty, *optional), (&Value::from(format!("wegly.{payload}")), false), "{event}");
+            }
+            None => pages::compare(&page, &page.interfaces[payload], &fields("wegly", record), event),
+        }
+    }
+    for (name, interface) in page.interfaces.iter().filter(|(name, _)| !page.is_event_payload(name)) {
+        pages::compare(&page, interface, &fields("wegly", name), name);
+    }
+    for (record, name) in [
+        ("PipelineSummary", "StageSummary.pipeline"),
+        ("ContractReference", "ContractRenewedPayload.renewed_from_contract"),
+        ("SatisfactionLink", "SatisfactionPublicSubmissionCreatedPayload.link"),
+    ] {
+        pages::compare(&page, &page.inline[name], &fields("wegly", record), name);
+    }
+}
+
+#[test]
+fn every_field_of_whazings_pages_has_its_place() {
+    let received = fields("whazing", "MessageReceived");
+    for (path, name) in pages::whazing_message() {
+        let record = match path.as_deref() {
+            None => received.clone(),
+            Some("ticket") => fields("whazing", "Ticket"),
+            Some("contact") => fields("whazing", "Contact"),
+            Some("user") => fields("whazing", "User"),
+            Some("whatsapp") => fields("whazing", "Whatsapp"),
+            Some(other) => panic!("{other}"),
+        };
+        assert!(record.contains_key(&name), "{path:?}.{name}");
+    }
+    for (record, names) in [
+        ("MessageReceived", "mediaBase64 dataJson contactmessage"),
+        ("MessageSent", "mediaBase64 dataJson contactmessage"),
+        ("Ticket", "id status protocol queueId userId apiConfig isGroup closingReasonId"),
+        ("TicketOpened", "messageBody ticket contact whatsapp"),
+        ("TicketOpenedByUser", "messageBody ticket contact whatsapp"),
+        ("TicketTransferred", "messageBody ticket contact whatsapp"),
+        ("TicketClosed", "messageBody ticket contact whatsapp"),
+        ("TenantTrialStarted", "name email tenantName phone plano referralId dueDate recurrence"),
+        ("ChannelStatusChanged", "timestamp channel company"),
+        ("Channel", "id name type qrcode pairingCode number status previousStatus tenantId"),
+        ("Company", "id name phone email status"),
+    ] {
+        let fields = fields("whazing", record);
+        for name in names.split(' ') {
+            assert!(fields.contains_key(name), "{record}.{name}");
+        }
+    }
+    assert_eq!(received, fields("whazing", "MessageSent"));
+    let catalog = Catalog::load(None).unwrap();
+    assert_eq!(catalog.profiles["whazing"].types.len(), 8);
+}
+
+#[test]
+fn every_type_record_and_field_has_a_doc_and_snake_case_names() {
+    let catalog = Catalog::load(None).unwrap();
+    for event_type in catalog.profiles.values().flat_map(|p| p.types.values()) {
+        assert_documented(&serde_json::from_str(&event_type.schema.text).unwrap());
+        let words = event_type.name.split(['.', '_']);
+        let pascal: String = words.map(|w| w[..1].to_uppercase() + &w[1..]).collect();
+        assert!(event_type.schema.name.ends_with(&format!(".{pascal}")), "{}", event_type.schema.name);
+    }
+}
+
+fn assert_documented(ty: &Value) {
+    match ty {
+        Value::Array(branches) => branches.iter().for_each(assert_documented),
+        Value::Object(object) if object.contains_key("fields") => {
+            assert!(ty["doc"].as_str().is_some_and(|d| d.len() > 5), "{}", ty["name"]);
+            for field in ty["fields"].as_array().unwrap() {
+                let name = field["name"].as_str().unwrap();
+                assert!(field["doc"].as_str().is_some_and(|d| d.len() > 3), "{}.{name}", ty["name"]);
+                assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{name}");
+                assert_documented(&field["type"]);
+            }
+        }
+        Value::Object(object) => object.get("items").into_iter().for_each(assert_documented),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_registered_text_keeps_every_attribute_and_stands_alone() {
+    let catalog = Catalog::load(None).unwrap();
+    let text = &catalog.profiles["whazing"].types["message.received"].schema.text;
+    for attribute in [
+        r#""connect.name":"io.debezium.data.Json","connect.version":1"#,
+        r#""json":"messageId""#,
+        r#""logicalType":"timestamp-millis""#,
+    ] {
+        assert!(text.contains(attribute), "{attribute}");
+    }
+    assert_eq!(text.matches(r#""name":"Contact","#).count(), 1, "a named type is defined once");
+    apache_avro::Schema::parse_str(text).unwrap();
+}
+
+/// A catalog folder with one small vendor, and what loading it says once `name` has this text.
+fn broken(name: &str, change: impl Fn(&str) -> String) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("loja");
+    fs::create_dir(&folder).unwrap();
+    for (file, text) in VENDOR {
+        let text = if *file == name { change(text) } else { (*text).to_owned() };
+        fs::write(folder.join(file), text).unwrap();
+    }
+    match Catalog::load(Some(dir.path())) {
+        Ok(_) => String::new(),
+        Err(error) => error.to_string().replace(&format!("{}/", dir.path().display()), ""),
+    }
+}
+
+const VENDOR: &[(&str, &str)] = &[
+    (
+        "profile.toml",
+        r#"
+[verify]
+method = "token"
+header = "x-token"
+[[recognise]]
+field = "kind"
+[types]
+"order.paid" = { record = "OrderPaid", topic = "order", key = "order.id", time = ["order.at"] }
+"#,
+    ),
+    (
+        "OrderPaid.avsc",
+        r#"{"type":"record","namespace":"loja","name":"OrderPaid","fields":[
+            {"name":"event","type":"hookbridge.Event"},
+            {"name":"order","type":"loja.Order"},
+            {"name":"extra","type":["null",{"type":"string","connect.name":"io.debezium.data.Json"}],"default":null}]}"#,
+    ),
+    (
+        "Order.avsc",
+        r#"{"type":"record","namespace":"loja","name":"Order","fields":[
+            {"name":"id","type":"long"},
+            {"name":"at","type":["null",{"type":"long","logicalType":"timestamp-millis"}],"default":null},
+            {"name":"extra","type":["null",{"type":"string","connect.name":"io.debezium.data.Json"}],"default":null}]}"#,
+    ),
+];
+
+#[test]
+fn what_is_wrong_is_named_by_file_and_place() {
+    assert_eq!(broken("none", str::to_owned), "");
+    let swap = |from: &'static str, to: &'static str| move |text: &str| text.replacen(from, to, 1);
+    for (file, (from, to), expected) in [
+        (
+            "OrderPaid.avsc",
+            ("loja.Order\"", "loja.Pedido\""),
+            "loja/OrderPaid.avsc: /fields/1/type: no such type: loja.Pedido",
+        ),
+        (
+            "profile.toml",
+            ("order.id", "order.nr"),
+            "loja/profile.toml: types.\"order.paid\".key: loja.Order has no field `nr`",
+        ),
+        (
+            "profile.toml",
+            ("order.id", "order.at"),
+            "loja/profile.toml: types.\"order.paid\".key: order.at: a key is a uuid",
+        ),
+        (
+            "profile.toml",
+            ("[\"order.at\"]", "[\"order.id\"]"),
+            "loja/profile.toml: types.\"order.paid\".time: order.id: a timestamp",
+        ),
+        (
+            "profile.toml",
+            ("\"OrderPaid\"", "\"OrderLost\""),
+            "loja/profile.toml: types.\"order.paid\".record: no such type: loja.OrderLost",
+        ),
+        (
+            "profile.toml",
+            (
+                "[types]",
+                "[types]\n\"order.sent\" = { record = \"OrderPaid\", topic = \"order\", key = \"order.id\", time = [] }",
+            ),
+            "loja/profile.toml: types.\"order.sent\".record: OrderPaid is the record of \"order.paid\" already",
+        ),
+        (
+            "profile.toml",
+            ("[verify]", "redact = [\"order.pin\"]\n[verify]"),
+            "loja/profile.toml: redact[0]: order.pin is a field of no event",
+        ),
+        (
+            "profile.toml",
+            ("field = \"kind\"", "field = \"kind\"\nvalues = { a = \"order.lost\" }"),
+            "loja/profile.toml: recognise[0].values.\"a\": no such event type: order.lost",
+        ),
+        (
+            "profile.toml",
+            ("method = \"token\"", "method = \"magic\""),
+            "loja/profile.toml: verify.method: unknown variant",
+        ),
+        ("profile.toml", ("header =", "heading ="), "loja/profile.toml: verify.heading: unknown field"),
+        (
+            "Order.avsc",
+            ("\"name\":\"Order\"", "\"name\":\"OrderPaid\""),
+            "loja/Order.avsc: /name: \"OrderPaid\", but the file's place says \"Order\"",
+        ),
+        ("Order.avsc", ("\"name\":\"at\"", "\"name\":\"id\""), "loja/Order.avsc: /fields/1: the name \"id\" is taken"),
+        (
+            "Order.avsc",
+            ("\"name\":\"at\"", "\"name\":\"at\",\"json\":\"id\""),
+            "loja/Order.avsc: /fields/1: the JSON name \"id\" is taken",
+        ),
+        (
+            "Order.avsc",
+            ("\"type\":\"long\"}", "\"type\":\"bytes\"}"),
+            "loja/Order.avsc: /fields/0/type: not a type the catalog takes: \"bytes\"",
+        ),
+        (
+            "Order.avsc",
+            ("\"default\":null},\n            {\"name\":\"extra\"", "\"x\":1},\n            {\"name\":\"extra\""),
+            "loja/Order.avsc: /fields/1/default: null is due",
+        ),
+        ("Order.avsc", ("\"extra\"", "\"rest\""), "loja/Order.avsc: /fields: the last field"),
+        ("Order.avsc", ("{\"type\"", "{\"type\" \"x\""), "loja/Order.avsc: expected `:`"),
+    ] {
+        let words = broken(file, swap(from, to));
+        assert!(words.starts_with(expected), "{words}\nexpected {expected}");
+    }
+}
+
+#[test]
+fn a_file_of_the_users_takes_the_place_of_one_compiled_in() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("wegly")).unwrap();
+    let tag = fs::read_to_string("avro/wegly/TagSummary.avsc").unwrap();
+    let tag = tag.replace(
+        r#"{"name": "color""#,
+        r#"{"name": "weight", "type": ["null", "double"], "default": null}, {"name": "color""#,
+    );
+    fs::write(dir.path().join("wegly/TagSummary.avsc"), tag).unwrap();
+    let catalog = Catalog::load(Some(dir.path())).unwrap();
+    assert!(catalog.profiles["wegly"].types["lead.won"].schema.text.contains("\"weight\""));
+    assert_eq!(catalog.profiles["wegly"].types.len(), 33);
+
+    for name in ["hookbridge", "Big"] {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join(name)).unwrap();
+        assert!(Catalog::load(Some(dir.path())).is_err(), "{name}");
+    }
+    assert!(Catalog::load(Some(FilePath::new("/nonexistent"))).is_err());
+}

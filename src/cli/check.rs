@@ -1,10 +1,9 @@
 //! `hookbridge check`: looks at everything, changes nothing, says all it finds.
 
+use std::io::{self, Write as _};
 use std::path::Path;
 
-use tokio::runtime::Runtime;
-
-use super::{Ending, fail, fail_config};
+use super::{Ending, fail_config, on_runtime};
 use crate::config::{self, Settings};
 use crate::publish::{Publisher, TopicState, uneven};
 use crate::registry::{Registry, Standing};
@@ -17,37 +16,42 @@ struct Report {
     unavailable: usize,
 }
 
+/// Prints a line; whoever closes the pipe has seen enough.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
 fn well(what: &str) {
-    println!("ok     {what}");
+    say(&format!("ok     {what}"));
 }
 
 fn warn(what: &str) {
-    println!("warn   {what}");
+    say(&format!("warn   {what}"));
 }
 
 impl Report {
     fn finding(&mut self, what: &str) {
         self.findings += 1;
-        println!("FAIL   {what}");
+        say(&format!("FAIL   {what}"));
     }
 
     fn unavailable(&mut self, what: &str) {
         self.unavailable += 1;
-        println!("DOWN   {what}");
+        say(&format!("DOWN   {what}"));
     }
 
     fn verdict(&self) -> Ending {
         match (self.unavailable, self.findings) {
             (0, 0) => {
-                println!("all well");
+                say("all well");
                 Ending::Well
             }
             (0, findings) => {
-                println!("{findings} finding(s)");
+                say(&format!("{findings} finding(s)"));
                 Ending::Findings
             }
             (unavailable, findings) => {
-                println!("{unavailable} not available, {findings} finding(s)");
+                say(&format!("{unavailable} not available, {findings} finding(s)"));
                 Ending::Unavailable
             }
         }
@@ -59,14 +63,7 @@ pub(super) fn run(file: &Path) -> Ending {
         Ok(settings) => settings,
         Err(error) => return fail_config(&error),
     };
-    match Runtime::new() {
-        Ok(runtime) => {
-            let ending = runtime.block_on(check(&settings, file));
-            runtime.shutdown_background();
-            ending
-        }
-        Err(error) => fail(&error, Ending::Unavailable),
-    }
+    on_runtime(check(&settings, file)).unwrap_or_else(|ending| ending)
 }
 
 async fn check(settings: &Settings, file: &Path) -> Ending {
@@ -151,7 +148,7 @@ async fn schemas(settings: &Settings, registry: &Registry, report: &mut Report) 
     for (subject, standing) in standings {
         match standing {
             Standing::Registered(_) => registered += 1,
-            Standing::New => new += 1,
+            Standing::New | Standing::Compatible => new += 1,
             Standing::Refused(reasons) => report.finding(&format!("subject {}: {reasons}", subject.name)),
         }
     }

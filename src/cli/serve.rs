@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Ending, fail, fail_config, fail_start};
+use super::shutdown::Shutdown;
+use super::{Ending, fail, fail_config, fail_start, on_runtime};
 use crate::app::App;
 use crate::config::{self, Settings};
 use crate::telemetry;
@@ -18,14 +17,7 @@ pub(super) fn run(file: &Path) -> Ending {
         Err(error) => return fail_config(&error),
     };
     telemetry::init(std::mem::take(&mut settings.logging));
-    let runtime = match Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error, Ending::Unavailable),
-    };
-    let ending = runtime.block_on(serve(settings));
-    // What may still run by now is a look at Kafka, which nobody waits for.
-    runtime.shutdown_background();
-    ending
+    on_runtime(serve(settings)).unwrap_or_else(|ending| ending)
 }
 
 async fn serve(settings: Settings) -> Ending {
@@ -51,32 +43,4 @@ async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, String> {
     let address = listener.local_addr().map_err(|e| format!("{key}: {e}"))?;
     tracing::info!(%address, "{key}");
     Ok(listener)
-}
-
-/// SIGTERM or Ctrl-C; a second one ends the process at once.
-struct Shutdown {
-    term: tokio::signal::unix::Signal,
-    int: tokio::signal::unix::Signal,
-}
-
-impl Shutdown {
-    fn listen() -> std::io::Result<Shutdown> {
-        Ok(Shutdown { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
-    }
-
-    async fn wait(mut self) {
-        self.next().await;
-        tokio::spawn(async move {
-            self.next().await;
-            tracing::warn!("told twice to end: ending at once");
-            std::process::exit(1);
-        });
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.term.recv() => {}
-            _ = self.int.recv() => {}
-        }
-    }
 }

@@ -22,7 +22,7 @@ pub(crate) fn load(file: &Path) -> Result<Settings, ConfigError> {
     from_text(&path, &text, &environment.collect())
 }
 
-pub(super) fn from_text(path: &str, text: &str, env: &BTreeMap<String, String>) -> Result<Settings, ConfigError> {
+pub(crate) fn from_text(path: &str, text: &str, env: &BTreeMap<String, String>) -> Result<Settings, ConfigError> {
     let mut table: Table = text.parse().map_err(|e: toml::de::Error| ConfigError::Syntax {
         path: path.to_owned(),
         // Without the excerpt that toml draws: the line may hold a secret.

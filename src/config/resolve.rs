@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -132,7 +132,8 @@ fn choice<T: Copy>(key: &str, written: Option<Text<String>>, choices: &[(&str, T
 
 fn address(key: &str, written: Option<Text<String>>, default: &str) -> Result<SocketAddr, ConfigError> {
     let text = or(written, default.to_owned());
-    text.parse().map_err(|_| ConfigError::key(key, format!("{text:?}: an address such as {default:?} is due")))
+    let found = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+    found.ok_or_else(|| ConfigError::key(key, format!("{text:?}: an address such as {default:?} is due")))
 }
 
 impl Written {
@@ -142,6 +143,10 @@ impl Written {
         let mut sources = BTreeMap::new();
         for (name, source) in self.sources {
             let source = source.resolve(&name, &catalog, http.max_body_bytes)?;
+            if source.max_body_bytes > http.max_in_flight_bytes {
+                let key = format!("sources.{name}.max_body_bytes");
+                return Err(ConfigError::key(key, "more than http.max_in_flight_bytes"));
+            }
             sources.insert(name, Arc::new(source));
         }
         if sources.is_empty() {

@@ -1,1 +1,187 @@
+//! The configuration as its users write it, and what they are told when they err.
 
+use std::collections::BTreeMap;
+
+use super::load::from_text;
+use super::*;
+
+const SMALLEST: &str = r#"
+[kafka]
+bootstrap_servers = "localhost:9092"
+[registry]
+url = "http://localhost:8081/"
+[sources.wegly]
+secrets = ["s3cret"]
+[sources.whazing]
+tokens = "tok"
+"#;
+
+fn read(text: &str, env: &[(&str, &str)]) -> Result<Settings, String> {
+    let env: BTreeMap<_, _> = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    from_text("hookbridge.toml", text, &env).map_err(|e| e.to_string())
+}
+
+fn complaint(text: &str, env: &[(&str, &str)]) -> String {
+    read(text, env).err().unwrap()
+}
+
+#[test]
+fn the_smallest_configuration_is_enough() {
+    let settings = read(SMALLEST, &[]).unwrap();
+    assert_eq!(settings.http.listen.to_string(), "0.0.0.0:8080");
+    assert_eq!(settings.http.max_body_bytes, 16 << 20);
+    assert_eq!(settings.kafka.partitions, 12);
+    assert_eq!(settings.registry.url, "http://localhost:8081");
+    assert_eq!(settings.sources["whazing"].profile.name, "whazing");
+}
+
+#[test]
+fn the_sample_documents_every_key_and_is_valid() {
+    let sample = include_str!("../../hookbridge.toml");
+    read(sample, &[]).unwrap();
+    // Each commented key, once uncommented, is one that the program knows.
+    let uncommented: String = sample
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(key) if key.contains(" = ") && key.starts_with(|c: char| c.is_ascii_lowercase()) => key,
+            _ => line,
+        })
+        .map(|line| line.to_owned() + "\n")
+        .collect();
+    for key in [
+        "data_dir",
+        "shutdown_delay",
+        "shutdown_timeout",
+        "listen",
+        "ack_timeout",
+        "max_body_bytes",
+        "max_in_flight_bytes",
+        "max_connections",
+        "header_timeout",
+        "body_timeout",
+        "idle_timeout",
+        "bootstrap_servers",
+        "topics",
+        "topic_prefix",
+        "create_topics",
+        "partitions",
+        "replication_factor",
+        "timestamp",
+        "max_record_bytes",
+        "join_topics",
+        "latest_topics",
+        "url",
+        "mode",
+        "username",
+        "password",
+        "token",
+        "ca_file",
+        "timeout",
+        "verify_interval",
+        "dir",
+        "level",
+        "format",
+        "profile",
+        "secrets",
+        "tokens",
+        "allow_unauthenticated",
+        "rate_limit",
+    ] {
+        let there = sample.lines().any(|l| l.trim_start_matches(['#', ' ']).starts_with(&format!("{key} = ")));
+        assert!(there, "{key} is not in the sample");
+    }
+    let table: toml::Table = uncommented.parse().unwrap();
+    let unknown = serde_path_to_error::deserialize::<_, Written>(toml::Value::Table(table));
+    unknown.map_err(|e| e.to_string()).unwrap();
+}
+
+#[test]
+fn the_environment_goes_over_the_file() {
+    let settings = read(
+        &SMALLEST.replace("[sources.whazing]", "[sources.whazing-acme]\nprofile = \"whazing\""),
+        &[
+            ("HOOKBRIDGE__KAFKA__PARTITIONS", "3"),
+            ("HOOKBRIDGE__HTTP__ACK_TIMEOUT", "250ms"),
+            ("HOOKBRIDGE__KAFKA__CREATE_TOPICS", "false"),
+            ("HOOKBRIDGE__SOURCES__WHAZING_ACME__TOKENS", "[\"a\", \"b\"]"),
+            ("HOOKBRIDGE__SOURCES__WEGLY__SECRETS", "007"),
+            ("OTHER", "x"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(settings.kafka.partitions, 3);
+    assert_eq!(settings.http.ack_timeout.as_millis(), 250);
+    assert!(!settings.kafka.create_topics);
+    assert!(settings.sources.contains_key("whazing-acme"));
+}
+
+#[test]
+fn variables_and_files_stand_in_any_value() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("secret");
+    std::fs::write(&path, "fi le\n\n").unwrap();
+    let text = SMALLEST
+        .replace("\"s3cret\"", &format!("\"${{file:{}}}\"", path.display()))
+        .replace("localhost:9092", "${HOST}:9092")
+        .replace("[registry]", "partitions = \"${N}\"\n[registry]");
+    let settings = read(&text, &[("HOST", "kafka"), ("N", "5")]).unwrap();
+    assert_eq!((settings.kafka.bootstrap_servers.as_str(), settings.kafka.partitions), ("kafka:9092", 5));
+    assert_eq!(complaint(&text, &[("HOST", "kafka")]), "kafka.partitions: the variable N is not set");
+    let missing = complaint(&text.replace("secret}", "secrets}"), &[("HOST", "kafka"), ("N", "5")]);
+    assert!(missing.starts_with("sources.wegly.secrets[0]: ") && missing.contains("No such file"), "{missing}");
+}
+
+#[test]
+fn what_is_wrong_is_told_by_its_key() {
+    let with = |from: &str, to: &str| complaint(&SMALLEST.replace(from, to), &[]);
+    for (words, expected) in [
+        (with("[registry]", "partition = 3\n[registry]"), "kafka.partition: unknown field `partition`"),
+        (with("[registry]", "partitions = 0\n[registry]"), "kafka.partitions: less than 1"),
+        (with("[registry]", "partitions = \"x\"\n[registry]"), "kafka.partitions: invalid digit"),
+        (with("[registry]", "[kafka.properties]\nacks = 1\n[registry]"), "kafka.properties.acks: set by hookbridge"),
+        (
+            with("[registry]", "[kafka.properties]\ndelivery.timeout.ms = 1\n[registry]"),
+            "kafka.properties.delivery.timeout.ms: set by hookbridge",
+        ),
+        (with("\"localhost:9092\"", "\"\""), "kafka.bootstrap_servers: missing"),
+        (with("http://localhost:8081/", "localhost:8081"), "registry.url: not an http"),
+        (with("http://localhost", "http://u:p@localhost"), "registry.url: credentials"),
+        (with("[\"s3cret\"]", "[\" \"]"), "sources.wegly.secrets[0]: blank"),
+        (with("secrets = [\"s3cret\"]", ""), "sources.wegly.secrets: missing"),
+        (
+            with("tokens = \"tok\"", "secrets = \"tok\""),
+            "sources.whazing.secrets: profile whazing verifies by `tokens`",
+        ),
+        (
+            with("tokens = \"tok\"", "tokens = \"tok\"\nallow_unauthenticated = true"),
+            "sources.whazing.allow_unauthenticated",
+        ),
+        (with("[sources.whazing]", "[sources.other]"), "sources.other.profile: no such profile: \"other\""),
+        (with("[sources.whazing]", "[sources.Big]"), "sources.Big: a source's name is"),
+        (with("[kafka]", "[kafka]\njoin_topics = true"), "kafka.join_topics: true: this version"),
+        (
+            with("[kafka]", "[kafka]\ntopics = \"each\""),
+            "kafka.topics: \"each\": \"per-entity\" or \"per-event\" is due",
+        ),
+        (with("[kafka]", "shutdown_delay = \"1h\"\n[kafka]"), "shutdown_delay: not shorter"),
+        (with("[kafka]", "[http]\nmax_body_bytes = \"1 GiB\"\n[kafka]"), "http.max_body_bytes: not between"),
+        (complaint("[kafka", &[]), "hookbridge.toml: line 1"),
+        (complaint(SMALLEST, &[("HOOKBRIDGE__KAFKA__TOPIX", "x")]), "kafka.topix: unknown field"),
+    ] {
+        assert!(words.starts_with(expected), "{words}");
+    }
+}
+
+#[test]
+fn no_error_repeats_a_secret() {
+    for text in [
+        SMALLEST.replace("[\"s3cret\"]", "{ a = \"s3cret\" }"),
+        SMALLEST.replace("[\"s3cret\"]", "[[\"s3cret\"], 5]"),
+        SMALLEST.replace("[\"s3cret\"]", "[\"s3cret\", ]]"),
+        SMALLEST.replace("[registry]", "[registry]\npassword = \"s3cret\""),
+        SMALLEST.replace("[registry]", "[kafka.properties]\nsasl.password = [\"s3cret\"]\n[registry]"),
+    ] {
+        assert!(!complaint(&text, &[]).contains("s3cret"), "{text}");
+    }
+    assert!(!format!("{:?}", "s3cret".parse::<Secret>()).contains("s3cret"));
+}

@@ -5,11 +5,11 @@
 //! [`Phase`], moved on by the bytes it reads and by the requests it serves, and is closed when a phase lasts too long.
 
 use std::convert::Infallible;
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use std::{io, mem};
 
 use axum::Router;
 use axum::response::Response;
@@ -21,13 +21,14 @@ use hyper_util::rt::TokioIo;
 use prometheus::IntGauge;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
-/// Bytes of a request's line and headers, at the most.
+/// Bytes that are buffered of a connection: about what a request's line and headers may take. hyper takes what it has
+/// read at once, so a head that comes in one piece may be somewhat larger.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// Wait after an accept that failed for want of file descriptors, say.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -42,6 +43,13 @@ pub(crate) struct Limits {
     pub(crate) idle: Duration,
     /// Shows how many connections are open.
     pub(crate) gauge: Option<IntGauge>,
+}
+
+impl Limits {
+    /// For listeners whose clients are known: few connections, the usual times.
+    pub(crate) fn for_few() -> Limits {
+        Limits { connections: 256, head: Duration::from_secs(10), idle: Duration::from_secs(75), gauge: None }
+    }
 }
 
 /// Serves `router` on `listener` until `stop`, then lets the open connections finish what they are at.
@@ -78,15 +86,15 @@ async fn serve_connection(stream: TcpStream, router: Router, limits: Limits, sto
     // Answers are small and waited for.
     let _ = stream.set_nodelay(true);
     limits.gauge.iter().for_each(IntGauge::inc);
-    let phase = Arc::new(Mutex::new(Phase::Idle(Instant::now())));
+    let phase = Arc::new(Progress::new());
     let service = service_fn({
         let phase = Arc::clone(&phase);
         move |request: Request<Incoming>| {
             let (phase, mut router) = (Arc::clone(&phase), router.clone());
             async move {
-                enter(&phase, Phase::Serving);
+                phase.enter(Phase::Serving);
                 let response: Result<Response, Infallible> = router.call(request).await;
-                enter(&phase, Phase::Idle(Instant::now()));
+                phase.enter(Phase::Idle(Instant::now()));
                 response
             }
         }
@@ -97,7 +105,7 @@ async fn serve_connection(stream: TcpStream, router: Router, limits: Limits, sto
     let mut connection = pin!(builder.serve_connection(io, service));
     let mut stopping = false;
     loop {
-        let deadline = deadline(&phase, &limits);
+        let deadline = phase.deadline(&limits);
         tokio::select! {
             // How a connection ends is the client's affair.
             _ = connection.as_mut() => break,
@@ -106,10 +114,12 @@ async fn serve_connection(stream: TcpStream, router: Router, limits: Limits, sto
                 connection.as_mut().graceful_shutdown();
             }
             () = sleep_until(deadline) => {
-                if Instant::now() >= self::deadline(&phase, &limits) {
+                if Instant::now() >= phase.deadline(&limits) {
                     break;
                 }
             }
+            // A new phase has a deadline of its own.
+            () = phase.changed.notified() => {}
         }
     }
     limits.gauge.iter().for_each(IntGauge::dec);
@@ -125,37 +135,56 @@ enum Phase {
     Serving,
 }
 
-fn enter(phase: &Mutex<Phase>, next: Phase) {
-    if let Ok(mut phase) = phase.lock() {
-        let _ = mem::replace(&mut *phase, next);
-    }
+/// A connection's phase, and word of when it changes.
+struct Progress {
+    phase: Mutex<Phase>,
+    changed: Notify,
 }
 
-/// When the present phase has lasted too long.
-fn deadline(phase: &Mutex<Phase>, limits: &Limits) -> Instant {
-    match phase.lock().as_deref() {
-        Ok(Phase::Idle(since)) => *since + limits.idle,
-        Ok(Phase::Head(since)) => *since + limits.head,
-        // Looked at again after a while.
-        _ => Instant::now() + limits.head.min(limits.idle),
+impl Progress {
+    fn new() -> Self {
+        Progress { phase: Mutex::new(Phase::Idle(Instant::now())), changed: Notify::new() }
+    }
+
+    fn enter(&self, next: Phase) {
+        if let Ok(mut phase) = self.phase.lock() {
+            *phase = next;
+        }
+    }
+
+    /// Bytes arrived: if nothing was going on, they begin a request's head.
+    fn read(&self) {
+        if let Ok(mut phase) = self.phase.lock()
+            && matches!(*phase, Phase::Idle(_))
+        {
+            *phase = Phase::Head(Instant::now());
+            self.changed.notify_one();
+        }
+    }
+
+    /// When the present phase has lasted too long.
+    fn deadline(&self, limits: &Limits) -> Instant {
+        match self.phase.lock().as_deref() {
+            Ok(Phase::Idle(since)) => *since + limits.idle,
+            Ok(Phase::Head(since)) => *since + limits.head,
+            // Looked at again after a while.
+            _ => Instant::now() + limits.head.min(limits.idle),
+        }
     }
 }
 
 /// A stream that notes when the first bytes of a request arrive.
 struct Watched {
     stream: TcpStream,
-    phase: Arc<Mutex<Phase>>,
+    phase: Arc<Progress>,
 }
 
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before
-            && let Ok(mut phase) = self.phase.lock()
-            && matches!(*phase, Phase::Idle(_))
-        {
-            *phase = Phase::Head(Instant::now());
+        if buf.filled().len() > before {
+            self.phase.read();
         }
         polled
     }

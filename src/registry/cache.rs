@@ -16,7 +16,8 @@ use crate::route::Subject;
 type Ids = BTreeMap<String, BTreeMap<String, BTreeMap<String, u32>>>;
 
 pub(super) struct Cache {
-    path: PathBuf,
+    /// Nothing is written without one.
+    path: Option<PathBuf>,
     url: String,
     ids: Mutex<Ids>,
 }
@@ -31,7 +32,12 @@ impl Cache {
             }),
             Err(_) => Ids::default(),
         };
-        Cache { path, url: url.to_owned(), ids: Mutex::new(ids) }
+        Cache { path: Some(path), url: url.to_owned(), ids: Mutex::new(ids) }
+    }
+
+    /// One that knows nothing and keeps nothing.
+    pub(super) fn none(url: &str) -> Cache {
+        Cache { path: None, url: url.to_owned(), ids: Mutex::default() }
     }
 
     pub(super) fn id(&self, subject: &Subject) -> Option<u32> {
@@ -53,20 +59,22 @@ impl Cache {
         if *current == ids {
             return;
         }
-        if let Err(error) = self.write(&ids) {
-            tracing::warn!(path = %self.path.display(), %error, "the schema ids could not be cached");
+        if let Some(path) = &self.path
+            && let Err(error) = write(path, &ids)
+        {
+            tracing::warn!(path = %path.display(), %error, "the schema ids could not be cached");
         }
         *current = ids;
     }
+}
 
-    fn write(&self, ids: &Ids) -> io::Result<()> {
-        let new = self.path.with_extension("json.new");
-        let mut file = File::create(&new)?;
-        serde_json::to_writer_pretty(&file, ids)?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path)
-    }
+fn write(path: &Path, ids: &Ids) -> io::Result<()> {
+    let new = path.with_extension("json.new");
+    let mut file = File::create(&new)?;
+    serde_json::to_writer_pretty(&file, ids)?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    fs::rename(&new, path)
 }
 
 fn digest(subject: &Subject) -> String {

@@ -7,7 +7,7 @@ use std::error::Error as _;
 
 use reqwest::StatusCode;
 use schema_registry_converter::async_impl::schema_registry::{
-    SrSettings, get_all_versions, get_schema_by_subject_and_version, perform_sr_call, post_schema,
+    SrSettings, get_all_versions, get_schema_by_id, get_schema_by_subject_and_version, perform_sr_call, post_schema,
 };
 use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::{RawError, SchemaType, SrCall, SuppliedSchema};
@@ -19,6 +19,17 @@ use crate::config::{ConfigError, RegistryAuth, RegistrySettings};
 use crate::route::Subject;
 
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
+
+/// Confluent's error code for a subject that is not there.
+const NO_SUBJECT: u32 = 40401;
+
+/// What a search for a schema found.
+pub(super) enum Search {
+    /// Under this id.
+    Found(u32),
+    NoSubject,
+    NoSchema,
+}
 
 pub(super) struct Client {
     settings: SrSettings,
@@ -49,12 +60,13 @@ impl Client {
         })
     }
 
-    /// The id under which the subject has this schema.
-    pub(super) async fn find(&self, subject: &Subject) -> Result<Option<u32>, RegistryError> {
+    /// Looks for this schema under the subject.
+    pub(super) async fn find(&self, subject: &Subject) -> Result<Search, RegistryError> {
         let body = body(subject).to_string();
         match perform_sr_call(&self.settings, SrCall::PostForVersion(&subject.name, &body)).await {
-            Ok(found) => Ok(found.id),
-            Err(error) if is_not_found(&error) => Ok(None),
+            Ok(found) => Ok(found.id.map_or(Search::NoSchema, Search::Found)),
+            Err(error) if registry_error(&error).is_some_and(|e| e.error_code == NO_SUBJECT) => Ok(Search::NoSubject),
+            Err(error) if is_not_found(&error) => Ok(Search::NoSchema),
             Err(error) => Err(sort(subject, &error)),
         }
     }
@@ -121,6 +133,26 @@ impl Client {
                 Ok((!verdict.is_compatible).then_some(reasons))
             }
         }
+    }
+}
+
+/// Reads schemas by id, for those who read topics.
+pub(crate) struct SchemaReader(Client);
+
+impl SchemaReader {
+    /// # Errors
+    /// When `registry.ca_file` cannot be used.
+    pub(crate) fn new(settings: &RegistrySettings) -> Result<SchemaReader, ConfigError> {
+        Client::new(settings).map(SchemaReader)
+    }
+
+    /// The text of the schema with this id.
+    pub(crate) async fn schema(&self, id: u32) -> Result<String, String> {
+        let found = get_schema_by_id(id, &self.0.settings).await;
+        found.map(|schema| schema.schema).map_err(|error| match registry_error(&error) {
+            Some(words) => format!("schema {id}: {}", words.message),
+            None => format!("schema {id}: {}", error.source().map_or_else(|| error.error.clone(), with_causes)),
+        })
     }
 }
 

@@ -1,0 +1,72 @@
+//! `hookbridge dev`: arguments, greeting, and the run.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+
+use clap::Args;
+
+use super::shutdown::Shutdown;
+use super::{Ending, fail, fail_start, on_runtime};
+use crate::dev::{Dev, DevError, Options};
+use crate::telemetry::{self, Logging};
+
+const HELP: &str = "\
+Starts an embedded broker, an embedded registry and the bridge with two demo sources, and prints where they are and
+what to type next. Any client of Kafka or of the registry can connect. For trying out: everything is in memory.
+
+Examples:
+  hookbridge dev
+  hookbridge dev --listen 127.0.0.1:0
+  hookbridge dev --kafka localhost:9092 --registry http://localhost:8081";
+
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(super) struct DevArgs {
+    /// Where webhooks are taken; a free port when this one is taken
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Where /readyz and /metrics are
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9464")]
+    admin_listen: SocketAddr,
+    /// Where the embedded broker is found
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9092")]
+    kafka_listen: SocketAddr,
+    /// Where the embedded registry is found
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
+    registry_listen: SocketAddr,
+    /// Use this Kafka in place of the embedded broker
+    #[arg(long, value_name = "SERVERS")]
+    kafka: Option<String>,
+    /// Use this registry in place of the embedded one
+    #[arg(long, value_name = "URL")]
+    registry: Option<String>,
+}
+
+pub(super) fn run(args: DevArgs) -> Ending {
+    telemetry::init(Logging::info());
+    let ending = on_runtime(async {
+        let shutdown = match Shutdown::listen() {
+            Ok(shutdown) => shutdown,
+            Err(error) => return fail(&error, Ending::Unavailable),
+        };
+        let options = Options {
+            listen: args.listen,
+            admin_listen: args.admin_listen,
+            kafka_listen: args.kafka_listen,
+            registry_listen: args.registry_listen,
+            kafka: args.kafka,
+            registry: args.registry,
+        };
+        let dev = match Dev::build(options).await {
+            Ok(dev) => dev,
+            Err(DevError::Start(error)) => return fail_start(&error),
+            Err(error) => return fail(&error, Ending::Unavailable),
+        };
+        let program = std::env::args().next().unwrap_or_else(|| "hookbridge".into());
+        // Whoever closed the pipe does not want to know.
+        let _ = writeln!(io::stdout(), "{}", dev.greeting(&program));
+        dev.run(shutdown.wait()).await;
+        Ending::Well
+    });
+    ending.unwrap_or_else(|ending| ending)
+}

@@ -1,0 +1,201 @@
+//! `hookbridge schemas`: what the catalog has, and how it stands with the registry.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::{fs, iter};
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use super::connect::Connect;
+use super::{Ending, fail, fail_config, fail_start, on_runtime};
+use crate::app::StartError;
+use crate::config::Settings;
+use crate::registry::{Registry, Standing};
+use crate::route::Routes;
+use crate::schema::{self, Field};
+
+const HELP: &str = "\
+Examples:
+  hookbridge schemas list
+  hookbridge schemas show wegly.LeadStageChanged
+  hookbridge schemas export --dir schemas            one file per named type, in dependency order
+  hookbridge schemas export --dir schemas --bundle   one self-contained file per event type
+  hookbridge schemas check --registry http://localhost:8081
+  hookbridge schemas register --registry http://localhost:8081
+
+Exit codes: 0 all well, 1 `check` found a schema that is refused, 69 the registry cannot be used, 78 configuration.";
+
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(super) struct SchemasArgs {
+    #[command(subcommand)]
+    command: SchemasCommand,
+    #[command(flatten)]
+    connect: Connect,
+}
+
+#[derive(Debug, Subcommand)]
+enum SchemasCommand {
+    /// Every event type with its record, topic and subject
+    List,
+    /// A type's fields as a tree, with their docs
+    Show {
+        /// Full name of a record or of a type in it, such as wegly.LeadStageChanged
+        name: String,
+    },
+    /// Write the schemas to files
+    Export {
+        /// The folder to write to; made if need be
+        #[arg(long)]
+        dir: PathBuf,
+        /// Self-contained files, one per event type
+        #[arg(long)]
+        bundle: bool,
+    },
+    /// Register what the registry does not have
+    Register,
+    /// Compare with the registry; write nothing
+    Check,
+}
+
+pub(super) fn run(args: &SchemasArgs, file: &Path) -> Ending {
+    let settings = match args.connect.settings(file) {
+        Ok(settings) => settings,
+        Err(error) => return fail_config(&error),
+    };
+    let shown = match &args.command {
+        SchemasCommand::List => list(&settings),
+        SchemasCommand::Show { name } => match show(&settings, name) {
+            Some(text) => text,
+            None => return fail(&format!("no such type: {name}: see `schemas list`"), Ending::Usage),
+        },
+        SchemasCommand::Export { dir, bundle } => match export(&settings, dir, *bundle) {
+            Ok(text) => text,
+            Err(error) => return fail(&format!("{}: {error}", dir.display()), Ending::Configuration),
+        },
+        SchemasCommand::Register => return with_registry(&settings, true),
+        SchemasCommand::Check => return with_registry(&settings, false),
+    };
+    // Whoever closes the pipe has seen enough.
+    let _ = io::stdout().write_all(shown.as_bytes());
+    Ending::Well
+}
+
+fn list(settings: &Settings) -> String {
+    let routes = Routes::plan(settings);
+    let mut text = format!("{:<16} {:<38} {:<44} {:<22} subject\n", "source", "event type", "record", "topic");
+    for source in settings.sources.values() {
+        for event_type in source.profile.types.values() {
+            let Some(route) = routes.get(&source.name, &event_type.name) else { continue };
+            let (name, record) = (&event_type.name, &event_type.schema.name);
+            let _ = writeln!(
+                text,
+                "{:<16} {name:<38} {record:<44} {:<22} {}",
+                source.name, route.topic, route.subject.name
+            );
+        }
+    }
+    text
+}
+
+/// All named types, by full name, and the order they can be read in.
+fn types(settings: &Settings) -> (BTreeMap<String, Value>, Vec<String>) {
+    let mut types = BTreeMap::new();
+    let mut order = Vec::new();
+    for event_type in settings.sources.values().flat_map(|s| s.profile.types.values()) {
+        let Ok(schema) = serde_json::from_str(&event_type.schema.text) else { continue };
+        for (name, record) in schema::named(&schema) {
+            if types.insert(name.clone(), record).is_none() {
+                order.push(name);
+            }
+        }
+    }
+    (types, order)
+}
+
+fn show(settings: &Settings, name: &str) -> Option<String> {
+    let (types, _) = types(settings);
+    let record = types.get(name)?;
+    let mut text = format!("{name}\n  {}\n", record["doc"].as_str().unwrap_or_default());
+    tree(&mut text, &types, record, 1, &mut vec![name.to_owned()]);
+    Some(text)
+}
+
+/// A line per field; a record's own fields below it, unless that type was shown before.
+fn tree(text: &mut String, types: &BTreeMap<String, Value>, record: &Value, depth: usize, shown: &mut Vec<String>) {
+    for Field { name, json, ty, nullable, doc } in schema::fields(record) {
+        let indent: String = iter::repeat_n("  ", depth).collect();
+        let optional = if nullable { "?" } else { "" };
+        let sent_as = if json == name { String::new() } else { format!("  (sent as {json})") };
+        let _ = writeln!(text, "{:<48} {doc}{sent_as}", format!("{indent}{name}: {ty}{optional}"));
+        let inner = ty.trim_start_matches("array of ");
+        if let Some(record) = types.get(inner).filter(|_| !shown.iter().any(|name| name == inner)) {
+            shown.push(inner.to_owned());
+            tree(text, types, record, depth + 1, shown);
+        }
+    }
+}
+
+fn export(settings: &Settings, dir: &Path, bundle: bool) -> io::Result<String> {
+    fs::create_dir_all(dir)?;
+    let mut written = String::new();
+    let mut write = |file: String, schema: &Value| {
+        let path = dir.join(file);
+        let _ = writeln!(written, "{}", path.display());
+        fs::write(path, format!("{schema:#}\n"))
+    };
+    if bundle {
+        for event_type in settings.sources.values().flat_map(|s| s.profile.types.values()) {
+            let schema: Value = serde_json::from_str(&event_type.schema.text)?;
+            write(format!("{}.avsc", event_type.schema.name), &schema)?;
+        }
+    } else {
+        let (types, order) = types(settings);
+        for (number, name) in order.iter().enumerate() {
+            // Numbered, so that `*.avsc` is the order in which compilers want them.
+            write(format!("{:03}-{name}.avsc", number + 1), &types[name])?;
+        }
+    }
+    Ok(written)
+}
+
+fn with_registry(settings: &Settings, register: bool) -> Ending {
+    let routes = Routes::plan(settings);
+    let registry = match Registry::without_cache(&settings.registry, routes.subjects) {
+        Ok(registry) => registry,
+        Err(error) => return fail_config(&error),
+    };
+    let ended = on_runtime(async {
+        let standings = registry.standings().await.map_err(|words| fail(&words, Ending::Unavailable))?;
+        if register {
+            registry.start().await.map_err(|refusals| fail_start(&StartError::Refused(refusals)))?;
+        }
+        Ok::<_, Ending>(standings)
+    });
+    let standings = match ended {
+        Ok(Ok(standings)) => standings,
+        Ok(Err(ending)) | Err(ending) => return ending,
+    };
+    let mut refused = 0;
+    let mut text = String::new();
+    for (subject, standing) in standings {
+        let word = match standing {
+            Standing::Registered(id) => format!("same        id {id}"),
+            Standing::New | Standing::Compatible if register => {
+                format!("registered  id {}", subject.id().map_or_else(|| "unknown".into(), |id| id.to_string()))
+            }
+            Standing::New => "new         not there yet".into(),
+            Standing::Compatible => "compatible  a new version".into(),
+            Standing::Refused(reasons) => {
+                refused += 1;
+                format!("REFUSED     {reasons}")
+            }
+        };
+        let _ = writeln!(text, "{:<64} {word}", subject.name);
+    }
+    let _ = io::stdout().write_all(text.as_bytes());
+    if refused == 0 { Ending::Well } else { Ending::Findings }
+}

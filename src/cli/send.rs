@@ -1,0 +1,176 @@
+//! `hookbridge send`: arguments, progress and report.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Ending, fail, fail_config, on_runtime};
+use crate::catalog::{Catalog, EventType, Method, Profile};
+use crate::dev::{DEMO_SECRET, DEMO_TOKEN};
+use crate::sample::Sampler;
+use crate::send::{self, Pace, Signed, Tally, Target};
+use crate::time::now_millis;
+
+/// How long an answer is waited for: longer than any bridge takes to give one.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+const HELP: &str = "\
+Bodies are made from the catalog, with fresh ids and dates; chat messages are linked to deals sent before them.
+A load (--rate) does not wait for answers, and latency counts from the time each event was due.
+
+Examples:
+  hookbridge send wegly deal.won                        one event, to `hookbridge dev`
+  hookbridge send whazing --count 100                   all types in turn
+  hookbridge send wegly chat.message_received --rate 500 --for 60s
+  hookbridge send wegly lead.created --dry-run          the curl command
+  hookbridge send wegly --list                          the event types
+  hookbridge send wegly-acme --profile wegly --secret \"$SECRET\" --url https://hooks.example.com
+
+Exit codes: 0 every event got a 2xx, 1 some did not, 64 wrong usage.";
+
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(super) struct SendArgs {
+    /// Name of the source to send as
+    source: String,
+    /// Event type; all of the profile's in turn when left out
+    event_type: Option<String>,
+    /// Profile of the source, where its name is another
+    #[arg(long)]
+    profile: Option<String>,
+    /// The bridge
+    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    url: String,
+    /// The source's secret or token; that of `hookbridge dev` when left out
+    #[arg(long, env = "HOOKBRIDGE_SECRET", hide_env_values = true)]
+    secret: Option<String>,
+    /// How many events
+    #[arg(long, short = 'n', conflicts_with = "duration")]
+    count: Option<u64>,
+    /// Events per second, whether answered or not
+    #[arg(long)]
+    rate: Option<f64>,
+    /// For how long, at --rate
+    #[arg(long = "for", value_name = "TIME", requires = "rate", value_parser = humantime::parse_duration)]
+    duration: Option<Duration>,
+    /// Same seed, same choices
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Print the curl commands instead of sending
+    #[arg(long)]
+    dry_run: bool,
+    /// List the event types
+    #[arg(long)]
+    list: bool,
+    /// A folder with further profiles (catalog.dir)
+    #[arg(long, value_name = "DIR")]
+    catalog: Option<std::path::PathBuf>,
+}
+
+pub(super) fn run(args: &SendArgs) -> Ending {
+    let catalog = match Catalog::load(args.catalog.as_deref()) {
+        Ok(catalog) => catalog,
+        Err(error) => return fail_config(&error.into()),
+    };
+    let profile_name = args.profile.as_ref().unwrap_or(&args.source);
+    let Some(profile) = catalog.profiles.get(profile_name) else {
+        let known = catalog.profiles.keys().cloned().collect::<Vec<_>>().join(", ");
+        return fail(&format!("no such profile: {profile_name}; there are {known}: see --profile"), Ending::Usage);
+    };
+    if args.list {
+        let lines = profile.types.keys().map(|name| name.to_owned() + "\n");
+        let _ = io::stdout().write_all(lines.collect::<String>().as_bytes());
+        return Ending::Well;
+    }
+    let types: Vec<&EventType> = match &args.event_type {
+        None => profile.types.values().collect(),
+        Some(name) => match profile.types.get(name) {
+            Some(event_type) => vec![event_type],
+            None => return fail(&format!("no such event type: {name}: see --list"), Ending::Usage),
+        },
+    };
+    if args.rate.is_some_and(|rate| !(rate > 0.0 && rate <= 1e6)) {
+        return fail(&"--rate is not between 0 and 1,000,000", Ending::Usage);
+    }
+    send(args, profile, &types)
+}
+
+fn send(args: &SendArgs, profile: &Profile, types: &[&EventType]) -> Ending {
+    let demo = match profile.method {
+        Method::HmacSha256 => DEMO_SECRET,
+        Method::Token => DEMO_TOKEN,
+    };
+    let Ok(secret) = args.secret.as_deref().unwrap_or(demo).parse();
+    let target = Target { url: args.url.trim_end_matches('/').to_owned(), source: args.source.clone(), secret };
+    let seed = args.seed.unwrap_or_else(|| now_millis().unsigned_abs());
+    let mut sampler = Sampler::new(profile, seed, now_millis());
+    let count = match (args.count, args.duration, args.rate) {
+        (Some(count), ..) => count,
+        (None, Some(duration), Some(rate)) => (duration.as_secs_f64() * rate).round() as u64,
+        (None, None, Some(_)) => u64::MAX,
+        _ => 1,
+    };
+    let mut made = 0;
+    let mut next = || {
+        let event_type = types.get(usize::try_from(made).ok()? % types.len()).filter(|_| made < count)?;
+        made += 1;
+        Some(target.sign(profile, &event_type.name, sampler.body(event_type)))
+    };
+    if args.dry_run {
+        while let Some(signed) = next() {
+            if writeln!(io::stdout(), "{}", signed.curl()).is_err() {
+                break;
+            }
+        }
+        return Ending::Well;
+    }
+    let client = match reqwest::Client::builder().no_proxy().timeout(ANSWER_TIMEOUT).build() {
+        Ok(client) => client,
+        Err(error) => return fail(&error, Ending::Unavailable),
+    };
+    let pace = args.rate.map_or(Pace::OneByOne, Pace::Rate);
+    match on_runtime(with_progress(&client, pace, count, next)) {
+        Ok(tally) => report(&tally),
+        Err(ending) => ending,
+    }
+}
+
+async fn with_progress(
+    client: &reqwest::Client,
+    pace: Pace,
+    count: u64,
+    next: impl FnMut() -> Option<Signed>,
+) -> Tally {
+    let bar = match count {
+        1 => ProgressBar::hidden(),
+        u64::MAX => ProgressBar::new_spinner(),
+        count => ProgressBar::new(count),
+    };
+    if !io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} {per_sec} {eta}") {
+        bar.set_style(style);
+    }
+    let load = send::run(client, pace, next, |_| bar.inc(1));
+    let tally = load.await;
+    bar.finish_and_clear();
+    tally
+}
+
+fn report(tally: &Tally) -> Ending {
+    let seconds = tally.took.as_secs_f64();
+    let mut text = format!("sent {} in {seconds:.1} s ({:.1}/s)\n", tally.sent, tally.sent as f64 / seconds.max(1e-9));
+    for (outcome, count) in &tally.answers {
+        text += &format!("  {outcome:<24} {count:>10}\n");
+    }
+    let ms = |share| tally.percentile(share).as_secs_f64() * 1000.0;
+    let (p50, p90, p99, max) = (ms(0.5), ms(0.9), ms(0.99), ms(1.0));
+    text += &format!(
+        "latency from when each was due: p50 {p50:.1} ms, p90 {p90:.1} ms, p99 {p99:.1} ms, max {max:.1} ms\n"
+    );
+    let _ = io::stdout().write_all(text.as_bytes());
+    if tally.all_accepted() { Ending::Well } else { Ending::Findings }
+}

@@ -1,0 +1,190 @@
+//! `hookbridge tail`: arguments, and how records are shown.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::connect::Connect;
+use super::{Ending, fail, fail_config, on_runtime};
+use crate::read::{Found, From, Reader, Schemas};
+use crate::registry::SchemaReader;
+use crate::time;
+
+const HELP: &str = "\
+Decodes by the registry's schema. Dead letters are shown as text. Instants are shown as ISO 8601, JSON text as JSON.
+
+Examples:
+  hookbridge tail wegly.deal
+  hookbridge tail 'wegly.*' --from end --follow
+  hookbridge tail wegly.lead --key 11111111-1111-4111-8111-111111111111 | jq .value.lead.status
+  hookbridge tail wegly.chat --type chat.message_received --from 2026-06-02T12:00:00Z --count 10 --headers
+  hookbridge tail hookbridge.dead-letters --kafka broker:9092 --registry http://registry:8081";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// Readable on a terminal, else json
+    Auto,
+    /// One JSON object a line
+    Json,
+    /// For people
+    Text,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(super) struct TailArgs {
+    /// Topics; `*` stands for anything
+    #[arg(required = true, value_name = "TOPIC")]
+    topics: Vec<String>,
+    /// Where to begin: beginning, end, an offset, or a time such as 2026-06-02T12:00:00Z
+    #[arg(long, default_value = "beginning")]
+    from: From,
+    /// Only records with this key
+    #[arg(long)]
+    key: Option<String>,
+    /// Only this event type, with or without its profile
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Option<String>,
+    /// End after so many
+    #[arg(long, short = 'n')]
+    count: Option<u64>,
+    /// Go on waiting for new records
+    #[arg(long, short)]
+    follow: bool,
+    /// Show the headers too
+    #[arg(long)]
+    headers: bool,
+    /// How records are shown
+    #[arg(long, value_enum, default_value_t = Form::Auto)]
+    format: Form,
+    #[command(flatten)]
+    connect: Connect,
+}
+
+pub(super) fn run(args: &TailArgs, file: &Path) -> Ending {
+    let settings = match args.connect.settings(file) {
+        Ok(settings) => settings,
+        Err(error) => return fail_config(&error),
+    };
+    let registry = match SchemaReader::new(&settings.registry) {
+        Ok(registry) => registry,
+        Err(error) => return fail_config(&error),
+    };
+    let properties = settings.kafka.properties.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
+    let follow = args.follow || args.from == From::End;
+    let reader = Reader::open(&settings.kafka.bootstrap_servers, properties, &args.topics, args.from, follow);
+    let reader = match reader {
+        Ok(reader) => reader,
+        Err(words) => return fail(&words, Ending::Unavailable),
+    };
+    match on_runtime(show_all(args, reader, Schemas::new(registry))) {
+        Ok(Ok(())) => Ending::Well,
+        // Whoever closed the pipe has seen enough.
+        Ok(Err(Trouble::Output(error))) if error.kind() == io::ErrorKind::BrokenPipe => Ending::Well,
+        Ok(Err(Trouble::Output(error))) => fail(&error, Ending::Unavailable),
+        Ok(Err(Trouble::Kafka(words))) => fail(&words, Ending::Unavailable),
+        Err(ending) => ending,
+    }
+}
+
+enum Trouble {
+    Output(io::Error),
+    Kafka(String),
+}
+
+async fn show_all(args: &TailArgs, mut reader: Reader, mut schemas: Schemas) -> Result<(), Trouble> {
+    let terminal = io::stdout().is_terminal();
+    let text = args.format == Form::Text || (args.format == Form::Auto && terminal);
+    let mut left = args.count.unwrap_or(u64::MAX);
+    let mut out = io::stdout().lock();
+    while left > 0 {
+        let Some(found) = reader.next().map_err(Trouble::Kafka)? else { break };
+        if !wanted(args, &found) {
+            continue;
+        }
+        let value = readable(&found, &mut schemas).await;
+        let shown = if text { for_people(args, &found, &value, terminal) } else { for_machines(args, &found, &value) };
+        writeln!(out, "{shown}").and_then(|()| out.flush()).map_err(Trouble::Output)?;
+        left -= 1;
+    }
+    Ok(())
+}
+
+fn wanted(args: &TailArgs, found: &Found) -> bool {
+    let key = args.key.as_ref().is_none_or(|key| found.key.as_deref() == Some(key.as_bytes()));
+    let event_type = args.event_type.as_ref().is_none_or(|wanted| {
+        let of = found.header("ce_type").unwrap_or_default();
+        of == wanted || of.split_once('.').is_some_and(|(_, name)| name == wanted)
+    });
+    key && event_type
+}
+
+/// The value as JSON: the decoded record; or a text, where there is no schema to it; or null, for a tombstone.
+async fn readable(found: &Found, schemas: &mut Schemas) -> String {
+    let Some(value) = &found.value else { return "null".into() };
+    let as_text = || Value::from(String::from_utf8_lossy(value)).to_string();
+    if found.header("hookbridge_reason").is_some() {
+        return as_text();
+    }
+    match schemas.json_of(value).await {
+        Ok(json) => json,
+        Err(words) => {
+            eprintln!("hookbridge: {}/{}@{}: {words}", found.topic, found.partition, found.offset);
+            as_text()
+        }
+    }
+}
+
+fn text_of(bytes: Option<&Vec<u8>>) -> Value {
+    bytes.map_or(Value::Null, |bytes| String::from_utf8_lossy(bytes).into())
+}
+
+fn headers(found: &Found) -> Value {
+    found.headers.iter().map(|(name, value)| (name.clone(), text_of(Some(value)))).collect()
+}
+
+/// One object on one line.
+fn for_machines(args: &TailArgs, found: &Found, value: &str) -> String {
+    let mut object = json!({
+        "topic": found.topic,
+        "partition": found.partition,
+        "offset": found.offset,
+        "timestamp": found.timestamp.map(time::to_rfc3339),
+        "key": text_of(found.key.as_ref()),
+    });
+    if args.headers {
+        object["headers"] = headers(found);
+    }
+    let object = object.to_string();
+    format!("{},\"value\":{value}}}", object.strip_suffix('}').unwrap_or(&object))
+}
+
+/// A line that says where and what, then the value, indented.
+fn for_people(args: &TailArgs, found: &Found, value: &str, colours: bool) -> String {
+    let paint = |code: &str, text: &str| if colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
+    let time = found.timestamp.map(time::to_rfc3339).unwrap_or_default();
+    let place = format!("{}/{}@{}", found.topic, found.partition, found.offset);
+    let kind = found.header("hookbridge_reason").or(found.header("ce_type")).unwrap_or_default();
+    let key = text_of(found.key.as_ref());
+    let mut text = format!(
+        "{} {} {} {}",
+        paint("2", &time),
+        paint("36", &place),
+        paint("1;33", kind),
+        key.as_str().unwrap_or("no key")
+    );
+    if args.headers {
+        for (name, value) in &found.headers {
+            text += &format!("\n  {}: {}", paint("2", name), String::from_utf8_lossy(value));
+        }
+    }
+    text += "\n";
+    match serde_json::from_str(value) {
+        Ok(Value::String(verbatim)) => text += &verbatim,
+        Ok(record) => text += &format!("{record:#}"),
+        Err(_) => text += value,
+    }
+    text
+}

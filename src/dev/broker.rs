@@ -1,0 +1,63 @@
+//! A broker for trying out: librdkafka's mock cluster, which speaks Kafka's protocol on TCP and keeps its records in
+//! memory. Not for production: 5 MiB per partition, then the oldest records go, and all of them with the process.
+//!
+//! The cluster's own port changes from run to run, so a forwarder listens on a steady one: clients bootstrap there,
+//! learn the real port from the metadata, and connect to that.
+
+use std::sync::mpsc;
+use std::{io, thread};
+
+use rdkafka::mocking::MockCluster;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+
+/// What a partition keeps, as librdkafka has it.
+pub(crate) const BYTES_PER_PARTITION: usize = 5 << 20;
+
+/// A running broker; it ends when this is dropped.
+pub(crate) struct Broker {
+    /// The cluster's own address.
+    address: String,
+    /// The cluster's thread waits for this to go away.
+    _alive: mpsc::Sender<()>,
+}
+
+impl Broker {
+    /// Starts one broker with these topics; it can make no others.
+    ///
+    /// # Errors
+    /// librdkafka's own words.
+    pub(crate) fn start(topics: Vec<String>, partitions: i32) -> Result<Broker, String> {
+        let (alive, gone) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        // The cluster cannot change threads, so it has one of its own.
+        thread::spawn(move || {
+            let made = MockCluster::new(1).and_then(|cluster| {
+                topics.iter().try_for_each(|topic| cluster.create_topic(topic, partitions, 1))?;
+                Ok(cluster)
+            });
+            let _ = tell.send(made.as_ref().map(MockCluster::bootstrap_servers).map_err(ToString::to_string));
+            let _ = gone.recv();
+        });
+        let address = told.recv().map_err(|e| e.to_string())??;
+        Ok(Broker { address, _alive: alive })
+    }
+
+    /// Carries connections on `listener` to the cluster, until the task is dropped.
+    pub(crate) async fn forward(&self, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((client, _)) => {
+                    tokio::spawn(carry(client, self.address.clone()));
+                }
+                Err(error) => tracing::warn!(%error, "a connection to the broker could not be accepted"),
+            }
+        }
+    }
+}
+
+async fn carry(mut client: TcpStream, address: String) -> io::Result<()> {
+    let mut broker = TcpStream::connect(address).await?;
+    copy_bidirectional(&mut client, &mut broker).await?;
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! Holds what was read against what was sent. Knows the schema only as JSON, and nothing of the plan.
+
+use std::collections::BTreeMap;
+
+use apache_avro::types::Value;
+use serde_json::Value as Json;
+use serde_json::value::RawValue;
+
+use super::generate::Sent;
+use crate::catalog::Profile;
+use crate::{json, time};
+
+/// A field of a record.
+pub(super) fn field<'a>(record: &'a Value, name: &str) -> &'a Value {
+    let Value::Record(fields) = inside(record) else { panic!("no record: {record:?}") };
+    &fields.iter().find(|(field, _)| field == name).unwrap_or_else(|| panic!("no field {name}")).1
+}
+
+/// A record's `extra`.
+pub(super) fn extra(record: &Value) -> Option<String> {
+    match inside(field(record, "extra")) {
+        Value::String(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+/// Whether any record in it has an `extra`.
+pub(super) fn has_extra(value: &Value) -> bool {
+    match inside(value) {
+        Value::Record(fields) => fields
+            .iter()
+            .any(|(name, value)| (name == "extra" && !matches!(inside(value), Value::Null)) || has_extra(value)),
+        Value::Array(items) => items.iter().any(has_extra),
+        _ => false,
+    }
+}
+
+fn inside(value: &Value) -> &Value {
+    match value {
+        Value::Union(_, value) => value,
+        other => other,
+    }
+}
+
+/// The value as plain JSON, logical types as their numbers and texts.
+pub(super) fn plain(value: &Value) -> Json {
+    match inside(value) {
+        Value::Null => Json::Null,
+        Value::Boolean(b) => (*b).into(),
+        Value::Long(n) | Value::TimestampMillis(n) => (*n).into(),
+        Value::Date(n) => (*n).into(),
+        Value::Double(n) => (*n).into(),
+        Value::String(s) => s.as_str().into(),
+        Value::Uuid(u) => u.to_string().into(),
+        Value::Array(items) => items.iter().map(plain).collect(),
+        Value::Record(fields) => fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect(),
+        other => panic!("not in the catalog: {other:?}"),
+    }
+}
+
+/// Named types, as they are met.
+type Names = BTreeMap<String, Json>;
+
+/// `Err` with what was lost, or came from nowhere.
+pub(super) fn nothing_lost(schema: &Json, record: &Value, profile: &Profile, sent: &Sent) -> Result<(), String> {
+    let mut names = Names::new();
+    collect(schema, &mut names);
+    let Sent::Object(members) = sent else { return Err("no object was sent".into()) };
+    let event = plain(field(record, "event"));
+    let telling: Vec<&str> = profile.recognise.iter().map(|rule| rule.field.as_str()).collect();
+    let fields = || schema["fields"].as_array().into_iter().flatten();
+    let known = |key: &str| fields().any(|f| json_name(f) == key && f["name"] != "event");
+    let untold: Vec<_> =
+        members.iter().filter(|(_, key, _)| !telling.contains(&key.as_str()) || known(key)).cloned().collect();
+    if event["source"] != "test" || !profile.types.contains_key(event["type"].as_str().unwrap_or_default()) {
+        return Err(format!("event: {event}"));
+    }
+    let Some(payload_name) = &profile.payload else {
+        return compare_record(&names, schema, record, &untold, None);
+    };
+    let (payload, around): (Vec<_>, Vec<_>) = untold.into_iter().partition(|(_, key, _)| key == payload_name);
+    let [(_, _, Sent::Object(payload))] = payload.as_slice() else { return Err("no payload was sent".into()) };
+    let around: Vec<_> = around.into_iter().filter(|(_, key, _)| !telling.contains(&key.as_str())).collect();
+    let event_type = &profile.types[event["type"].as_str().unwrap_or_default()];
+    if event_type.payload_slot.is_none() {
+        return compare_record(&names, schema, record, payload, Some(&around));
+    }
+    let whole = (String::new(), snapshot_name(schema), Sent::Object(payload.clone()));
+    compare_record(&names, schema, record, &[whole], Some(&around))
+}
+
+/// The one field between `event` and `extra`.
+fn snapshot_name(schema: &Json) -> String {
+    schema["fields"][1]["name"].as_str().unwrap_or_default().to_owned()
+}
+
+fn collect(schema: &Json, names: &mut Names) {
+    match schema {
+        Json::Array(branches) => branches.iter().for_each(|b| collect(b, names)),
+        Json::Object(object) if object.contains_key("fields") => {
+            let (namespace, name) = (schema["namespace"].as_str().unwrap(), schema["name"].as_str().unwrap());
+            names.insert(format!("{namespace}.{name}"), schema.clone());
+            schema["fields"].as_array().into_iter().flatten().for_each(|f| collect(&f["type"], names));
+        }
+        Json::Object(object) => object.get("items").into_iter().for_each(|items| collect(items, names)),
+        _ => {}
+    }
+}
+
+fn json_name(field: &Json) -> &str {
+    field["json"].as_str().or(field["name"].as_str()).unwrap_or_default()
+}
+
+type Members = [(String, String, Sent)];
+
+fn compare_record(
+    names: &Names,
+    schema: &Json,
+    record: &Value,
+    sent: &Members,
+    around: Option<&Members>,
+) -> Result<(), String> {
+    let extra = extra(record).unwrap_or_else(|| "{}".into());
+    let mut kept: BTreeMap<String, Box<RawValue>> =
+        serde_json::from_str(&extra).map_err(|e| format!("extra {extra}: {e}"))?;
+    if let Some(around) = around.filter(|around| !around.is_empty()) {
+        let envelope = kept.remove("$envelope").ok_or("the envelope's members are lost")?;
+        let envelope: BTreeMap<String, Box<RawValue>> =
+            serde_json::from_str(envelope.get()).map_err(|e| e.to_string())?;
+        for (_, key, value) in around {
+            if envelope.get(key).map(|raw| raw.get()) != Some(value.text().as_str()) {
+                return Err(format!("$envelope.{key} is not as sent"));
+            }
+        }
+    }
+    let fields = schema["fields"].as_array().ok_or("no fields")?;
+    for (_, key, value) in sent {
+        let known = fields.iter().find(|f| json_name(f) == key && f["name"] != "extra" && f["name"] != "event");
+        let text = value.text();
+        if let Some(raw) = kept.remove(key) {
+            if raw.get() != text {
+                return Err(format!("{key}: extra has {raw}, sent was {text}"));
+            }
+            // A mended string is the one thing that is in both places.
+            if let Some(f) = known {
+                let read = plain(field(record, f["name"].as_str().unwrap_or_default()));
+                if !read.is_null() && !read.as_str().is_some_and(|s| s.contains('\u{FFFD}')) {
+                    return Err(format!("{key}: in extra and in its field"));
+                }
+            }
+        } else if let Some(f) = known {
+            let name = f["name"].as_str().unwrap_or_default();
+            let redacted = ["qrcode", "pairing_code"].contains(&name);
+            if !redacted {
+                compare(names, branch(&f["type"]), field(record, name), value).map_err(|e| format!("{key}.{e}"))?;
+            }
+        } else {
+            return Err(format!("{key} is lost: {text}"));
+        }
+    }
+    if let Some((key, _)) = kept.into_iter().next() {
+        return Err(format!("extra has {key}, which was not sent"));
+    }
+    for f in fields.iter().filter(|f| f["name"] != "extra" && f["name"] != "event") {
+        let absent = !sent.iter().any(|(_, key, _)| key == json_name(f));
+        let read = plain(field(record, f["name"].as_str().unwrap_or_default()));
+        if absent && !read.is_null() {
+            return Err(format!("{} came from nowhere", f["name"]));
+        }
+    }
+    Ok(())
+}
+
+fn branch(ty: &Json) -> &Json {
+    ty.as_array().map_or(ty, |branches| &branches[1])
+}
+
+#[allow(clippy::float_cmp, reason = "the same text gives the same number")]
+fn compare(names: &Names, ty: &Json, read: &Value, sent: &Sent) -> Result<(), String> {
+    let text = sent.text();
+    let fail = || Err(format!(": read {:?}, sent {text}", inside(read)));
+    if text == "null" && inside(read) == &Value::Null {
+        return Ok(());
+    }
+    let by_name = ty.as_str().and_then(|name| names.get(name));
+    if let Some(record) = by_name.or_else(|| ty.get("fields").map(|_| ty)) {
+        let Sent::Object(members) = sent else { return fail() };
+        return compare_record(names, record, read, members, None);
+    }
+    if let (Some(items), Value::Array(read), Sent::Array(sent)) = (ty.get("items"), inside(read), sent) {
+        if read.len() != sent.len() {
+            return fail();
+        }
+        return read.iter().zip(sent).try_for_each(|(read, sent)| compare(names, items, read, sent));
+    }
+    let unquoted =
+        || text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).map(|t| json::unescape(t).text.into_owned());
+    let spelled = unquoted().unwrap_or_else(|| text.clone());
+    let same = match (inside(read), ty["connect.name"].as_str()) {
+        (Value::String(read), Some("io.debezium.data.Json")) => *read == text,
+        (Value::String(read), None) => *read == spelled,
+        (Value::Uuid(read), _) => read.to_string() == spelled.to_lowercase(),
+        (Value::Boolean(read), _) => read.to_string() == text,
+        (Value::Long(read), _) => match spelled.parse::<i64>() {
+            Ok(sent) => sent == *read,
+            Err(_) => spelled.parse::<f64>().is_ok_and(|sent| sent == *read as f64),
+        },
+        (Value::Double(read), _) => spelled.parse::<f64>().is_ok_and(|sent| sent == *read),
+        (Value::TimestampMillis(read), _) => match spelled.parse::<f64>() {
+            Ok(unix) if unix.abs() < 1e11 => *read == (unix * 1000.0) as i64,
+            Ok(unix) => *read == unix as i64,
+            Err(_) => time::parse_iso(&spelled).is_some_and(|iso| iso.millis == *read),
+        },
+        (Value::Date(read), _) => time::parse_date(&spelled) == Some(*read),
+        _ => false,
+    };
+    if same { Ok(()) } else { fail() }
+}

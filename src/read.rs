@@ -1,0 +1,211 @@
+//! Reads topics back: every partition from a place on, each record decoded by its schema in the registry.
+//!
+//! Partitions are assigned, not subscribed: reading leaves nothing behind in Kafka and waits for no group.
+
+mod decode;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+pub(crate) use decode::Schemas;
+
+/// How long Kafka may take to answer a question.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long one wait for records lasts.
+const POLL: Duration = Duration::from_millis(250);
+
+/// Where to begin in each partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum From {
+    Beginning,
+    End,
+    Offset(i64),
+    /// Milliseconds since 1970.
+    Time(i64),
+}
+
+impl std::str::FromStr for From {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "beginning" => Ok(From::Beginning),
+            "end" => Ok(From::End),
+            _ => match (text.parse(), crate::time::parse_iso(text)) {
+                (Ok(offset), _) => Ok(From::Offset(offset)),
+                (_, Some(instant)) => Ok(From::Time(instant.millis)),
+                _ => Err("beginning, end, an offset or a time such as 2026-06-02T12:00:00Z is due".into()),
+            },
+        }
+    }
+}
+
+/// A record as it was read.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    /// Milliseconds since 1970.
+    pub(crate) timestamp: Option<i64>,
+    pub(crate) key: Option<Vec<u8>>,
+    /// `None` is a tombstone.
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Found {
+    /// A header as text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(header, _)| header == name)?;
+        std::str::from_utf8(value).ok()
+    }
+}
+
+/// Reads partitions, in no order between them.
+pub(crate) struct Reader {
+    consumer: BaseConsumer,
+    /// Offsets still to be reached, where reading ends at what is there now.
+    ends: BTreeMap<(String, i32), i64>,
+    follow: bool,
+}
+
+impl Reader {
+    /// Finds the topics that `patterns` name (`*` stands for anything) and begins at `from`.
+    ///
+    /// # Errors
+    /// Kafka's own words, or that no topic is called so.
+    pub(crate) fn open(
+        servers: &str,
+        properties: impl IntoIterator<Item = (String, String)>,
+        patterns: &[String],
+        from: From,
+        follow: bool,
+    ) -> Result<Reader, String> {
+        let mut config = ClientConfig::new();
+        config.set("ssl.ca.location", "probe").set("client.id", "hookbridge");
+        config.extend(properties);
+        config
+            .set("bootstrap.servers", servers)
+            .set("group.id", "hookbridge-reader")
+            .set("enable.auto.commit", "false");
+        config.set("enable.partition.eof", "false");
+        let consumer: BaseConsumer = config.create().map_err(|e| e.to_string())?;
+        let words = |e: rdkafka::error::KafkaError| format!("kafka {servers}: {e}");
+        let metadata = consumer.fetch_metadata(None, PATIENCE).map_err(words)?;
+        let mut list = TopicPartitionList::new();
+        for pattern in patterns {
+            let found = metadata.topics().iter().filter(|t| matches(pattern, t.name()));
+            let mut any = false;
+            for topic in found {
+                any = true;
+                for partition in topic.partitions() {
+                    list.add_partition_offset(topic.name(), partition.id(), offset(from)).map_err(words)?;
+                }
+            }
+            if !any {
+                return Err(format!("kafka {servers}: no topic {pattern}"));
+            }
+        }
+        if let From::Time(_) = from {
+            list = consumer.offsets_for_times(list, PATIENCE).map_err(words)?;
+        }
+        let mut ends = BTreeMap::new();
+        for element in list.elements() {
+            let (low, high) =
+                consumer.fetch_watermarks(element.topic(), element.partition(), PATIENCE).map_err(words)?;
+            let begins = match element.offset() {
+                Offset::Offset(offset) => offset.max(low),
+                Offset::Beginning => low,
+                _ => high,
+            };
+            if begins < high {
+                ends.insert((element.topic().to_owned(), element.partition()), high);
+            }
+        }
+        consumer.assign(&list).map_err(words)?;
+        Ok(Reader { consumer, ends, follow })
+    }
+
+    /// The next record; `None` at the end of what was there when reading began, unless it follows.
+    ///
+    /// # Errors
+    /// Kafka's own words.
+    pub(crate) fn next(&mut self) -> Result<Option<Found>, String> {
+        loop {
+            if !self.follow && self.ends.is_empty() {
+                return Ok(None);
+            }
+            let Some(polled) = self.consumer.poll(POLL) else { continue };
+            let message = polled.map_err(|e| e.to_string())?;
+            let place = (message.topic().to_owned(), message.partition());
+            if self.ends.get(&place).is_some_and(|&end| message.offset() + 1 >= end) {
+                self.ends.remove(&place);
+            }
+            let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+            return Ok(Some(Found {
+                topic: place.0,
+                partition: place.1,
+                offset: message.offset(),
+                timestamp: message.timestamp().to_millis(),
+                key: message.key().map(<[u8]>::to_vec),
+                value: message.payload().map(<[u8]>::to_vec),
+                headers: headers.map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec())).collect(),
+            }));
+        }
+    }
+}
+
+fn offset(from: From) -> Offset {
+    match from {
+        From::Beginning => Offset::Beginning,
+        From::End => Offset::End,
+        From::Offset(offset) | From::Time(offset) => Offset::Offset(offset),
+    }
+}
+
+/// Whether `pattern`, in which `*` stands for anything, is `name`.
+fn matches(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = name.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
+    for part in middle {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        for (pattern, name, expected) in [
+            ("wegly.deal", "wegly.deal", true),
+            ("wegly.deal", "wegly.deals", false),
+            ("wegly.*", "wegly.deal", true),
+            ("*.deal", "wegly.deal", true),
+            ("*", "anything", true),
+            ("w*l*.d*", "wegly.deal", true),
+            ("w*x*", "wegly.deal", false),
+            ("a*a", "a", false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_place_to_begin_has_four_forms() {
+        assert_eq!("beginning".parse(), Ok(From::Beginning));
+        assert_eq!("17".parse(), Ok(From::Offset(17)));
+        assert_eq!("2026-06-02T12:00:00Z".parse(), Ok(From::Time(1_780_401_600_000)));
+        assert!("yesterday".parse::<From>().is_err());
+    }
+}

@@ -1,0 +1,232 @@
+//! Plausible bodies of every event type, made from the catalog, so that a new type has one without further work.
+//!
+//! The same seed and time give the same bodies. Values follow the field's kind and, where that helps a reader, its
+//! name. Entities live on from body to body, so that one deal has several events, and chat messages are linked to
+//! deals that exist.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::catalog::{EventType, Kind, Profile};
+use crate::time::to_rfc3339;
+
+const NAMES: [&str; 6] = ["Ana Souza", "Bruno Lima", "Carla Mendes", "Diego Araújo", "Elisa Rocha", "João Conceição"];
+const TITLES: [&str; 5] = [
+    "Evento corporativo – 120 convidados",
+    "Renovação do plano anual",
+    "Implantação do módulo fiscal",
+    "Consultoria de vendas",
+    "Locação de equipamentos",
+];
+const SENTENCES: [&str; 5] = [
+    "Cliente pediu desconto de 10% para fechar ainda este mês.",
+    "Bom dia! Podemos confirmar a reunião de quinta às 15h?",
+    "Preço acima do orçamento aprovado.",
+    "Obrigada, recebi a proposta e retorno até amanhã 😀",
+    "Aguardando assinatura do contrato pela diretoria.",
+];
+
+/// `SplitMix64`: the same numbers everywhere for the same seed.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n.max(1) as u64) as usize
+    }
+
+    fn word(&mut self, from: &[&'static str]) -> &'static str {
+        from[self.below(from.len())]
+    }
+
+    fn uuid(&mut self) -> String {
+        let (high, low) = (self.next() & !0xF000 | 0x4000, self.next() & !(0xC << 60) | 0x8 << 60);
+        let hex = format!("{high:016x}{low:016x}");
+        [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+    }
+}
+
+/// Bodies of one profile's events, one after the other.
+pub(crate) struct Sampler<'a> {
+    profile: &'a Profile,
+    random: Random,
+    /// Now, in milliseconds since 1970: samples are of the hour before.
+    now: i64,
+    /// Ids of the entities so far, by what they are (`deal`, `lead`, `ticket`).
+    entities: BTreeMap<String, Vec<Value>>,
+}
+
+/// How many entities of a kind live at a time.
+const ENTITIES: usize = 200;
+
+impl<'a> Sampler<'a> {
+    pub(crate) fn new(profile: &'a Profile, seed: u64, now: i64) -> Self {
+        Sampler { profile, random: Random(seed), now, entities: BTreeMap::new() }
+    }
+
+    /// A body of `event_type`, as its sender would write it.
+    pub(crate) fn body(&mut self, event_type: &EventType) -> String {
+        let fields = &self.profile.records[event_type.record].fields;
+        let mut payload = match event_type.payload_slot.map(|slot| &fields[slot]) {
+            Some(field) => match &field.kind {
+                Kind::Record(inner) => self.record(&field.json, *inner),
+                _ => Map::new(),
+            },
+            None => self.record("", event_type.record),
+        };
+        let mut around = Map::new();
+        for rule in &self.profile.recognise {
+            let told = match &rule.values {
+                None => Some(json!(event_type.name)),
+                Some(values) => {
+                    values.iter().find(|(_, name)| **name == event_type.name).map(|(value, _)| match value.as_str() {
+                        "true" => json!(true),
+                        "false" => json!(false),
+                        other => json!(other),
+                    })
+                }
+            };
+            if let Some(told) = told {
+                let into = if self.profile.payload.is_some() { &mut around } else { &mut payload };
+                into.insert(rule.field.clone(), told);
+            }
+        }
+        match &self.profile.payload {
+            None => Value::Object(payload).to_string(),
+            Some(name) => {
+                around.insert(name.clone(), Value::Object(payload));
+                Value::Object(around).to_string()
+            }
+        }
+    }
+
+    /// An object of `record`, which stands under the name `place`.
+    fn record(&mut self, place: &str, record: usize) -> Map<String, Value> {
+        let mut members = Map::new();
+        for field in &self.profile.records[record].fields {
+            // What never leaves has no place in a sample either. Senders leave out or null what they do not have.
+            let value = match self.random.below(10) {
+                _ if field.redacted => continue,
+                0 if field.optional => continue,
+                1 if field.optional => Value::Null,
+                _ if &*field.json == "id" => self.id(place, &field.kind),
+                _ => self.value(&field.json, &field.kind),
+            };
+            members.insert(field.json.to_string(), value);
+        }
+        members
+    }
+
+    /// An id for what stands under `place`: of an entity that lives already, or of a new one.
+    fn id(&mut self, place: &str, kind: &Kind) -> Value {
+        let entity = place.strip_prefix("associated_").unwrap_or(place).trim_end_matches('s').to_owned();
+        let living = self.entities.get(&entity).map_or(0, Vec::len);
+        if living >= ENTITIES || (living > 0 && (entity != place || self.random.below(2) == 0)) {
+            let at = self.random.below(living);
+            return self.entities[&entity][at].clone();
+        }
+        let id = self.value("id", kind);
+        self.entities.entry(entity).or_default().push(id.clone());
+        id
+    }
+
+    fn value(&mut self, name: &str, kind: &Kind) -> Value {
+        match kind {
+            Kind::Boolean => json!(self.random.below(2) == 0),
+            Kind::Long if name == "status" => json!(1 + self.random.below(3)),
+            Kind::Long => json!(1 + self.random.below(9000)),
+            Kind::Double => json!(self.random.below(1_000_000) as f64 / 100.0),
+            Kind::Uuid => json!(self.random.uuid()),
+            // Without an envelope's ISO dates, the one timestamp there is comes in Unix time.
+            Kind::Timestamp if self.profile.payload.is_none() => json!(self.instant() / 1000),
+            Kind::Timestamp => json!(to_rfc3339(self.instant())),
+            Kind::Date => json!(to_rfc3339(self.instant())[..10]),
+            Kind::String => json!(self.string(name)),
+            Kind::Json => self.open(),
+            Kind::Record(record) => Value::Object(self.record(name, *record)),
+            Kind::Array(items) => {
+                let count = self.random.below(3);
+                (0..count).map(|_| self.value(name, items)).collect()
+            }
+        }
+    }
+
+    fn instant(&mut self) -> i64 {
+        self.now - self.random.below(3600 * 1000) as i64
+    }
+
+    fn string(&mut self, name: &str) -> String {
+        let number = self.random.next() % 100_000_000;
+        match name {
+            _ if name.contains("mail") => format!("contato{}@exemplo.com.br", number % 1000),
+            _ if name.contains("avatar") || name.ends_with("Url") => format!("https://cdn.exemplo.com.br/{number}.jpg"),
+            _ if name.contains("umber") || name.contains("phone") => format!("55119{number:08}"),
+            _ if name.ends_with("ame") => self.random.word(&NAMES).to_owned(),
+            "title" => self.random.word(&TITLES).to_owned(),
+            "sent_via" => self.random.word(&["CONTACT", "API", "MOBILE_DEVICE", "SYSTEM"]).to_owned(),
+            "messageId" => format!("3EB0{number:016X}"),
+            "status" => self.random.word(&["open", "delivered", "read", "received"]).to_owned(),
+            "color" => format!("#{:06x}", number & 0x00FF_FFFF),
+            _ => self.random.word(&SENTENCES).to_owned(),
+        }
+    }
+
+    /// JSON of open shape, as joined rows of a database come.
+    fn open(&mut self) -> Value {
+        json!({
+            "id": self.random.uuid(),
+            "name": self.random.word(&TITLES),
+            "order": self.random.below(9),
+            "created_at": to_rfc3339(self.instant()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::identify::identify;
+    use crate::json::{Document, MAX_DEPTH};
+
+    #[test]
+    fn every_event_type_has_samples_that_are_recognised_as_such() {
+        let catalog = Catalog::load(None).unwrap();
+        for profile in catalog.profiles.values() {
+            let mut sampler = Sampler::new(profile, 7, 1_780_401_600_000);
+            for event_type in profile.types.values().cycle().take(profile.types.len() * 5) {
+                let body = sampler.body(event_type);
+                let doc = Document::scan(body.as_bytes(), MAX_DEPTH).unwrap();
+                let identified = identify(&doc, profile).unwrap_or_else(|e| panic!("{}: {body}", e.why));
+                assert_eq!(identified.event_type.name, event_type.name);
+            }
+        }
+    }
+
+    #[test]
+    fn chat_messages_are_linked_to_deals_that_exist() {
+        let catalog = Catalog::load(None).unwrap();
+        let profile = &catalog.profiles["wegly"];
+        let mut sampler = Sampler::new(profile, 1, 1_780_401_600_000);
+        let mut deals = Vec::new();
+        let mut linked = 0;
+        for _ in 0..50 {
+            let deal: Value = serde_json::from_str(&sampler.body(&profile.types["deal.updated"])).unwrap();
+            deals.push(deal["payload"]["id"].clone());
+            let chat: Value = serde_json::from_str(&sampler.body(&profile.types["chat.message_sent"])).unwrap();
+            for link in chat["payload"]["associated_deals"].as_array().into_iter().flatten() {
+                assert!(deals.contains(&link["id"]));
+                linked += 1;
+            }
+        }
+        assert!(linked > 10, "{linked}");
+    }
+}

@@ -1,0 +1,115 @@
+//! `hookbridge check` and the exit codes: what a person who sets the bridge up is told.
+
+use std::fs;
+
+use crate::support::bridge::{Setup, run, words};
+use crate::support::java::free_port;
+use crate::support::registry;
+use crate::support::servers::servers;
+
+/// Runs `check` and expects its exit code and words.
+fn check(setup: &Setup, code: i32, expected: &[&str]) -> String {
+    let output = setup.run(&["check"]);
+    let said = words(&output);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    for words in expected {
+        assert!(said.contains(words), "{words:?} is not in {said}");
+    }
+    said
+}
+
+#[test]
+fn before_the_first_start_all_is_well_and_nothing_is_changed() {
+    let setup = Setup::new("check-new");
+    check(&setup, 0, &["all well", "not there yet", "0 registered, 41 new"]);
+    assert!(!setup.data_dir().exists());
+    let subject = format!("/subjects/{}/versions", setup.topic("wegly.task-value"));
+    let found = registry::fetch(&format!("{}{subject}", servers().registry));
+    assert!(found["error_code"].is_number(), "check registered a schema: {found}");
+}
+
+#[test]
+fn after_a_start_it_finds_topics_and_schemas() {
+    let bridge = Setup::new("check-there").start();
+    check(&bridge.setup, 0, &["topics: 12 of 12 are there", "41 registered, 0 new", "all well"]);
+}
+
+#[test]
+fn topics_that_are_missing_and_may_not_be_made_are_a_finding() {
+    let mut setup = Setup::new("check-missing");
+    setup.kafka = "create_topics = false\n".into();
+    let topic = setup.topic("wegly.lead");
+    check(&setup, 1, &["FAIL", &topic, "create_topics", "12 finding(s)"]);
+}
+
+#[test]
+fn what_is_down_is_unavailable() {
+    let mut setup = Setup::new("check-kafka-down");
+    setup.bootstrap = format!("127.0.0.1:{}", free_port());
+    check(&setup, 69, &["DOWN   kafka", "ok     registry", "1 not available"]);
+    let mut setup = Setup::new("check-registry-down");
+    setup.registry_url = format!("http://127.0.0.1:{}", free_port());
+    check(&setup, 69, &["ok     kafka", "DOWN   registry", "1 not available"]);
+}
+
+#[test]
+fn serial_numbers_of_two_sources_in_one_topic_are_warned_of() {
+    let mut setup = Setup::new("check-shared");
+    setup.sources =
+        "[sources.a]\nprofile = \"whazing\"\ntokens = [\"a\"]\n[sources.b]\nprofile = \"whazing\"\ntokens = [\"b\"]\n"
+            .into();
+    check(&setup, 0, &["warn", "whazing.ticket", "serial numbers"]);
+    setup.sources += "topic_prefix = \"b.\"\n";
+    let said = check(&setup, 0, &["all well"]);
+    assert!(!said.contains("warn"), "{said}");
+}
+
+#[test]
+fn an_error_in_the_configuration_names_the_key_and_never_a_secret() {
+    let minimal = "[kafka]\nbootstrap_servers = \"localhost:1\"\n[registry]\nurl = \"http://localhost:1\"\n";
+    let source = "[sources.wegly]\nsecrets = [\"hunter2\"]\n";
+    let cases: Vec<(String, &str)> = vec![
+        (format!("colour = 1\n{minimal}{source}"), "colour"),
+        (format!("{minimal}{source}secret = \"hunter2\"\n"), "sources.wegly"),
+        (format!("{minimal}{source}rate_limit = \"hunter2\"\n"), "sources.wegly.rate_limit"),
+        (format!("[http]\nack_timeout = \"soon\"\n{minimal}{source}"), "http.ack_timeout"),
+        (format!("{minimal}[sources.wegly]\n"), "sources.wegly.secrets"),
+        (format!("{minimal}[sources.wegly]\nsecrets = [\"  \"]\n"), "sources.wegly.secrets"),
+        (format!("{minimal}[sources.wegly]\nsecrets = [\"${{NOT_SET_ANYWHERE}}\"]\n"), "sources.wegly.secrets"),
+        (format!("{minimal}[sources.wegly]\nsecrets = [\"${{file:/no/such/file}}\"]\n"), "sources.wegly.secrets"),
+        (format!("{minimal}[sources.wegly]\ntokens = [\"hunter2\"]\n"), "sources.wegly.tokens"),
+        (format!("{minimal}[sources.acme]\nsecrets = [\"hunter2\"]\n"), "sources.acme.profile"),
+        (format!("{minimal}{source}allow_unauthenticated = true\n"), "sources.wegly.allow_unauthenticated"),
+        (format!("{minimal}{source}[kafka.properties]\nacks = 1\n"), "kafka.properties.acks"),
+        (format!("{minimal}{source}[kafka.properties]\n\"no.such\" = 1\n"), "kafka.properties.no.such"),
+        (minimal.to_owned(), "sources"),
+        (source.to_owned(), "kafka.bootstrap_servers"),
+        (format!("[kafka]\nbootstrap_servers = \"localhost:1\"\n{source}"), "registry.url"),
+        (format!("{minimal}username = \"u\"\npassword = \"hunter2\"\ntoken = \"hunter2\"\n{source}"), "registry.token"),
+        ("[sources.wegly]\nsecrets = [\"hunter2\"\n".to_owned(), "line"),
+    ];
+    for (text, key) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("hookbridge.toml");
+        fs::write(&file, format!("data_dir = {:?}\n{text}", dir.path().join("data"))).unwrap();
+        for command in ["check", "serve"] {
+            let output = run(&[command], &file);
+            let said = words(&output);
+            assert_eq!(output.status.code(), Some(78), "{text}{said}");
+            assert!(said.contains(key), "{key} is not in {said:?} of\n{text}");
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn wrong_usage_is_64_and_help_is_no_error() {
+    let setup = Setup::new("usage");
+    assert_eq!(setup.run(&["chekc"]).status.code(), Some(64));
+    assert_eq!(setup.run(&["check", "--colour"]).status.code(), Some(64));
+    for args in [&["--help"][..], &["check", "--help"], &["serve", "--help"], &["--version"]] {
+        let output = setup.run(args);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(!output.stdout.is_empty());
+    }
+}

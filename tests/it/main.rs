@@ -1,0 +1,26 @@
+//! The integration tests: the built program, driven over HTTP and signals, against a real Kafka and a real registry
+//! where they can be had (`support/servers.rs` says which), and read back by clients that are not ours.
+//!
+//! ```text
+//! support/sender ──▶ hookbridge (support/bridge) ──▶ Kafka, registry (support/servers) ──▶ support/reader, read_back.py
+//! ```
+//!
+//! Each test has a topic prefix and a data directory of its own, so all run at once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the report")]
+
+mod support;
+
+mod check;
+mod dead_letters;
+mod foreign_client;
+mod metrics;
+mod outages;
+mod overload;
+mod partitions;
+mod publishes;
+mod refuses;
+mod registry_changes;
+mod shutdown;
+mod signatures;
+mod third_vendor;

@@ -1,0 +1,154 @@
+//! Kafka or the registry goes away: what senders are told meanwhile, and that all is well again by itself.
+
+use std::time::{Duration, Instant};
+
+use crate::support::bridge::{Bridge, SOON, Setup, TOPICS};
+use crate::support::eventually;
+use crate::support::mock::Mock;
+use crate::support::proxy::{Proxy, split_url};
+use crate::support::reader;
+use crate::support::servers::servers;
+
+const BODY: &str = r#"{"event_key":"lead.updated","payload":{"id":"00000000-0000-4000-8000-00000000000b"}}"#;
+
+/// Delivers until it is published; the last answer's status before was 503.
+fn delivered_again(bridge: &Bridge) {
+    eventually("events are published again", SOON, || (bridge.deliver("wegly", BODY).status == 200).then_some(()));
+}
+
+fn assert_turned_away(bridge: &Bridge, within: Duration) {
+    let started = Instant::now();
+    let answer = bridge.deliver("wegly", BODY);
+    assert_eq!(answer.sum(), (503, "unavailable".into()), "{answer:?}");
+    assert!(answer.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()), "{answer:?}");
+    assert!(started.elapsed() < within, "{:?}", started.elapsed());
+}
+
+#[test]
+fn without_kafka_at_start_it_is_not_ready_and_becomes_so_when_kafka_comes() {
+    let proxy = Proxy::closed();
+    let mut setup = Setup::new("kafka-late");
+    setup.bootstrap = proxy.address.to_string();
+    setup.http = "ack_timeout = \"1s\"\n".into();
+    setup.prepare(&[]);
+    let bridge = setup.start_unready();
+    let report = bridge.wait_not_ready();
+    assert_eq!(report["kafka"]["ok"], false, "{report}");
+    assert_turned_away(&bridge, Duration::from_secs(3));
+    assert_eq!(bridge.metric("hookbridge_kafka_up"), 0);
+
+    proxy.open(servers().kafka.split(',').next().unwrap());
+    bridge.wait_ready();
+    assert_eq!(bridge.metric("hookbridge_kafka_up"), 1);
+    assert_eq!(bridge.deliver("wegly", BODY).status, 200);
+    assert!(!reader::read(&bridge.topic("wegly.lead")).is_empty());
+}
+
+#[test]
+fn when_kafka_goes_down_senders_are_turned_away_within_the_ack_timeout_until_it_is_back() {
+    // A Kafka of its own: nobody else's may go down with it.
+    let kafka = Mock::start();
+    let mut setup = Setup::new("kafka-down");
+    setup.bootstrap.clone_from(&kafka.address);
+    setup.http = "ack_timeout = \"1s\"\n".into();
+    for name in TOPICS {
+        kafka.create_topic(&setup.topic(name), 3);
+    }
+    let bridge = setup.start_unready();
+    bridge.wait_ready();
+    assert_eq!(bridge.deliver("wegly", BODY).status, 200);
+
+    kafka.go_down();
+    assert_turned_away(&bridge, Duration::from_secs(3));
+    let report = bridge.wait_not_ready();
+    assert_eq!(report["kafka"]["ok"], false, "{report}");
+    // A dead letter is no exception.
+    let started = Instant::now();
+    assert_eq!(bridge.deliver("wegly", "[]").sum(), (503, "unavailable".into()));
+    assert!(started.elapsed() < Duration::from_secs(3));
+
+    kafka.come_up();
+    bridge.wait_ready();
+    delivered_again(&bridge);
+    assert!(reader::read_from(&kafka.address, &bridge.topic("wegly.lead")).len() >= 2);
+}
+
+#[test]
+fn without_the_registry_at_start_it_is_not_ready_and_becomes_so_when_the_registry_comes() {
+    let proxy = Proxy::closed();
+    let (target, path) = split_url(&servers().registry);
+    let mut setup = Setup::new("registry-late");
+    setup.registry_url = format!("http://{}{path}", proxy.address);
+    setup.prepare(&[]);
+    let bridge = setup.start_unready();
+    let report = bridge.wait_not_ready();
+    assert_eq!((&report["registry"]["ok"], &report["schemas"]["known"]), (&false.into(), &0.into()), "{report}");
+    assert_turned_away(&bridge, Duration::from_secs(7));
+
+    proxy.open(&target);
+    bridge.wait_ready();
+    assert_eq!(bridge.deliver("wegly", BODY).status, 200);
+    assert_eq!(bridge.metric("hookbridge_schemas{state=\"known\"}"), 41);
+}
+
+#[test]
+fn with_cached_ids_it_is_ready_though_the_registry_is_away() {
+    let proxy = Proxy::closed();
+    let (target, path) = split_url(&servers().registry);
+    let mut setup = Setup::new("registry-cached");
+    setup.registry_url = format!("http://{}{path}", proxy.address);
+    setup.registry = "verify_interval = \"1s\"\n".into();
+    proxy.open(&target);
+    let again = Setup {
+        prefix: setup.prefix.clone(),
+        registry_url: setup.registry_url.clone(),
+        registry: setup.registry.clone(),
+        dir: setup.dir.clone(),
+        ..Setup::new("registry-cached")
+    };
+    drop(setup.start());
+
+    proxy.close();
+    let bridge = again.start_unready();
+    bridge.wait_ready();
+    let (_, report) = bridge.readyz();
+    assert_eq!(report["registry"]["ok"], false, "{report}");
+    assert_eq!(bridge.deliver("wegly", BODY).status, 200);
+    let record = reader::read(&bridge.topic("wegly.lead")).remove(0);
+    assert_eq!(record.decode()["lead"]["id"], "00000000-0000-4000-8000-00000000000b");
+
+    proxy.open(&target);
+    eventually("the registry is seen again", SOON, || (bridge.readyz().1["registry"]["ok"] == true).then_some(()));
+}
+
+#[test]
+fn a_kafka_that_is_missing_for_a_moment_loses_nothing_that_was_answered_with_200() {
+    let kafka = Mock::start();
+    let mut setup = Setup::new("kafka-blink");
+    setup.bootstrap.clone_from(&kafka.address);
+    setup.http = "ack_timeout = \"1s\"\n".into();
+    for name in TOPICS {
+        kafka.create_topic(&setup.topic(name), 3);
+    }
+    let bridge = setup.start_unready();
+    bridge.wait_ready();
+    let mut published = Vec::new();
+    for n in 0..30 {
+        match n {
+            10 => kafka.go_down(),
+            12 => kafka.come_up(),
+            _ => {}
+        }
+        let body = format!(r#"{{"Type":"NewTicket","ticket":{{"id":1}},"n":{n}}}"#);
+        let answer = bridge.deliver("whazing", &body);
+        assert!([200, 503].contains(&answer.status), "{answer:?}");
+        if answer.status == 200 {
+            published.push(answer.get("id"));
+        }
+    }
+    let records = reader::read_from(&kafka.address, &bridge.topic("whazing.ticket"));
+    let ids: Vec<_> = records.iter().map(|record| record.header("ce_id").unwrap().to_owned()).collect();
+    let kept: Vec<_> = ids.iter().filter(|id| published.contains(id)).cloned().collect();
+    // All there, in the order they were answered: they share a key.
+    assert_eq!(kept, published);
+}

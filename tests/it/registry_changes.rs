@@ -1,0 +1,88 @@
+//! The registry has other ids than before, refuses a schema, or is only to be looked at.
+
+use serde_json::json;
+
+use crate::support::bridge::{SOON, Setup, words};
+use crate::support::proxy::{Proxy, split_url};
+use crate::support::registry::{self, StandIn};
+use crate::support::{RUNTIME, eventually, reader};
+
+const BODY: &str = r#"{"event_key":"lead.updated","payload":{"id":"00000000-0000-4000-8000-00000000000c"}}"#;
+
+#[test]
+fn a_registry_that_was_replaced_by_an_empty_one_gets_the_schemas_again_and_its_ids_are_used() {
+    let first = RUNTIME.block_on(StandIn::start(1000));
+    let second = RUNTIME.block_on(StandIn::start(7000));
+    let proxy = Proxy::closed();
+    proxy.open(&split_url(&first.url).0);
+    let mut setup = Setup::new("registry-replaced");
+    setup.registry_url = format!("http://{}", proxy.address);
+    setup.registry = "verify_interval = \"1s\"\n".into();
+    let bridge = setup.start();
+    assert_eq!(first.subjects(), 41);
+    assert_eq!(bridge.deliver("wegly", BODY).status, 200);
+
+    proxy.open(&split_url(&second.url).0);
+    eventually("the new registry has every subject", SOON, || (second.subjects() == 41).then_some(()));
+    let id = eventually("a record with an id of the new registry", SOON, || {
+        assert_eq!(bridge.deliver("wegly", BODY).status, 200);
+        let ids = reader::read(&bridge.topic("wegly.lead")).into_iter().map(|record| record.schema_id());
+        ids.max().filter(|id| *id >= 7000)
+    });
+    let schema = registry::fetch(&format!("{}/schemas/ids/{id}", second.url));
+    assert!(schema["schema"].as_str().unwrap().contains("LeadUpdated"), "{schema}");
+}
+
+/// Gives `subject` a version that ours does not go with, and has it checked.
+fn make_incompatible(subject: &str) {
+    let other = json!({
+        "type": "record", "name": "TaskCompleted", "namespace": "wegly",
+        "fields": [{"name": "event", "type": "string"}],
+    });
+    let body = json!({"schema": other.to_string(), "schemaType": "AVRO"});
+    let posted = registry::send(reqwest::Method::POST, &format!("/subjects/{subject}/versions"), &body);
+    assert!(posted["id"].is_number(), "{posted}");
+    let level = json!({"compatibility": "BACKWARD"});
+    let configured = registry::send(reqwest::Method::PUT, &format!("/config/{subject}"), &level);
+    assert_eq!(configured["compatibility"], "BACKWARD", "{configured}");
+}
+
+#[test]
+fn a_schema_that_the_registry_refuses_stops_the_start_with_its_reasons() {
+    let setup = Setup::new("registry-refuses");
+    let subject = setup.topic("wegly.task-value");
+    make_incompatible(&subject);
+    setup.prepare(&[]);
+    let output = setup.run(&["serve"]);
+    let said = words(&output);
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    let refusal = said.lines().find(|line| line.contains(&format!("{subject}: "))).expect(&said);
+    assert!(refusal.len() > subject.len() + 10, "without reasons: {refusal}");
+    // All are checked before any is written.
+    let other = setup.topic("wegly.satisfaction-value");
+    let found = registry::send(reqwest::Method::GET, &format!("/subjects/{other}/versions"), &json!({}));
+    assert!(found["error_code"].as_u64().is_some_and(|code| code / 100 == 404), "{found}");
+
+    let output = setup.run(&["check"]);
+    let said = words(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("FAIL   subject {subject}: ")), "{said}");
+}
+
+#[test]
+fn in_lookup_mode_nothing_is_written_and_a_missing_version_stops_the_start() {
+    let mut setup = Setup::new("registry-lookup");
+    setup.registry = "mode = \"lookup\"\n".into();
+    setup.prepare(&[]);
+    let output = setup.run(&["serve"]);
+    let said = words(&output);
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains("lookup") && said.contains(&setup.topic("wegly.task-value")), "{said}");
+
+    // With everything registered by another, it runs.
+    let registering = Setup { prefix: setup.prefix.clone(), ..Setup::new("registry-lookup") };
+    drop(registering.start());
+    let bridge = setup.start();
+    assert_eq!(bridge.deliver("wegly", BODY).status, 200);
+    assert_eq!(reader::read(&bridge.topic("wegly.lead"))[0].decode()["event"]["type"], "lead.updated");
+}

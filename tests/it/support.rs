@@ -1,0 +1,50 @@
+//! What the tests are made of: servers, the program, a sender, readers, and odd payloads.
+
+pub(crate) mod bridge;
+pub(crate) mod java;
+pub(crate) mod mock;
+pub(crate) mod payloads;
+pub(crate) mod proxy;
+pub(crate) mod reader;
+pub(crate) mod registry;
+pub(crate) mod sender;
+pub(crate) mod servers;
+
+use std::io::{Write as _, stderr};
+use std::sync::LazyLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+
+/// For the few asynchronous parts; the tests themselves are plain threads.
+pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+
+/// Asks again and again until `probe` gives something, for `limit` at the longest.
+pub(crate) fn eventually<T>(what: &str, limit: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(started.elapsed() < limit, "not within {limit:?}: {what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A variable of the environment that says how to test; empty is as good as unset.
+#[allow(clippy::disallowed_methods, reason = "the tests' own variables, read here only")]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Says something about the run as a whole; unlike `eprintln!`, past what `cargo test` keeps of passing tests.
+pub(crate) fn say(words: &str) {
+    let _ = writeln!(stderr(), "integration tests: {words}");
+}
+
+/// Says that a test did not run and how to enable it; an error where real servers are required.
+pub(crate) fn skip(test: &str, why: &str, enable: &str) {
+    assert!(!servers::require_real(), "HOOKBRIDGE_TEST_REQUIRE_REAL: {test} cannot run: {why}; {enable}");
+    say(&format!("SKIPPED {test}: {why}; to enable it, {enable}"));
+}

@@ -1,0 +1,269 @@
+//! The program under test: its configuration, its process, what it logs.
+//!
+//! Whatever a test is about, when its bridge goes the log is searched: no secret, no panic.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::sender::{self, Answer, OLD_SECRET, OLD_TOKEN, SECRET, TOKEN};
+use super::servers::servers;
+use super::{eventually, variable};
+
+/// For what should take a moment; a machine that compiles meanwhile is slow.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// The topics of the two profiles, without prefix.
+pub(crate) const TOPICS: [&str; 12] = [
+    "wegly.lead",
+    "wegly.deal",
+    "wegly.chat",
+    "wegly.delivery",
+    "wegly.task",
+    "wegly.contract",
+    "wegly.satisfaction",
+    "whazing.message",
+    "whazing.ticket",
+    "whazing.channel",
+    "whazing.tenant",
+    "hookbridge.dead-letters",
+];
+
+/// A configuration to be. Lines in the fields go into the section of that name.
+pub(crate) struct Setup {
+    pub(crate) prefix: String,
+    pub(crate) bootstrap: String,
+    pub(crate) registry_url: String,
+    pub(crate) partitions: i32,
+    pub(crate) top: String,
+    pub(crate) http: String,
+    pub(crate) kafka: String,
+    pub(crate) registry: String,
+    /// Whole sections; the sources `wegly` and `whazing` unless replaced.
+    pub(crate) sources: String,
+    pub(crate) dir: Arc<TempDir>,
+}
+
+impl Setup {
+    /// A setup whose topics no other test and no other run has.
+    pub(crate) fn new(test: &str) -> Setup {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_secs();
+        Setup {
+            prefix: format!("it{}-{now}-{count}-{test}.", process::id()),
+            bootstrap: servers().kafka.clone(),
+            registry_url: servers().registry.clone(),
+            partitions: 3,
+            top: String::new(),
+            http: String::new(),
+            kafka: String::new(),
+            registry: String::new(),
+            sources: format!(
+                "[sources.wegly]\nsecrets = [\"{SECRET}\", \"{OLD_SECRET}\"]\n\
+                 [sources.whazing]\ntokens = [\"{TOKEN}\", \"{OLD_TOKEN}\"]\n"
+            ),
+            dir: Arc::new(TempDir::new().expect("a directory")),
+        }
+    }
+
+    pub(crate) fn topic(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// Makes the topics where the program cannot (mock cluster).
+    pub(crate) fn prepare(&self, more: &[&str]) {
+        let topics: Vec<_> = TOPICS.iter().chain(more).map(|name| self.topic(name)).collect();
+        servers().prepare_topics(topics.iter().map(String::as_str), self.partitions);
+    }
+
+    /// Writes `hookbridge.toml`.
+    pub(crate) fn write(&self) -> PathBuf {
+        let file = self.dir.path().join("hookbridge.toml");
+        let text = format!(
+            "data_dir = \"{data}\"\n{top}\n[http]\nlisten = \"127.0.0.1:0\"\n{http}\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+             [log]\nlevel = \"{level}\"\n\
+             [kafka]\nbootstrap_servers = {bootstrap:?}\ntopic_prefix = {prefix:?}\npartitions = {partitions}\n{kafka}\n\
+             [registry]\nurl = {url:?}\n{registry}\n{sources}",
+            data = self.data_dir().display(),
+            top = self.top,
+            http = self.http,
+            level = variable("HOOKBRIDGE_TEST_LOG").unwrap_or_else(|| "debug".into()),
+            bootstrap = self.bootstrap,
+            prefix = self.prefix,
+            partitions = self.partitions,
+            kafka = self.kafka,
+            url = self.registry_url,
+            registry = self.registry,
+            sources = self.sources,
+        );
+        fs::write(&file, text).expect("hookbridge.toml");
+        file
+    }
+
+    /// Starts the bridge and waits until it is ready.
+    pub(crate) fn start(self) -> Bridge {
+        self.prepare(&[]);
+        let bridge = self.start_unready();
+        bridge.wait_ready();
+        bridge
+    }
+
+    /// Starts the bridge and waits until it listens.
+    pub(crate) fn start_unready(self) -> Bridge {
+        let file = self.write();
+        let mut child = command(&["serve"], &file).spawn().expect("hookbridge runs");
+        let stderr = child.stderr.take().expect("a pipe");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::clone(&log);
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                lines.lock().expect("the log").push(line);
+            }
+        });
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
+        let mut bridge = Bridge { http: nowhere, admin: nowhere, child, log, setup: self };
+        bridge.http = bridge.address("http.listen");
+        bridge.admin = bridge.address("admin.listen");
+        bridge
+    }
+
+    /// Runs a subcommand to its end.
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
+        run(args, &self.write())
+    }
+}
+
+/// Runs the program to its end; a program that goes on instead is a failure.
+pub(crate) fn run(args: &[&str], file: &Path) -> Output {
+    let mut child = command(args, file).spawn().expect("hookbridge runs");
+    let started = std::time::Instant::now();
+    while child.try_wait().expect("a child").is_none() {
+        if started.elapsed() > SOON {
+            let _ = child.kill();
+            panic!("hookbridge {args:?} did not end: {:?}", child.wait_with_output());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    child.wait_with_output().expect("its output")
+}
+
+fn command(args: &[&str], file: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hookbridge"));
+    command.arg("--config").arg(file).args(args);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// What a process said on both streams.
+pub(crate) fn words(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// A running bridge.
+pub(crate) struct Bridge {
+    pub(crate) http: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    pub(crate) setup: Setup,
+}
+
+impl Bridge {
+    pub(crate) fn topic(&self, name: &str) -> String {
+        self.setup.topic(name)
+    }
+
+    pub(crate) fn deliver(&self, source: &str, body: impl AsRef<[u8]>) -> Answer {
+        sender::deliver(self.http, source, body.as_ref())
+    }
+
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.log.lock().expect("the log").clone()
+    }
+
+    /// `/readyz` as (status, JSON).
+    pub(crate) fn readyz(&self) -> (u16, Value) {
+        let answer = sender::get(self.admin, "/readyz");
+        (answer.status, serde_json::from_str(&answer.body).expect("JSON"))
+    }
+
+    pub(crate) fn wait_ready(&self) {
+        eventually(&format!("{} is ready", self.setup.prefix), SOON, || (self.readyz().0 == 200).then_some(()));
+    }
+
+    pub(crate) fn wait_not_ready(&self) -> Value {
+        eventually("it is not ready", SOON, || {
+            let (status, report) = self.readyz();
+            (status == 503).then_some(report)
+        })
+    }
+
+    /// The value of a series of `/metrics`, named as it stands there.
+    pub(crate) fn metric(&self, series: &str) -> u64 {
+        let text = sender::get(self.admin, "/metrics").body;
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {series} in\n{text}")).parse().expect("a number")
+    }
+
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        assert!(status.success());
+    }
+
+    /// Waits until the process ended.
+    pub(crate) fn wait_end(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        eventually("the bridge ends", SOON, || child.try_wait().expect("a child"))
+    }
+
+    fn address(&mut self, message: &str) -> SocketAddr {
+        let started = std::time::Instant::now();
+        loop {
+            let found = self.log().iter().find_map(|line| {
+                let line: Value = serde_json::from_str(line).ok()?;
+                (line["message"] == message).then(|| line["address"].as_str()?.parse().ok())?
+            });
+            if let Some(address) = found {
+                return address;
+            }
+            let ended = self.child.try_wait().expect("a child");
+            let log = self.log();
+            assert!(ended.is_none() && started.elapsed() < SOON, "no {message}; {ended:?}; its log: {log:#?}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let log = self.log();
+        if thread::panicking() {
+            let calm: Vec<_> = log.iter().filter(|line| !line.contains("\"DEBUG\"")).collect();
+            eprintln!("log of {}: {calm:#?}", self.setup.prefix);
+            return;
+        }
+        for line in log {
+            let secret = [SECRET, OLD_SECRET, TOKEN, OLD_TOKEN].into_iter().find(|secret| line.contains(secret));
+            assert_eq!(secret, None, "a secret in the log: {line}");
+            assert!(!line.contains("panicked"), "{line}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Servers that run on Java: fetched once into `target/test-servers`, started on free ports of 127.0.0.1, and ended
+//! with this process.
+//!
+//! No destructor runs for statics, nor when the process is killed, so each server hangs on a pipe: a shell holds the
+//! reading end, and when it sees the end of it (this process is gone) it ends the server and removes its files.
+
+use std::fs::{self, File};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Command, Stdio};
+use std::time::Duration;
+
+use super::{RUNTIME, eventually, say, variable};
+
+pub(crate) const KAFKA_VERSION: &str = "4.3.1";
+pub(crate) const REGISTRY_VERSION: &str = "3.3.3";
+/// A cold start on a small machine that compiles at the same time.
+const START_LIMIT: Duration = Duration::from_secs(120);
+/// `$0` is the server's directory, the rest its command.
+const HANG_ON_PIPE: &str = r#""$@" & server=$!; cat >/dev/null; kill -9 $server; wait $server; rm -rf "$0""#;
+
+/// A running server; it ends when this is dropped or the process ends.
+pub(crate) struct Server {
+    /// Holds the writing end of the pipe.
+    _shell: Child,
+}
+
+/// Where fetched servers are kept from run to run.
+pub(crate) fn test_servers() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory");
+    target.join("test-servers")
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+}
+
+/// Starts Apache Kafka; gives its address, or what is missing.
+pub(crate) fn start_kafka() -> Result<(Server, String), String> {
+    let java = java(17)?;
+    let libs = test_servers().join(format!("kafka-{KAFKA_VERSION}"));
+    if !complete(&libs) {
+        let pom = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/kafka/pom.xml");
+        fetch(&format!("Apache Kafka {KAFKA_VERSION}"), &libs, |into| {
+            maven(&["-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime"], "outputDirectory", into)
+        })?;
+    }
+    let dir = fresh_dir("kafka");
+    let (port, controller) = (free_port(), free_port());
+    let properties = dir.join("server.properties");
+    fs::write(&properties, kafka_properties(&dir, port, controller)).expect("server.properties");
+    let class_path = format!("{}/*", libs.display());
+    let base = ["-Xmx256m", "-XX:+UseSerialGC", "-cp", &class_path];
+    let file = properties.display().to_string();
+    let format = Command::new(&java)
+        .args(base)
+        .args(["kafka.tools.StorageTool", "format", "--standalone", "-t", "4L6g3nShT-eMCtK--X86sw", "-c", &file])
+        .arg("--ignore-formatted")
+        .output()
+        .expect("java runs");
+    assert!(format.status.success(), "StorageTool: {}", String::from_utf8_lossy(&format.stderr));
+    let server = hang(&dir, Command::new("sh"), &java, &[&base[..], &["kafka.Kafka", &file]].concat());
+    eventually(&format!("Kafka listens, see {}/log", dir.display()), START_LIMIT, || {
+        TcpStream::connect(("127.0.0.1", port)).ok()
+    });
+    Ok((server, format!("127.0.0.1:{port}")))
+}
+
+fn kafka_properties(dir: &Path, port: u16, controller: u16) -> String {
+    format!(
+        "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.bootstrap.servers=127.0.0.1:{controller}\n\
+         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\ncontroller.listener.names=CONTROLLER\n\
+         log.dirs={}/data\nnum.partitions=1\nauto.create.topics.enable=false\n\
+         offsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n\
+         transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\
+         transaction.state.log.num.partitions=1\ngroup.initial.rebalance.delay.ms=0\n\
+         log.cleaner.dedupe.buffer.size=2097152\n",
+        dir.display()
+    )
+}
+
+/// Starts Apicurio; gives the address of its Confluent API, or what is missing.
+pub(crate) fn start_registry() -> Result<(Server, String), String> {
+    let java = java(21)?;
+    let app = test_servers().join(format!("apicurio-{REGISTRY_VERSION}"));
+    if !complete(&app) {
+        fetch(&format!("Apicurio {REGISTRY_VERSION}"), &app, |into| {
+            let artifact = format!("-Dartifact=io.apicurio:apicurio-registry-app:{REGISTRY_VERSION}:tar.gz:all");
+            maven(&["dependency:copy", &artifact], "outputDirectory", into)?;
+            let archive = into.join(format!("apicurio-registry-app-{REGISTRY_VERSION}-all.tar.gz"));
+            run(Command::new("tar").arg("xzf").arg(&archive).arg("-C").arg(into))?;
+            fs::remove_file(archive).map_err(|e| e.to_string())
+        })?;
+    }
+    let jar = find_jar(&app).ok_or("no quarkus-run.jar in the archive")?;
+    let dir = fresh_dir("registry");
+    let (port, management) = (free_port(), free_port());
+    let (port_arg, management_arg) =
+        (format!("-Dquarkus.http.port={port}"), format!("-Dquarkus.management.port={management}"));
+    let jar_name = jar.display().to_string();
+    let args = [
+        "-Xmx256m",
+        "-XX:+UseSerialGC",
+        "-Dquarkus.http.host=127.0.0.1",
+        &port_arg,
+        &management_arg,
+        "-jar",
+        &jar_name,
+    ];
+    let mut shell = Command::new("sh");
+    shell.current_dir(jar.parent().expect("a directory"));
+    let server = hang(&dir, shell, &java, &args);
+    let url = format!("http://127.0.0.1:{port}/apis/ccompat/v7");
+    eventually(&format!("Apicurio answers, see {}/log", dir.display()), START_LIMIT, || {
+        let answer = RUNTIME.block_on(reqwest::get(format!("{url}/subjects"))).ok()?;
+        answer.status().is_success().then_some(())
+    });
+    Ok((server, url))
+}
+
+fn hang(dir: &Path, mut shell: Command, java: &Path, args: &[&str]) -> Server {
+    let log = File::create(dir.join("log")).expect("a log");
+    shell.args(["-c", HANG_ON_PIPE]).arg(dir).arg(java).args(args);
+    shell.stdin(Stdio::piped()).stdout(log.try_clone().expect("a log")).stderr(log);
+    Server { _shell: shell.spawn().expect("sh runs") }
+}
+
+fn fresh_dir(name: &str) -> PathBuf {
+    let dir = test_servers().join(format!("run-{}-{name}", process::id()));
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).expect("a directory for the server");
+    dir
+}
+
+/// Fetched to its end; what a broken run left behind is not.
+fn complete(dir: &Path) -> bool {
+    dir.join(".complete").exists()
+}
+
+fn fetch(what: &str, dir: &Path, get: impl FnOnce(&Path) -> Result<(), String>) -> Result<(), String> {
+    say(&format!("fetching {what} to {}", dir.display()));
+    let _ = fs::remove_dir_all(dir);
+    fs::create_dir_all(dir).map_err(|e| e.to_string())?;
+    get(dir)?;
+    fs::write(dir.join(".complete"), "").map_err(|e| e.to_string())
+}
+
+fn maven(args: &[&str], directory_key: &str, into: &Path) -> Result<(), String> {
+    run(Command::new("mvn").args(["-q", "-B"]).args(args).arg(format!("-D{directory_key}={}", into.display())))
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(command: &mut Command) -> Result<(), String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output().map_err(|e| format!("{name}: {e}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let words = [output.stdout, output.stderr].concat();
+    Err(format!("{name} failed: {}", String::from_utf8_lossy(&words)))
+}
+
+fn find_jar(dir: &Path) -> Option<PathBuf> {
+    let entries: Vec<_> = fs::read_dir(dir).ok()?.flatten().map(|e| e.path()).collect();
+    let here = entries.iter().find(|path| path.ends_with("quarkus-run.jar")).cloned();
+    here.or_else(|| entries.iter().filter(|path| path.is_dir()).find_map(|path| find_jar(path)))
+}
+
+/// A Java of at least `version`: on the PATH, in `JAVA_HOME`, or where Linux distributions put them.
+fn java(version: u32) -> Result<PathBuf, String> {
+    if Command::new("mvn").arg("-v").output().is_err() || Command::new("java").arg("-version").output().is_err() {
+        return Err("java or mvn is not on the PATH".into());
+    }
+    let home = variable("JAVA_HOME").map(|home| Path::new(&home).join("bin/java"));
+    let installed = fs::read_dir("/usr/lib/jvm").into_iter().flatten().flatten().map(|e| e.path().join("bin/java"));
+    let candidates = [PathBuf::from("java")].into_iter().chain(home).chain(installed);
+    let found = candidates.into_iter().find(|java| java_version(java).is_some_and(|found| found >= version));
+    found.ok_or_else(|| format!("no Java {version} or later"))
+}
+
+fn java_version(java: &Path) -> Option<u32> {
+    let output = Command::new(java).arg("-version").output().ok()?;
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    words.split('"').nth(1)?.split(['.', '-']).next()?.parse().ok()
+}

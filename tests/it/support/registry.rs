@@ -1,0 +1,187 @@
+//! A small stand-in of Confluent's registry (REST), for where no real one can be had and for what a shared one cannot
+//! be put through, such as being replaced by an empty one. And the two questions tests ask any registry.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use apache_avro::Schema;
+use apache_avro::schema_compatibility::SchemaCompatibility;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::RUNTIME;
+use super::servers::servers;
+
+/// A stand-in that answers until it is dropped.
+pub(crate) struct StandIn {
+    pub(crate) url: String,
+    state: Shared,
+    task: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Store {
+    first_id: usize,
+    /// Texts; the place is the id, less `first_id`.
+    schemas: Vec<String>,
+    /// Ids of the versions, by subject.
+    subjects: BTreeMap<String, Vec<usize>>,
+    /// Subjects that are checked; the others take anything, as Apicurio's do.
+    checked: BTreeMap<String, String>,
+}
+
+type Shared = Arc<Mutex<Store>>;
+type Answer = (StatusCode, Json<Value>);
+
+impl StandIn {
+    /// Starts an empty one whose first schema gets `first_id`.
+    pub(crate) async fn start(first_id: usize) -> StandIn {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let state: Shared = Arc::new(Mutex::new(Store { first_id, ..Store::default() }));
+        let router = Router::new()
+            .route("/subjects", get(subjects))
+            .route("/subjects/{subject}", post(find))
+            .route("/subjects/{subject}/versions", get(versions).post(register))
+            .route("/subjects/{subject}/versions/{version}", get(version))
+            .route("/schemas/ids/{id}", get(by_id))
+            .route("/compatibility/subjects/{subject}/versions", post(compatible))
+            .route("/config/{subject}", put(configure))
+            .with_state(Arc::clone(&state));
+        let task = tokio::spawn(serve(listener, router));
+        StandIn { url, state, task }
+    }
+
+    /// How many subjects it holds.
+    pub(crate) fn subjects(&self) -> usize {
+        self.state.lock().expect("the store").subjects.len()
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "a stand-in needs no time limits")]
+async fn serve(listener: TcpListener, router: Router) {
+    let _ = axum::serve(listener, router).await;
+}
+
+fn no_such_subject() -> Answer {
+    (StatusCode::NOT_FOUND, Json(json!({"error_code": 40401, "message": "Subject not found."})))
+}
+
+fn text(body: &Value) -> String {
+    body["schema"].as_str().unwrap_or_default().to_owned()
+}
+
+async fn subjects(State(store): State<Shared>) -> Json<Value> {
+    Json(json!(store.lock().expect("the store").subjects.keys().collect::<Vec<_>>()))
+}
+
+async fn find(State(store): State<Shared>, Path(subject): Path<String>, Json(body): Json<Value>) -> Answer {
+    let store = store.lock().expect("the store");
+    let Some(versions) = store.subjects.get(&subject) else { return no_such_subject() };
+    let wanted = text(&body);
+    match versions.iter().position(|id| store.schemas[id - store.first_id] == wanted) {
+        Some(at) => {
+            let found = json!({"subject": subject, "version": at + 1, "id": versions[at], "schema": wanted});
+            (StatusCode::OK, Json(found))
+        }
+        None => (StatusCode::NOT_FOUND, Json(json!({"error_code": 40403, "message": "Schema not found."}))),
+    }
+}
+
+async fn register(State(store): State<Shared>, Path(subject): Path<String>, Json(body): Json<Value>) -> Answer {
+    let mut store = store.lock().expect("the store");
+    let wanted = text(&body);
+    let reasons = store.reasons(&subject, &wanted);
+    if !reasons.is_empty() {
+        return (StatusCode::CONFLICT, Json(json!({"error_code": 409, "message": reasons.join("; ")})));
+    }
+    let at = store.schemas.iter().position(|schema| *schema == wanted).unwrap_or(store.schemas.len());
+    if at == store.schemas.len() {
+        store.schemas.push(wanted);
+    }
+    let id = store.first_id + at;
+    let versions = store.subjects.entry(subject).or_default();
+    if !versions.contains(&id) {
+        versions.push(id);
+    }
+    (StatusCode::OK, Json(json!({"id": id})))
+}
+
+async fn versions(State(store): State<Shared>, Path(subject): Path<String>) -> Answer {
+    match store.lock().expect("the store").subjects.get(&subject) {
+        Some(ids) => (StatusCode::OK, Json(json!((1..=ids.len()).collect::<Vec<_>>()))),
+        None => no_such_subject(),
+    }
+}
+
+async fn version(State(store): State<Shared>, Path((subject, version)): Path<(String, usize)>) -> Answer {
+    let store = store.lock().expect("the store");
+    let id = store.subjects.get(&subject).and_then(|ids| ids.get(version - 1)).copied();
+    let Some(id) = id else { return no_such_subject() };
+    let schema = &store.schemas[id - store.first_id];
+    (StatusCode::OK, Json(json!({"subject": subject, "version": version, "id": id, "schema": schema})))
+}
+
+async fn by_id(State(store): State<Shared>, Path(id): Path<usize>) -> Answer {
+    let store = store.lock().expect("the store");
+    match id.checked_sub(store.first_id).and_then(|at| store.schemas.get(at)) {
+        Some(schema) => (StatusCode::OK, Json(json!({"schema": schema}))),
+        None => (StatusCode::NOT_FOUND, Json(json!({"error_code": 40403, "message": "Schema not found."}))),
+    }
+}
+
+async fn compatible(State(store): State<Shared>, Path(subject): Path<String>, Json(body): Json<Value>) -> Answer {
+    let store = store.lock().expect("the store");
+    if !store.subjects.contains_key(&subject) {
+        return no_such_subject();
+    }
+    let reasons = store.reasons(&subject, &text(&body));
+    (StatusCode::OK, Json(json!({"is_compatible": reasons.is_empty(), "messages": reasons})))
+}
+
+async fn configure(State(store): State<Shared>, Path(subject): Path<String>, Json(body): Json<Value>) -> Answer {
+    let level = body["compatibility"].as_str().unwrap_or_default().to_owned();
+    store.lock().expect("the store").checked.insert(subject, level);
+    (StatusCode::OK, Json(body))
+}
+
+impl Store {
+    /// Why `text` does not go with the versions of `subject`: with any of them, whichever level was asked for.
+    fn reasons(&self, subject: &str, text: &str) -> Vec<String> {
+        if !self.checked.contains_key(subject) {
+            return Vec::new();
+        }
+        let Ok(new) = Schema::parse_str(text) else { return vec!["not an Avro schema".into()] };
+        let versions = self.subjects.get(subject).into_iter().flatten();
+        let old = versions.filter_map(|id| Schema::parse_str(&self.schemas[id - self.first_id]).ok());
+        old.filter_map(|old| SchemaCompatibility::can_read(&old, &new).err()).map(|e| e.to_string()).collect()
+    }
+}
+
+/// `GET`s JSON from the registry at `url`.
+pub(crate) fn fetch(url: &str) -> Value {
+    let answer = RUNTIME.block_on(async { reqwest::get(url).await.expect("the registry").text().await });
+    serde_json::from_str(&answer.expect("an answer")).expect("JSON")
+}
+
+/// Sends JSON to the run's registry; gives what it says.
+pub(crate) fn send(method: reqwest::Method, path: &str, body: &Value) -> Value {
+    let url = format!("{}{path}", servers().registry);
+    let answer = RUNTIME.block_on(async {
+        let request = reqwest::Client::new().request(method, url);
+        let request = request.header("content-type", "application/vnd.schemaregistry.v1+json").body(body.to_string());
+        request.send().await.expect("the registry").text().await
+    });
+    serde_json::from_str(&answer.expect("an answer")).expect("JSON")
+}
