@@ -116,7 +116,10 @@ impl App {
         servers.spawn(serve(webhooks, router, self.limits.clone(), stop_webhooks.clone()));
         servers.spawn(serve(admin, admin_router(Arc::clone(&self.health)), Limits::for_few(), stop_admin.clone()));
 
-        shutdown.await;
+        tokio::select! {
+            () = shutdown => {}
+            _ = servers.join_next() => tracing::error!("a listener ended by itself"),
+        }
         let end = Instant::now() + self.shutdown_timeout.saturating_sub(LAST_STEPS);
         self.health.ending.store(true, Ordering::Relaxed);
         tracing::info!(delay = ?self.shutdown_delay, timeout = ?self.shutdown_timeout, "shutting down");

@@ -3,13 +3,14 @@
 mod check;
 mod connect;
 mod dev;
+mod docs;
 mod schemas;
 mod send;
 mod serve;
 mod shutdown;
 mod tail;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -22,16 +23,10 @@ use crate::config::ConfigError;
 #[derive(Debug, Parser)]
 #[command(name = "hookbridge", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
-    /// Configuration file; `HOOKBRIDGE__SECTION__KEY` variables go over it
-    #[arg(
-        long,
-        short,
-        global = true,
-        value_name = "FILE",
-        default_value = "hookbridge.toml",
-        env = "HOOKBRIDGE_CONFIG"
-    )]
-    config: PathBuf,
+    /// Configuration file; `HOOKBRIDGE__SECTION__KEY` variables go over it [default for `serve` and `check`:
+    /// hookbridge.toml]
+    #[arg(long, short, global = true, value_name = "FILE", env = "HOOKBRIDGE_CONFIG")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -48,6 +43,8 @@ enum Command {
     Dev(dev::DevArgs),
     /// Make, sign and post sample events
     Send(send::SendArgs),
+    /// Print the event catalogue as a document
+    Docs(docs::DocsArgs),
     /// List, show, export, register or check the schemas
     Schemas(schemas::SchemasArgs),
     /// Read topics back as JSON
@@ -133,13 +130,16 @@ pub fn main() -> ExitCode {
             return if message.use_stderr() { Ending::Usage } else { Ending::Well }.into();
         }
     };
+    let given = cli.config.as_deref();
+    let file = given.unwrap_or(Path::new("hookbridge.toml"));
     let ending = match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::run(&cli.config),
-        Command::Check => check::run(&cli.config),
+        Command::Serve => serve::run(file),
+        Command::Check => check::run(file),
         Command::Dev(args) => dev::run(args),
         Command::Send(args) => send::run(&args),
-        Command::Schemas(args) => schemas::run(&args, &cli.config),
-        Command::Tail(args) => tail::run(&args, &cli.config),
+        Command::Docs(args) => docs::run(&args, given),
+        Command::Schemas(args) => schemas::run(&args, given),
+        Command::Tail(args) => tail::run(&args, given),
     };
     ending.into()
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-pub(crate) use load::{from_text, load};
+pub(crate) use load::{from_text, load, load_with};
 pub(crate) use resolve::{
     HttpSettings, KafkaSettings, RegistryAuth, RegistryMode, RegistrySettings, Settings, Source, Timestamps, Topics,
 };

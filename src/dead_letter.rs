@@ -58,7 +58,9 @@ pub(crate) fn record(topic: &Arc<str>, event: &Event<'_>, rejection: &Rejection)
     ] {
         headers.push((name.to_owned(), value.into()));
     }
-    for (name, value) in delivery.headers() {
+    let shown =
+        delivery.headers().iter().filter(|(_, value)| !delivery.source().verifier.is_given_away_by(value.as_bytes()));
+    for (name, value) in shown {
         headers.push((format!("http_{name}"), value.as_bytes().to_vec()));
     }
     let value = match std::str::from_utf8(delivery.body()) {

@@ -128,6 +128,8 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
     let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
     let encodings = headers.get_all(header::CONTENT_ENCODING);
-    let plain = encodings.iter().all(|e| e.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let transfers = headers.get_all(header::TRANSFER_ENCODING);
+    let plain = encodings.iter().all(|e| e.as_bytes().eq_ignore_ascii_case(b"identity"))
+        && transfers.iter().all(|t| t.as_bytes().eq_ignore_ascii_case(b"chunked"));
     if json && plain { Ok(()) } else { Err(Refusal::UnsupportedMediaType) }
 }

@@ -70,9 +70,9 @@ fn by_rule<'a>(doc: &Document<'_>, profile: &'a Profile, rule: &Rule) -> Result<
     let Some(node) = present(doc, &rule.field) else {
         return Err(violation("absent, but it tells the type of the event".into()));
     };
-    let text = match doc.text(node) {
-        Some(text) => text.text,
-        None => doc.raw(node).into(),
+    let text = match doc.kind(node) {
+        json::Kind::Array | json::Kind::Object => doc.kind(node).word().into(),
+        _ => doc.text(node).map_or_else(|| doc.raw(node).into(), |text| text.text),
     };
     let name = match &rule.values {
         None => Some(text.as_ref()),
@@ -135,4 +135,61 @@ fn there(doc: &Document<'_>, value: Option<Node>, place: &str) -> Result<Node, W
 fn time(doc: &Document<'_>, payload: Node, path: &Path) -> Option<i64> {
     let value = path.steps.iter().try_fold(payload, |node, step| doc.get(node, step))?;
     encode::timestamp(doc, value).filter(|instant| instant.has_time).map(|instant| instant.millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::json::MAX_DEPTH;
+
+    fn why(profile: &str, body: &str) -> String {
+        let catalog = Catalog::load(None).unwrap();
+        let doc = Document::scan(body.as_bytes(), MAX_DEPTH).unwrap();
+        identify(&doc, &catalog.profiles[profile]).err().unwrap().why.to_string()
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_named_with_its_place() {
+        let id = |id: &str| format!(r#"{{"event_key":"lead.won","payload":{{"lead":{{"id":{id}}}}}}}"#);
+        for (profile, body, expected) in [
+            ("wegly", "[]".to_owned(), "the body is an array, not an object"),
+            ("wegly", "{}".into(), "nothing says which type of event this is: looked at event_key"),
+            ("wegly", r#"{"event_key":"lead.won"}"#.into(), "payload: absent, but it is the key"),
+            (
+                "wegly",
+                r#"{"event_key":"lead.won","payload":{"lead":5}}"#.into(),
+                "payload.lead: a number where an object is due",
+            ),
+            ("wegly", id("null"), "payload.lead.id: null, but it is the key"),
+            ("wegly", id("\" \""), "payload.lead.id: blank, but it is the key"),
+            ("wegly", id("\"1\""), "payload.lead.id: a string that is no UUID"),
+            ("wegly", r#"{"event_key":["lead.won"]}"#.into(), "event_key: no such event type: an array"),
+            ("whazing", r#"{"event":{"qrcode":"SECRET"}}"#.into(), "event: no such event type: an object"),
+            ("whazing", r#"{"messageId":"1"}"#.into(), "fromMe: absent, but it tells the type of the event"),
+            ("whazing", r#"{"messageId":"1","fromMe":"no"}"#.into(), "fromMe: no tells no type of event"),
+            (
+                "whazing",
+                r#"{"Type":"NewTicket","ticket":{"id":1.5}}"#.into(),
+                "ticket.id: a number that is no whole number",
+            ),
+        ] {
+            assert_eq!(why(profile, &body), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_first_instant_that_is_there_counts_and_a_bare_date_is_none() {
+        let catalog = Catalog::load(None).unwrap();
+        let at = |payload: &str| {
+            let body = format!(r#"{{"event_key":"lead.won","payload":{payload}}}"#);
+            let doc = Document::scan(body.as_bytes(), MAX_DEPTH).unwrap();
+            identify(&doc, &catalog.profiles["wegly"]).ok().unwrap().occurred_at
+        };
+        let lead =
+            r#""lead":{"id":"11111111-1111-4111-8111-111111111111","won_date":"2026-06-02T12:00:01Z","updated_at":3}"#;
+        assert_eq!(at(&format!(r#"{{"won_date":"2026-06-02T12:00:00Z",{lead}}}"#)), Some(1_780_401_600_000));
+        assert_eq!(at(&format!(r#"{{"won_date":"2026-06-02",{lead}}}"#)), Some(1_780_401_601_000));
+        assert_eq!(at(&format!(r#"{{"won_date":"soon",{}}}"#, lead.replace("won_date", "x"))), Some(3000));
+    }
 }

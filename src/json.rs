@@ -19,6 +19,9 @@ pub(crate) use string::{Unescaped, unescape};
 /// Python's json 1000 or so); this stays well below them.
 pub(crate) const MAX_DEPTH: usize = 512;
 
+/// Most values and keys in a body: at 16 bytes each, their places take 64 MiB.
+pub(crate) const MAX_VALUES: usize = 4 << 20;
+
 /// What kind of value a node is. `Escaped` is a string with at least one backslash in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -88,7 +91,7 @@ impl<'a> Document<'a> {
         if bytes.starts_with(b"\xEF\xBB\xBF") {
             return Err(SyntaxError { at: 0, what: "a byte-order mark before the document" });
         }
-        let mut scanner = Scanner { bytes, at: 0, nodes: Vec::with_capacity(bytes.len() / 12 + 4) };
+        let mut scanner = Scanner { bytes, at: 0, nodes: Vec::with_capacity((bytes.len() / 12 + 4).min(MAX_VALUES)) };
         scanner.document(max_depth)?;
         Ok(Document { text, nodes: scanner.nodes })
     }
@@ -106,16 +109,9 @@ impl<'a> Document<'a> {
         &self.text[self.span(node)]
     }
 
-    /// Where the value stands in the text, in bytes.
-    pub(crate) fn span(&self, node: Node) -> Range<usize> {
+    fn span(&self, node: Node) -> Range<usize> {
         let entry = self.entry(node);
         entry.start as usize..entry.end as usize
-    }
-
-    /// Every object of the document, however deep.
-    pub(crate) fn objects(&self) -> impl Iterator<Item = Node> + '_ {
-        let entries = self.nodes.iter().zip(0..);
-        entries.filter(|(entry, _)| entry.kind == Kind::Object).map(|(_, at)| Node(at))
     }
 
     /// What stands between a string's quotes, escapes and all.
@@ -205,6 +201,9 @@ impl Scanner<'_> {
         let mut open: Vec<usize> = Vec::with_capacity(8);
         'value: loop {
             self.skip_whitespace();
+            if self.nodes.len() >= MAX_VALUES {
+                return self.fail("too many values");
+            }
             let start = self.at;
             match self.peek() {
                 None if start == 0 => return self.fail("empty"),

@@ -40,6 +40,7 @@ mod dead_letter;
 mod redact;
 
 mod dev;
+mod docs;
 mod read;
 mod sample;
 mod schema;

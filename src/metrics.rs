@@ -1,4 +1,4 @@
-//! Every metric there is. The doc comment of a field is not its help text by magic: `new` says both, once.
+//! Every metric there is; `new` gives each its name and its help text.
 //!
 //! Names begin with `hookbridge_`; every series whose labels are known at start is there from the start, at zero, so
 //! that a rate over it is right from the first event on.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
 
 use crate::catalog::EventType;
 use crate::dead_letter::{self, Reason, Rejection};
@@ -17,7 +17,8 @@ use crate::verify::Verified;
 
 /// Bodies from this size on are converted where waiting does not hold up other requests, a few at a time.
 const LARGE_BODY: usize = 256 << 10;
-/// How many large bodies are converted at once: the places of its values take up to eight times a body's bytes.
+/// How many large bodies are converted at once: the places of its values
+/// take up to 64 MiB ([`crate::json::MAX_VALUES`]).
 pub(crate) const LARGE_AT_ONCE: usize = 2;
 
 /// How a delivery ended. The first two are promises: Kafka has it.
@@ -65,20 +66,20 @@ struct Unconvertible<'a> {
 impl Pipeline {
     /// Takes a delivery to its end, by `deadline` at the latest.
     pub(crate) async fn process(&self, delivery: Verified, deadline: Instant) -> Outcome {
-        let _turn = if delivery.body().len() < LARGE_BODY { None } else { self.large_bodies.acquire().await.ok() };
+        let Ok(turn) = timeout_at(deadline, self.turn(&delivery)).await else { return Outcome::Overloaded };
         let id = delivery.event_id();
-        let event_type = |t: Option<&EventType>| t.map_or(NO_TYPE, |t| t.name.as_str()).to_owned();
-        let (outcome, type_name) = match off_the_hot_path(delivery.body().len(), || convert(&delivery, &id)) {
-            Ok(converted) => {
-                self.compare_type_header(&delivery, converted.event_type);
-                let type_name = event_type(Some(converted.event_type));
-                (self.publish(&delivery, &id, converted, deadline).await, type_name)
-            }
-            Err(Unconvertible { event_type: known, key, occurred_at, rejection }) => {
-                let event = Event { delivery: &delivery, id: &id, event_type: known, key: key.as_deref(), occurred_at };
-                (self.bury(&event, &rejection, deadline).await, event_type(known))
+        let converted = off_the_hot_path(delivery.body().len(), || convert(&delivery, &id));
+        drop(turn);
+        let event_type = converted.as_ref().map_or_else(|not| not.event_type, |event| Some(event.event_type));
+        self.compare_type_header(&delivery, event_type);
+        let outcome = match converted {
+            Ok(converted) => self.publish(&delivery, &id, converted, deadline).await,
+            Err(Unconvertible { event_type, key, occurred_at, rejection }) => {
+                let event = Event { delivery: &delivery, id: &id, event_type, key: key.as_deref(), occurred_at };
+                self.bury(&event, &rejection, deadline).await
             }
         };
+        let type_name = event_type.map_or(NO_TYPE, |event_type| &event_type.name);
         let source = delivery.source().name.as_str();
         let label = match &outcome {
             Outcome::Published { .. } => "published",
@@ -88,9 +89,14 @@ impl Pipeline {
             }
             Outcome::Unavailable | Outcome::Overloaded => "refused",
         };
-        self.metrics.events.with_label_values(&[source, type_name.as_str(), label]).inc();
+        self.metrics.events.with_label_values(&[source, type_name, label]).inc();
         self.metrics.body_bytes.with_label_values(&[source]).inc_by(delivery.body().len() as u64);
         outcome
+    }
+
+    /// A large body waits for its turn to be converted.
+    async fn turn(&self, delivery: &Verified) -> Option<SemaphorePermit<'_>> {
+        if delivery.body().len() < LARGE_BODY { None } else { self.large_bodies.acquire().await.ok() }
     }
 
     async fn publish(&self, delivery: &Verified, id: &str, converted: Converted<'_>, deadline: Instant) -> Outcome {
@@ -152,7 +158,8 @@ impl Pipeline {
     }
 
     /// The type in the header is not signed: the body decides, and a difference is worth a look.
-    fn compare_type_header(&self, delivery: &Verified, event_type: &EventType) {
+    fn compare_type_header(&self, delivery: &Verified, event_type: Option<&EventType>) {
+        let Some(event_type) = event_type else { return };
         let source = delivery.source();
         let header = source.profile.type_header.as_ref().and_then(|name| delivery.headers().get(name));
         if header.is_some_and(|value| value.as_bytes() != event_type.name.as_bytes()) {

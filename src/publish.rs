@@ -21,7 +21,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 use tokio::time::Instant;
 
 use crate::config::{ConfigError, Settings};
@@ -53,6 +53,8 @@ type Producer = FutureProducer<Context>;
 /// The producer, and what keeps an eye on the topics.
 pub(crate) struct Publisher {
     producer: ArcSwap<Producer>,
+    /// Sends each record in a batch of its own; made when first needed.
+    alone: OnceCell<Producer>,
     config: ClientConfig,
     context: Context,
     watch: Watch,
@@ -68,7 +70,7 @@ impl Publisher {
         let context = Context { failing: Arc::new(Notify::new()) };
         let producer = create(&config, &context)?;
         let watch = Watch::new(settings, routes, config.clone(), Arc::clone(&context.failing));
-        Ok(Publisher { producer: ArcSwap::from_pointee(producer), config, context, watch })
+        Ok(Publisher { producer: ArcSwap::from_pointee(producer), alone: OnceCell::new(), config, context, watch })
     }
 
     /// Whether the topics are there.
@@ -100,9 +102,24 @@ impl Publisher {
 
     /// Sends `record` and waits for the acknowledgement, until `deadline` at the longest.
     pub(crate) async fn publish(&self, record: Record, deadline: Instant) -> Result<(), PublishError> {
-        let topic = Arc::clone(&record.topic);
         let producer = self.producer.load_full();
-        let sent = producer.send_result(to_kafka(&record)).map_err(|(error, _)| error);
+        let sent = self.attempt(&producer, &record, deadline).await;
+        if producer.client().fatal_error().is_some() {
+            self.replace(&producer);
+        }
+        let Err(PublishError::TooLarge { .. }) = sent else { return sent };
+        // Kafka refuses a batch as a whole: whether it was this record that was too large, only it alone can tell.
+        let mut config = self.config.clone();
+        config.set("batch.num.messages", "1");
+        match self.alone.get_or_try_init(async || create(&config, &self.context)).await {
+            Ok(alone) => self.attempt(alone, &record, deadline).await,
+            Err(_) => sent,
+        }
+    }
+
+    async fn attempt(&self, producer: &Producer, record: &Record, deadline: Instant) -> Result<(), PublishError> {
+        let topic = Arc::clone(&record.topic);
+        let sent = producer.send_result(to_kafka(record)).map_err(|(error, _)| error);
         let error = match sent {
             Ok(report) => match tokio::time::timeout_at(deadline, report).await {
                 Ok(Ok(Ok(_))) => return Ok(()),
@@ -115,9 +132,6 @@ impl Publisher {
             },
             Err(error) => error,
         };
-        if producer.client().fatal_error().is_some() {
-            self.replace(&producer);
-        }
         Err(self.classify(topic, error))
     }
 

@@ -12,7 +12,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-pub(crate) use decode::Schemas;
+pub(crate) use decode::{Schemas, render};
 
 /// How long Kafka may take to answer a question.
 const PATIENCE: Duration = Duration::from_secs(10);

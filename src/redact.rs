@@ -2,34 +2,82 @@
 
 use std::borrow::Cow;
 
-use crate::json::Document;
+use serde_json::value::RawValue;
+
+use crate::json;
 
 /// `json` with every value whose key is one of `names` replaced by `""`; as it is when it is no JSON.
+///
+/// It keeps no list of values: a text too deep or too large to become a record still must not carry a secret into a
+/// dead letter, nor take more memory than it has itself.
 pub(crate) fn blank<'a>(json: &'a str, names: &[String]) -> Cow<'a, str> {
-    if names.is_empty() {
+    if names.is_empty() || serde_json::from_str::<&RawValue>(json).is_err() {
         return Cow::Borrowed(json);
     }
-    // Whatever the depth: a text too deep to become a record still must not carry a secret into a dead letter.
-    let Ok(doc) = Document::scan(json.as_bytes(), usize::MAX) else { return Cow::Borrowed(json) };
-    let members = doc.objects().flat_map(|object| doc.members(object));
-    let secret = members.filter(|&(key, _)| names.iter().any(|name| doc.spells(key, name)));
-    let mut spans: Vec<_> = secret.map(|(_, value)| doc.span(value)).collect();
-    if spans.is_empty() {
-        return Cow::Borrowed(json);
-    }
-    spans.sort_by_key(|span| span.start);
-    let mut blanked = String::with_capacity(json.len());
-    let mut copied = 0;
-    for span in spans {
-        // One within another is gone already.
-        if span.start >= copied {
-            blanked.push_str(&json[copied..span.start]);
+    let bytes = json.as_bytes();
+    let (mut blanked, mut copied, mut at) = (String::new(), 0, 0);
+    // In JSON, a quote outside a string begins one; a string before a colon is a key.
+    while let Some(begin) = bytes[at..].iter().position(|&b| b == b'"').map(|found| at + found) {
+        at = string_end(bytes, begin);
+        let colon = skip_whitespace(bytes, at);
+        let secret = || {
+            let key = json::unescape(&json[begin + 1..at - 1]);
+            names.iter().any(|name| *name == key.text)
+        };
+        if bytes.get(colon) == Some(&b':') && secret() {
+            let value = skip_whitespace(bytes, colon + 1);
+            blanked.push_str(&json[copied..value]);
             blanked.push_str("\"\"");
-            copied = span.end;
+            at = value_end(bytes, value);
+            copied = at;
         }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(json);
     }
     blanked.push_str(&json[copied..]);
     Cow::Owned(blanked)
+}
+
+/// Past the closing quote of the string that begins at `begin`.
+fn string_end(bytes: &[u8], begin: usize) -> usize {
+    let mut at = begin + 1;
+    while at < bytes.len() && bytes[at] != b'"' {
+        at += if bytes[at] == b'\\' { 2 } else { 1 };
+    }
+    (at + 1).min(bytes.len())
+}
+
+/// Past the value that begins at `begin`.
+fn value_end(bytes: &[u8], begin: usize) -> usize {
+    let (mut at, mut depth) = (begin, 0_usize);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' => at = string_end(bytes, at),
+            b'{' | b'[' => {
+                depth += 1;
+                at += 1;
+            }
+            b'}' | b']' if depth > 0 => {
+                depth -= 1;
+                at += 1;
+            }
+            // Inside a container all goes by; outside, this is where a scalar ends.
+            b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r' if depth == 0 => return at,
+            _ => {
+                at += 1;
+                continue;
+            }
+        }
+        if depth == 0 {
+            return at;
+        }
+    }
+    at
+}
+
+fn skip_whitespace(bytes: &[u8], at: usize) -> usize {
+    at + bytes[at..].iter().take_while(|b| b" \t\n\r".contains(b)).count()
 }
 
 #[cfg(test)]
@@ -49,6 +97,11 @@ mod tests {
             ),
             (r#"{"qrcode": "S""#, r#"{"qrcode": "S""#),
             (r#"{"code": "S" }"#, r#"{"code": "S" }"#),
+            (
+                r#"{"qrcode": -1.5e3 ,"x":["qrcode", {"qrcode":[{"a":"]}"}, true]}]}"#,
+                r#"{"qrcode": "" ,"x":["qrcode", {"qrcode":""}]}"#,
+            ),
+            (r#"{"a\"qrcode":"S","\\":{"qrcode" : "a\\\"b"}}"#, r#"{"a\"qrcode":"S","\\":{"qrcode" : ""}}"#),
         ] {
             assert_eq!(blank(json, &names), expected);
         }

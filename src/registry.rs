@@ -79,7 +79,7 @@ impl Registry {
     /// Prepares the client and gives the subjects the ids that were known last time.
     ///
     /// # Errors
-    /// When `registry.ca_file` cannot be used, or the cache is damaged.
+    /// When `registry.ca_file` cannot be used.
     pub(crate) fn new(
         settings: &RegistrySettings,
         cache_dir: &std::path::Path,
@@ -141,13 +141,25 @@ impl Registry {
                 tracing::info!(subjects = self.subjects.len(), "schema ids verified with the registry");
                 Ok(())
             }
-            Ok(refusals) => Err(refusals),
+            Ok(refusals) => Err(self.explain(refusals).await),
             Err(words) => {
                 let (known, all) = self.known();
                 tracing::warn!(known, all, reason = %words, "the registry cannot be used; ids known from before will do until it is back");
                 Ok(())
             }
         }
+    }
+
+    /// Some registries give their reasons only when they refuse to register. What they called incompatible they do
+    /// refuse, so nothing is written.
+    async fn explain(&self, mut refusals: Vec<Refusal>) -> Vec<Refusal> {
+        for refusal in refusals.iter_mut().filter(|r| r.reasons == client::NO_REASONS) {
+            let Some(subject) = self.subjects.iter().find(|s| s.name == refusal.subject) else { continue };
+            if let Err(RegistryError::Refused { reasons, .. }) = self.client.register(subject).await {
+                refusal.reasons = reasons;
+            }
+        }
+        refusals
     }
 
     /// Verifies the ids from time to time, until the task is dropped.

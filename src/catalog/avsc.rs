@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::CatalogError;
-use super::files::Folder;
+use super::files::{Folder, HEAD_FOLDER};
+use super::plan::EVENT;
 
 /// The `connect.name` of a string that holds JSON text; sinks know it.
 const JSON_NAME: &str = "io.debezium.data.Json";
@@ -31,6 +32,20 @@ pub(crate) enum Type {
 }
 
 impl Type {
+    /// The record it is, or is an array of.
+    pub(super) fn named(&self) -> Option<&str> {
+        match self {
+            Type::Record(name) => Some(name),
+            Type::Array(items) => items.named(),
+            _ => None,
+        }
+    }
+
+    /// Whether it is the head that the bridge writes, alone or in an array.
+    pub(super) fn is_head(&self) -> bool {
+        self.named().is_some_and(|name| name.starts_with(&format!("{HEAD_FOLDER}.")))
+    }
+
     /// The word for it in an error sentence.
     pub(crate) fn word(&self) -> &'static str {
         match self {
@@ -45,6 +60,13 @@ impl Type {
             Type::Record(_) => "object",
             Type::Array(_) => "array",
         }
+    }
+}
+
+impl RecordSchema {
+    /// Whether it begins with an event's head, as the records of events do.
+    pub(super) fn has_head(&self) -> bool {
+        self.fields.first().is_some_and(|f| f.name == EVENT && !f.optional && f.ty.is_head())
     }
 }
 

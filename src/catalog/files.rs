@@ -35,8 +35,9 @@ pub(super) fn read(dir: Option<&Path>) -> Result<BTreeMap<String, Folder>, Catal
         }
     }
     for folder in dir.map(list).transpose()?.unwrap_or_default() {
+        // A README beside the profiles, say.
         if !folder.is_dir() {
-            return Err(unusable(&folder, "not a folder: catalog.dir holds one folder per profile"));
+            continue;
         }
         let name = file_name(&folder)?;
         if name == HEAD_FOLDER {
@@ -45,13 +46,17 @@ pub(super) fn read(dir: Option<&Path>) -> Result<BTreeMap<String, Folder>, Catal
         if !is_profile_name(&name) {
             return Err(unusable(&folder, "a profile's name is [a-z][a-z0-9_]*, since it becomes an Avro namespace"));
         }
-        for path in list(&folder)? {
+        for path in list(&folder)?.into_iter().filter(|path| is_of_a_profile(path)) {
             let text = fs::read_to_string(&path).map_err(|e| unusable(&path, &e.to_string()))?;
             let file = File { label: path.display().to_string(), text };
             folders.entry(name.clone()).or_default().insert(file_name(&path)?, file);
         }
     }
     Ok(folders)
+}
+
+fn is_of_a_profile(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == PROFILE_FILE) || path.extension().is_some_and(|e| e == "avsc")
 }
 
 fn is_profile_name(name: &str) -> bool {

@@ -24,6 +24,9 @@ impl Path {
             let Type::Record(name) = &path.leaf else {
                 return Err(format!("`{step}` is looked for in something that is no record"));
             };
+            if path.leaf.is_head() {
+                return Err("the event's head is made here, not sent".into());
+            }
             let found = records.get(name).and_then(|r| r.fields.iter().find(|f| named(f) == step));
             let Some(field) = found else { return Err(format!("{name} has no field `{step}`")) };
             path.required &= !field.optional;

@@ -88,7 +88,7 @@ pub(super) fn compile(records: &Records) -> Result<(Vec<Record>, BTreeMap<String
     for record in records.values() {
         let mut fields = Vec::new();
         for (index, field) in record.fields.iter().enumerate() {
-            if field.name == EXTRA || (index == 0 && field.name == EVENT) {
+            if field.name == EXTRA || (index == 0 && record.has_head()) {
                 continue;
             }
             let kind = kind(&indexes, &field.ty).map_err(|missing| {

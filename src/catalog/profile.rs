@@ -1,6 +1,6 @@
 //! A vendor's profile: `profile.toml` as written, then resolved against its records and checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -166,6 +166,7 @@ pub(super) fn resolve(name: &str, folder: &Folder, records: &Records) -> Result<
         let resolved = resolved.map_err(|(key, what)| fail(&format!("{place}.{key}"), what))?;
         types.insert(type_name.clone(), resolved);
     }
+    check_heads(name, records, &written)?;
     check_rules(&written, &types).map_err(|(place, what)| fail(&place, what))?;
 
     let mut redacted = Vec::new();
@@ -187,6 +188,25 @@ pub(super) fn resolve(name: &str, folder: &Folder, records: &Records) -> Result<
         records: plans,
         redacted,
     })
+}
+
+/// An event's head stands first in the record of an event, and neither it nor such a record stands anywhere else.
+fn check_heads(namespace: &str, records: &Records, written: &Written) -> Result<(), CatalogError> {
+    let events: BTreeSet<String> = written.types.values().map(|t| format!("{namespace}.{}", t.record)).collect();
+    for (name, record) in records.iter().filter(|(name, _)| !name.starts_with(&format!("{HEAD_FOLDER}."))) {
+        for (index, field) in record.fields.iter().enumerate() {
+            let its_head = index == 0 && record.has_head() && events.contains(name);
+            let what = match field.ty.named() {
+                Some(inner) if events.contains(inner) => format!("{inner} is the record of an event: nothing holds it"),
+                _ if field.ty.is_head() && !its_head => {
+                    format!("{HEAD_FOLDER}.Event is the first field of an event's record, `{EVENT}`, and no other")
+                }
+                _ => continue,
+            };
+            return Err(CatalogError::new(&record.label, format!("/fields/{index}/type"), what));
+        }
+    }
+    Ok(())
 }
 
 /// Every record of the profile ends in `extra`, and every one is valid Avro by `apache-avro`'s judgement.
@@ -220,12 +240,20 @@ fn resolve_type(
     let (Some(schema), Some(&record)) = (records.get(&full_name), indexes.get(&full_name)) else {
         return Err(("record", format!("no such type: {full_name}")));
     };
-    let head = schema.fields.first();
-    if !head.is_some_and(|f| f.name == EVENT && !f.optional && f.ty == Type::Record(format!("{HEAD_FOLDER}.Event"))) {
+    if !schema.has_head() {
         return Err(("record", format!("the first field of {full_name} is not `{EVENT}`, a {HEAD_FOLDER}.Event")));
     }
-    if !written.topic.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+    let word = |text: &str, also: u8| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == also)
+    };
+    if !word(&written.topic, b'-') {
         return Err(("topic", format!("{:?}: small letters, digits and `-` are due", written.topic)));
+    }
+    if !name.split('.').all(|part| word(part, b'_')) {
+        return Err((
+            "record",
+            format!("{name:?}: an event type is words of small letters, digits and `_`, with dots"),
+        ));
     }
     let payload_slot = match &written.payload {
         Some(field) => Some(payload_slot(schema, &plans[record], field).ok_or_else(|| {
@@ -319,16 +347,14 @@ fn mark_redacted(
     let (parent, field) = path.rsplit_once('.').unwrap_or(("", path));
     let mut found = false;
     for ty in written.types.values() {
-        let record = format!("{profile}.{}", ty.record);
-        let holder = if parent.is_empty() {
-            Type::Record(record)
-        } else {
-            match Path::resolve(records, &record, parent, |f| &f.json) {
-                Ok(path) => path.leaf,
-                Err(_) => continue,
-            }
-        };
-        let Type::Record(holder) = holder else { continue };
+        let mut holder = Some(format!("{profile}.{}", ty.record));
+        // Fields of the items of an array are reached as well.
+        for step in parent.split('.').filter(|step| !step.is_empty()) {
+            let record = holder.and_then(|name| records.get(&name));
+            let inner = record.and_then(|record| record.fields.iter().find(|f| f.json == step));
+            holder = inner.and_then(|field| field.ty.named()).map(str::to_owned);
+        }
+        let Some(holder) = holder else { continue };
         let Some(plan) = indexes.get(&holder).and_then(|&i| plans.get_mut(i)) else { continue };
         let Some(field) = plan.names.slot(field, 0).and_then(|slot| plan.fields.get_mut(slot)) else { continue };
         if !field.optional {

@@ -138,15 +138,24 @@ fn the_registered_text_keeps_every_attribute_and_stands_alone() {
     apache_avro::Schema::parse_str(text).unwrap();
 }
 
-/// A catalog folder with one small vendor, and what loading it says once `name` has this text.
-fn broken(name: &str, change: impl Fn(&str) -> String) -> String {
+/// A change to the text of a file.
+type Change<'a> = &'a dyn Fn(&str) -> String;
+
+/// A catalog folder with one small vendor, some files of it changed.
+fn vendor(changes: &[(&str, Change<'_>)]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("loja");
     fs::create_dir(&folder).unwrap();
     for (file, text) in VENDOR {
-        let text = if *file == name { change(text) } else { (*text).to_owned() };
-        fs::write(folder.join(file), text).unwrap();
+        let change = changes.iter().find(|(name, _)| name == file);
+        fs::write(folder.join(file), change.map_or((*text).to_owned(), |(_, change)| change(text))).unwrap();
     }
+    dir
+}
+
+/// What loading it says once the file `name` is changed.
+fn broken(name: &str, change: impl Fn(&str) -> String) -> String {
+    let dir = vendor(&[(name, &change)]);
     match Catalog::load(Some(dir.path())) {
         Ok(_) => String::new(),
         Err(error) => error.to_string().replace(&format!("{}/", dir.path().display()), ""),
@@ -258,11 +267,48 @@ fn what_is_wrong_is_named_by_file_and_place() {
             "loja/Order.avsc: /fields/1/default: null is due",
         ),
         ("Order.avsc", ("\"extra\"", "\"rest\""), "loja/Order.avsc: /fields: the last field"),
+        (
+            "Order.avsc",
+            ("{\"name\":\"id\"", "{\"name\":\"event\",\"type\":\"hookbridge.Event\"},{\"name\":\"id\""),
+            "loja/Order.avsc: /fields/0/type: hookbridge.Event is the first field of an event's record",
+        ),
+        (
+            "OrderPaid.avsc",
+            (
+                "{\"name\":\"order\"",
+                "{\"name\":\"e2\",\"type\":{\"type\":\"array\",\"items\":\"hookbridge.Event\"}},{\"name\":\"order\"",
+            ),
+            "loja/OrderPaid.avsc: /fields/1/type: hookbridge.Event is the first field",
+        ),
+        (
+            "Order.avsc",
+            ("{\"name\":\"at\"", "{\"name\":\"in\",\"type\":\"loja.OrderPaid\"},{\"name\":\"at\""),
+            "loja/Order.avsc: /fields/1/type: loja.OrderPaid is the record of an event: nothing holds it",
+        ),
+        ("profile.toml", ("order.id", "event.id"), "loja/profile.toml: types.\"order.paid\".key: the event's head"),
+        ("profile.toml", ("\"order.paid\"", "\"order paid\""), "loja/profile.toml: types.\"order paid\".record: "),
+        ("profile.toml", ("\"order\"", "\"\""), "loja/profile.toml: types.\"order.paid\".topic: \"\""),
         ("Order.avsc", ("{\"type\"", "{\"type\" \"x\""), "loja/Order.avsc: expected `:`"),
     ] {
         let words = broken(file, swap(from, to));
         assert!(words.starts_with(expected), "{words}\nexpected {expected}");
     }
+}
+
+#[test]
+fn a_nested_record_may_have_a_field_called_event() {
+    let change = |text: &str| {
+        text.replace(
+            "{\"name\":\"id\"",
+            "{\"name\":\"event\",\"type\":[\"null\",\"string\"],\"default\":null},{\"name\":\"id\"",
+        )
+    };
+    assert_eq!(broken("Order.avsc", change), "");
+    let dir = vendor(&[("Order.avsc", &change)]);
+    let catalog = Catalog::load(Some(dir.path())).unwrap();
+    let profile = &catalog.profiles["loja"];
+    let order = profile.records.iter().find(|record| record.names.slot("at", 0).is_some()).unwrap();
+    assert_eq!(order.fields.len(), 3);
 }
 
 #[test]

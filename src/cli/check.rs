@@ -116,7 +116,8 @@ async fn kafka(settings: &Settings, routes: &Routes, publisher: &Publisher, repo
         }
     }
     well(&format!("topics: {} of {} are there", states.len() - missing.len(), states.len()));
-    if let Some(words) = uneven(&states, &routes.dead_letters) {
+    let to_be_made = settings.kafka.create_topics.then_some(settings.kafka.partitions);
+    if let Some(words) = uneven(&states, &routes.dead_letters, to_be_made) {
         report.finding(&words);
     }
     if states.iter().any(|s| s.name == routes.dead_letters && s.partitions.is_some()) {

@@ -61,7 +61,7 @@ enum SchemasCommand {
     Check,
 }
 
-pub(super) fn run(args: &SchemasArgs, file: &Path) -> Ending {
+pub(super) fn run(args: &SchemasArgs, file: Option<&Path>) -> Ending {
     let settings = match args.connect.settings(file) {
         Ok(settings) => settings,
         Err(error) => return fail_config(&error),

@@ -63,7 +63,7 @@ pub(super) struct TailArgs {
     connect: Connect,
 }
 
-pub(super) fn run(args: &TailArgs, file: &Path) -> Ending {
+pub(super) fn run(args: &TailArgs, file: Option<&Path>) -> Ending {
     let settings = match args.connect.settings(file) {
         Ok(settings) => settings,
         Err(error) => return fail_config(&error),

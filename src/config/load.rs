@@ -16,21 +16,28 @@ const PREFIX: &str = "HOOKBRIDGE__";
 /// # Errors
 /// When the file cannot be read, a key is unknown, a value does not fit, or two keys contradict each other.
 pub(crate) fn load(file: &Path) -> Result<Settings, ConfigError> {
+    load_with(file, [])
+}
+
+/// The same, with these variables over the environment's.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_with<'a>(
+    file: &Path,
+    variables: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+) -> Result<Settings, ConfigError> {
     let path = file.display().to_string();
     let text = fs::read_to_string(file).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
     let environment = env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-    from_text(&path, &text, &environment.collect())
+    let given = variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
+    from_text(&path, &text, &environment.chain(given).collect())
 }
 
 pub(crate) fn from_text(path: &str, text: &str, env: &BTreeMap<String, String>) -> Result<Settings, ConfigError> {
-    let mut table: Table = text.parse().map_err(|e: toml::de::Error| ConfigError::Syntax {
-        path: path.to_owned(),
-        // Without the excerpt that toml draws: the line may hold a secret.
-        message: match e.span() {
-            Some(span) => format!("line {}: {}", text[..span.start].matches('\n').count() + 1, e.message()),
-            None => e.message().to_owned(),
-        },
-    })?;
+    let mut table: Table = text
+        .parse()
+        .map_err(|e: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), message: syntax_error(text, &e) })?;
     for (name, value) in env.iter().filter(|(name, _)| name.starts_with(PREFIX)) {
         overlay(&mut table, name, value)?;
     }
@@ -44,9 +51,21 @@ pub(crate) fn from_text(path: &str, text: &str, env: &BTreeMap<String, String>) 
     written.resolve()
 }
 
+/// What is no TOML, and in which line; without the excerpt that toml draws, and without the value: it may be a secret.
+fn syntax_error(text: &str, error: &toml::de::Error) -> String {
+    let message =
+        if error.message().starts_with("invalid type") { "a value that TOML cannot hold" } else { error.message() };
+    match error.span() {
+        Some(span) => format!("line {}: {message}", text[..span.start].matches('\n').count() + 1),
+        None => message.to_owned(),
+    }
+}
+
 /// Puts `HOOKBRIDGE__KAFKA__TOPIC_PREFIX=x` where `kafka.topic_prefix` stands. A part finds an existing key whatever
 /// its case and whether it has `-` or `.` where the variable has `_`; a new key is the part in small letters.
 fn overlay(table: &mut Table, name: &str, value: &str) -> Result<(), ConfigError> {
+    // librdkafka's properties have dots, which no variable's name can have.
+    let is_property = name.to_ascii_uppercase().starts_with("HOOKBRIDGE__KAFKA__PROPERTIES__");
     let mut parts: Vec<&str> = name[PREFIX.len()..].split("__").collect();
     let Some(last) = parts.pop().filter(|last| !last.is_empty()) else {
         return Err(ConfigError::key(name, "names no key"));
@@ -60,10 +79,17 @@ fn overlay(table: &mut Table, name: &str, value: &str) -> Result<(), ConfigError
         };
         here = inner;
     }
-    let key = find(here, last);
+    let mut key = find(here, last);
+    if is_property && !here.contains_key(&key) {
+        key = key.replace('_', ".");
+    }
     // A list can be given as TOML has it; everything else is text, which each key reads as it needs.
-    let array = if value.starts_with('[') { format!("v = {value}").parse::<Table>().ok() } else { None };
-    let value = array.and_then(|mut t| t.remove("v")).unwrap_or_else(|| Value::String(value.to_owned()));
+    let value = if value.starts_with('[') {
+        let array = format!("v = {value}").parse::<Table>().ok().and_then(|mut table| table.remove("v"));
+        array.ok_or_else(|| ConfigError::key(name, "begins like a list, but is none as TOML writes it"))?
+    } else {
+        Value::String(value.to_owned())
+    };
     here.insert(key, value);
     Ok(())
 }
@@ -94,6 +120,13 @@ fn expand_text(text: &str, env: &BTreeMap<String, String>) -> Result<String, Str
     let mut expanded = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
+        // `$${` stands for `${`.
+        if let Some(before) = before.strip_suffix('$') {
+            expanded.push_str(before);
+            expanded.push_str("${");
+            rest = after;
+            continue;
+        }
         let Some((name, after)) = after.split_once('}') else { return Err("`${` without `}`".into()) };
         expanded.push_str(before);
         match name.strip_prefix("file:") {

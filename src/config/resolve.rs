@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use http::HeaderName;
+use tokio::sync::Semaphore;
 
 use super::units::{OneOrMany, Text};
 use super::{ConfigError, Secret, Written, WrittenHttp, WrittenKafka, WrittenRegistry, WrittenSource};
@@ -18,6 +19,8 @@ use crate::telemetry::{Format, Logging};
 use crate::verify::Verifier;
 
 const MIB: usize = 1 << 20;
+/// No wait of a request makes sense beyond a day.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// Everything the program needs to know, checked.
 pub(crate) struct Settings {
@@ -110,6 +113,8 @@ pub(crate) struct Source {
     pub(crate) topic_prefix: String,
     pub(crate) max_body_bytes: usize,
     pub(crate) verifier: Verifier,
+    /// Headers in which any vendor sends a signature or token: senders mix them up.
+    pub(crate) credential_headers: Arc<[HeaderName]>,
     pub(crate) rate_limit: Option<DefaultDirectRateLimiter>,
 }
 
@@ -138,11 +143,17 @@ fn address(key: &str, written: Option<Text<String>>, default: &str) -> Result<So
 
 impl Written {
     pub(super) fn resolve(self) -> Result<Settings, ConfigError> {
-        let catalog = Catalog::load(self.catalog.dir.map(|dir| PathBuf::from(dir.0)).as_deref())?;
+        let dir = self.catalog.dir.map(|dir| PathBuf::from(dir.0));
+        if let Some(dir) = dir.as_ref().filter(|dir| !dir.is_dir()) {
+            return Err(ConfigError::key("catalog.dir", format!("{}: no such folder", dir.display())));
+        }
+        let catalog = Catalog::load(dir.as_deref())?;
         let http = self.http.resolve()?;
+        let headers = catalog.profiles.values().filter_map(|p| HeaderName::try_from(&p.header).ok());
+        let credential_headers: Arc<[HeaderName]> = headers.collect();
         let mut sources = BTreeMap::new();
         for (name, source) in self.sources {
-            let source = source.resolve(&name, &catalog, http.max_body_bytes)?;
+            let source = source.resolve(&name, &catalog, &credential_headers, http.max_body_bytes)?;
             if source.max_body_bytes > http.max_in_flight_bytes {
                 let key = format!("sources.{name}.max_body_bytes");
                 return Err(ConfigError::key(key, "more than http.max_in_flight_bytes"));
@@ -153,6 +164,11 @@ impl Written {
             return Err(ConfigError::key("sources", "none: at least one [sources.NAME] is due"));
         }
         let level = or(self.log.level, "info".to_owned());
+        let known = ["off", "error", "warn", "info", "debug", "trace"];
+        // A word that is no level would pass for the name of a module, and nothing would be logged.
+        if let Some(word) = level.split(',').find(|word| !word.contains('=') && !known.contains(&word.trim())) {
+            return Err(ConfigError::key("log.level", format!("{word:?}: one of {} is due", known.join(", "))));
+        }
         let filter = tracing_subscriber::EnvFilter::try_new(&level);
         let filter = filter.map_err(|e| ConfigError::key("log.level", format!("{level:?}: {e}")))?;
         let formats = [("auto", Format::Auto), ("text", Format::Text), ("json", Format::Json)];
@@ -161,6 +177,10 @@ impl Written {
         if shutdown_delay >= shutdown_timeout {
             return Err(ConfigError::key("shutdown_delay", "not shorter than shutdown_timeout, which it is a part of"));
         }
+        let admin_listen = address("admin.listen", self.admin.listen, "127.0.0.1:9464")?;
+        if admin_listen == http.listen && admin_listen.port() != 0 {
+            return Err(ConfigError::key("admin.listen", "the same as http.listen"));
+        }
         Ok(Settings {
             data_dir: or(self.data_dir, "data".to_owned()).into(),
             shutdown_delay,
@@ -168,7 +188,7 @@ impl Written {
             kafka: self.kafka.resolve()?,
             registry: self.registry.resolve()?,
             http,
-            admin_listen: address("admin.listen", self.admin.listen, "127.0.0.1:9464")?,
+            admin_listen,
             logging: Logging { filter, format: choice("log.format", self.log.format, &formats)? },
             sources,
         })
@@ -192,11 +212,21 @@ impl WrittenHttp {
             // Above the 60 s after which balancers commonly drop an idle connection: they, not we, close it.
             idle_timeout: period(self.idle_timeout, 75),
         };
-        if settings.ack_timeout.is_zero() {
-            return Err(ConfigError::key("http.ack_timeout", "zero: Kafka needs time to acknowledge"));
+        for (key, time) in [
+            ("ack_timeout", settings.ack_timeout),
+            ("header_timeout", settings.header_timeout),
+            ("body_timeout", settings.body_timeout),
+            ("idle_timeout", settings.idle_timeout),
+        ] {
+            if time.is_zero() || time > LONGEST {
+                return Err(ConfigError::key(format!("http.{key}"), "not between a millisecond and a day"));
+            }
         }
-        if settings.max_connections == 0 {
-            return Err(ConfigError::key("http.max_connections", "zero: nobody could connect"));
+        if !(1..=1_000_000).contains(&settings.max_connections) {
+            return Err(ConfigError::key("http.max_connections", "not between 1 and 1,000,000"));
+        }
+        if settings.max_in_flight_bytes > Semaphore::MAX_PERMITS {
+            return Err(ConfigError::key("http.max_in_flight_bytes", "more than any machine has"));
         }
         check_body_limit("http.max_body_bytes", settings.max_body_bytes)?;
         if settings.max_in_flight_bytes < settings.max_body_bytes {
@@ -249,7 +279,9 @@ impl WrittenKafka {
         }
         let mut properties = BTreeMap::new();
         flatten("", &self.properties, &mut properties)?;
-        if let Some(name) = FIXED_PROPERTIES.iter().find(|name| properties.contains_key(**name)) {
+        // librdkafka takes a topic's property with `topic.` in front as well.
+        let bare = |name: &String| name.strip_prefix("topic.").unwrap_or(name).to_owned();
+        if let Some(name) = properties.keys().find(|name| FIXED_PROPERTIES.contains(&bare(name).as_str())) {
             let what = "set by hookbridge: what it promises its senders rests on it";
             return Err(ConfigError::key(format!("kafka.properties.{name}"), what));
         }
@@ -260,6 +292,10 @@ impl WrittenKafka {
         let replication_factor = or(self.replication_factor, -1);
         if replication_factor != -1 && replication_factor < 1 {
             return Err(ConfigError::key("kafka.replication_factor", "neither -1 (the broker's own) nor 1 or more"));
+        }
+        let max_record_bytes = self.max_record_bytes.map_or(1_000_000, |text| text.0.0);
+        if max_record_bytes == 0 {
+            return Err(ConfigError::key("kafka.max_record_bytes", "zero: every event would be a dead letter"));
         }
         let timestamps = [("received", Timestamps::Received), ("occurred", Timestamps::Occurred)];
         Ok(KafkaSettings {
@@ -275,7 +311,7 @@ impl WrittenKafka {
             replication_factor,
             timestamps: choice("kafka.timestamp", self.timestamp, &timestamps)?,
             // A broker takes batches of 1,048,588 bytes unless told otherwise; the rest is for what wraps a record.
-            max_record_bytes: self.max_record_bytes.map_or(1_000_000, |text| text.0.0),
+            max_record_bytes,
             properties,
         })
     }
@@ -319,6 +355,9 @@ impl WrittenRegistry {
                 let what = "credentials in it would be shown: use registry.username and registry.password";
                 return Err(ConfigError::key("registry.url", what));
             }
+            Some(parsed) if parsed.query().is_some() || parsed.fragment().is_some() => {
+                return Err(ConfigError::key("registry.url", "ends before a `?` or `#`"));
+            }
             Some(_) => {}
         }
         let auth = match (self.username, self.password, self.token) {
@@ -354,7 +393,13 @@ impl WrittenRegistry {
 }
 
 impl WrittenSource {
-    fn resolve(self, name: &str, catalog: &Catalog, max_body_bytes: usize) -> Result<Source, ConfigError> {
+    fn resolve(
+        self,
+        name: &str,
+        catalog: &Catalog,
+        credential_headers: &Arc<[HeaderName]>,
+        max_body_bytes: usize,
+    ) -> Result<Source, ConfigError> {
         let fail = |key: &str, what: String| Err(ConfigError::key(format!("sources.{name}{key}"), what));
         let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
         if name.is_empty() || name.len() > 64 || !name.bytes().all(legal) {
@@ -399,6 +444,7 @@ impl WrittenSource {
             topic_prefix: topic_prefix(&format!("sources.{name}.topic_prefix"), self.topic_prefix)?,
             verifier: Verifier::new(profile.method, header, &secrets),
             profile: Arc::clone(profile),
+            credential_headers: Arc::clone(credential_headers),
             max_body_bytes,
             rate_limit,
         })

@@ -105,6 +105,7 @@ fn the_environment_goes_over_the_file() {
             ("HOOKBRIDGE__KAFKA__CREATE_TOPICS", "false"),
             ("HOOKBRIDGE__SOURCES__WHAZING_ACME__TOKENS", "[\"a\", \"b\"]"),
             ("HOOKBRIDGE__SOURCES__WEGLY__SECRETS", "007"),
+            ("HOOKBRIDGE__KAFKA__PROPERTIES__SASL_PASSWORD", "$${x}"),
             ("OTHER", "x"),
         ],
     )
@@ -112,6 +113,7 @@ fn the_environment_goes_over_the_file() {
     assert_eq!(settings.kafka.partitions, 3);
     assert_eq!(settings.http.ack_timeout.as_millis(), 250);
     assert!(!settings.kafka.create_topics);
+    assert_eq!(settings.kafka.properties["sasl.password"].expose(), "${x}");
     assert!(settings.sources.contains_key("whazing-acme"));
 }
 
@@ -165,6 +167,20 @@ fn what_is_wrong_is_told_by_its_key() {
         ),
         (with("[kafka]", "shutdown_delay = \"1h\"\n[kafka]"), "shutdown_delay: not shorter"),
         (with("[kafka]", "[http]\nmax_body_bytes = \"1 GiB\"\n[kafka]"), "http.max_body_bytes: not between"),
+        (
+            with("[registry]", "[kafka.properties]\ntopic.partitioner = \"random\"\n[registry]"),
+            "kafka.properties.topic.partitioner: set by hookbridge",
+        ),
+        (with("[kafka]", "[http]\nmax_connections = 9223372036854775807\n[kafka]"), "http.max_connections: not"),
+        (
+            with("[kafka]", "[http]\nmax_in_flight_bytes = 9223372036854775807\n[kafka]"),
+            "http.max_in_flight_bytes: more",
+        ),
+        (with("[kafka]", "[http]\nidle_timeout = 0\n[kafka]"), "http.idle_timeout: not between"),
+        (with("[kafka]", "[http]\nack_timeout = \"1000y\"\n[kafka]"), "http.ack_timeout: not between"),
+        (with("[kafka]", "[log]\nlevel = \"loud\"\n[kafka]"), "log.level: \"loud\": one of off"),
+        (with("[kafka]", "[admin]\nlisten = \"0.0.0.0:8080\"\n[kafka]"), "admin.listen: the same as http.listen"),
+        (with("[kafka]", "[catalog]\ndir = \"/nonexistent\"\n[kafka]"), "catalog.dir: /nonexistent: no such folder"),
         (complaint("[kafka", &[]), "hookbridge.toml: line 1"),
         (complaint(SMALLEST, &[("HOOKBRIDGE__KAFKA__TOPIX", "x")]), "kafka.topix: unknown field"),
     ] {
@@ -174,6 +190,16 @@ fn what_is_wrong_is_told_by_its_key() {
 
 #[test]
 fn no_error_repeats_a_secret() {
+    for number in ["4242.5", "true", "424242424242424242424242424242424242", "-4242"] {
+        let words = complaint(&SMALLEST.replace("[\"s3cret\"]", number), &[]);
+        assert!(!words.contains(number), "{words}");
+        let words = complaint(&SMALLEST.replace("[registry]", &format!("[registry]\npassword = {number}")), &[]);
+        assert!(!words.contains(number), "{words}");
+    }
+    let words = complaint(&SMALLEST.replace("8081/", "8081/?key=s3cret"), &[]);
+    assert!(words.starts_with("registry.url: ends before") && !words.contains("s3cret"), "{words}");
+    let words = complaint(SMALLEST, &[("HOOKBRIDGE__SOURCES__WEGLY__SECRETS", "[s3cret")]);
+    assert!(words.starts_with("HOOKBRIDGE__SOURCES__WEGLY__SECRETS: ") && !words.contains("s3cret"), "{words}");
     for text in [
         SMALLEST.replace("[\"s3cret\"]", "{ a = \"s3cret\" }"),
         SMALLEST.replace("[\"s3cret\"]", "[[\"s3cret\"], 5]"),

@@ -29,6 +29,19 @@ impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Text<T> {
             fn visit_bool<E: de::Error>(self, word: bool) -> Result<T, E> {
                 self.visit_str(if word { "true" } else { "false" })
             }
+            // Not serde's own messages, which repeat the value: it may be a secret.
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<T, E> {
+                Err(E::custom("a string in quotes is due"))
+            }
+            fn visit_u64<E: de::Error>(self, _: u64) -> Result<T, E> {
+                self.visit_f64(0.0)
+            }
+            fn visit_i128<E: de::Error>(self, _: i128) -> Result<T, E> {
+                self.visit_f64(0.0)
+            }
+            fn visit_u128<E: de::Error>(self, _: u128) -> Result<T, E> {
+                self.visit_f64(0.0)
+            }
         }
         deserializer.deserialize_any(Scalar(PhantomData)).map(Text)
     }
@@ -52,12 +65,27 @@ impl<'de> Deserialize<'de> for OneOrMany {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string or a list of strings")
             }
-            // Not the default messages: those repeat the value, which may be a secret.
             fn visit_str<E: de::Error>(self, one: &str) -> Result<OneOrMany, E> {
                 Ok(OneOrMany(vec![Secret(one.to_owned())]))
             }
-            fn visit_i64<E: de::Error>(self, _: i64) -> Result<OneOrMany, E> {
+            // As above: a number is refused without being repeated.
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<OneOrMany, E> {
                 Err(E::custom("a string in quotes is due"))
+            }
+            fn visit_bool<E: de::Error>(self, _: bool) -> Result<OneOrMany, E> {
+                self.visit_f64(0.0)
+            }
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<OneOrMany, E> {
+                self.visit_f64(0.0)
+            }
+            fn visit_u64<E: de::Error>(self, _: u64) -> Result<OneOrMany, E> {
+                self.visit_f64(0.0)
+            }
+            fn visit_i128<E: de::Error>(self, _: i128) -> Result<OneOrMany, E> {
+                self.visit_f64(0.0)
+            }
+            fn visit_u128<E: de::Error>(self, _: u128) -> Result<OneOrMany, E> {
+                self.visit_f64(0.0)
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMany, A::Error> {
                 let mut many = Vec::new();

@@ -11,6 +11,7 @@ use axum::routing::get;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
+use super::reply;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use crate::registry::Registry;
@@ -67,21 +68,37 @@ pub(crate) fn admin_router(health: Arc<Health>) -> Router {
         .route("/livez", get(async || text("text/plain; charset=utf-8", "ok\n".into())))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .fallback(async || refusal(StatusCode::NOT_FOUND, "not_found", "there are /livez, /readyz and /metrics"))
+        .method_not_allowed_fallback(async || {
+            refusal(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "there is only something to GET")
+        })
         .with_state(health)
 }
 
 async fn readyz(State(health): State<Arc<Health>>) -> Response {
     let (ready, report) = health.report();
-    let mut response = text("application/json", format!("{report:#}\n"));
-    if !ready {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    if ready {
+        return text("application/json", format!("{report:#}\n"));
     }
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let mut problem = reply::problem(status, "not_ready", "no event could be accepted now");
+    if let (Some(problem), Value::Object(report)) = (problem.as_object_mut(), report) {
+        problem.extend(report);
+    }
+    let mut response = text(reply::PROBLEM, format!("{problem:#}\n"));
+    *response.status_mut() = status;
     response
 }
 
 async fn metrics(State(health): State<Arc<Health>>) -> Response {
     health.gauge();
     text("text/plain; version=0.0.4; charset=utf-8", health.metrics.text())
+}
+
+fn refusal(status: StatusCode, code: &str, detail: &str) -> Response {
+    let mut response = text(reply::PROBLEM, reply::problem(status, code, detail).to_string());
+    *response.status_mut() = status;
+    response
 }
 
 fn text(content_type: &'static str, body: String) -> Response {

@@ -110,6 +110,10 @@ async fn serve_connection(stream: TcpStream, router: Router, limits: Limits, sto
             // How a connection ends is the client's affair.
             _ = connection.as_mut() => break,
             () = stop.cancelled(), if !stopping => {
+                // A head that is still arriving has been promised nothing.
+                if phase.is_head() {
+                    break;
+                }
                 stopping = true;
                 connection.as_mut().graceful_shutdown();
             }
@@ -160,6 +164,10 @@ impl Progress {
             *phase = Phase::Head(Instant::now());
             self.changed.notify_one();
         }
+    }
+
+    fn is_head(&self) -> bool {
+        self.phase.lock().is_ok_and(|phase| matches!(*phase, Phase::Head(_)))
     }
 
     /// When the present phase has lasted too long.

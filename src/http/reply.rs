@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::dead_letter::Reason;
 use crate::pipeline::Outcome;
@@ -13,6 +13,9 @@ use crate::verify::Unauthorized;
 const RETRY_AFTER: &str = "5";
 /// The same for a sender that is over its rate, which is per second.
 const RETRY_AFTER_RATE: &str = "1";
+
+/// The content type of everything that is not 2xx.
+pub(super) const PROBLEM: &str = "application/problem+json";
 
 /// A promise kept: Kafka has it.
 #[derive(Debug)]
@@ -125,6 +128,12 @@ pub(super) fn code(answer: &Answer) -> &'static str {
     }
 }
 
+/// A problem as RFC 9457 has it, with a stable `code`.
+pub(super) fn problem(status: StatusCode, code: &str, detail: &str) -> Value {
+    let title = status.canonical_reason().unwrap_or_default();
+    json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "code": code, "detail": detail })
+}
+
 /// The response; `closing` asks the sender to open no further requests on the connection.
 pub(super) fn response(answer: &Answer, closing: bool) -> Response {
     let (status, content_type, body) = match answer {
@@ -135,11 +144,7 @@ pub(super) fn response(answer: &Answer, closing: bool) -> Response {
         }
         Err(refusal) => {
             let (status, code, detail) = refusal.describe();
-            let title = status.canonical_reason().unwrap_or_default();
-            let body = json!({
-                "type": "about:blank", "title": title, "status": status.as_u16(), "code": code, "detail": detail,
-            });
-            (status, "application/problem+json", body)
+            (status, PROBLEM, problem(status, code, detail))
         }
     };
     let mut response = Response::new(Body::from(body.to_string()));

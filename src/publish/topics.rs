@@ -66,15 +66,19 @@ impl Watch {
     }
 
     pub(super) async fn keep(&self, producer: impl Fn() -> Arc<Producer>) {
-        let mut warned = false;
+        let (mut warned, mut looked_at_dead_letters) = (false, false);
         loop {
             let found = self.look(&producer(), self.create).await;
             let trouble = match &found {
                 Err(words) => Some(words.clone()),
                 Ok(states) => {
-                    if let Some(words) = uneven(states, &self.dead_letters).filter(|_| !warned) {
+                    if let Some(words) = uneven(states, &self.dead_letters, None).filter(|_| !warned) {
                         warned = true;
                         tracing::warn!("{words}");
+                    }
+                    if !looked_at_dead_letters && missing(states).is_none() {
+                        looked_at_dead_letters = true;
+                        self.warn_of_dead_letter_topic().await;
                     }
                     missing(states)
                 }
@@ -92,6 +96,15 @@ impl Watch {
                 tokio::time::sleep(UNWELL_INTERVAL).await;
             };
             let _ = tokio::time::timeout(interval, early).await;
+        }
+    }
+
+    /// A dead-letter topic that somebody made by hand may be too small for a body, or forget after a week.
+    async fn warn_of_dead_letter_topic(&self) {
+        let Some(spec) = self.topics.iter().find(|spec| spec.name == self.dead_letters) else { return };
+        // A broker that does not tell is no reason for alarm.
+        for (key, is, due) in self.differing_configs(spec).await.unwrap_or_default() {
+            tracing::warn!(topic = %spec.name, key, is, due, "the dead-letter topic is set otherwise than it should be");
         }
     }
 
@@ -183,11 +196,15 @@ fn options() -> AdminOptions {
 }
 
 /// One sentence on topics whose partition counts differ, so that they cannot be joined by key, and how to mend it.
+/// Missing topics count with the partitions they are `to_be_made` with.
 #[must_use]
-pub(crate) fn uneven(states: &[TopicState], dead_letters: &str) -> Option<String> {
+pub(crate) fn uneven(states: &[TopicState], dead_letters: &str, to_be_made: Option<i32>) -> Option<String> {
     let mut by_count: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
     for state in states.iter().filter(|s| &*s.name != dead_letters) {
-        by_count.entry(state.partitions?).or_default().push(&state.name);
+        let due = to_be_made.and_then(|count| usize::try_from(count).ok());
+        if let Some(count) = state.partitions.or(due) {
+            by_count.entry(count).or_default().push(&state.name);
+        }
     }
     // The count of most topics is taken for the one that is meant.
     let (&usual, _) = by_count.iter().max_by_key(|(_, topics)| topics.len())?;

@@ -30,7 +30,6 @@ impl Schemas {
     /// When it is not framed, its schema is not to be had, or it does not follow it.
     pub(crate) async fn json_of(&mut self, value: &[u8]) -> Result<String, String> {
         let [0, a, b, c, d, avro @ ..] = value else { return Err("not in Confluent's wire format".into()) };
-        let mut avro = avro;
         let id = u32::from_be_bytes([*a, *b, *c, *d]);
         if !self.known.contains_key(&id) {
             let text = self.registry.schema(id).await?;
@@ -39,14 +38,27 @@ impl Schemas {
             self.known.insert(id, (schema, json));
         }
         let Some((schema, json)) = self.known.get(&id) else { return Err(format!("no schema {id}")) };
-        let reader = GenericDatumReader::builder(schema).build().map_err(|e| e.to_string())?;
-        let value = reader.read_value(&mut avro).map_err(|e| format!("schema {id}: {e}"))?;
-        let mut names = BTreeMap::new();
-        collect(json, "", &mut names);
-        let mut out = String::new();
-        write(&mut out, json, &names, &value);
-        Ok(out)
+        decode(schema, json, avro).map_err(|e| format!("schema {id}: {e}"))
     }
+}
+
+/// A record without frame as one line of JSON, by the text of its schema.
+///
+/// # Errors
+/// When the schema is none, or the record does not follow it.
+pub(crate) fn render(schema: &str, avro: &[u8]) -> Result<String, String> {
+    let json = serde_json::from_str(schema).map_err(|e| e.to_string())?;
+    decode(&Schema::parse(&json).map_err(|e| e.to_string())?, &json, avro)
+}
+
+fn decode(schema: &Schema, json: &Json, mut avro: &[u8]) -> Result<String, String> {
+    let reader = GenericDatumReader::builder(schema).build().map_err(|e| e.to_string())?;
+    let value = reader.read_value(&mut avro).map_err(|e| e.to_string())?;
+    let mut names = BTreeMap::new();
+    collect(json, "", &mut names);
+    let mut out = String::new();
+    write(&mut out, json, &names, &value);
+    Ok(out)
 }
 
 type Names<'a> = BTreeMap<String, &'a Json>;

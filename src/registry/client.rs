@@ -23,6 +23,9 @@ const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 /// Confluent's error code for a subject that is not there.
 const NO_SUBJECT: u32 = 40401;
 
+/// What is said where the registry says no more than no.
+pub(super) const NO_REASONS: &str = "incompatible with a version before it";
+
 /// What a search for a schema found.
 pub(super) enum Search {
     /// Under this id.
@@ -125,11 +128,8 @@ impl Client {
             }
             _ => {
                 let verdict: Verdict = response.json().await.map_err(unavailable)?;
-                let reasons = if verdict.messages.is_empty() {
-                    "incompatible with a version before it".to_owned()
-                } else {
-                    verdict.messages.join("; ")
-                };
+                let reasons =
+                    if verdict.messages.is_empty() { NO_REASONS.to_owned() } else { verdict.messages.join("; ") };
                 Ok((!verdict.is_compatible).then_some(reasons))
             }
         }

@@ -138,6 +138,14 @@ fn what_could_take_over_a_line_is_blanked_at_any_depth() {
     let blanked = r#"{"event":"channel.status.changed", "channel":{"qrcode":"","x":[{"pairingCode":""}]} }"#;
     assert_eq!(String::from_utf8(record.value).unwrap(), blanked);
 
+    // Not in the sentence about it either, nor when the body is too deep for a record.
+    let told = br#"{"event":{"qrcode":"SECRET-QR"},"channel":{"id":1}}"#;
+    let record = bury(&bridge, "whazing", told, "unknown_type", "event: ");
+    assert!(!format!("{record:?}").contains("SECRET") && !String::from_utf8_lossy(&record.value).contains("SECRET"));
+    let deep = format!(r#"{{"channel":{{"qrcode":"SECRET-QR"}},"x":{}{}}}"#, "[".repeat(2000), "]".repeat(2000));
+    let record = bury(&bridge, "whazing", deep.as_bytes(), "malformed_json", "deep");
+    assert!(!String::from_utf8_lossy(&record.value).contains("SECRET"));
+
     // And in a record: null, and not in extra, even where the value does not fit.
     let whole =
         br#"{"event":"channel.status.changed","channel":{"id":1,"qrcode":["SECRET-QR"],"pairingCode":"SECRET-PC"}}"#;
@@ -161,16 +169,23 @@ fn the_requests_headers_are_kept_but_for_its_credentials() {
     assert_eq!(sender::post(bridge.http, "/webhooks/wegly", &headers, body).status, 202);
     let headers = [&others[..], &credentials[..1], &[(WHAZING_HEADER, TOKEN)]].concat();
     assert_eq!(sender::post(bridge.http, "/webhooks/whazing", &headers, body).status, 202);
+    // A token in the path comes back in what proxies add; a token may also be sent to the wrong source.
     let path = format!("/webhooks/whazing/{TOKEN}");
-    assert_eq!(sender::post(bridge.http, &path, &others, b"{ }").status, 202);
+    let said = format!("token is {TOKEN}!");
+    let repeated =
+        [("x-forwarded-uri", path.as_str()), ("x-original-uri", "/webhooks/whazing/%74ok"), ("x-note", &said)];
+    assert_eq!(sender::post(bridge.http, &path, &[&others[..], &repeated].concat(), b"{ }").status, 202);
+    let signature_of_other = hex(&mac(SECRET, b"{  }"));
+    let headers = [&others[..], &[(WEGLY_HEADER, &signature_of_other), (WHAZING_HEADER, TOKEN)]].concat();
+    assert_eq!(sender::post(bridge.http, "/webhooks/wegly", &headers, b"{  }").status, 202);
 
     let records = reader::read(&bridge.topic("hookbridge.dead-letters"));
-    assert_eq!(records.len(), 3);
+    assert_eq!(records.len(), 4);
     for record in records {
         assert_eq!(record.header("http_x-wegly-event"), Some("lead.updated"));
         assert_eq!(record.header("http_user-agent"), Some("Wegly/1"));
         let all = format!("{:?}", record.headers);
-        for hidden in [TOKEN, SECRET, &signature, "session=abc", "hidden", "eA=="] {
+        for hidden in [TOKEN, SECRET, &signature, "session=abc", "hidden", "eA==", "%74ok"] {
             assert!(!all.contains(hidden), "{all}");
         }
     }

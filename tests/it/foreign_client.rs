@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -19,8 +20,12 @@ use crate::support::{say, skip};
 /// The versions a run was last seen to work with.
 const PACKAGES: [&str; 2] = ["confluent-kafka==2.16.1", "fastavro==1.13.1"];
 
+/// One at a time: the first to come makes the environment.
+static MAKING: Mutex<()> = Mutex::new(());
+
 /// A Python that has the two packages, fetched if need be.
 fn python() -> Result<PathBuf, String> {
+    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let venv = test_servers().join("venv");
     let python = venv.join("bin/python");
     let complete = venv.join(".complete");
@@ -35,12 +40,25 @@ fn python() -> Result<PathBuf, String> {
     Ok(python)
 }
 
-#[test]
-fn a_foreign_client_reads_back_every_value_sent() {
+/// What the foreign client reads in `topics`, by event id; `None`, said loudly, where it cannot be had.
+pub(crate) fn read_back(bootstrap: &str, registry: &str, topics: &[String]) -> Option<BTreeMap<String, Value>> {
     let python = match python() {
         Ok(python) => python,
-        Err(missing) => return skip("the foreign client", &missing, "install python3 with venv and pip"),
+        Err(missing) => {
+            skip("the foreign client", &missing, "install python3 with venv and pip");
+            return None;
+        }
     };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/read_back.py");
+    let output = Command::new(python).arg(script).args([bootstrap, registry]).args(topics).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    Some(lines.map(|l| (l["headers"]["ce_id"].as_str().unwrap().to_owned(), l)).collect())
+}
+
+#[test]
+fn a_foreign_client_reads_back_every_value_sent() {
     let mut setup = Setup::new("foreign");
     setup.partitions = 12;
     let bridge = setup.start();
@@ -49,13 +67,7 @@ fn a_foreign_client_reads_back_every_value_sent() {
     topics.sort();
     topics.dedup();
 
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/read_back.py");
-    let output = Command::new(python).arg(script).args([&servers().kafka, &servers().registry]).args(&topics).output();
-    let output = output.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let found: BTreeMap<_, _> = lines.map(|l| (l["headers"]["ce_id"].as_str().unwrap().to_owned(), l)).collect();
+    let Some(found) = read_back(&servers().kafka, &servers().registry, &topics) else { return };
     assert_eq!(found.len(), sent.len());
 
     for sent in &sent {

@@ -11,8 +11,10 @@
 
 mod support;
 
+mod batches;
 mod check;
 mod dead_letters;
+mod dev;
 mod foreign_client;
 mod metrics;
 mod outages;

@@ -61,6 +61,10 @@ fn only_plain_json_is_taken() {
     for encoding in ["gzip", "br", "gzip, identity"] {
         assert_problem(&post(&[KEY, JSON, ("content-encoding", encoding)]), 415, "unsupported_media_type");
     }
+    let chunks = ("transfer-encoding", "gzip, chunked");
+    let mut line = sender::Line::open(bridge.http);
+    line.head("POST", "/webhooks/whazing", &[KEY, JSON, chunks]);
+    assert_problem(&line.answer().unwrap(), 415, "unsupported_media_type");
     for content_type in ["application/json", "Application/JSON ; charset=UTF-8", "application/cloudevents+json"] {
         let answer = post(&[KEY, ("content-type", content_type), ("content-encoding", "identity")]);
         assert_eq!(answer.sum(), (202, "dead_lettered".into()), "{content_type}");

@@ -41,6 +41,11 @@ pub(crate) fn require_real() -> bool {
 }
 
 impl Servers {
+    /// Whether Kafka is a stand-in.
+    pub(crate) fn is_mock(&self) -> bool {
+        self.mock.is_some()
+    }
+
     /// Makes topics where the program cannot: the mock cluster does not know `CreateTopics`.
     pub(crate) fn prepare_topics<'a>(&self, topics: impl IntoIterator<Item = &'a str>, partitions: i32) {
         if let Some(mock) = &self.mock {

@@ -1,0 +1,57 @@
+//! `hookbridge docs`: the event catalogue as documents.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::connect::Connect;
+use super::{Ending, fail, fail_config};
+use crate::docs;
+
+const HELP: &str = "\
+Examples:
+  hookbridge docs events > events.md
+  hookbridge docs asyncapi --out asyncapi.json";
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    /// An `AsyncAPI` 3 document
+    Asyncapi,
+    /// A Markdown page of every event
+    Events,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(super) struct DocsArgs {
+    /// Which document
+    kind: Kind,
+    /// Write to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    connect: Connect,
+}
+
+pub(super) fn run(args: &DocsArgs, file: Option<&Path>) -> Ending {
+    let settings = match args.connect.settings(file) {
+        Ok(settings) => settings,
+        Err(error) => return fail_config(&error),
+    };
+    let text = match args.kind {
+        Kind::Asyncapi => docs::asyncapi(&settings),
+        Kind::Events => docs::events(&settings),
+    };
+    match &args.out {
+        Some(path) => match std::fs::write(path, text) {
+            Ok(()) => Ending::Well,
+            Err(error) => fail(&format!("{}: {error}", path.display()), Ending::Configuration),
+        },
+        None => {
+            // Whoever closes the pipe has seen enough.
+            let _ = io::stdout().write_all(text.as_bytes());
+            Ending::Well
+        }
+    }
+}

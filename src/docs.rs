@@ -1,0 +1,126 @@
+//! The event catalogue as documents, made from the catalog: nothing in them is written by hand.
+
+mod asyncapi;
+mod events;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::catalog::{EventType, Profile};
+use crate::config::Settings;
+use crate::encode::{Head, encode};
+use crate::identify::identify;
+use crate::json::{Document, MAX_DEPTH};
+use crate::read::render;
+use crate::route::{Route, Routes};
+use crate::sample::Sampler;
+
+pub(crate) use asyncapi::asyncapi;
+pub(crate) use events::events;
+
+/// The time of all examples, in milliseconds since 1970: 2026-06-02T12:00:00Z.
+const NOW: i64 = 1_780_401_600_000;
+/// Examples are the same each time.
+const SEED: u64 = 11;
+
+/// An event type where it goes.
+struct Entry<'a> {
+    profile: &'a Profile,
+    event_type: &'a EventType,
+    route: &'a Route,
+    /// Named types of the record's schema, each after those it refers to; the record itself last.
+    types: Vec<(String, Value)>,
+    example: Example,
+}
+
+/// A body, and the record it becomes.
+struct Example {
+    body: String,
+    key: String,
+    record: String,
+}
+
+impl Entry<'_> {
+    /// When the event fires: the record's doc, without the type in front of it.
+    fn doc(&self) -> &str {
+        let record = self.types.last().map(|(_, record)| record);
+        let doc = record.and_then(|record| record["doc"].as_str()).unwrap_or_default();
+        doc.strip_prefix(&format!("{}: ", self.event_type.name)).unwrap_or(doc)
+    }
+
+    /// The key's path in the record.
+    fn key_path(&self) -> String {
+        let field = self
+            .event_type
+            .payload_slot
+            .and(self.types.last())
+            .and_then(|(_, record)| record["fields"][1]["name"].as_str());
+        field.into_iter().chain(self.event_type.key.steps.iter().map(AsRef::as_ref)).collect::<Vec<_>>().join(".")
+    }
+}
+
+/// Every event type of every source, in the order of their names.
+fn entries<'a>(settings: &'a Settings, routes: &'a Routes) -> Vec<Entry<'a>> {
+    let mut entries = Vec::new();
+    for source in settings.sources.values() {
+        for event_type in source.profile.types.values() {
+            let Some(route) = routes.get(&source.name, &event_type.name) else { continue };
+            let Ok(schema) = serde_json::from_str(&event_type.schema.text) else { continue };
+            let types = crate::schema::named(&schema);
+            let Some(example) = example(&source.profile, event_type) else { continue };
+            entries.push(Entry { profile: &source.profile, event_type, route, types, example });
+        }
+    }
+    entries
+}
+
+fn example(profile: &Profile, event_type: &EventType) -> Option<Example> {
+    let body = Sampler::new(profile, SEED, NOW).body(event_type);
+    let doc = Document::scan(body.as_bytes(), MAX_DEPTH).ok()?;
+    let identified = identify(&doc, profile).ok()?;
+    let head = Head {
+        id: "9a67c00d-b2c5-8677-8489-2cf44ff60965",
+        event_type: &event_type.name,
+        source: &profile.name,
+        entity_id: &identified.key,
+        occurred_at: identified.occurred_at,
+        received_at: NOW,
+    };
+    let value = encode(&doc, profile, event_type, &head).ok()?.framed(1);
+    let record = render(&event_type.schema.text, value.get(5..)?).ok()?;
+    let key = identified.key;
+    Some(Example { body, key, record })
+}
+
+/// Entries by topic.
+fn by_topic<'a, 'b>(entries: &'b [Entry<'a>]) -> BTreeMap<&'b str, Vec<&'b Entry<'a>>> {
+    let mut topics: BTreeMap<&str, Vec<&Entry<'_>>> = BTreeMap::new();
+    for entry in entries {
+        topics.entry(&entry.route.topic).or_default().push(entry);
+    }
+    topics
+}
+
+/// JSON text on several lines.
+fn pretty(json: &str) -> String {
+    serde_json::from_str::<Value>(json).map_or_else(|_| json.to_owned(), |value| format!("{value:#}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config, dev};
+
+    /// Fails when `docs/` does not say what the catalog says; the message is the command that mends it.
+    #[test]
+    fn the_documents_in_the_repository_are_up_to_date() {
+        let text = dev::configuration("localhost:9092", "http://localhost:8081", true, std::path::Path::new("data"));
+        let settings = config::from_text("docs", &text, &BTreeMap::new()).unwrap();
+        for (name, fresh) in [("asyncapi.json", asyncapi(&settings)), ("events.md", events(&settings))] {
+            let kept = std::fs::read_to_string(format!("docs/{name}")).unwrap_or_default();
+            let word = name.split('.').next().unwrap();
+            assert!(kept == fresh, "docs/{name} is stale: cargo run -- docs {word} --out docs/{name}");
+        }
+    }
+}

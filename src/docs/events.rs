@@ -1,0 +1,84 @@
+//! A readable page of every event, in Markdown.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::{Entry, by_topic, entries, pretty};
+use crate::config::Settings;
+use crate::route::Routes;
+use crate::schema::{self, Field};
+
+const HEAD: &str = "\
+# Events
+
+Made from the catalog by `hookbridge docs events`; do not edit.
+
+Every record begins with `event` (its id, type, source, entity and times) and ends in `extra` (null, or one JSON object
+with what the schema has no place for). A type with `?` may be null. See the README for how values are converted.
+
+";
+
+/// The page.
+pub(crate) fn events(settings: &Settings) -> String {
+    let routes = Routes::plan(settings);
+    let entries = entries(settings, &routes);
+    let mut page = HEAD.to_owned();
+    page += "| event type | when | topic | key |\n| --- | --- | --- | --- |\n";
+    for entry in &entries {
+        let (profile, name) = (&entry.profile.name, &entry.event_type.name);
+        let (topic, key) = (&entry.route.topic, entry.key_path());
+        let _ = writeln!(page, "| [{profile}.{name}](#{}) | {} | `{topic}` | `{key}` |", anchor(entry), entry.doc());
+    }
+    let mut shared: Vec<(String, Value)> = Vec::new();
+    let mut known = BTreeSet::new();
+    for (topic, entries) in by_topic(&entries) {
+        let _ = writeln!(page, "\n## Topic `{topic}`");
+        for entry in entries {
+            event(&mut page, entry);
+            let Some((_, types)) = entry.types.split_last() else { continue };
+            shared.extend(types.iter().filter(|(name, _)| known.insert(name.clone())).cloned());
+        }
+    }
+    page += "\n## Types\n";
+    shared.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for (name, record) in &shared {
+        let _ = writeln!(page, "\n### `{name}`\n\n{}\n", record["doc"].as_str().unwrap_or_default());
+        table(&mut page, record);
+    }
+    page
+}
+
+/// What a heading is called in a link, by the rules that forges share.
+fn anchor(entry: &Entry<'_>) -> String {
+    format!("{}{}", entry.profile.name, entry.event_type.name).replace('.', "")
+}
+
+fn event(page: &mut String, entry: &Entry<'_>) {
+    let (profile, name) = (&entry.profile.name, &entry.event_type.name);
+    let Some((record_name, record)) = entry.types.last() else { return };
+    let _ = writeln!(page, "\n### {profile}.{name}\n\n{}\n", entry.doc());
+    let (subject, key) = (&entry.route.subject.name, entry.key_path());
+    let _ = writeln!(page, "Record `{record_name}`, key `{key}`, subject `{subject}`.\n");
+    table(page, record);
+    let (body, out) = (pretty(&entry.example.body), pretty(&entry.example.record));
+    let _ = writeln!(
+        page,
+        "\n<details><summary>Example: body and record</summary>\n\n```json\n{body}\n```\n\nbecomes, with the key `{}`,\n\n\
+         ```json\n{out}\n```\n\n</details>",
+        entry.example.key
+    );
+}
+
+fn table(page: &mut String, record: &Value) {
+    *page += "| field | type | meaning |\n| --- | --- | --- |\n";
+    for Field { name, json, ty, nullable, doc } in schema::fields(record).filter(|f| f.name != "extra") {
+        let optional = if nullable { "?" } else { "" };
+        let sent_as = if json == name { String::new() } else { format!(" Sent as `{json}`.") };
+        let inner = ty.trim_start_matches("array of ");
+        let link = format!("[{inner}](#{})", inner.to_lowercase().replace('.', ""));
+        let ty = if inner.contains('.') { ty.replace(inner, &link) } else { ty };
+        let _ = writeln!(page, "| `{name}` | {ty}{optional} | {doc}{sent_as} |");
+    }
+}
