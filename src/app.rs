@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{ConfigError, Settings};
-use crate::http::{Door, Health, Limits, admin_router, serve, webhook_router};
+use crate::http::{ANSWERS, Door, Health, Limits, admin_router, serve, webhook_router};
 use crate::metrics::Metrics;
 use crate::pipeline::{LARGE_AT_ONCE, Pipeline};
 use crate::publish::Publisher;
@@ -62,7 +62,7 @@ impl App {
         for warning in &routes.warnings {
             tracing::warn!("{warning}");
         }
-        let metrics = Metrics::new(&settings).map_err(|e| ConfigError::key("metrics", e.to_string()))?;
+        let metrics = Metrics::new(&settings, &ANSWERS).map_err(|e| ConfigError::key("metrics", e.to_string()))?;
         let metrics = Arc::new(metrics);
         let publisher = Arc::new(Publisher::new(&settings, &routes)?);
         let lock = lock(&settings.data_dir)?;

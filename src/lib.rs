@@ -41,6 +41,7 @@ mod redact;
 
 mod dev;
 mod docs;
+mod random;
 mod read;
 mod sample;
 mod schema;

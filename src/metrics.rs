@@ -9,7 +9,6 @@ use prometheus::{
 
 use crate::config::Settings;
 use crate::dead_letter::Reason;
-use crate::http::ANSWERS;
 
 /// How an accepted delivery ended, as the label `outcome` has it.
 const OUTCOMES: [&str; 3] = ["published", "dead_lettered", "refused"];
@@ -33,9 +32,11 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
+    /// `answers` are the labels of all answers there can be.
+    ///
     /// # Errors
     /// When two metrics have one name, which a test rules out.
-    pub(crate) fn new(settings: &Settings) -> Result<Metrics, prometheus::Error> {
+    pub(crate) fn new(settings: &Settings, answers: &[&str]) -> Result<Metrics, prometheus::Error> {
         let registry = Registry::new_custom(Some("hookbridge".into()), None)?;
         let counter = |name: &str, help: &str, labels: &[&str]| {
             let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
@@ -61,8 +62,8 @@ impl Metrics {
         registry.register(Box::new(answer_seconds.clone()))?;
 
         let requests = counter("http_requests_total", "Requests answered, by outcome or problem code.", &["code"])?;
-        for code in ANSWERS {
-            requests.with_label_values(&[code]);
+        for code in answers {
+            requests.with_label_values(&[*code]);
         }
         let events =
             counter("events_total", "Verified deliveries, by how they ended.", &["source", "type", "outcome"])?;

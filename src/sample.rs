@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::catalog::{EventType, Kind, Profile};
+use crate::random::Random;
 use crate::time::to_rfc3339;
 
 const NAMES: [&str; 6] = ["Ana Souza", "Bruno Lima", "Carla Mendes", "Diego Araújo", "Elisa Rocha", "João Conceição"];
@@ -27,31 +28,11 @@ const SENTENCES: [&str; 5] = [
     "Aguardando assinatura do contrato pela diretoria.",
 ];
 
-/// `SplitMix64`: the same numbers everywhere for the same seed.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
-    }
-
-    fn word(&mut self, from: &[&'static str]) -> &'static str {
-        from[self.below(from.len())]
-    }
-
-    fn uuid(&mut self) -> String {
-        let (high, low) = (self.next() & !0xF000 | 0x4000, self.next() & !(0xC << 60) | 0x8 << 60);
-        let hex = format!("{high:016x}{low:016x}");
-        [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
-    }
+/// A `UUIDv4`, but for its randomness.
+fn uuid(random: &mut Random) -> String {
+    let (high, low) = (random.next() & !0xF000 | 0x4000, random.next() & !(0xC << 60) | 0x8 << 60);
+    let hex = format!("{high:016x}{low:016x}");
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 /// Bodies of one profile's events, one after the other.
@@ -69,7 +50,7 @@ const ENTITIES: usize = 200;
 
 impl<'a> Sampler<'a> {
     pub(crate) fn new(profile: &'a Profile, seed: u64, now: i64) -> Self {
-        Sampler { profile, random: Random(seed), now, entities: BTreeMap::new() }
+        Sampler { profile, random: Random::new(seed), now, entities: BTreeMap::new() }
     }
 
     /// A body of `event_type`, as its sender would write it.
@@ -144,7 +125,7 @@ impl<'a> Sampler<'a> {
             Kind::Long if name == "status" => json!(1 + self.random.below(3)),
             Kind::Long => json!(1 + self.random.below(9000)),
             Kind::Double => json!(self.random.below(1_000_000) as f64 / 100.0),
-            Kind::Uuid => json!(self.random.uuid()),
+            Kind::Uuid => json!(uuid(&mut self.random)),
             // Without an envelope's ISO dates, the one timestamp there is comes in Unix time.
             Kind::Timestamp if self.profile.payload.is_none() => json!(self.instant() / 1000),
             Kind::Timestamp => json!(to_rfc3339(self.instant())),
@@ -182,7 +163,7 @@ impl<'a> Sampler<'a> {
     /// JSON of open shape, as joined rows of a database come.
     fn open(&mut self) -> Value {
         json!({
-            "id": self.random.uuid(),
+            "id": uuid(&mut self.random),
             "name": self.random.word(&TITLES),
             "order": self.random.below(9),
             "created_at": to_rfc3339(self.instant()),

@@ -10,7 +10,11 @@ use serde_json::{Map, Value};
 
 use super::CatalogError;
 use super::files::{Folder, HEAD_FOLDER};
-use super::plan::EVENT;
+
+/// The name of the last field of every record, which holds what the schema has no place for.
+pub(super) const EXTRA: &str = "extra";
+/// The name of the first field of an event's record, which holds its head.
+pub(super) const EVENT: &str = "event";
 
 /// The `connect.name` of a string that holds JSON text; sinks know it.
 const JSON_NAME: &str = "io.debezium.data.Json";

@@ -4,12 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::CatalogError;
-use super::avsc::{Records, Type};
-
-/// The name of the last field of every record, which holds what the schema has no place for.
-pub(super) const EXTRA: &str = "extra";
-/// The name of the first field of an event's record, which holds its head.
-pub(super) const EVENT: &str = "event";
+use super::avsc::{EXTRA, Records, Type};
 
 /// How a value is written.
 #[derive(Clone, Debug)]

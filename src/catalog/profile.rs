@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::avsc::{self, Records, Type};
+use super::avsc::{self, EVENT, EXTRA, Records, Type};
 use super::files::{Folder, HEAD_FOLDER, PROFILE_FILE};
-use super::plan::{self, EVENT, EXTRA, Names, Record};
+use super::plan::{self, Names, Record};
 use super::{CatalogError, Path};
 
 /// How a source proves who it is.

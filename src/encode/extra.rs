@@ -11,7 +11,7 @@ pub(super) struct Extra<'a> {
     /// (key in quotes as spelled, value as spelled)
     members: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// The keys in one spelling; only filled when there are too many to look through.
-    seen: HashSet<String>,
+    seen: HashSet<Cow<'a, str>>,
 }
 
 /// A second member of the same name.
@@ -27,9 +27,9 @@ impl<'a> Extra<'a> {
             self.members.iter().any(|(other, _)| same(other, key))
         } else {
             if self.seen.is_empty() {
-                self.seen = self.members.iter().map(|(other, _)| one_spelling(other)).collect();
+                self.seen = self.members.iter().map(|(other, _)| one_spelling(other.clone())).collect();
             }
-            !self.seen.insert(one_spelling(key))
+            !self.seen.insert(one_spelling(Cow::Borrowed(key)))
         };
         if duplicate {
             return Err(Duplicate);
@@ -70,13 +70,15 @@ fn quoted(name: &str) -> String {
 }
 
 fn same(a: &str, b: &str) -> bool {
-    a == b || ((a.contains('\\') || b.contains('\\')) && one_spelling(a) == one_spelling(b))
+    a == b || ((a.contains('\\') || b.contains('\\')) && one_spelling(a.into()) == one_spelling(b.into()))
 }
 
-/// A key without escapes. Half a surrogate pair has no such form: its spelling stands for it, in small letters, so
+/// A key in its quotes without escapes. Half a surrogate pair has no such form: its spelling stands for it, in small letters, so
 /// that a doubtful case is a duplicate (and the event a dead letter) rather than a member that readers drop.
-fn one_spelling(quoted: &str) -> String {
-    let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or("");
-    let unescaped = json::unescape(inner);
-    if unescaped.lone_surrogate { inner.to_ascii_lowercase() } else { unescaped.text.into_owned() }
+fn one_spelling(quoted: Cow<'_, str>) -> Cow<'_, str> {
+    if !quoted.contains('\\') {
+        return quoted;
+    }
+    let unescaped = json::unescape(&quoted);
+    Cow::Owned(if unescaped.lone_surrogate { quoted.to_ascii_lowercase() } else { unescaped.text.into_owned() })
 }

@@ -13,7 +13,8 @@ use super::*;
 use crate::catalog::Catalog;
 use crate::identify::identify;
 use crate::json::MAX_DEPTH;
-use generate::{Random, Sent};
+use crate::random::Random;
+use generate::Sent;
 
 const HEAD_ID: &str = "9a67c00d-b2c5-8677-8489-2cf44ff60965";
 

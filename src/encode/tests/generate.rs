@@ -3,33 +3,11 @@
 use std::fmt::Write as _;
 
 use crate::catalog::{EventType, Kind, Profile};
-
-/// `SplitMix64`: enough for tests, and the same everywhere.
-pub(super) struct Random(u64);
+use crate::random::Random;
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
-        Random(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    pub(super) fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
     fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
-    }
-
-    fn word(&mut self, from: &[&'static str]) -> &'static str {
-        from[self.below(from.len())]
     }
 
     pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
