@@ -57,7 +57,7 @@ Example:
 
 Exit codes:
   0   all went well
-  1   `check` found something
+  1   a check found something, or not every event that was sent was taken
   64  wrong usage
   69  something it needs is not available (Kafka, the registry, an address to listen on)
   78  the configuration, the catalog or a schema is not usable";

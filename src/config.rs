@@ -20,7 +20,7 @@ use units::{Bytes, OneOrMany, Period, Text};
 /// Why the configuration cannot be used; the message names the key.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}{}", hint(.source))]
     Unreadable { path: String, source: std::io::Error },
     #[error("{path}: {message}")]
     Syntax { path: String, message: String },
@@ -28,6 +28,14 @@ pub(crate) enum ConfigError {
     Key { key: String, what: String },
     #[error("catalog: {0}")]
     Catalog(#[from] crate::catalog::CatalogError),
+}
+
+/// What a first-time user wants to know.
+fn hint(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "; name one with --config, or try `hookbridge dev`, which needs none",
+        _ => "",
+    }
 }
 
 impl ConfigError {

@@ -63,6 +63,12 @@ struct Unconvertible<'a> {
     rejection: Rejection,
 }
 
+/// Why Kafka does not have a record: it will never take it, or did not now.
+enum NotTaken {
+    Ever(Rejection),
+    Now(Outcome),
+}
+
 impl Pipeline {
     /// Takes a delivery to its end, by `deadline` at the latest.
     pub(crate) async fn process(&self, delivery: Verified, deadline: Instant) -> Outcome {
@@ -114,13 +120,12 @@ impl Pipeline {
         };
         let rejection = match self.try_publish(&event, route, schema_id, encoded, deadline).await {
             Ok(()) => return Outcome::Published { id: id.to_owned() },
-            Err(Ok(rejection)) => rejection,
-            Err(Err(outcome)) => return outcome,
+            Err(NotTaken::Ever(rejection)) => rejection,
+            Err(NotTaken::Now(outcome)) => return outcome,
         };
         self.bury(&event, &rejection, deadline).await
     }
 
-    /// `Err(Ok(_))` is Kafka's final no.
     async fn try_publish(
         &self,
         event: &Event<'_>,
@@ -128,18 +133,22 @@ impl Pipeline {
         schema_id: u32,
         encoded: Encoded,
         deadline: Instant,
-    ) -> Result<(), Result<Rejection, Outcome>> {
+    ) -> Result<(), NotTaken> {
         let record = self.routes.record(event, route, schema_id, encoded);
         let bytes = record.bytes();
         if bytes > self.max_record_bytes {
             let error =
                 format!("the record takes {bytes} bytes, and kafka.max_record_bytes is {}", self.max_record_bytes);
-            return Err(Ok(Rejection { reason: Reason::RecordTooLarge, error }));
+            return Err(NotTaken::Ever(Rejection { reason: Reason::RecordTooLarge, error }));
         }
         self.publisher.publish(record, deadline).await.map_err(|error| match error {
-            PublishError::TooLarge { .. } => Ok(Rejection { reason: Reason::RecordTooLarge, error: error.to_string() }),
-            PublishError::Rejected { .. } => Ok(Rejection { reason: Reason::KafkaRejected, error: error.to_string() }),
-            error => Err(not_taken(&error)),
+            PublishError::TooLarge { .. } => {
+                NotTaken::Ever(Rejection { reason: Reason::RecordTooLarge, error: error.to_string() })
+            }
+            PublishError::Rejected { .. } => {
+                NotTaken::Ever(Rejection { reason: Reason::KafkaRejected, error: error.to_string() })
+            }
+            error => NotTaken::Now(not_taken(&error)),
         })
     }
 

@@ -104,7 +104,7 @@ impl Publisher {
     pub(crate) async fn publish(&self, record: Record, deadline: Instant) -> Result<(), PublishError> {
         let producer = self.producer.load_full();
         let sent = self.attempt(&producer, &record, deadline).await;
-        if producer.client().fatal_error().is_some() {
+        if sent.is_err() && producer.client().fatal_error().is_some() {
             self.replace(&producer);
         }
         let Err(PublishError::TooLarge { .. }) = sent else { return sent };

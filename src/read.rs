@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -141,7 +142,12 @@ impl Reader {
                 return Ok(None);
             }
             let Some(polled) = self.consumer.poll(POLL) else { continue };
-            let message = polled.map_err(|e| e.to_string())?;
+            let message = match polled {
+                Ok(message) => message,
+                // Who follows waits for Kafka to come back, as the client does.
+                Err(error) if self.follow && !matches!(error.rdkafka_error_code(), Some(Code::Fatal)) => continue,
+                Err(error) => return Err(error.to_string()),
+            };
             let place = (message.topic().to_owned(), message.partition());
             if self.ends.get(&place).is_some_and(|&end| message.offset() + 1 >= end) {
                 self.ends.remove(&place);

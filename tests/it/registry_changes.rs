@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::support::bridge::{SOON, Setup, words};
 use crate::support::proxy::{Proxy, split_url};
 use crate::support::registry::{self, StandIn};
+use crate::support::servers::servers;
 use crate::support::{RUNTIME, eventually, reader};
 
 const BODY: &str = r#"{"event_key":"lead.updated","payload":{"id":"00000000-0000-4000-8000-00000000000c"}}"#;
@@ -33,18 +34,49 @@ fn a_registry_that_was_replaced_by_an_empty_one_gets_the_schemas_again_and_its_i
     assert!(schema["schema"].as_str().unwrap().contains("LeadUpdated"), "{schema}");
 }
 
-/// Gives `subject` a version that ours does not go with, and has it checked.
+/// Gives `subject` of the run's registry a version that ours does not go with, and has it checked.
 fn make_incompatible(subject: &str) {
+    make_incompatible_in(&servers().registry, subject);
+}
+
+fn make_incompatible_in(url: &str, subject: &str) {
     let other = json!({
         "type": "record", "name": "TaskCompleted", "namespace": "wegly",
         "fields": [{"name": "event", "type": "string"}],
     });
     let body = json!({"schema": other.to_string(), "schemaType": "AVRO"});
-    let posted = registry::send(reqwest::Method::POST, &format!("/subjects/{subject}/versions"), &body);
+    let posted = registry::send_to(url, reqwest::Method::POST, &format!("/subjects/{subject}/versions"), &body);
     assert!(posted["id"].is_number(), "{posted}");
     let level = json!({"compatibility": "BACKWARD"});
-    let configured = registry::send(reqwest::Method::PUT, &format!("/config/{subject}"), &level);
+    let configured = registry::send_to(url, reqwest::Method::PUT, &format!("/config/{subject}"), &level);
     assert_eq!(configured["compatibility"], "BACKWARD", "{configured}");
+}
+
+#[test]
+fn a_schema_refused_later_marks_its_type_and_never_stops_the_others() {
+    let first = RUNTIME.block_on(StandIn::start(1));
+    let second = RUNTIME.block_on(StandIn::start(500));
+    let proxy = Proxy::closed();
+    proxy.open(&split_url(&first.url).0);
+    let mut setup = Setup::new("registry-later");
+    setup.registry_url = format!("http://{}", proxy.address);
+    setup.registry = "verify_interval = \"1s\"\n".into();
+    let subject = setup.topic("wegly.task-value");
+    make_incompatible_in(&second.url, &subject);
+    let bridge = setup.start();
+    let task = r#"{"event_key":"task.completed","payload":{"task":{"id":"00000000-0000-4000-8000-00000000000d"}}}"#;
+    assert_eq!(bridge.deliver("wegly", task).status, 200);
+
+    proxy.open(&split_url(&second.url).0);
+    let refused = eventually("the refusal is shown", SOON, || {
+        let refused = bridge.readyz().1["schemas"]["refused"].clone();
+        (refused != json!([])).then_some(refused)
+    });
+    assert_eq!(refused[0]["subject"], subject.as_str(), "{refused}");
+    assert!(refused[0]["reasons"].as_str().unwrap().len() > 10, "{refused}");
+    assert_eq!(bridge.readyz().0, 200, "the other types are taken");
+    assert_eq!(bridge.deliver("wegly", task).sum(), (503, "unavailable".into()));
+    assert_eq!(bridge.deliver("wegly", BODY).status, 200);
 }
 
 #[test]

@@ -177,7 +177,12 @@ pub(crate) fn fetch(url: &str) -> Value {
 
 /// Sends JSON to the run's registry; gives what it says.
 pub(crate) fn send(method: reqwest::Method, path: &str, body: &Value) -> Value {
-    let url = format!("{}{path}", servers().registry);
+    send_to(&servers().registry, method, path, body)
+}
+
+/// The same, to the registry at `url`.
+pub(crate) fn send_to(url: &str, method: reqwest::Method, path: &str, body: &Value) -> Value {
+    let url = format!("{url}{path}");
     let answer = RUNTIME.block_on(async {
         let request = reqwest::Client::new().request(method, url);
         let request = request.header("content-type", "application/vnd.schemaregistry.v1+json").body(body.to_string());
