@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, StartError};
 use crate::config;
-use crate::http::{Limits, serve};
+use crate::http::{Limits, listen, serve};
 use crate::route::Routes;
 use broker::{BYTES_PER_PARTITION, Broker};
 
@@ -46,11 +46,9 @@ pub(crate) struct Bound {
 
 impl Bound {
     /// Takes `wanted`, or a free port of the same address when that one is taken.
-    async fn to(wanted: SocketAddr) -> io::Result<Bound> {
-        let listener = match TcpListener::bind(wanted).await {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                TcpListener::bind(SocketAddr::new(wanted.ip(), 0)).await?
-            }
+    fn to(wanted: SocketAddr) -> io::Result<Bound> {
+        let listener = match listen(wanted) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => listen(SocketAddr::new(wanted.ip(), 0))?,
             bound => bound?,
         };
         Ok(Bound { address: listener.local_addr()?, listener })
@@ -89,17 +87,17 @@ impl Dev {
     /// When an address cannot be listened on, or the outside servers do not suit.
     pub(crate) async fn build(options: Options) -> Result<Dev, DevError> {
         let mut servers = JoinSet::new();
-        let (webhooks, admin) = (Bound::to(options.listen).await?, Bound::to(options.admin_listen).await?);
+        let (webhooks, admin) = (Bound::to(options.listen)?, Bound::to(options.admin_listen)?);
         let registry = match options.registry.clone() {
             Some(url) => url,
             None => {
-                let Bound { listener, address } = Bound::to(options.registry_listen).await?;
+                let Bound { listener, address } = Bound::to(options.registry_listen)?;
                 let limits = Limits::for_few();
                 servers.spawn(serve(listener, registry::router(), limits, CancellationToken::new()));
                 format!("http://{address}")
             }
         };
-        let own_broker = if options.kafka.is_none() { Some(Bound::to(options.kafka_listen).await?) } else { None };
+        let own_broker = if options.kafka.is_none() { Some(Bound::to(options.kafka_listen)?) } else { None };
         let kafka = match (&options.kafka, &own_broker) {
             (Some(kafka), _) => kafka.clone(),
             (None, Some(bound)) => bound.address.to_string(),

@@ -50,13 +50,8 @@ impl Entry<'_> {
     }
 
     /// The key's path in the record.
-    fn key_path(&self) -> String {
-        let field = self
-            .event_type
-            .payload_slot
-            .and(self.types.last())
-            .and_then(|(_, record)| record["fields"][1]["name"].as_str());
-        field.into_iter().chain(self.event_type.key.steps.iter().map(AsRef::as_ref)).collect::<Vec<_>>().join(".")
+    fn key_path(&self) -> &str {
+        &self.event_type.key.text
     }
 }
 

@@ -28,7 +28,7 @@ use crate::time::now_millis;
 use crate::verify::Unverified;
 
 pub(crate) use admin::{Health, admin_router};
-pub(crate) use connection::{Limits, serve};
+pub(crate) use connection::{Limits, listen, serve};
 pub(crate) use reply::ANSWERS;
 use reply::{Answer, Refusal};
 

@@ -89,7 +89,7 @@ impl Publisher {
     /// # Errors
     /// Kafka's own words when it cannot be reached.
     pub(crate) async fn look(&self, create: bool) -> Result<Vec<TopicState>, String> {
-        self.watch.look(&self.producer.load_full(), create).await
+        self.watch.look(&self.producer.load_full(), create, topics::LOOK_TIMEOUT).await
     }
 
     /// The settings of a topic that differ from `spec`: (key, as it is, as it should be).

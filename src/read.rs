@@ -141,7 +141,10 @@ impl Reader {
             if !self.follow && self.ends.is_empty() {
                 return Ok(None);
             }
-            let Some(polled) = self.consumer.poll(POLL) else { continue };
+            let Some(polled) = self.consumer.poll(POLL) else {
+                self.strike_off_what_was_passed()?;
+                continue;
+            };
             let message = match polled {
                 Ok(message) => message,
                 // Who follows waits for Kafka to come back, as the client does.
@@ -163,6 +166,22 @@ impl Reader {
                 headers: headers.map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec())).collect(),
             }));
         }
+    }
+}
+
+impl Reader {
+    /// A partition may end in what is no record (a transaction's marker): then only the position tells.
+    fn strike_off_what_was_passed(&mut self) -> Result<(), String> {
+        let positions = self.consumer.position().map_err(|e| e.to_string())?;
+        for element in positions.elements() {
+            let place = (element.topic().to_owned(), element.partition());
+            if let (Offset::Offset(at), Some(&end)) = (element.offset(), self.ends.get(&place))
+                && at >= end
+            {
+                self.ends.remove(&place);
+            }
+        }
+        Ok(())
     }
 }
 

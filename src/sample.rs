@@ -4,6 +4,8 @@
 //! name. Entities live on from body to body, so that one deal has several events, and chat messages are linked to
 //! deals that exist.
 
+mod words;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
@@ -11,22 +13,6 @@ use serde_json::{Map, Value, json};
 use crate::catalog::{EventType, Kind, Profile};
 use crate::random::Random;
 use crate::time::to_rfc3339;
-
-const NAMES: [&str; 6] = ["Ana Souza", "Bruno Lima", "Carla Mendes", "Diego Araújo", "Elisa Rocha", "João Conceição"];
-const TITLES: [&str; 5] = [
-    "Evento corporativo – 120 convidados",
-    "Renovação do plano anual",
-    "Implantação do módulo fiscal",
-    "Consultoria de vendas",
-    "Locação de equipamentos",
-];
-const SENTENCES: [&str; 5] = [
-    "Cliente pediu desconto de 10% para fechar ainda este mês.",
-    "Bom dia! Podemos confirmar a reunião de quinta às 15h?",
-    "Preço acima do orçamento aprovado.",
-    "Obrigada, recebi a proposta e retorno até amanhã 😀",
-    "Aguardando assinatura do contrato pela diretoria.",
-];
 
 /// A `UUIDv4`, but for its randomness.
 fn uuid(random: &mut Random) -> String {
@@ -63,6 +49,14 @@ impl<'a> Sampler<'a> {
             },
             None => self.record("", event_type.record),
         };
+        // The entity is what holds the key.
+        let mut entity = Some(&mut payload);
+        for step in event_type.key.steps.split_last().map_or(&[][..], |(_, parents)| parents) {
+            entity = entity.and_then(|object| object.get_mut(&**step)).and_then(Value::as_object_mut);
+        }
+        if let Some(entity) = entity {
+            settle(entity, &event_type.name);
+        }
         let mut around = Map::new();
         for rule in &self.profile.recognise {
             let told = match &rule.values {
@@ -99,7 +93,7 @@ impl<'a> Sampler<'a> {
                 0 if field.optional => continue,
                 1 if field.optional => Value::Null,
                 _ if &*field.json == "id" => self.id(place, &field.kind),
-                _ => self.value(&field.json, &field.kind),
+                _ => self.value(place, &field.json, &field.kind),
             };
             members.insert(field.json.to_string(), value);
         }
@@ -114,28 +108,36 @@ impl<'a> Sampler<'a> {
             let at = self.random.below(living);
             return self.entities[&entity][at].clone();
         }
-        let id = self.value("id", kind);
+        let id = self.value(place, "id", kind);
         self.entities.entry(entity).or_default().push(id.clone());
         id
     }
 
-    fn value(&mut self, name: &str, kind: &Kind) -> Value {
+    fn value(&mut self, place: &str, name: &str, kind: &Kind) -> Value {
         match kind {
             Kind::Boolean => json!(self.random.below(2) == 0),
-            Kind::Long if name == "status" => json!(1 + self.random.below(3)),
-            Kind::Long => json!(1 + self.random.below(9000)),
+            Kind::Long if name == "code" || name.ends_with("id") || name.ends_with("Id") => {
+                json!(1 + self.random.below(9000))
+            }
+            Kind::Long => json!(1 + self.random.below(3)),
+            Kind::Double if name.contains("quality") || name.contains("score") => {
+                json!(self.random.below(50) as f64 / 10.0)
+            }
             Kind::Double => json!(self.random.below(1_000_000) as f64 / 100.0),
             Kind::Uuid => json!(uuid(&mut self.random)),
             // Without an envelope's ISO dates, the one timestamp there is comes in Unix time.
             Kind::Timestamp if self.profile.payload.is_none() => json!(self.instant() / 1000),
             Kind::Timestamp => json!(to_rfc3339(self.instant())),
             Kind::Date => json!(to_rfc3339(self.instant())[..10]),
-            Kind::String => json!(self.string(name)),
-            Kind::Json => self.open(),
+            Kind::String => json!(words::text(&mut self.random, place, name)),
+            Kind::Json => {
+                let id = uuid(&mut self.random);
+                words::open(&mut self.random, name, &id)
+            }
             Kind::Record(record) => Value::Object(self.record(name, *record)),
             Kind::Array(items) => {
                 let count = self.random.below(3);
-                (0..count).map(|_| self.value(name, items)).collect()
+                (0..count).map(|_| self.value(place, name, items)).collect()
             }
         }
     }
@@ -143,31 +145,33 @@ impl<'a> Sampler<'a> {
     fn instant(&mut self) -> i64 {
         self.now - self.random.below(3600 * 1000) as i64
     }
+}
 
-    fn string(&mut self, name: &str) -> String {
-        let number = self.random.next() % 100_000_000;
-        match name {
-            _ if name.contains("mail") => format!("contato{}@exemplo.com.br", number % 1000),
-            _ if name.contains("avatar") || name.ends_with("Url") => format!("https://cdn.exemplo.com.br/{number}.jpg"),
-            _ if name.contains("umber") || name.contains("phone") => format!("55119{number:08}"),
-            _ if name.ends_with("ame") => self.random.word(&NAMES).to_owned(),
-            "title" => self.random.word(&TITLES).to_owned(),
-            "sent_via" => self.random.word(&["CONTACT", "API", "MOBILE_DEVICE", "SYSTEM"]).to_owned(),
-            "messageId" => format!("3EB0{number:016X}"),
-            "status" => self.random.word(&["open", "delivered", "read", "received"]).to_owned(),
-            "color" => format!("#{:06x}", number & 0x00FF_FFFF),
-            _ => self.random.word(&SENTENCES).to_owned(),
+/// Makes what stands in an entity agree: it changed after it was made, and is won or lost if the event says so.
+fn settle(entity: &mut Map<String, Value>, event_type: &str) {
+    if let (Some(created), Some(updated)) = (entity.get("created_at").cloned(), entity.get("updated_at").cloned())
+        && created.as_str() > updated.as_str()
+    {
+        entity.insert("created_at".into(), updated);
+        entity.insert("updated_at".into(), created);
+    }
+    if !entity.contains_key("status") {
+        return;
+    }
+    let is = |word: &str| event_type.ends_with(&format!(".{word}"));
+    let mut status = 1;
+    for (field, word, number) in
+        [("won_date", "won", 2), ("lost_date", "lost", 3), ("lost_reason_description", "lost", 3)]
+    {
+        let Some(value) = entity.get_mut(field) else { continue };
+        if is(word) {
+            status = number;
+        } else {
+            *value = Value::Null;
         }
     }
-
-    /// JSON of open shape, as joined rows of a database come.
-    fn open(&mut self) -> Value {
-        json!({
-            "id": uuid(&mut self.random),
-            "name": self.random.word(&TITLES),
-            "order": self.random.below(9),
-            "created_at": to_rfc3339(self.instant()),
-        })
+    if entity.contains_key("won_date") || entity.contains_key("lost_date") {
+        entity.insert("status".into(), json!(status));
     }
 }
 

@@ -5,6 +5,8 @@ use super::avsc::{Field, Records, Type};
 /// A path whose steps are the names in the source's JSON, from the payload on.
 #[derive(Clone, Debug)]
 pub(crate) struct Path {
+    /// As the profile has it: from the record on, in its fields' names.
+    pub(crate) text: String,
     pub(crate) steps: Vec<Box<str>>,
     pub(crate) leaf: Type,
     /// Whether nothing on the way may be null.
@@ -19,7 +21,8 @@ impl Path {
         text: &str,
         named: fn(&Field) -> &str,
     ) -> Result<Path, String> {
-        let mut path = Path { steps: Vec::new(), leaf: Type::Record(record.to_owned()), required: true };
+        let mut path =
+            Path { text: text.to_owned(), steps: Vec::new(), leaf: Type::Record(record.to_owned()), required: true };
         for step in text.split('.') {
             let Type::Record(name) = &path.leaf else {
                 return Err(format!("`{step}` is looked for in something that is no record"));

@@ -11,8 +11,9 @@ use crate::dev::{Dev, DevError, Options};
 use crate::telemetry::{self, Logging};
 
 const HELP: &str = "\
-Starts an embedded broker, an embedded registry and the bridge with two demo sources, and prints where they are and
-what to type next. Any client of Kafka or of the registry can connect. For trying out: everything is in memory.
+Starts an embedded broker, an embedded registry and the bridge with two demo sources, and prints
+where they are and what to type next. Any client of Kafka or of the registry can connect. For trying
+out: everything is in memory. Reads no configuration file.
 
 Examples:
   hookbridge dev

@@ -1,6 +1,8 @@
 //! `hookbridge send`: arguments, progress and report.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
@@ -17,8 +19,9 @@ use crate::time::now_millis;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 const HELP: &str = "\
-Bodies are made from the catalog, with fresh ids and dates; chat messages are linked to deals sent before them.
-A load (--rate) does not wait for answers, and latency counts from the time each event was due.
+Bodies are made from the catalog, with fresh ids and dates; chat messages are linked to deals sent
+before them. A load (--rate) does not wait for answers, and latency counts from the time each event
+was due. Ctrl-C ends the sending and prints the report.
 
 Examples:
   hookbridge send wegly deal.won                        one event, to `hookbridge dev`
@@ -26,7 +29,7 @@ Examples:
   hookbridge send wegly chat.message_received --rate 500 --for 60s
   hookbridge send wegly lead.created --dry-run          the curl command
   hookbridge send wegly --list                          the event types
-  hookbridge send wegly-acme --profile wegly --secret \"$SECRET\" --url https://hooks.example.com
+  hookbridge send wegly-acme --profile wegly --secret \"$SECRET\" --url http://127.0.0.1:8080
 
 Exit codes: 0 every event got a 2xx, 1 some did not, 64 wrong usage.";
 
@@ -141,7 +144,7 @@ async fn with_progress(
     client: &reqwest::Client,
     pace: Pace,
     count: u64,
-    next: impl FnMut() -> Option<Signed>,
+    mut next: impl FnMut() -> Option<Signed>,
 ) -> Tally {
     let bar = match count {
         1 => ProgressBar::hidden(),
@@ -154,8 +157,17 @@ async fn with_progress(
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} {per_sec} {eta}") {
         bar.set_style(style);
     }
-    let load = send::run(client, pace, next, |_| bar.inc(1));
-    let tally = load.await;
+    // Ctrl-C ends the sending, not the report on it.
+    let stopped = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&stopped);
+    let listening = tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            stop.store(true, Ordering::Relaxed);
+        }
+    });
+    let next = || if stopped.load(Ordering::Relaxed) { None } else { next() };
+    let tally = send::run(client, pace, next, |_| bar.inc(1)).await;
+    listening.abort();
     bar.finish_and_clear();
     tally
 }

@@ -9,6 +9,7 @@ use super::shutdown::Shutdown;
 use super::{Ending, fail, fail_config, fail_start, on_runtime};
 use crate::app::App;
 use crate::config::{self, Settings};
+use crate::http::listen;
 use crate::telemetry;
 
 pub(super) fn run(file: &Path) -> Ending {
@@ -30,7 +31,7 @@ async fn serve(settings: Settings) -> Ending {
         Ok(app) => app,
         Err(error) => return fail_start(&error),
     };
-    let (webhooks, admin) = match (bind("http.listen", webhooks).await, bind("admin.listen", admin).await) {
+    let (webhooks, admin) = match (bind("http.listen", webhooks), bind("admin.listen", admin)) {
         (Ok(webhooks), Ok(admin)) => (webhooks, admin),
         (Err(error), _) | (_, Err(error)) => return fail(&error, Ending::Unavailable),
     };
@@ -38,8 +39,8 @@ async fn serve(settings: Settings) -> Ending {
     Ending::Well
 }
 
-async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, String> {
-    let listener = TcpListener::bind(address).await.map_err(|e| format!("{key}: {address}: {e}"))?;
+fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, String> {
+    let listener = listen(address).map_err(|e| format!("{key}: {address}: {e}"))?;
     let address = listener.local_addr().map_err(|e| format!("{key}: {e}"))?;
     tracing::info!(%address, "{key}");
     Ok(listener)

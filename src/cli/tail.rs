@@ -13,14 +13,17 @@ use crate::registry::SchemaReader;
 use crate::time;
 
 const HELP: &str = "\
-Decodes by the registry's schema. Dead letters are shown as text. Instants are shown as ISO 8601, JSON text as JSON.
+Decodes by the registry's schema. Dead letters are shown as text, instants as ISO 8601, JSON text as
+JSON.
 
 Examples:
   hookbridge tail wegly.deal
   hookbridge tail 'wegly.*' --from end --follow
   hookbridge tail wegly.lead --key 11111111-1111-4111-8111-111111111111 | jq .value.lead.status
   hookbridge tail wegly.chat --type chat.message_received --from 2026-06-02T12:00:00Z --count 10 --headers
-  hookbridge tail hookbridge.dead-letters --kafka broker:9092 --registry http://registry:8081";
+  hookbridge tail hookbridge.dead-letters --config hookbridge.toml
+
+Exit codes: 0 all shown, 69 Kafka cannot be reached or has no such topic, 78 configuration.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Form {

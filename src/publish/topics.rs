@@ -16,7 +16,9 @@ use crate::config::Settings;
 use crate::route::{Routes, TopicSpec};
 
 /// How long one look may take.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(4);
+pub(super) const LOOK_TIMEOUT: Duration = Duration::from_secs(4);
+/// The first ones are shorter: librdkafka may sleep through the moment in which its first connection comes up.
+const FIRST_LOOK_TIMEOUT: Duration = Duration::from_millis(500);
 /// Between looks while all is well; a failing record brings the next one forward.
 const WELL_INTERVAL: Duration = Duration::from_secs(15);
 /// Between looks while it is not: short, since senders are being turned away.
@@ -67,8 +69,10 @@ impl Watch {
 
     pub(super) async fn keep(&self, producer: impl Fn() -> Arc<Producer>) {
         let (mut warned, mut looked_at_dead_letters) = (false, false);
+        let mut patience = FIRST_LOOK_TIMEOUT;
         loop {
-            let found = self.look(&producer(), self.create).await;
+            let found = self.look(&producer(), self.create, patience).await;
+            patience = if found.is_ok() { LOOK_TIMEOUT } else { (patience * 2).min(LOOK_TIMEOUT) };
             let trouble = match &found {
                 Err(words) => Some(words.clone()),
                 Ok(states) => {
@@ -135,11 +139,16 @@ impl Watch {
         self.config.create_with_context(context).map_err(|e| e.to_string())
     }
 
-    pub(super) async fn look(&self, producer: &Arc<Producer>, create: bool) -> Result<Vec<TopicState>, String> {
-        let mut states = self.states(producer).await?;
+    pub(super) async fn look(
+        &self,
+        producer: &Arc<Producer>,
+        create: bool,
+        patience: Duration,
+    ) -> Result<Vec<TopicState>, String> {
+        let mut states = self.states(producer, patience).await?;
         if create && states.iter().any(|s| s.partitions.is_none()) {
             let refused = self.create_missing(&states).await?;
-            states = self.states(producer).await?;
+            states = self.states(producer, patience).await?;
             for state in states.iter_mut().filter(|s| s.partitions.is_none()) {
                 state.error = refused.get(&state.name).cloned();
             }
@@ -147,11 +156,11 @@ impl Watch {
         Ok(states)
     }
 
-    async fn states(&self, producer: &Arc<Producer>) -> Result<Vec<TopicState>, String> {
+    async fn states(&self, producer: &Arc<Producer>, patience: Duration) -> Result<Vec<TopicState>, String> {
         let client = Arc::clone(producer);
         let names: Vec<_> = self.topics.iter().map(|topic| Arc::clone(&topic.name)).collect();
         let look = move || {
-            let metadata = client.client().fetch_metadata(None, LOOK_TIMEOUT).map_err(|e| e.to_string())?;
+            let metadata = client.client().fetch_metadata(None, patience).map_err(|e| e.to_string())?;
             let counts: BTreeMap<_, _> = metadata
                 .topics()
                 .iter()
