@@ -8,6 +8,15 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
+/// Visitor methods that refuse without serde's own message, which repeats the value: it may be a secret.
+macro_rules! refuse {
+    ($($method:ident: $ty:ty),*) => {$(
+        fn $method<E: de::Error>(self, _: $ty) -> Result<Self::Value, E> {
+            Err(E::custom("a string in quotes is due"))
+        }
+    )*};
+}
+
 /// A scalar, taken from its text whatever TOML calls it: the environment and `${VAR}` only have strings to give.
 #[derive(Clone, Debug)]
 pub(super) struct Text<T>(pub(super) T);
@@ -29,19 +38,7 @@ impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Text<T> {
             fn visit_bool<E: de::Error>(self, word: bool) -> Result<T, E> {
                 self.visit_str(if word { "true" } else { "false" })
             }
-            // Not serde's own messages, which repeat the value: it may be a secret.
-            fn visit_f64<E: de::Error>(self, _: f64) -> Result<T, E> {
-                Err(E::custom("a string in quotes is due"))
-            }
-            fn visit_u64<E: de::Error>(self, _: u64) -> Result<T, E> {
-                self.visit_f64(0.0)
-            }
-            fn visit_i128<E: de::Error>(self, _: i128) -> Result<T, E> {
-                self.visit_f64(0.0)
-            }
-            fn visit_u128<E: de::Error>(self, _: u128) -> Result<T, E> {
-                self.visit_f64(0.0)
-            }
+            refuse!(visit_f64: f64, visit_u64: u64, visit_i128: i128, visit_u128: u128);
         }
         deserializer.deserialize_any(Scalar(PhantomData)).map(Text)
     }
@@ -68,25 +65,7 @@ impl<'de> Deserialize<'de> for OneOrMany {
             fn visit_str<E: de::Error>(self, one: &str) -> Result<OneOrMany, E> {
                 Ok(OneOrMany(vec![Secret(one.to_owned())]))
             }
-            // As above: a number is refused without being repeated.
-            fn visit_f64<E: de::Error>(self, _: f64) -> Result<OneOrMany, E> {
-                Err(E::custom("a string in quotes is due"))
-            }
-            fn visit_bool<E: de::Error>(self, _: bool) -> Result<OneOrMany, E> {
-                self.visit_f64(0.0)
-            }
-            fn visit_i64<E: de::Error>(self, _: i64) -> Result<OneOrMany, E> {
-                self.visit_f64(0.0)
-            }
-            fn visit_u64<E: de::Error>(self, _: u64) -> Result<OneOrMany, E> {
-                self.visit_f64(0.0)
-            }
-            fn visit_i128<E: de::Error>(self, _: i128) -> Result<OneOrMany, E> {
-                self.visit_f64(0.0)
-            }
-            fn visit_u128<E: de::Error>(self, _: u128) -> Result<OneOrMany, E> {
-                self.visit_f64(0.0)
-            }
+            refuse!(visit_bool: bool, visit_i64: i64, visit_f64: f64, visit_u64: u64, visit_i128: i128, visit_u128: u128);
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMany, A::Error> {
                 let mut many = Vec::new();
                 while let Some(OneOrMany(one)) = list.next_element()? {

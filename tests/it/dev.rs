@@ -8,22 +8,9 @@ use serde_json::Value;
 
 use crate::foreign_client::read_back;
 use crate::partitions::partition_of_12;
+use crate::support::bridge::TOPICS;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_hookbridge");
-
-/// Topics that a demo source's events go to.
-const TOPICS: [&str; 10] = [
-    "wegly.lead",
-    "wegly.deal",
-    "wegly.chat",
-    "wegly.delivery",
-    "wegly.task",
-    "wegly.contract",
-    "wegly.satisfaction",
-    "whazing.message",
-    "whazing.ticket",
-    "whazing.channel",
-];
 
 /// A running `dev` on free ports; killed when dropped.
 struct Dev {
@@ -89,7 +76,8 @@ fn a_foreign_client_reads_from_dev_what_send_posted() {
     assert!(sent.status.success() && text(&sent.stdout).contains("published                      1000"), "{sent:?}");
     assert!(dev.send(&["whazing", "--count", "80"]).status.success());
 
-    let topics = TOPICS.map(str::to_owned);
+    // All but the last, which has no Avro in it.
+    let topics: Vec<_> = TOPICS[..TOPICS.len() - 1].iter().map(|&topic| topic.to_owned()).collect();
     let Some(found) = read_back(&dev.kafka, &dev.registry, &topics) else { return };
     assert_eq!(found.values().filter(|record| record["topic"].as_str().unwrap().starts_with("wegly.")).count(), 1000);
     for record in found.values() {
