@@ -17,7 +17,8 @@ use crate::route::{Routes, TopicSpec};
 
 /// How long one look may take.
 pub(super) const LOOK_TIMEOUT: Duration = Duration::from_secs(4);
-/// The first ones are shorter: librdkafka may sleep through the moment in which its first connection comes up.
+/// The first ones are shorter: librdkafka may sleep through the moment in which its connection comes up, and then a
+/// look takes as long as it may.
 const FIRST_LOOK_TIMEOUT: Duration = Duration::from_millis(500);
 /// Between looks while all is well; a failing record brings the next one forward.
 const WELL_INTERVAL: Duration = Duration::from_secs(15);
@@ -72,7 +73,12 @@ impl Watch {
         let mut patience = FIRST_LOOK_TIMEOUT;
         loop {
             let found = self.look(&producer(), self.create, patience).await;
-            patience = if found.is_ok() { LOOK_TIMEOUT } else { (patience * 2).min(LOOK_TIMEOUT) };
+            patience = match patience {
+                // Short looks come again and again while Kafka is away.
+                LOOK_TIMEOUT if found.is_err() => FIRST_LOOK_TIMEOUT,
+                _ if found.is_err() => patience * 2,
+                _ => LOOK_TIMEOUT,
+            };
             let trouble = match &found {
                 Err(words) => Some(words.clone()),
                 Ok(states) => {
@@ -148,7 +154,7 @@ impl Watch {
         let mut states = self.states(producer, patience).await?;
         if create && states.iter().any(|s| s.partitions.is_none()) {
             let refused = self.create_missing(&states).await?;
-            states = self.states(producer, patience).await?;
+            states = self.states(producer, LOOK_TIMEOUT).await?;
             for state in states.iter_mut().filter(|s| s.partitions.is_none()) {
                 state.error = refused.get(&state.name).cloned();
             }
