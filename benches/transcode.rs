@@ -125,7 +125,7 @@ impl Straight<'_> {
         Avro::Record(vec![
             ("id".into(), Avro::Uuid("9a67c00d-b2c5-8677-8489-2cf44ff60965".parse().expect("a UUID"))),
             ("type".into(), Avro::String(event_type.into())),
-            ("source".into(), Avro::String("bench".into())),
+            ("source".into(), Avro::String(self.case.name.split('.').next().expect("a profile").into())),
             ("entity_id".into(), Avro::String(key)),
             ("occurred_at".into(), occurred),
             ("received_at".into(), Avro::TimestampMillis(1_780_401_600_000)),

@@ -1,10 +1,7 @@
 //! What `benches/` needs of the inside; not for anyone else.
 
 use crate::catalog::{Catalog, EventType, Path, Profile};
-use crate::encode::{Head, encode};
-use crate::identify::identify;
-use crate::json::{Document, MAX_DEPTH};
-use crate::sample::Sampler;
+use crate::sample::{self, Sampler};
 
 /// The time of all bodies, in milliseconds since 1970: 2026-06-02T12:00:00Z.
 const NOW: i64 = 1_780_401_600_000;
@@ -65,16 +62,6 @@ impl Bench {
     #[must_use]
     pub fn transcode(&self, profile: &str, body: &str) -> Option<Vec<u8>> {
         let profile = self.catalog.profiles.get(profile)?;
-        let doc = Document::scan(body.as_bytes(), MAX_DEPTH).ok()?;
-        let identified = identify(&doc, profile).ok()?;
-        let head = Head {
-            id: "9a67c00d-b2c5-8677-8489-2cf44ff60965",
-            event_type: &identified.event_type.name,
-            source: "bench",
-            entity_id: &identified.key,
-            occurred_at: identified.occurred_at,
-            received_at: 1_780_401_600_000,
-        };
-        Some(encode(&doc, profile, identified.event_type, &head).ok()?.framed(1))
+        sample::converted(profile, body, NOW).map(|(_, value)| value)
     }
 }

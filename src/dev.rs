@@ -88,7 +88,8 @@ impl Dev {
     pub(crate) async fn build(options: Options) -> Result<Dev, DevError> {
         let mut servers = JoinSet::new();
         let (webhooks, admin) = (Bound::to(options.listen)?, Bound::to(options.admin_listen)?);
-        let registry = match options.registry.clone() {
+        let embedded = (options.kafka.is_none(), options.registry.is_none());
+        let registry = match options.registry {
             Some(url) => url,
             None => {
                 let Bound { listener, address } = Bound::to(options.registry_listen)?;
@@ -97,11 +98,12 @@ impl Dev {
                 format!("http://{address}")
             }
         };
-        let own_broker = if options.kafka.is_none() { Some(Bound::to(options.kafka_listen)?) } else { None };
-        let kafka = match (&options.kafka, &own_broker) {
-            (Some(kafka), _) => kafka.clone(),
-            (None, Some(bound)) => bound.address.to_string(),
-            (None, None) => String::new(),
+        let (kafka, own_broker) = match options.kafka {
+            Some(servers) => (servers, None),
+            None => {
+                let bound = Bound::to(options.kafka_listen)?;
+                (bound.address.to_string(), Some(bound))
+            }
         };
         let data_dir = std::env::temp_dir().join(format!("hookbridge-dev-{}", std::process::id()));
         let text = configuration(&kafka, &registry, own_broker.is_none(), &data_dir);
@@ -111,7 +113,6 @@ impl Dev {
             let broker = Broker::start(topics, settings.kafka.partitions).map_err(DevError::Broker)?;
             servers.spawn(async move { broker.forward(listener).await });
         }
-        let embedded = (options.kafka.is_none(), options.registry.is_none());
         let app = App::build(settings).await?;
         Ok(Dev { app, webhooks, admin, servers, kafka, registry, embedded, data_dir })
     }

@@ -9,12 +9,9 @@ use serde_json::Value;
 
 use crate::catalog::{EventType, Profile};
 use crate::config::Settings;
-use crate::encode::{Head, encode};
-use crate::identify::identify;
-use crate::json::{Document, MAX_DEPTH};
 use crate::read::render;
 use crate::route::{Route, Routes};
-use crate::sample::Sampler;
+use crate::sample::{self, Sampler};
 
 pub(crate) use asyncapi::asyncapi;
 pub(crate) use events::events;
@@ -72,19 +69,8 @@ fn entries<'a>(settings: &'a Settings, routes: &'a Routes) -> Vec<Entry<'a>> {
 
 fn example(profile: &Profile, event_type: &EventType) -> Option<Example> {
     let body = Sampler::new(profile, SEED, NOW).body(event_type);
-    let doc = Document::scan(body.as_bytes(), MAX_DEPTH).ok()?;
-    let identified = identify(&doc, profile).ok()?;
-    let head = Head {
-        id: "9a67c00d-b2c5-8677-8489-2cf44ff60965",
-        event_type: &event_type.name,
-        source: &profile.name,
-        entity_id: &identified.key,
-        occurred_at: identified.occurred_at,
-        received_at: NOW,
-    };
-    let value = encode(&doc, profile, event_type, &head).ok()?.framed(1);
+    let (key, value) = sample::converted(profile, &body, NOW)?;
     let record = render(&event_type.schema.text, value.get(5..)?).ok()?;
-    let key = identified.key;
     Some(Example { body, key, record })
 }
 

@@ -25,7 +25,7 @@ use tokio::sync::{Notify, OnceCell};
 use tokio::time::Instant;
 
 use crate::config::{ConfigError, Settings};
-use crate::route::{Record, Routes, TopicSpec, largest_dead_letter};
+use crate::route::{Record, Routes, largest_dead_letter};
 pub(crate) use topics::{TopicState, Watch, uneven};
 
 /// Why a record is not known to be in Kafka.
@@ -92,12 +92,12 @@ impl Publisher {
         self.watch.look(&self.producer.load_full(), create, topics::LOOK_TIMEOUT).await
     }
 
-    /// The settings of a topic that differ from `spec`: (key, as it is, as it should be).
+    /// The settings of the dead-letter topic that are not as they should be: (key, as it is, as it should be).
     ///
     /// # Errors
     /// Kafka's own words when it does not tell.
-    pub(crate) async fn differing_configs(&self, spec: &TopicSpec) -> Result<Vec<(String, String, String)>, String> {
-        self.watch.differing_configs(spec).await
+    pub(crate) async fn differing_dead_letter_configs(&self) -> Result<Vec<(String, String, String)>, String> {
+        self.watch.differing_dead_letter_configs().await
     }
 
     /// Sends `record` and waits for the acknowledgement, until `deadline` at the longest.
@@ -109,9 +109,8 @@ impl Publisher {
         }
         let Err(PublishError::TooLarge { .. }) = sent else { return sent };
         // Kafka refuses a batch as a whole: whether it was this record that was too large, only it alone can tell.
-        let mut config = self.config.clone();
-        config.set("batch.num.messages", "1");
-        match self.alone.get_or_try_init(async || create(&config, &self.context)).await {
+        let one_by_one = async || create(self.config.clone().set("batch.num.messages", "1"), &self.context);
+        match self.alone.get_or_try_init(one_by_one).await {
             Ok(alone) => self.attempt(alone, &record, deadline).await,
             Err(_) => sent,
         }

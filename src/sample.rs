@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::catalog::{EventType, Kind, Profile};
+use crate::encode::{Head, encode};
+use crate::identify::{Identified, identify};
+use crate::json::{Document, MAX_DEPTH};
 use crate::random::Random;
 use crate::time::to_rfc3339;
 
@@ -19,6 +22,23 @@ fn uuid(random: &mut Random) -> String {
     let (high, low) = (random.next() & !0xF000 | 0x4000, random.next() & !(0xC << 60) | 0x8 << 60);
     let hex = format!("{high:016x}{low:016x}");
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+/// What a sample's body becomes, as the pipeline makes it but for the head, which is always the same: key and Kafka
+/// value, under schema id 1.
+pub(crate) fn converted(profile: &Profile, body: &str, received_at: i64) -> Option<(String, Vec<u8>)> {
+    let doc = Document::scan(body.as_bytes(), MAX_DEPTH).ok()?;
+    let Identified { event_type, key, occurred_at } = identify(&doc, profile).ok()?;
+    let head = Head {
+        id: "9a67c00d-b2c5-8677-8489-2cf44ff60965",
+        event_type: &event_type.name,
+        source: &profile.name,
+        entity_id: &key,
+        occurred_at,
+        received_at,
+    };
+    let value = encode(&doc, profile, event_type, &head).ok()?.framed(1);
+    Some((key, value))
 }
 
 /// Bodies of one profile's events, one after the other.
@@ -179,8 +199,6 @@ fn settle(entity: &mut Map<String, Value>, event_type: &str) {
 mod tests {
     use super::*;
     use crate::catalog::Catalog;
-    use crate::identify::identify;
-    use crate::json::{Document, MAX_DEPTH};
 
     #[test]
     fn every_event_type_has_samples_that_are_recognised_as_such() {

@@ -114,11 +114,11 @@ pub(crate) async fn run(
     let mut tally = Tally::default();
     let mut answers = JoinSet::new();
     let start = Instant::now();
-    let mut made = 0_u32;
+    let mut made = 0_u64;
     while let Some(request) = next() {
         let due = match pace {
             Pace::OneByOne => Instant::now(),
-            Pace::Rate(rate) => start + Duration::from_secs_f64(f64::from(made) / rate),
+            Pace::Rate(rate) => start + Duration::from_secs_f64(made as f64 / rate),
         };
         sleep_until(due).await;
         made += 1;

@@ -127,12 +127,12 @@ async fn kafka(settings: &Settings, routes: &Routes, publisher: &Publisher, repo
 
 /// A topic that somebody made by hand may be too small for a body, or forget dead letters after a week.
 async fn dead_letter_topic(routes: &Routes, publisher: &Publisher, report: &mut Report) {
-    let Some(spec) = routes.topics.iter().find(|spec| spec.name == routes.dead_letters) else { return };
-    match publisher.differing_configs(spec).await {
-        Err(words) => warn(&format!("topic {}: its configuration could not be read: {words}", spec.name)),
+    let topic = &routes.dead_letters;
+    match publisher.differing_dead_letter_configs().await {
+        Err(words) => warn(&format!("topic {topic}: its configuration could not be read: {words}")),
         Ok(differing) => {
             for (key, is, due) in differing {
-                report.finding(&format!("topic {}: {key} is {is}, {due} is due: set it with kafka-configs", spec.name));
+                report.finding(&format!("topic {topic}: {key} is {is}, {due} is due: set it with kafka-configs"));
             }
         }
     }

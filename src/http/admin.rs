@@ -65,7 +65,7 @@ impl Health {
 /// The routes of the admin listener.
 pub(crate) fn admin_router(health: Arc<Health>) -> Router {
     Router::new()
-        .route("/livez", get(async || text("text/plain; charset=utf-8", "ok\n".into())))
+        .route("/livez", get(async || answer(StatusCode::OK, "text/plain; charset=utf-8", "ok\n".into())))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .fallback(async || refusal(StatusCode::NOT_FOUND, "not_found", "there are /livez, /readyz and /metrics"))
@@ -78,31 +78,28 @@ pub(crate) fn admin_router(health: Arc<Health>) -> Router {
 async fn readyz(State(health): State<Arc<Health>>) -> Response {
     let (ready, report) = health.report();
     if ready {
-        return text("application/json", format!("{report:#}\n"));
+        return answer(StatusCode::OK, "application/json", format!("{report:#}\n"));
     }
     let status = StatusCode::SERVICE_UNAVAILABLE;
     let mut problem = reply::problem(status, "not_ready", "no event could be accepted now");
     if let (Some(problem), Value::Object(report)) = (problem.as_object_mut(), report) {
         problem.extend(report);
     }
-    let mut response = text(reply::PROBLEM, format!("{problem:#}\n"));
-    *response.status_mut() = status;
-    response
+    answer(status, reply::PROBLEM, format!("{problem:#}\n"))
 }
 
 async fn metrics(State(health): State<Arc<Health>>) -> Response {
     health.gauge();
-    text("text/plain; version=0.0.4; charset=utf-8", health.metrics.text())
+    answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", health.metrics.text())
 }
 
 fn refusal(status: StatusCode, code: &str, detail: &str) -> Response {
-    let mut response = text(reply::PROBLEM, reply::problem(status, code, detail).to_string());
-    *response.status_mut() = status;
-    response
+    answer(status, reply::PROBLEM, reply::problem(status, code, detail).to_string())
 }
 
-fn text(content_type: &'static str, body: String) -> Response {
+fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response {
     let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

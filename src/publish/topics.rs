@@ -111,15 +111,15 @@ impl Watch {
 
     /// A dead-letter topic that somebody made by hand may be too small for a body, or forget after a week.
     async fn warn_of_dead_letter_topic(&self) {
-        let Some(spec) = self.topics.iter().find(|spec| spec.name == self.dead_letters) else { return };
         // A broker that does not tell is no reason for alarm.
-        for (key, is, due) in self.differing_configs(spec).await.unwrap_or_default() {
-            tracing::warn!(topic = %spec.name, key, is, due, "the dead-letter topic is set otherwise than it should be");
+        for (key, is, due) in self.differing_dead_letter_configs().await.unwrap_or_default() {
+            tracing::warn!(topic = %self.dead_letters, key, is, due, "the dead-letter topic is set otherwise than it should be");
         }
     }
 
-    /// The settings of a topic that differ from `spec`: (key, as it is, as it should be).
-    pub(super) async fn differing_configs(&self, spec: &TopicSpec) -> Result<Vec<(String, String, String)>, String> {
+    /// The settings of the dead-letter topic that are not as they should be: (key, as it is, as it should be).
+    pub(super) async fn differing_dead_letter_configs(&self) -> Result<Vec<(String, String, String)>, String> {
+        let spec = self.topics.iter().find(|spec| spec.name == self.dead_letters).ok_or("no such topic")?;
         let admin = self.admin()?;
         let topic = ResourceSpecifier::Topic(&spec.name);
         let found = admin.describe_configs([&topic], &options()).await.map_err(|e| e.to_string())?;

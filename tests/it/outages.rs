@@ -44,11 +44,10 @@ fn without_kafka_at_start_it_is_not_ready_and_becomes_so_when_kafka_comes() {
     assert!(!reader::read(&bridge.topic("wegly.lead")).is_empty());
 }
 
-#[test]
-fn when_kafka_goes_down_senders_are_turned_away_within_the_ack_timeout_until_it_is_back() {
-    // A Kafka of its own: nobody else's may go down with it.
+/// A bridge that is ready, on a Kafka of its own: nobody else's may go down with it.
+fn with_a_kafka_of_its_own(test: &str) -> (Mock, Bridge) {
     let kafka = Mock::start();
-    let mut setup = Setup::new("kafka-down");
+    let mut setup = Setup::new(test);
     setup.bootstrap.clone_from(&kafka.address);
     setup.http = "ack_timeout = \"1s\"\n".into();
     for name in TOPICS {
@@ -56,6 +55,12 @@ fn when_kafka_goes_down_senders_are_turned_away_within_the_ack_timeout_until_it_
     }
     let bridge = setup.start_unready();
     bridge.wait_ready();
+    (kafka, bridge)
+}
+
+#[test]
+fn when_kafka_goes_down_senders_are_turned_away_within_the_ack_timeout_until_it_is_back() {
+    let (kafka, bridge) = with_a_kafka_of_its_own("kafka-down");
     assert_eq!(bridge.deliver("wegly", BODY).status, 200);
 
     kafka.go_down();
@@ -123,15 +128,7 @@ fn with_cached_ids_it_is_ready_though_the_registry_is_away() {
 
 #[test]
 fn a_kafka_that_is_missing_for_a_moment_loses_nothing_that_was_answered_with_200() {
-    let kafka = Mock::start();
-    let mut setup = Setup::new("kafka-blink");
-    setup.bootstrap.clone_from(&kafka.address);
-    setup.http = "ack_timeout = \"1s\"\n".into();
-    for name in TOPICS {
-        kafka.create_topic(&setup.topic(name), 3);
-    }
-    let bridge = setup.start_unready();
-    bridge.wait_ready();
+    let (kafka, bridge) = with_a_kafka_of_its_own("kafka-blink");
     let mut published = Vec::new();
     for n in 0..30 {
         match n {

@@ -10,15 +10,21 @@ use crate::support::{RUNTIME, eventually, reader};
 
 const BODY: &str = r#"{"event_key":"lead.updated","payload":{"id":"00000000-0000-4000-8000-00000000000c"}}"#;
 
+/// A setup whose registry is whatever the proxy leads to, `first` to begin with, and is looked at every second.
+fn behind_a_proxy(test: &str, first: &StandIn) -> (Proxy, Setup) {
+    let proxy = Proxy::closed();
+    proxy.open(&split_url(&first.url).0);
+    let mut setup = Setup::new(test);
+    setup.registry_url = format!("http://{}", proxy.address);
+    setup.registry = "verify_interval = \"1s\"\n".into();
+    (proxy, setup)
+}
+
 #[test]
 fn a_registry_that_was_replaced_by_an_empty_one_gets_the_schemas_again_and_its_ids_are_used() {
     let first = RUNTIME.block_on(StandIn::start(1000));
     let second = RUNTIME.block_on(StandIn::start(7000));
-    let proxy = Proxy::closed();
-    proxy.open(&split_url(&first.url).0);
-    let mut setup = Setup::new("registry-replaced");
-    setup.registry_url = format!("http://{}", proxy.address);
-    setup.registry = "verify_interval = \"1s\"\n".into();
+    let (proxy, setup) = behind_a_proxy("registry-replaced", &first);
     let bridge = setup.start();
     assert_eq!(first.subjects(), 41);
     assert_eq!(bridge.deliver("wegly", BODY).status, 200);
@@ -56,11 +62,7 @@ fn make_incompatible_in(url: &str, subject: &str) {
 fn a_schema_refused_later_marks_its_type_and_never_stops_the_others() {
     let first = RUNTIME.block_on(StandIn::start(1));
     let second = RUNTIME.block_on(StandIn::start(500));
-    let proxy = Proxy::closed();
-    proxy.open(&split_url(&first.url).0);
-    let mut setup = Setup::new("registry-later");
-    setup.registry_url = format!("http://{}", proxy.address);
-    setup.registry = "verify_interval = \"1s\"\n".into();
+    let (proxy, setup) = behind_a_proxy("registry-later", &first);
     let subject = setup.topic("wegly.task-value");
     make_incompatible_in(&second.url, &subject);
     let bridge = setup.start();
