@@ -8,14 +8,17 @@ use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use super::{RUNTIME, eventually, say, variable};
+use super::{RUNTIME, say, variable};
 
 pub(crate) const KAFKA_VERSION: &str = "4.3.1";
 pub(crate) const REGISTRY_VERSION: &str = "3.3.3";
 /// A cold start on a small machine that compiles at the same time.
 const START_LIMIT: Duration = Duration::from_secs(120);
+/// One question to a server that may still be starting.
+const PROBE_LIMIT: Duration = Duration::from_secs(2);
 /// `$0` is the server's directory, the rest its command.
 const HANG_ON_PIPE: &str = r#""$@" & server=$!; cat >/dev/null; kill -9 $server; wait $server; rm -rf "$0""#;
 
@@ -51,7 +54,7 @@ pub(crate) fn start_kafka() -> Result<(Server, String), String> {
     let properties = dir.join("server.properties");
     fs::write(&properties, kafka_properties(&dir, port, controller)).expect("server.properties");
     let class_path = format!("{}/*", libs.display());
-    let base = ["-Xmx256m", "-XX:+UseSerialGC", "-cp", &class_path];
+    let base = ["-Xmx384m", "-XX:+UseSerialGC", "-cp", &class_path];
     let file = properties.display().to_string();
     let format = Command::new(&java)
         .args(base)
@@ -61,9 +64,7 @@ pub(crate) fn start_kafka() -> Result<(Server, String), String> {
         .expect("java runs");
     assert!(format.status.success(), "StorageTool: {}", String::from_utf8_lossy(&format.stderr));
     let server = hang(&dir, Command::new("sh"), &java, &[&base[..], &["kafka.Kafka", &file]].concat());
-    eventually(&format!("Kafka listens, see {}/log", dir.display()), START_LIMIT, || {
-        TcpStream::connect(("127.0.0.1", port)).ok()
-    });
+    up("Kafka listens", &dir, || TcpStream::connect(("127.0.0.1", port)).ok().map(drop))?;
     Ok((server, format!("127.0.0.1:{port}")))
 }
 
@@ -95,13 +96,23 @@ pub(crate) fn start_registry() -> Result<(Server, String), String> {
         })?;
     }
     let jar = find_jar(&app).ok_or("no quarkus-run.jar in the archive")?;
+    let first = try_registry(&java, &jar);
+    // It has been seen not to come up once, on a machine where it came up before and after.
+    let (server, url) = first.or_else(|words| {
+        say(&format!("{words}\nanother try"));
+        try_registry(&java, &jar)
+    })?;
+    Ok((server, url))
+}
+
+fn try_registry(java: &Path, jar: &Path) -> Result<(Server, String), String> {
     let dir = fresh_dir("registry");
     let (port, management) = (free_port(), free_port());
     let (port_arg, management_arg) =
         (format!("-Dquarkus.http.port={port}"), format!("-Dquarkus.management.port={management}"));
     let jar_name = jar.display().to_string();
     let args = [
-        "-Xmx256m",
+        "-Xmx512m",
         "-XX:+UseSerialGC",
         "-Dquarkus.http.host=127.0.0.1",
         &port_arg,
@@ -111,13 +122,30 @@ pub(crate) fn start_registry() -> Result<(Server, String), String> {
     ];
     let mut shell = Command::new("sh");
     shell.current_dir(jar.parent().expect("a directory"));
-    let server = hang(&dir, shell, &java, &args);
+    let server = hang(&dir, shell, java, &args);
     let url = format!("http://127.0.0.1:{port}/apis/ccompat/v7");
-    eventually(&format!("Apicurio answers, see {}/log", dir.display()), START_LIMIT, || {
-        let answer = RUNTIME.block_on(reqwest::get(format!("{url}/subjects"))).ok()?;
+    let client = reqwest::Client::builder().no_proxy().timeout(PROBE_LIMIT).build().map_err(|e| e.to_string())?;
+    up("Apicurio answers", &dir, || {
+        let answer = RUNTIME.block_on(client.get(format!("{url}/subjects")).send()).ok()?;
         answer.status().is_success().then_some(())
-    });
+    })?;
     Ok((server, url))
+}
+
+/// Waits for a server; gives the end of its log if it does not come, since its directory goes with it.
+fn up(what: &str, dir: &Path, mut probe: impl FnMut() -> Option<()>) -> Result<(), String> {
+    let started = Instant::now();
+    while probe().is_none() {
+        if started.elapsed() > START_LIMIT {
+            let log = fs::read(dir.join("log")).unwrap_or_default();
+            let log = String::from_utf8_lossy(&log);
+            let last = log.lines().count().saturating_sub(40);
+            let tail: Vec<_> = log.lines().skip(last).collect();
+            return Err(format!("not within {START_LIMIT:?}: {what}; the end of its log:\n{}", tail.join("\n")));
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
 }
 
 fn hang(dir: &Path, mut shell: Command, java: &Path, args: &[&str]) -> Server {
