@@ -126,7 +126,7 @@ fn try_registry(java: &Path, jar: &Path) -> Result<(Server, String), String> {
     let url = format!("http://127.0.0.1:{port}/apis/ccompat/v7");
     let client = reqwest::Client::builder().no_proxy().timeout(PROBE_LIMIT).build().map_err(|e| e.to_string())?;
     up("Apicurio answers", &dir, || {
-        let answer = RUNTIME.block_on(client.get(format!("{url}/subjects")).send()).ok()?;
+        let answer = RUNTIME.block_on(async { client.get(format!("{url}/subjects")).send().await }).ok()?;
         answer.status().is_success().then_some(())
     })?;
     Ok((server, url))
