@@ -8,6 +8,7 @@ mod schemas;
 mod send;
 mod serve;
 mod shutdown;
+mod spool;
 mod tail;
 
 use std::path::{Path, PathBuf};
@@ -49,6 +50,8 @@ enum Command {
     Schemas(schemas::SchemasArgs),
     /// Read topics back as JSON
     Tail(tail::TailArgs),
+    /// Show what waits on disk, or publish it without serving
+    Spool(spool::SpoolArgs),
 }
 
 const EXIT_CODES: &str = "\
@@ -113,7 +116,7 @@ fn fail_config(error: &ConfigError) -> Ending {
 
 fn fail_start(error: &StartError) -> Ending {
     let ending = match error {
-        StartError::Locked(_) => Ending::Unavailable,
+        StartError::Locked(_) | StartError::Spool(_) => Ending::Unavailable,
         StartError::Config(_) | StartError::Refused(_) => Ending::Configuration,
     };
     fail(error, ending)
@@ -140,6 +143,7 @@ pub fn main() -> ExitCode {
         Command::Docs(args) => docs::run(&args, given),
         Command::Schemas(args) => schemas::run(&args, given),
         Command::Tail(args) => tail::run(&args, given),
+        Command::Spool(args) => spool::run(args, file),
     };
     ending.into()
 }

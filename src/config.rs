@@ -4,6 +4,7 @@
 
 mod load;
 mod resolve;
+mod spool;
 mod units;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ pub(crate) use load::{from_text, load, load_with};
 pub(crate) use resolve::{
     HttpSettings, KafkaSettings, RegistryAuth, RegistryMode, RegistrySettings, Settings, Source, Timestamps, Topics,
 };
+pub(crate) use spool::SpoolSettings;
 pub(crate) use units::Secret;
 use units::{Bytes, OneOrMany, Period, Text};
 
@@ -57,6 +59,7 @@ struct Written {
     registry: WrittenRegistry,
     catalog: WrittenCatalog,
     log: WrittenLog,
+    spool: spool::WrittenSpool,
     sources: BTreeMap<String, WrittenSource>,
 }
 

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{HttpSettings, Source};
-use crate::pipeline::{Pipeline, off_the_hot_path};
+use crate::pipeline::{Outcome, Pipeline, off_the_hot_path};
 use crate::time::now_millis;
 use crate::verify::Unverified;
 
@@ -36,7 +36,7 @@ use reply::{Answer, Refusal};
 pub(crate) struct Door {
     pub(crate) sources: std::collections::BTreeMap<String, Arc<Source>>,
     pub(crate) settings: HttpSettings,
-    pub(crate) pipeline: Pipeline,
+    pub(crate) pipeline: Arc<Pipeline>,
     /// A permit per byte that may still be taken in.
     pub(crate) budget: Arc<Semaphore>,
     /// Set when new requests are to be turned away.
@@ -115,9 +115,16 @@ impl Door {
         if delivery.source().rate_limit.as_ref().is_some_and(|limit| limit.check().is_err()) {
             return Err(Refusal::RateLimited);
         }
-        let outcome = self.pipeline.process(delivery, started + self.settings.ack_timeout).await;
+        let (pipeline, deadline) = (Arc::clone(&self.pipeline), started + self.settings.ack_timeout);
+        let under_way = self.under_way.token();
+        // A task of its own: a sender that hangs up takes nothing back of a delivery that is on its way.
+        let processed = tokio::spawn(async move {
+            let outcome = pipeline.process(&delivery, deadline).await;
+            drop((received.charge, under_way));
+            outcome
+        });
+        let outcome = processed.await.unwrap_or(Outcome::Unavailable);
         metrics.answer_seconds.observe(started.elapsed().as_secs_f64());
-        drop(received.charge);
         reply::from_outcome(outcome)
     }
 }

@@ -36,6 +36,9 @@ mod route;
 mod publish;
 mod registry;
 
+mod drain;
+mod spool;
+
 mod dead_letter;
 mod redact;
 

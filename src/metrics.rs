@@ -2,6 +2,16 @@
 //!
 //! Names begin with `hookbridge_`; every series whose labels are known at start is there from the start, at zero, so
 //! that a rate over it is right from the first event on.
+//!
+//! What is accepted is accounted for, at every moment:
+//!
+//! ```text
+//! accepted + recovered = published + dead-lettered + in the spool
+//! ```
+//!
+//! The counters of one delivery move together, and a reader sees them before or after, never between.
+
+use std::sync::RwLock;
 
 use prometheus::{
     Encoder as _, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
@@ -9,18 +19,25 @@ use prometheus::{
 
 use crate::config::Settings;
 use crate::dead_letter::Reason;
+use crate::pipeline::End;
 
-/// How an accepted delivery ended, as the label `outcome` has it.
+/// How a delivery ended, as the label `outcome` has it; what is in the spool has not.
 const OUTCOMES: [&str; 3] = ["published", "dead_lettered", "refused"];
 
 /// The type of events whose type is not known.
-pub(crate) const NO_TYPE: &str = "unknown";
+const NO_TYPE: &str = "unknown";
 
 pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) requests: IntCounterVec,
-    pub(crate) events: IntCounterVec,
-    pub(crate) dead_letters: IntCounterVec,
+    accepted: IntCounterVec,
+    recovered: IntCounterVec,
+    events: IntCounterVec,
+    dead_letters: IntCounterVec,
+    spool_records: IntGaugeVec,
+    spool_bytes: IntGaugeVec,
+    /// Held shared while the counters of one delivery move, and alone while all are read.
+    balance: RwLock<()>,
     pub(crate) type_mismatches: IntCounterVec,
     pub(crate) body_bytes: IntCounterVec,
     pub(crate) answer_seconds: Histogram,
@@ -32,11 +49,15 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// `answers` are the labels of all answers there can be.
+    /// `answers` are the labels of all answers there can be, `lanes` those of the spool that are known.
     ///
     /// # Errors
     /// When two metrics have one name, which a test rules out.
-    pub(crate) fn new(settings: &Settings, answers: &[&str]) -> Result<Metrics, prometheus::Error> {
+    pub(crate) fn new<'a>(
+        settings: &Settings,
+        answers: &[&str],
+        lanes: impl Iterator<Item = &'a str>,
+    ) -> Result<Metrics, prometheus::Error> {
         let registry = Registry::new_custom(Some("hookbridge".into()), None)?;
         let counter = |name: &str, help: &str, labels: &[&str]| {
             let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
@@ -65,30 +86,51 @@ impl Metrics {
         for code in answers {
             requests.with_label_values(&[*code]);
         }
-        let events =
-            counter("events_total", "Verified deliveries, by how they ended.", &["source", "type", "outcome"])?;
+        let help = "Verified deliveries that were taken, which is what a 2xx says: in Kafka or in the spool.";
+        let accepted = counter("accepted_total", help, &["source", "type"])?;
+        let help = "Deliveries that were in the spool at start.";
+        let recovered = counter("recovered_total", help, &["source"])?;
+        let help = "Verified deliveries, by how they ended; those in the spool have not.";
+        let events = counter("events_total", help, &["source", "type", "outcome"])?;
         let dead_letters = counter("dead_letters_total", "Dead letters written, by reason.", &["source", "reason"])?;
         let mismatches = "Deliveries whose unsigned type header differs from the signed body.";
         let type_mismatches = counter("type_header_mismatches_total", mismatches, &["source"])?;
         let body_bytes = counter("body_bytes_total", "Bytes of verified bodies.", &["source"])?;
         for source in settings.sources.values() {
             let types = source.profile.types.keys().map(String::as_str).chain([NO_TYPE]);
-            for (event_type, outcome) in types.flat_map(|t| OUTCOMES.map(|outcome| (t, outcome))) {
-                events.with_label_values(&[source.name.as_str(), event_type, outcome]);
+            for event_type in types {
+                accepted.with_label_values(&[source.name.as_str(), event_type]);
+                for outcome in OUTCOMES {
+                    events.with_label_values(&[source.name.as_str(), event_type, outcome]);
+                }
             }
+            recovered.with_label_values(&[source.name.as_str()]);
             for reason in Reason::ALL {
                 dead_letters.with_label_values(&[source.name.as_str(), reason.code()]);
             }
             type_mismatches.with_label_values(&[source.name.as_str()]);
             body_bytes.with_label_values(&[source.name.as_str()]);
         }
+        let help = "Deliveries in the spool, by the topic they wait for.";
+        let spool_records = gauges("spool_records", help, &["lane"])?;
+        let help = "Bytes of the deliveries in the spool, as they count against spool.max_bytes.";
+        let spool_bytes = gauges("spool_bytes", help, &["lane"])?;
+        for lane in lanes {
+            spool_records.with_label_values(&[lane]);
+            spool_bytes.with_label_values(&[lane]);
+        }
         let schemas = gauges("schemas", "Schemas by what is known of their id.", &["state"])?;
         let build = gauges("build_info", "Always 1; the version is the label.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Metrics {
             requests,
+            accepted,
+            recovered,
             events,
             dead_letters,
+            spool_records,
+            spool_bytes,
+            balance: RwLock::default(),
             type_mismatches,
             body_bytes,
             answer_seconds,
@@ -101,11 +143,80 @@ impl Metrics {
         })
     }
 
+    fn together(&self, count: impl FnOnce()) {
+        let _balanced = self.balance.read();
+        count();
+    }
+
+    /// A delivery was taken and its sender is told so: it ended at once.
+    pub(crate) fn accepted(&self, source: &str, event_type: Option<&str>, end: End) {
+        self.together(|| {
+            self.accepted.with_label_values(&[source, event_type.unwrap_or(NO_TYPE)]).inc();
+            self.count_end(source, event_type, end);
+        });
+    }
+
+    /// A delivery was taken into the spool.
+    pub(crate) fn spooled(&self, lane: &str, source: &str, event_type: Option<&str>, bytes: u64) {
+        self.together(|| {
+            self.accepted.with_label_values(&[source, event_type.unwrap_or(NO_TYPE)]).inc();
+            self.fill(lane, 1, bytes as i64);
+        });
+    }
+
+    /// Deliveries were in the spool at start.
+    pub(crate) fn recovered(&self, lane: &str, source: &str, records: u64, bytes: u64) {
+        self.together(|| {
+            self.recovered.with_label_values(&[source]).inc_by(records);
+            self.fill(lane, records as i64, bytes as i64);
+        });
+    }
+
+    /// A delivery of the spool is in Kafka.
+    pub(crate) fn drained(&self, lane: &str, source: &str, event_type: Option<&str>, end: End, bytes: u64) {
+        self.together(|| {
+            self.fill(lane, -1, -(bytes as i64));
+            self.count_end(source, event_type, end);
+        });
+    }
+
+    /// A delivery went to another lane of the spool.
+    pub(crate) fn relocated(&self, from: &str, to: &str, bytes: u64) {
+        self.together(|| {
+            self.fill(from, -1, -(bytes as i64));
+            self.fill(to, 1, bytes as i64);
+        });
+    }
+
+    /// A delivery was turned away.
+    pub(crate) fn refused(&self, source: &str, event_type: Option<&str>) {
+        self.events.with_label_values(&[source, event_type.unwrap_or(NO_TYPE), "refused"]).inc();
+    }
+
+    fn fill(&self, lane: &str, records: i64, bytes: i64) {
+        self.spool_records.with_label_values(&[lane]).add(records);
+        self.spool_bytes.with_label_values(&[lane]).add(bytes);
+    }
+
+    fn count_end(&self, source: &str, event_type: Option<&str>, end: End) {
+        let outcome = match end {
+            End::Published => "published",
+            End::DeadLettered(reason) => {
+                self.dead_letters.with_label_values(&[source, reason.code()]).inc();
+                "dead_lettered"
+            }
+        };
+        self.events.with_label_values(&[source, event_type.unwrap_or(NO_TYPE), outcome]).inc();
+    }
+
     /// The text format of Prometheus, version 0.0.4.
     pub(crate) fn text(&self) -> String {
         let mut text = Vec::new();
+        let balanced = self.balance.write();
+        let families = self.registry.gather();
+        drop(balanced);
         // Writing to memory does not fail.
-        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        let _ = TextEncoder::new().encode(&families, &mut text);
         String::from_utf8(text).unwrap_or_default()
     }
 }

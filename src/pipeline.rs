@@ -1,4 +1,11 @@
-//! What happens to a verified delivery: identify, encode, route, publish; or a dead letter; or a refusal.
+//! What happens to a verified delivery: it is prepared (identify, encode), then delivered (route, publish, or a dead
+//! letter), or it waits in the spool for that.
+//!
+//! ```text
+//! prepare ─▶ lane open? ─yes─▶ deliver ─▶ Kafka has it: published, or a dead letter
+//!                └ no             └ Kafka does not take it now
+//!                └────────────────┴─▶ spool: spooled; from there it is prepared and delivered again (drain.rs)
+//! ```
 
 use std::sync::Arc;
 
@@ -10,9 +17,10 @@ use crate::dead_letter::{self, Reason, Rejection};
 use crate::encode::{self, Encoded, Head};
 use crate::identify::{self, Why};
 use crate::json::{Document, MAX_DEPTH};
-use crate::metrics::{Metrics, NO_TYPE};
+use crate::metrics::Metrics;
 use crate::publish::{PublishError, Publisher};
 use crate::route::{Event, Route, Routes};
+use crate::spool::{Lane, Spool};
 use crate::verify::Verified;
 
 /// Bodies from this size on are converted where waiting does not hold up other requests, a few at a time.
@@ -21,112 +29,170 @@ const LARGE_BODY: usize = 256 << 10;
 /// take up to 64 MiB ([`crate::json::MAX_VALUES`]).
 pub(crate) const LARGE_AT_ONCE: usize = 2;
 
-/// How a delivery ended. The first two are promises: Kafka has it.
+/// How a delivery was answered. The first three are promises: Kafka has it, or our own disk.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Published {
         id: String,
     },
+    Spooled {
+        id: String,
+    },
+    /// In its topic, or in the spool on its way there.
     DeadLettered {
         id: String,
         reason: Reason,
     },
-    /// Kafka or the registry is not there; the sender has to try again.
+    /// Neither Kafka nor the spool takes it; the sender has to try again.
     Unavailable,
     /// Too much is under way.
     Overloaded,
+}
+
+/// How a delivery ended: in Kafka.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Published,
+    DeadLettered(Reason),
+}
+
+/// Kafka does not take a delivery now.
+#[derive(Debug)]
+pub(crate) struct Waits {
+    /// The lane it waits in.
+    pub(crate) lane: Arc<Lane>,
+    /// Set when it is a dead letter on its way.
+    pub(crate) reason: Option<Reason>,
+    /// Whether it is known to be in no queue of the producer's, so that the spool may own it.
+    pub(crate) is_ours: bool,
+    pub(crate) words: String,
 }
 
 /// The stages and what they need.
 pub(crate) struct Pipeline {
     pub(crate) routes: Routes,
     pub(crate) publisher: Arc<Publisher>,
+    pub(crate) spool: Arc<Spool>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) max_record_bytes: usize,
     /// [`LARGE_AT_ONCE`] turns.
     pub(crate) large_bodies: Semaphore,
 }
 
-/// An event that became an Avro record.
-struct Converted<'a> {
-    event_type: &'a EventType,
-    key: String,
+/// A delivery whose body was read: an Avro record, or why it is none; and what is known of the event either way.
+pub(crate) struct Prepared<'a> {
+    delivery: &'a Verified,
+    pub(crate) id: String,
+    event_type: Option<&'a EventType>,
+    pub(crate) key: Option<String>,
     occurred_at: Option<i64>,
-    encoded: Encoded,
+    made: Result<Encoded, Rejection>,
 }
 
-/// Why it did not, and what is known of it all the same.
-struct Unconvertible<'a> {
-    event_type: Option<&'a EventType>,
-    key: Option<String>,
-    occurred_at: Option<i64>,
-    rejection: Rejection,
+impl<'a> Prepared<'a> {
+    pub(crate) fn type_name(&self) -> Option<&'a str> {
+        self.event_type.map(|event_type| event_type.name.as_str())
+    }
+
+    fn reason(&self) -> Option<Reason> {
+        self.made.as_ref().err().map(|rejection| rejection.reason)
+    }
 }
 
 /// Why Kafka does not have a record: it will never take it, or did not now.
 enum NotTaken {
     Ever(Rejection),
-    Now(Outcome),
+    Now(PublishError),
 }
 
 impl Pipeline {
-    /// Takes a delivery to its end, by `deadline` at the latest.
-    pub(crate) async fn process(&self, delivery: Verified, deadline: Instant) -> Outcome {
-        let Ok(turn) = timeout_at(deadline, self.turn(&delivery)).await else { return Outcome::Overloaded };
-        let id = delivery.event_id();
-        let converted = off_the_hot_path(delivery.body().len(), || convert(&delivery, &id));
-        drop(turn);
-        let event_type = converted.as_ref().map_or_else(|not| not.event_type, |event| Some(event.event_type));
-        self.compare_type_header(&delivery, event_type);
-        let outcome = match converted {
-            Ok(converted) => self.publish(&delivery, &id, converted, deadline).await,
-            Err(Unconvertible { event_type, key, occurred_at, rejection }) => {
-                let event = Event { delivery: &delivery, id: &id, event_type, key: key.as_deref(), occurred_at };
-                self.bury(&event, &rejection, deadline).await
-            }
-        };
-        let type_name = event_type.map_or(NO_TYPE, |event_type| &event_type.name);
+    /// Takes a new delivery to its answer, by `deadline` or shortly after.
+    pub(crate) async fn process(&self, delivery: &Verified, deadline: Instant) -> Outcome {
         let source = delivery.source().name.as_str();
-        let label = match &outcome {
-            Outcome::Published { .. } => "published",
-            Outcome::DeadLettered { reason, .. } => {
-                self.metrics.dead_letters.with_label_values(&[source, reason.code()]).inc();
-                "dead_lettered"
-            }
-            Outcome::Unavailable | Outcome::Overloaded => "refused",
-        };
-        self.metrics.events.with_label_values(&[source, type_name, label]).inc();
         self.metrics.body_bytes.with_label_values(&[source]).inc_by(delivery.body().len() as u64);
-        outcome
+        let Ok(prepared) = timeout_at(deadline, self.prepare(delivery)).await else {
+            self.metrics.refused(source, None);
+            return Outcome::Overloaded;
+        };
+        self.compare_type_header(delivery, prepared.event_type);
+        let (id, event_type) = (prepared.id.clone(), prepared.type_name());
+        let (lane, reason) = (self.lane(&prepared), prepared.reason());
+        let waits = if !lane.is_open() || self.publisher.watch().is_away() {
+            Waits { lane, reason, is_ours: true, words: String::new() }
+        } else {
+            match self.deliver(prepared, deadline).await {
+                Ok(end) => {
+                    self.metrics.accepted(source, event_type, end);
+                    return match end {
+                        End::Published => Outcome::Published { id },
+                        End::DeadLettered(reason) => Outcome::DeadLettered { id, reason },
+                    };
+                }
+                Err(waits) => waits,
+            }
+        };
+        if !waits.is_ours {
+            self.metrics.refused(source, event_type);
+            return Outcome::Unavailable;
+        }
+        match (self.spool.append(&waits.lane, delivery, &id, event_type).await, waits.reason) {
+            (Ok(()), None) => Outcome::Spooled { id },
+            (Ok(()), Some(reason)) => Outcome::DeadLettered { id, reason },
+            (Err(error), _) => {
+                tracing::debug!(%error, "the spool did not take a delivery; the sender has to try again");
+                self.metrics.refused(source, event_type);
+                Outcome::Unavailable
+            }
+        }
     }
 
-    /// A large body waits for its turn to be converted.
-    async fn turn(&self, delivery: &Verified) -> Option<SemaphorePermit<'_>> {
-        if delivery.body().len() < LARGE_BODY { None } else { self.large_bodies.acquire().await.ok() }
+    /// Scan, identify, encode; a large body waits for its turn.
+    pub(crate) async fn prepare<'a>(&self, delivery: &'a Verified) -> Prepared<'a> {
+        let bytes = delivery.body().len();
+        let _turn: Option<SemaphorePermit<'_>> =
+            if bytes < LARGE_BODY { None } else { self.large_bodies.acquire().await.ok() };
+        off_the_hot_path(bytes, || convert(delivery))
     }
 
-    async fn publish(&self, delivery: &Verified, id: &str, converted: Converted<'_>, deadline: Instant) -> Outcome {
-        let Converted { event_type, key, occurred_at, encoded } = converted;
-        let event = Event { delivery, id, event_type: Some(event_type), key: Some(&key), occurred_at };
-        let Some(route) = self.routes.get(&delivery.source().name, &event_type.name) else {
-            return Outcome::Unavailable;
-        };
-        let Some(schema_id) = route.subject.id() else {
-            tracing::warn!(
-                subject = route.subject.name,
-                "the schema's id is not known yet; the sender has to try again"
-            );
-            return Outcome::Unavailable;
-        };
-        let rejection = match self.try_publish(&event, route, schema_id, encoded, deadline).await {
-            Ok(()) => return Outcome::Published { id: id.to_owned() },
-            Err(NotTaken::Ever(rejection)) => rejection,
-            Err(NotTaken::Now(outcome)) => return outcome,
+    /// The lane of a delivery: where it queues, if anything queues there.
+    pub(crate) fn lane(&self, prepared: &Prepared<'_>) -> Arc<Lane> {
+        match (&prepared.made, self.route(prepared)) {
+            // A schema that the registry refuses may take long to be mended. Its events wait apart: the others go on.
+            (Ok(_), Some(route)) if route.subject.is_refused() => self.spool.lane(&route.subject.name),
+            (Ok(_), Some(route)) => self.spool.lane(&route.topic),
+            _ => self.spool.lane(&self.routes.dead_letters),
+        }
+    }
+
+    fn route(&self, prepared: &Prepared<'_>) -> Option<&Route> {
+        self.routes.get(&prepared.delivery.source().name, &prepared.event_type?.name)
+    }
+
+    /// Writes a prepared delivery to Kafka, or a dead letter in its place.
+    pub(crate) async fn deliver(&self, prepared: Prepared<'_>, deadline: Instant) -> Result<End, Waits> {
+        let lane = self.lane(&prepared);
+        let route = self.route(&prepared);
+        let Prepared { delivery, id, event_type, key, occurred_at, made } = prepared;
+        let event = Event { delivery, id: &id, event_type, key: key.as_deref(), occurred_at };
+        let rejection = match (made, route) {
+            (Ok(encoded), Some(route)) => {
+                let Some(schema_id) = route.subject.id() else {
+                    let words = format!("{}: the schema's id is not known yet", route.subject.name);
+                    return Err(Waits { lane, reason: None, is_ours: true, words });
+                };
+                match self.publish(&event, route, schema_id, encoded, deadline).await {
+                    Ok(()) => return Ok(End::Published),
+                    Err(NotTaken::Ever(rejection)) => rejection,
+                    Err(NotTaken::Now(error)) => return Err(waits(lane, None, &error)),
+                }
+            }
+            (Ok(_), None) => Rejection { reason: Reason::UnknownType, error: "no topic for this type".into() },
+            (Err(rejection), _) => rejection,
         };
         self.bury(&event, &rejection, deadline).await
     }
 
-    async fn try_publish(
+    async fn publish(
         &self,
         event: &Event<'_>,
         route: &Route,
@@ -148,21 +214,21 @@ impl Pipeline {
             PublishError::Rejected { .. } => {
                 NotTaken::Ever(Rejection { reason: Reason::KafkaRejected, error: error.to_string() })
             }
-            error => NotTaken::Now(not_taken(&error)),
+            error => NotTaken::Now(error),
         })
     }
 
     /// Writes a dead letter.
-    async fn bury(&self, event: &Event<'_>, rejection: &Rejection, deadline: Instant) -> Outcome {
+    async fn bury(&self, event: &Event<'_>, rejection: &Rejection, deadline: Instant) -> Result<End, Waits> {
         let record = dead_letter::record(&self.routes.dead_letters, event, rejection);
+        let (source, reason) = (&event.delivery.source().name, rejection.reason);
         match self.publisher.publish(record, deadline).await {
             Ok(()) => {
                 // Not the sentence: it may quote the body, and it stands in the dead letter's headers.
-                let (source, reason) = (&event.delivery.source().name, rejection.reason.code());
-                tracing::warn!(id = event.id, source, reason, "dead letter");
-                Outcome::DeadLettered { id: event.id.to_owned(), reason: rejection.reason }
+                tracing::warn!(id = event.id, source, reason = reason.code(), "dead letter");
+                Ok(End::DeadLettered(reason))
             }
-            Err(error) => not_taken(&error),
+            Err(error) => Err(waits(self.spool.lane(&self.routes.dead_letters), Some(reason), &error)),
         }
     }
 
@@ -177,58 +243,50 @@ impl Pipeline {
     }
 }
 
-fn not_taken(error: &PublishError) -> Outcome {
-    match error {
-        PublishError::QueueFull => Outcome::Overloaded,
-        // The watch says once that Kafka is away; one line per turned away event would bury it.
-        PublishError::TimedOut { .. } => Outcome::Unavailable,
-        error => {
-            tracing::warn!(%error, "Kafka did not take a record; the sender has to try again");
-            Outcome::Unavailable
-        }
-    }
+fn waits(lane: Arc<Lane>, reason: Option<Reason>, error: &PublishError) -> Waits {
+    let is_ours = !matches!(error, PublishError::Unreported { .. });
+    Waits { lane, reason, is_ours, words: error.to_string() }
 }
 
 /// Scan, identify, encode: pure work on the body.
-fn convert<'a>(delivery: &'a Verified, id: &str) -> Result<Converted<'a>, Unconvertible<'a>> {
+fn convert(delivery: &Verified) -> Prepared<'_> {
+    let id = delivery.event_id();
     let profile = &delivery.source().profile;
-    let doc = Document::scan(delivery.body(), MAX_DEPTH).map_err(|error| Unconvertible {
+    let not = |reason, error| Err(Rejection { reason, error });
+    let unknown = Prepared {
+        delivery,
+        id,
         event_type: None,
         key: None,
         occurred_at: None,
-        rejection: Rejection { reason: Reason::MalformedJson, error: error.to_string() },
-    })?;
-    let identified = identify::identify(&doc, profile).map_err(|unidentified| {
-        let reason = match &unidentified.why {
-            Why::UnknownType(_) => Reason::UnknownType,
-            Why::MissingKey { .. } => Reason::MissingKey,
-            Why::SchemaViolation { .. } => Reason::SchemaViolation,
-        };
-        Unconvertible {
-            event_type: unidentified.event_type,
-            key: None,
-            occurred_at: unidentified.occurred_at,
-            rejection: Rejection { reason, error: unidentified.why.to_string() },
+        made: not(Reason::MalformedJson, String::new()),
+    };
+    let doc = match Document::scan(delivery.body(), MAX_DEPTH) {
+        Ok(doc) => doc,
+        Err(error) => return Prepared { made: not(Reason::MalformedJson, error.to_string()), ..unknown },
+    };
+    let identify::Identified { event_type, key, occurred_at } = match identify::identify(&doc, profile) {
+        Ok(identified) => identified,
+        Err(identify::Unidentified { event_type, occurred_at, why }) => {
+            let reason = match &why {
+                Why::UnknownType(_) => Reason::UnknownType,
+                Why::MissingKey { .. } => Reason::MissingKey,
+                Why::SchemaViolation { .. } => Reason::SchemaViolation,
+            };
+            return Prepared { event_type, occurred_at, made: not(reason, why.to_string()), ..unknown };
         }
-    })?;
-    let identify::Identified { event_type, key, occurred_at } = identified;
+    };
     let head = Head {
-        id,
+        id: &unknown.id,
         event_type: &event_type.name,
         source: &delivery.source().name,
         entity_id: &key,
         occurred_at,
         received_at: delivery.received_at(),
     };
-    match encode::encode(&doc, profile, event_type, &head) {
-        Ok(encoded) => Ok(Converted { event_type, key, occurred_at, encoded }),
-        Err(fault) => Err(Unconvertible {
-            event_type: Some(event_type),
-            key: Some(key),
-            occurred_at,
-            rejection: Rejection { reason: Reason::SchemaViolation, error: fault.to_string() },
-        }),
-    }
+    let made = encode::encode(&doc, profile, event_type, &head)
+        .map_err(|fault| Rejection { reason: Reason::SchemaViolation, error: fault.to_string() });
+    Prepared { event_type: Some(event_type), key: Some(key), occurred_at, made, ..unknown }
 }
 
 /// Runs `work` on `bytes` of input so that, when that takes long, other requests go on meanwhile.

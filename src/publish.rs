@@ -1,45 +1,48 @@
-//! Records to Kafka, each until it is acknowledged by all in-sync replicas or refused. With `publish/topics.rs` the
-//! only place that knows rdkafka.
+//! Records to Kafka, each until it is acknowledged by all in-sync replicas or refused. With `publish/topics.rs` and
+//! `publish/verdict.rs` the only place that knows rdkafka.
 //!
 //! ```text
-//! send ──▶ librdkafka's queue ──▶ leader ──▶ all in-sync replicas ──▶ delivery report ──▶ answer
-//!   └ full: at once              └ not within http.ack_timeout: given up, though it may still have landed
+//! send ─▶ librdkafka's queue ─▶ leader ─▶ all in-sync replicas ─▶ delivery report ─▶ Ok
+//!                 └──────────────┴─ not within message.timeout.ms, or purged ─▶ Waits: it is ours again
 //! ```
+//!
+//! Whoever sends a record gets librdkafka's own verdict on it, so that a record which is then spooled is in no queue
+//! any more. (It may still have landed: the answer can be lost.)
 //!
 //! One idempotent producer: within a partition, records land in the order they were sent. `FutureProducer::send` is
 //! not used, since it retries a full queue and so reorders. When librdkafka declares the producer fatally broken (its
 //! idempotence state is gone from the broker), a new one takes its place.
 
 mod topics;
+mod verdict;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
-use tokio::sync::{Notify, OnceCell};
-use tokio::time::Instant;
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _, PurgeConfig};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::{ConfigError, Settings};
 use crate::route::{Record, Routes, largest_dead_letter};
 pub(crate) use topics::{TopicState, Watch, uneven};
+use verdict::Verdict;
 
 /// Why a record is not known to be in Kafka.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PublishError {
-    /// librdkafka's own queue is full.
-    #[error("the producer's queue is full")]
-    QueueFull,
-    /// It may still land.
-    #[error("{topic}: not acknowledged in time")]
-    TimedOut { topic: Arc<str> },
-    /// Down, unauthorised, too few replicas: another time it may work.
+    /// Down, too slow, unauthorised, too few replicas: another time it may work. It may still have landed.
     #[error("{topic}: {source}")]
-    Unavailable { topic: Arc<str>, source: KafkaError },
+    Waits { topic: Arc<str>, source: KafkaError },
+    /// librdkafka did not even say what became of it.
+    #[error("{topic}: no delivery report")]
+    Unreported { topic: Arc<str> },
     /// It will never take this record.
     #[error("{topic}: {source}")]
     TooLarge { topic: Arc<str>, source: KafkaError },
@@ -48,16 +51,25 @@ pub(crate) enum PublishError {
     Rejected { topic: Arc<str>, source: KafkaError },
 }
 
+/// librdkafka looks once a second which records have timed out.
+const SCAN_INTERVAL: Duration = Duration::from_secs(1);
+/// How long after its deadline a record's report may come before everything under way is called back, and how long
+/// after that it may still take.
+const REPORT_GRACE: Duration = Duration::from_secs(1);
+
 type Producer = FutureProducer<Context>;
 
 /// The producer, and what keeps an eye on the topics.
 pub(crate) struct Publisher {
     producer: ArcSwap<Producer>,
     /// Sends each record in a batch of its own; made when first needed.
-    alone: OnceCell<Producer>,
+    alone: ArcSwapOption<Producer>,
     config: ClientConfig,
     context: Context,
     watch: Watch,
+    /// When Kafka last acknowledged a record: milliseconds of `since`.
+    last_ack: AtomicU64,
+    since: Instant,
 }
 
 impl Publisher {
@@ -70,13 +82,25 @@ impl Publisher {
         let context = Context { failing: Arc::new(Notify::new()) };
         let producer = create(&config, &context)?;
         let watch = Watch::new(settings, routes, config.clone(), Arc::clone(&context.failing));
-        Ok(Publisher { producer: ArcSwap::from_pointee(producer), alone: OnceCell::new(), config, context, watch })
+        Ok(Publisher {
+            producer: ArcSwap::from_pointee(producer),
+            alone: ArcSwapOption::empty(),
+            config,
+            context,
+            watch,
+            last_ack: AtomicU64::new(0),
+            since: Instant::now(),
+        })
     }
 
     /// Whether the topics are there.
     #[must_use]
     pub(crate) fn watch(&self) -> &Watch {
         &self.watch
+    }
+
+    fn now(&self) -> u64 {
+        self.since.elapsed().as_millis() as u64
     }
 
     /// Looks after the topics until the task is dropped.
@@ -100,60 +124,108 @@ impl Publisher {
         self.watch.differing_dead_letter_configs().await
     }
 
-    /// Sends `record` and waits for the acknowledgement, until `deadline` at the longest.
+    /// The first look at Kafka, and the missing topics made, so that the first events find them. That Kafka cannot be
+    /// reached is no reason not to start.
+    pub(crate) async fn start(&self) {
+        self.watch.start(&self.producer.load_full()).await;
+    }
+
+    /// Sends `record` and waits for Kafka's verdict: librdkafka gives it by `deadline`, or a little later.
     pub(crate) async fn publish(&self, record: Record, deadline: Instant) -> Result<(), PublishError> {
         let producer = self.producer.load_full();
         let sent = self.attempt(&producer, &record, deadline).await;
-        if sent.is_err() && producer.client().fatal_error().is_some() {
-            self.replace(&producer);
-        }
         let Err(PublishError::TooLarge { .. }) = sent else { return sent };
         // Kafka refuses a batch as a whole: whether it was this record that was too large, only it alone can tell.
-        let one_by_one = async || create(self.config.clone().set("batch.num.messages", "1"), &self.context);
-        match self.alone.get_or_try_init(one_by_one).await {
-            Ok(alone) => self.attempt(alone, &record, deadline).await,
+        match self.alone() {
+            Ok(alone) => self.attempt(&alone, &record, deadline).await,
             Err(_) => sent,
         }
     }
 
-    async fn attempt(&self, producer: &Producer, record: &Record, deadline: Instant) -> Result<(), PublishError> {
-        let topic = Arc::clone(&record.topic);
-        let sent = producer.send_result(to_kafka(record)).map_err(|(error, _)| error);
-        let error = match sent {
-            Ok(report) => match tokio::time::timeout_at(deadline, report).await {
-                Ok(Ok(Ok(_))) => return Ok(()),
-                Ok(Ok(Err((error, _)))) => error,
-                Ok(Err(_)) => KafkaError::Canceled,
-                Err(_) => {
-                    self.context.failing.notify_one();
-                    return Err(PublishError::TimedOut { topic });
-                }
-            },
-            Err(error) => error,
-        };
-        Err(self.classify(topic, error))
+    fn alone(&self) -> Result<Arc<Producer>, ConfigError> {
+        if let Some(alone) = self.alone.load_full() {
+            return Ok(alone);
+        }
+        let alone = Arc::new(create(self.config.clone().set("batch.num.messages", "1"), &self.context)?);
+        self.alone.store(Some(Arc::clone(&alone)));
+        Ok(alone)
     }
 
-    fn classify(&self, topic: Arc<str>, source: KafkaError) -> PublishError {
-        use RDKafkaErrorCode as Code;
-        match source.rdkafka_error_code() {
-            Some(Code::QueueFull) => return PublishError::QueueFull,
-            Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize) => {
-                return PublishError::TooLarge { topic, source };
-            }
-            Some(Code::InvalidRecord | Code::InvalidMessage | Code::InvalidTimestamp | Code::PolicyViolation) => {
-                return PublishError::Rejected { topic, source };
-            }
-            _ => self.context.failing.notify_one(),
+    async fn attempt(&self, producer: &Arc<Producer>, record: &Record, deadline: Instant) -> Result<(), PublishError> {
+        let (topic, sent_at) = (Arc::clone(&record.topic), self.now());
+        let error = match producer.send_result(to_kafka(record)) {
+            Ok(report) => match self.report(producer, report, deadline).await {
+                Some(Ok(())) => {
+                    self.last_ack.store(self.now(), Ordering::Relaxed);
+                    self.watch.hear();
+                    return Ok(());
+                }
+                Some(Err(error)) => error,
+                None => return Err(PublishError::Unreported { topic }),
+            },
+            Err((error, _)) => error,
+        };
+        self.context.failing.notify_one();
+        let timed_out = error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut);
+        if timed_out && self.last_ack.load(Ordering::Relaxed) <= sent_at {
+            self.watch.miss();
         }
-        match source.rdkafka_error_code() {
-            Some(Code::MessageTimedOut) => PublishError::TimedOut { topic },
-            _ => PublishError::Unavailable { topic, source },
+        match verdict::of(&error) {
+            Verdict::TooLarge => return Err(PublishError::TooLarge { topic, source: error }),
+            Verdict::Rejected => return Err(PublishError::Rejected { topic, source: error }),
+            Verdict::Wait | Verdict::Fatal => {}
+        }
+        if verdict::of(&error) == Verdict::Fatal || producer.client().fatal_error().is_some() {
+            self.replace(producer);
+        }
+        Err(PublishError::Waits { topic, source: error })
+    }
+
+    /// Waits for a record's delivery report. Should librdkafka not give one in time, everything it has under way is
+    /// called back, which makes it report at once.
+    async fn report(
+        &self,
+        producer: &Producer,
+        report: DeliveryFuture,
+        deadline: Instant,
+    ) -> Option<Result<(), KafkaError>> {
+        tokio::pin!(report);
+        let told = match timeout_at(deadline + REPORT_GRACE, &mut report).await {
+            Ok(told) => told,
+            Err(_) => {
+                tracing::warn!(
+                    "librdkafka did not say in time what became of a record; all records under way are called back"
+                );
+                call_back(producer);
+                timeout_at(deadline + 2 * REPORT_GRACE, report).await.ok()?
+            }
+        };
+        // A report that can no longer come: its producer is gone.
+        Some(match told {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err((error, _))) => Err(error),
+            Err(_) => Err(KafkaError::Canceled),
+        })
+    }
+
+    /// Calls back everything that is not acknowledged yet; each record's sender gets it back.
+    pub(crate) fn call_back_all(&self) {
+        call_back(&self.producer.load());
+        if let Some(alone) = &*self.alone.load() {
+            call_back(alone);
         }
     }
 
     /// Puts a new producer in the place of one that is fatally broken.
     fn replace(&self, broken: &Arc<Producer>) {
+        let alone = self.alone.load();
+        if alone.as_ref().is_some_and(|alone| Arc::ptr_eq(alone, broken)) {
+            self.alone.store(None);
+            return;
+        }
+        if !Arc::ptr_eq(&self.producer.load(), broken) {
+            return;
+        }
         match create(&self.config, &self.context) {
             Ok(producer) => {
                 let before = self.producer.compare_and_swap(broken, Arc::new(producer));
@@ -175,6 +247,10 @@ impl Publisher {
         });
         flushed.await.unwrap_or(-1)
     }
+}
+
+fn call_back(producer: &Producer) {
+    producer.purge(PurgeConfig::default().queue().inflight());
 }
 
 fn to_kafka(record: &Record) -> FutureRecord<'_, str, [u8]> {
@@ -223,14 +299,16 @@ fn client_config(settings: &Settings) -> ClientConfig {
     for (name, value) in &kafka.properties {
         config.set(name, value.expose());
     }
-    let ack_timeout = settings.http.ack_timeout.as_millis().to_string();
+    // Timed out by then, and looked at up to a scan later, the verdict is there when the sender is due an answer.
+    let ack_timeout = settings.http.ack_timeout;
+    let message_timeout = ack_timeout.saturating_sub(SCAN_INTERVAL).max(ack_timeout / 2);
     config
         .set("bootstrap.servers", &kafka.bootstrap_servers)
         .set("acks", "all")
         .set("enable.idempotence", "true")
         // The Java client's: topics written by either can be joined.
         .set("partitioner", "murmur2_random")
-        .set("message.timeout.ms", ack_timeout)
+        .set("message.timeout.ms", message_timeout.as_millis().max(1).to_string())
         // Topics are made with the partitions that were asked for, or not at all.
         .set("allow.auto.create.topics", "false")
         .set("message.max.bytes", largest_dead_letter(settings).to_string())

@@ -178,7 +178,7 @@ impl Registry {
                         tracing::error!(
                             subject = refusal.subject,
                             reasons = refusal.reasons,
-                            "the registry refuses a schema; events of this type are not accepted"
+                            "the registry refuses a schema; events of this type wait in the spool"
                         );
                     }
                     retry = FIRST_RETRY;
@@ -233,9 +233,13 @@ impl Registry {
                 Err(RegistryError::Unavailable(words)) => unavailable = Some(words),
             }
         }
-        for subject in self.subjects.iter().filter(|s| refusals.iter().any(|r| r.subject == s.name)) {
-            // An id from before belongs to a registry that is no more.
-            subject.set_id(None);
+        for subject in &self.subjects {
+            let refused = refusals.iter().any(|r| r.subject == subject.name);
+            subject.set_refused(refused);
+            if refused {
+                // An id from before belongs to a registry that is no more.
+                subject.set_id(None);
+            }
         }
         self.cache.store(&self.subjects);
         unavailable.map_or(Ok(refusals), Err)

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use crate::catalog::EventType;
 use crate::config::{KafkaSettings, Settings, Source, Timestamps, Topics};
@@ -24,11 +24,12 @@ pub(crate) struct Subject {
     pub(crate) schema: String,
     /// The schema's id in the registry; negative while it is not known.
     id: AtomicI64,
+    refused: AtomicBool,
 }
 
 impl Subject {
     pub(crate) fn new(name: String, schema: String) -> Self {
-        Subject { name, schema, id: AtomicI64::new(-1) }
+        Subject { name, schema, id: AtomicI64::new(-1), refused: AtomicBool::new(false) }
     }
 
     /// The schema's id, if the registry (or the cache of what it said) has told it.
@@ -39,6 +40,15 @@ impl Subject {
 
     pub(crate) fn set_id(&self, id: Option<u32>) {
         self.id.store(id.map_or(-1, i64::from), Ordering::Relaxed);
+    }
+
+    /// Whether the registry does not want the schema.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_refused(&self, refused: bool) {
+        self.refused.store(refused, Ordering::Relaxed);
     }
 }
 
@@ -112,6 +122,11 @@ impl Routes {
     /// The route of `event_type` from `source`.
     pub(crate) fn get(&self, source: &str, event_type: &str) -> Option<&Route> {
         self.routes.get(source)?.get(event_type)
+    }
+
+    /// The lane of what has this source and type: its topic, or that of the dead letters.
+    pub(crate) fn lane(&self, source: &str, event_type: Option<&str>) -> &Arc<str> {
+        event_type.and_then(|name| self.get(source, name)).map_or(&self.dead_letters, |route| &route.topic)
     }
 
     /// The record of an event, framed with its schema's id.

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! [`Admission`] is what can be known before the body is read, so that a stranger's body never is. Only
-//! [`Unverified::verify`] makes a [`Verified`], and every later stage takes nothing else. Comparisons take the same
+//! [`Unverified::verify`] makes a [`Verified`] ([`Verified::kept`] restores one that it made before), and every later
+//! stage takes nothing else. Comparisons take the same
 //! time wherever the bytes differ, every configured secret is tried, and there is one answer for all failures.
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
@@ -94,7 +95,7 @@ impl Verifier {
                 }
             }
             Verifier::Token { header, digests, .. } => {
-                let in_headers = headers.get_all(header).iter().map(http::HeaderValue::as_bytes);
+                let in_headers = headers.get_all(header).iter().map(HeaderValue::as_bytes);
                 let bearers = headers.get_all(header::AUTHORIZATION).iter().filter_map(|v| bearer(v.as_bytes()));
                 let mut right = Choice::from(0);
                 for token in in_headers.chain(bearers).chain(in_path.map(str::as_bytes)) {
@@ -215,6 +216,31 @@ impl Verified {
     /// Milliseconds since 1970.
     pub(crate) fn received_at(&self) -> i64 {
         self.received_at
+    }
+
+    /// The headers as text: one `name: value` line each. Values are bytes, but never line ends.
+    pub(crate) fn header_lines(&self) -> Vec<u8> {
+        let mut lines = Vec::new();
+        for (name, value) in &self.headers {
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"] {
+                lines.extend_from_slice(part);
+            }
+        }
+        lines
+    }
+
+    /// A delivery that was verified before, as the spool or a dead letter kept it.
+    pub(crate) fn kept(source: Arc<Source>, header_lines: &[u8], body: Bytes, received_at: i64) -> Verified {
+        let mut headers = HeaderMap::new();
+        for line in header_lines.split(|&byte| byte == b'\n') {
+            let Some(end) = line.windows(2).position(|window| window == b": ") else { continue };
+            let name = HeaderName::from_bytes(&line[..end]);
+            let value = HeaderValue::from_bytes(&line[end + 2..]);
+            if let (Ok(name), Ok(value)) = (name, value) {
+                headers.append(name, value);
+            }
+        }
+        Verified { source, headers, body, received_at }
     }
 
     /// Identifies the delivery: a `UUIDv8` (RFC 9562) of the first 16 bytes of SHA-256 over the source's name, one

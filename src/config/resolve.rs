@@ -13,7 +13,7 @@ use http::HeaderName;
 use tokio::sync::Semaphore;
 
 use super::units::{OneOrMany, Text};
-use super::{ConfigError, Secret, Written, WrittenHttp, WrittenKafka, WrittenRegistry, WrittenSource};
+use super::{ConfigError, Secret, SpoolSettings, Written, WrittenHttp, WrittenKafka, WrittenRegistry, WrittenSource};
 use crate::catalog::{Catalog, Method, Profile};
 use crate::telemetry::{Format, Logging};
 use crate::verify::Verifier;
@@ -33,6 +33,7 @@ pub(crate) struct Settings {
     pub(crate) admin_listen: SocketAddr,
     pub(crate) kafka: KafkaSettings,
     pub(crate) registry: RegistrySettings,
+    pub(crate) spool: SpoolSettings,
     pub(crate) logging: Logging,
     /// By name.
     pub(crate) sources: BTreeMap<String, Arc<Source>>,
@@ -187,6 +188,7 @@ impl Written {
             shutdown_timeout,
             kafka: self.kafka.resolve()?,
             registry: self.registry.resolve()?,
+            spool: self.spool.resolve()?,
             http,
             admin_listen,
             logging: Logging { filter, format: choice("log.format", self.log.format, &formats)? },

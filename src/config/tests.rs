@@ -78,6 +78,9 @@ fn the_sample_documents_every_key_and_is_valid() {
         "ca_file",
         "timeout",
         "verify_interval",
+        "max_bytes",
+        "max_lane_bytes",
+        "min_free_bytes",
         "dir",
         "level",
         "format",
@@ -175,6 +178,10 @@ fn what_is_wrong_is_told_by_its_key() {
         (
             with("[kafka]", "[http]\nmax_in_flight_bytes = 9223372036854775807\n[kafka]"),
             "http.max_in_flight_bytes: more",
+        ),
+        (
+            with("[kafka]", "[spool]\nmax_bytes = \"1 MiB\"\nmax_lane_bytes = \"2 MiB\"\n[kafka]"),
+            "spool.max_lane_bytes: more than spool.max_bytes",
         ),
         (with("[kafka]", "[http]\nidle_timeout = 0\n[kafka]"), "http.idle_timeout: not between"),
         (with("[kafka]", "[http]\nack_timeout = \"1000y\"\n[kafka]"), "http.ack_timeout: not between"),

@@ -132,6 +132,8 @@ impl FromStr for Bytes {
             "mib" => 1 << 20,
             "gb" => 1_000_000_000,
             "gib" => 1 << 30,
+            "tb" => 1_000_000_000_000,
+            "tib" => 1 << 40,
             _ => return Err("no size such as \"16 MiB\"".into()),
         };
         let number = number.parse::<usize>().map_err(|_| "no size such as \"16 MiB\"".to_owned())?;

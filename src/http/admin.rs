@@ -15,11 +15,13 @@ use super::reply;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use crate::registry::Registry;
+use crate::spool::Spool;
 
 /// What readiness rests on.
 pub(crate) struct Health {
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) spool: Arc<Spool>,
     pub(crate) metrics: Arc<Metrics>,
     /// Set from SIGTERM on.
     pub(crate) ending: AtomicBool,
@@ -35,16 +37,20 @@ impl Health {
         let ending = self.ending.load(Ordering::Relaxed);
         // A refused type stands alone; the others go on.
         let ids_known = known > 0 && known + refused.len() >= all;
-        let ready = kafka.is_none() && ids_known && !ending;
+        let spool = self.spool.trouble();
+        let ready = !ending && ((kafka.is_none() && ids_known) || spool.is_none());
         let part = |trouble: &Option<String>| match trouble {
             None => json!({ "ok": true }),
             Some(reason) => json!({ "ok": false, "reason": reason }),
         };
+        let mut spool_part = part(&spool);
+        spool_part["bytes"] = self.spool.bytes().into();
         let report = json!({
             "ready": ready,
             "ending": ending,
             "kafka": part(&kafka),
             "registry": part(&registry),
+            "spool": spool_part,
             "schemas": { "known": known, "all": all, "refused": refused },
         });
         (ready, report)

@@ -17,10 +17,11 @@ const RETRY_AFTER_RATE: &str = "1";
 /// The content type of everything that is not 2xx.
 pub(super) const PROBLEM: &str = "application/problem+json";
 
-/// A promise kept: Kafka has it.
+/// A promise kept: Kafka has it, or our own disk.
 #[derive(Debug)]
 pub(super) enum Kept {
     Published { id: String },
+    Spooled { id: String },
     DeadLettered { id: String, reason: Reason },
 }
 
@@ -44,8 +45,9 @@ pub(super) enum Refusal {
 pub(super) type Answer = Result<Kept, Refusal>;
 
 /// Every label that [`code`] can give.
-pub(crate) const ANSWERS: [&str; 14] = [
+pub(crate) const ANSWERS: [&str; 15] = [
     "published",
+    "spooled",
     "dead_lettered",
     "not_found",
     "unknown_source",
@@ -113,6 +115,7 @@ impl Refusal {
 pub(super) fn from_outcome(outcome: Outcome) -> Answer {
     match outcome {
         Outcome::Published { id } => Ok(Kept::Published { id }),
+        Outcome::Spooled { id } => Ok(Kept::Spooled { id }),
         Outcome::DeadLettered { id, reason } => Ok(Kept::DeadLettered { id, reason }),
         Outcome::Unavailable => Err(Refusal::Unavailable),
         Outcome::Overloaded => Err(Refusal::Overloaded),
@@ -123,6 +126,7 @@ pub(super) fn from_outcome(outcome: Outcome) -> Answer {
 pub(super) fn code(answer: &Answer) -> &'static str {
     match answer {
         Ok(Kept::Published { .. }) => "published",
+        Ok(Kept::Spooled { .. }) => "spooled",
         Ok(Kept::DeadLettered { .. }) => "dead_lettered",
         Err(refusal) => refusal.describe().1,
     }
@@ -138,6 +142,9 @@ pub(super) fn problem(status: StatusCode, code: &str, detail: &str) -> Value {
 pub(super) fn response(answer: &Answer, closing: bool) -> Response {
     let (status, content_type, body) = match answer {
         Ok(Kept::Published { id }) => (StatusCode::OK, "application/json", json!({ "id": id, "outcome": "published" })),
+        Ok(Kept::Spooled { id }) => {
+            (StatusCode::ACCEPTED, "application/json", json!({ "id": id, "outcome": "spooled" }))
+        }
         Ok(Kept::DeadLettered { id, reason }) => {
             let body = json!({ "id": id, "outcome": "dead_lettered", "reason": reason.code() });
             (StatusCode::ACCEPTED, "application/json", body)

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -45,7 +46,19 @@ pub(crate) struct Watch {
     dead_letters: Arc<str>,
     failing: Arc<Notify>,
     /// Why Kafka cannot take events; `None` when it can.
-    trouble: watch::Sender<Option<String>>,
+    trouble: watch::Sender<Option<Trouble>>,
+    silent: AtomicBool,
+}
+
+/// Why Kafka cannot take events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Trouble {
+    /// Not looked yet.
+    Unknown,
+    /// It does not answer.
+    Away(String),
+    /// It is there, but a topic is not.
+    Missing(String),
 }
 
 impl Watch {
@@ -58,14 +71,65 @@ impl Watch {
             partitions: settings.kafka.partitions,
             replication_factor: settings.kafka.replication_factor,
             failing,
-            trouble: watch::Sender::new(Some("not reached yet".into())),
+            trouble: watch::Sender::new(Some(Trouble::Unknown)),
+            silent: AtomicBool::new(false),
         }
     }
 
     /// Why Kafka cannot take events; `None` when it can.
     #[must_use]
     pub(crate) fn trouble(&self) -> Option<String> {
-        self.trouble.borrow().clone()
+        self.trouble.borrow().as_ref().map(|trouble| match trouble {
+            Trouble::Unknown => "not reached yet".to_owned(),
+            Trouble::Away(words) | Trouble::Missing(words) => words.clone(),
+        })
+    }
+
+    /// Whether waiting for Kafka makes no sense: it is known not to answer, or a record has timed out with none
+    /// acknowledged since it was sent, and no look has told more yet.
+    #[must_use]
+    pub(crate) fn is_away(&self) -> bool {
+        self.silent.load(Ordering::Relaxed) || matches!(*self.trouble.borrow(), Some(Trouble::Away(_)))
+    }
+
+    /// A record has timed out, with none acknowledged since it was sent.
+    pub(super) fn miss(&self) {
+        self.silent.store(true, Ordering::Relaxed);
+    }
+
+    /// Kafka has answered.
+    pub(super) fn hear(&self) {
+        self.silent.store(false, Ordering::Relaxed);
+    }
+
+    /// A first look, with the missing topics made.
+    pub(super) async fn start(&self, producer: &Arc<Producer>) {
+        for patience in [FIRST_LOOK_TIMEOUT, FIRST_LOOK_TIMEOUT * 2] {
+            let found = self.look(producer, self.create, patience).await;
+            if found.is_ok() {
+                self.found(&found);
+                return;
+            }
+        }
+    }
+
+    /// Takes over what a look found, and says it once.
+    fn found(&self, found: &Result<Vec<TopicState>, String>) {
+        let trouble = match found {
+            Err(words) => Some(Trouble::Away(words.clone())),
+            Ok(states) => missing(states).map(Trouble::Missing),
+        };
+        if found.is_ok() {
+            self.hear();
+        }
+        let changed = self.trouble.send_replace(trouble.clone()) != trouble;
+        match &trouble {
+            None if changed => tracing::info!(topics = self.topics.len(), "Kafka is ready"),
+            Some(Trouble::Away(words) | Trouble::Missing(words)) if changed => {
+                tracing::warn!(reason = %words, "Kafka is not ready");
+            }
+            _ => {}
+        }
     }
 
     pub(super) async fn keep(&self, producer: impl Fn() -> Arc<Producer>) {
@@ -79,27 +143,18 @@ impl Watch {
                 _ if found.is_err() => patience * 2,
                 _ => LOOK_TIMEOUT,
             };
-            let trouble = match &found {
-                Err(words) => Some(words.clone()),
-                Ok(states) => {
-                    if let Some(words) = uneven(states, &self.dead_letters, None).filter(|_| !warned) {
-                        warned = true;
-                        tracing::warn!("{words}");
-                    }
-                    if !looked_at_dead_letters && missing(states).is_none() {
-                        looked_at_dead_letters = true;
-                        self.warn_of_dead_letter_topic().await;
-                    }
-                    missing(states)
+            self.found(&found);
+            if let Ok(states) = &found {
+                if let Some(words) = uneven(states, &self.dead_letters, None).filter(|_| !warned) {
+                    warned = true;
+                    tracing::warn!("{words}");
                 }
-            };
-            let changed = self.trouble.send_replace(trouble.clone()) != trouble;
-            match &trouble {
-                None if changed => tracing::info!(topics = self.topics.len(), "Kafka is ready"),
-                Some(words) if changed => tracing::warn!(reason = %words, "Kafka is not ready"),
-                _ => {}
+                if !looked_at_dead_letters && missing(states).is_none() {
+                    looked_at_dead_letters = true;
+                    self.warn_of_dead_letter_topic().await;
+                }
             }
-            let interval = if trouble.is_none() { WELL_INTERVAL } else { UNWELL_INTERVAL };
+            let interval = if self.trouble.borrow().is_none() { WELL_INTERVAL } else { UNWELL_INTERVAL };
             let early = async {
                 self.failing.notified().await;
                 // Failures come in crowds; one look will do for all of them.

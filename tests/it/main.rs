@@ -25,4 +25,5 @@ mod refuses;
 mod registry_changes;
 mod shutdown;
 mod signatures;
+mod spool;
 mod third_vendor;

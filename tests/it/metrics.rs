@@ -14,6 +14,7 @@ fn every_metric_is_there_from_the_start_under_one_name() {
     }
     for code in [
         "published",
+        "spooled",
         "dead_lettered",
         "not_found",
         "unknown_source",
@@ -36,6 +37,7 @@ fn every_metric_is_there_from_the_start_under_one_name() {
         let series = format!("hookbridge_dead_letters_total{{reason=\"{reason}\",source=\"wegly\"}}");
         assert_eq!(bridge.metric(&series), 0);
     }
+    let lane = |name: &str| format!("{name}{{lane=\"{}\"}}", bridge.topic("wegly.deal"));
     for series in [
         "hookbridge_events_total{outcome=\"published\",source=\"whazing\",type=\"ticket.closed\"}",
         "hookbridge_type_header_mismatches_total{source=\"wegly\"}",
@@ -43,6 +45,10 @@ fn every_metric_is_there_from_the_start_under_one_name() {
         "hookbridge_answer_seconds_count",
         "hookbridge_http_connections",
         "hookbridge_http_in_flight_bytes",
+        "hookbridge_accepted_total{source=\"whazing\",type=\"ticket.closed\"}",
+        "hookbridge_recovered_total{source=\"wegly\"}",
+        &lane("hookbridge_spool_records"),
+        &lane("hookbridge_spool_bytes"),
     ] {
         assert_eq!(bridge.metric(series), 0, "{series}");
     }
@@ -69,6 +75,8 @@ fn counts_move() {
         ("hookbridge_http_requests_total{code=\"not_found\"}", 1),
         ("hookbridge_events_total{outcome=\"published\",source=\"wegly\",type=\"lead.won\"}", 2),
         ("hookbridge_events_total{outcome=\"dead_lettered\",source=\"wegly\",type=\"unknown\"}", 1),
+        ("hookbridge_accepted_total{source=\"wegly\",type=\"lead.won\"}", 2),
+        ("hookbridge_accepted_total{source=\"wegly\",type=\"unknown\"}", 1),
         ("hookbridge_dead_letters_total{reason=\"unknown_type\",source=\"wegly\"}", 1),
         ("hookbridge_type_header_mismatches_total{source=\"wegly\"}", 1),
         ("hookbridge_answer_seconds_count", 3),

@@ -1,4 +1,5 @@
-//! Kafka or the registry goes away: what senders are told meanwhile, and that all is well again by itself.
+//! Kafka or the registry goes away: what senders are told meanwhile, and that all is well again by itself. What waits
+//! meanwhile is the subject of `spool.rs`.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,10 @@ use crate::support::servers::servers;
 
 const BODY: &str = r#"{"event_key":"lead.updated","payload":{"id":"00000000-0000-4000-8000-00000000000b"}}"#;
 
-/// Delivers until it is published; the last answer's status before was 503.
+/// No room on disk: what Kafka does not take is turned away.
+const NO_SPOOL: &str = "[spool]\nmax_bytes = 0\n";
+
+/// Delivers until it is published.
 fn delivered_again(bridge: &Bridge) {
     eventually("events are published again", SOON, || (bridge.deliver("wegly", BODY).status == 200).then_some(()));
 }
@@ -25,15 +29,16 @@ fn assert_turned_away(bridge: &Bridge, within: Duration) {
 }
 
 #[test]
-fn without_kafka_at_start_it_is_not_ready_and_becomes_so_when_kafka_comes() {
+fn without_kafka_and_without_room_to_wait_it_is_not_ready_and_becomes_so_when_kafka_comes() {
     let proxy = Proxy::closed();
     let mut setup = Setup::new("kafka-late");
     setup.bootstrap = proxy.address.to_string();
     setup.http = "ack_timeout = \"1s\"\n".into();
+    setup.sources += NO_SPOOL;
     setup.prepare(&[]);
     let bridge = setup.start_unready();
     let report = bridge.wait_not_ready();
-    assert_eq!(report["kafka"]["ok"], false, "{report}");
+    assert_eq!((&report["kafka"]["ok"], &report["spool"]["ok"]), (&false.into(), &false.into()), "{report}");
     assert_turned_away(&bridge, Duration::from_secs(3));
     assert_eq!(bridge.metric("hookbridge_kafka_up"), 0);
 
@@ -45,11 +50,12 @@ fn without_kafka_at_start_it_is_not_ready_and_becomes_so_when_kafka_comes() {
 }
 
 /// A bridge that is ready, on a Kafka of its own: nobody else's may go down with it.
-fn with_a_kafka_of_its_own(test: &str) -> (Mock, Bridge) {
+fn with_a_kafka_of_its_own(test: &str, sections: &str) -> (Mock, Bridge) {
     let kafka = Mock::start();
     let mut setup = Setup::new(test);
     setup.bootstrap.clone_from(&kafka.address);
     setup.http = "ack_timeout = \"1s\"\n".into();
+    setup.sources += sections;
     for name in TOPICS {
         kafka.create_topic(&setup.topic(name), 3);
     }
@@ -59,8 +65,8 @@ fn with_a_kafka_of_its_own(test: &str) -> (Mock, Bridge) {
 }
 
 #[test]
-fn when_kafka_goes_down_senders_are_turned_away_within_the_ack_timeout_until_it_is_back() {
-    let (kafka, bridge) = with_a_kafka_of_its_own("kafka-down");
+fn when_kafka_goes_down_and_nothing_may_wait_senders_are_turned_away_within_the_ack_timeout_until_it_is_back() {
+    let (kafka, bridge) = with_a_kafka_of_its_own("kafka-down", NO_SPOOL);
     assert_eq!(bridge.deliver("wegly", BODY).status, 200);
 
     kafka.go_down();
@@ -79,21 +85,26 @@ fn when_kafka_goes_down_senders_are_turned_away_within_the_ack_timeout_until_it_
 }
 
 #[test]
-fn without_the_registry_at_start_it_is_not_ready_and_becomes_so_when_the_registry_comes() {
+fn without_the_registry_at_start_events_wait_until_the_registry_comes() {
     let proxy = Proxy::closed();
     let (target, path) = split_url(&servers().registry);
     let mut setup = Setup::new("registry-late");
     setup.registry_url = format!("http://{}{path}", proxy.address);
     setup.prepare(&[]);
     let bridge = setup.start_unready();
-    let report = bridge.wait_not_ready();
+    bridge.wait_ready();
+    let (_, report) = bridge.readyz();
     assert_eq!((&report["registry"]["ok"], &report["schemas"]["known"]), (&false.into(), &0.into()), "{report}");
-    assert_turned_away(&bridge, Duration::from_secs(7));
+    let started = Instant::now();
+    let waiting = bridge.deliver("wegly", BODY);
+    assert_eq!(waiting.sum(), (202, "spooled".into()), "{waiting:?}");
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
 
     proxy.open(&target);
-    bridge.wait_ready();
-    assert_eq!(bridge.deliver("wegly", BODY).status, 200);
+    delivered_again(&bridge);
     assert_eq!(bridge.metric("hookbridge_schemas{state=\"known\"}"), 41);
+    let records = reader::read(&bridge.topic("wegly.lead"));
+    assert_eq!(records[0].header("ce_id").unwrap(), waiting.get("id"));
 }
 
 #[test]
@@ -127,9 +138,9 @@ fn with_cached_ids_it_is_ready_though_the_registry_is_away() {
 }
 
 #[test]
-fn a_kafka_that_is_missing_for_a_moment_loses_nothing_that_was_answered_with_200() {
-    let (kafka, bridge) = with_a_kafka_of_its_own("kafka-blink");
-    let mut published = Vec::new();
+fn a_kafka_that_is_missing_for_a_moment_loses_nothing_that_was_accepted() {
+    let (kafka, bridge) = with_a_kafka_of_its_own("kafka-blink", "");
+    let mut accepted = Vec::new();
     for n in 0..30 {
         match n {
             10 => kafka.go_down(),
@@ -138,14 +149,17 @@ fn a_kafka_that_is_missing_for_a_moment_loses_nothing_that_was_answered_with_200
         }
         let body = format!(r#"{{"Type":"NewTicket","ticket":{{"id":1}},"n":{n}}}"#);
         let answer = bridge.deliver("whazing", &body);
-        assert!([200, 503].contains(&answer.status), "{answer:?}");
-        if answer.status == 200 {
-            published.push(answer.get("id"));
-        }
+        assert!([200, 202].contains(&answer.status), "{answer:?}");
+        accepted.push(answer.get("id"));
     }
-    let records = reader::read_from(&kafka.address, &bridge.topic("whazing.ticket"));
-    let ids: Vec<_> = records.iter().map(|record| record.header("ce_id").unwrap().to_owned()).collect();
-    let kept: Vec<_> = ids.iter().filter(|id| published.contains(id)).cloned().collect();
-    // All there, in the order they were answered: they share a key.
-    assert_eq!(kept, published);
+    let ids = eventually("all are in Kafka", SOON, || {
+        let records = reader::read_from(&kafka.address, &bridge.topic("whazing.ticket"));
+        let mut ids: Vec<_> = records.iter().map(|record| record.header("ce_id").unwrap().to_owned()).collect();
+        // What timed out may have landed all the same: the first counts.
+        let mut seen = std::collections::BTreeSet::new();
+        ids.retain(|id| seen.insert(id.clone()));
+        (ids.len() >= accepted.len()).then_some(ids)
+    });
+    // In the order they were answered: they share a key.
+    assert_eq!(ids, accepted);
 }

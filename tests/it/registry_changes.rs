@@ -77,8 +77,17 @@ fn a_schema_refused_later_marks_its_type_and_never_stops_the_others() {
     assert_eq!(refused[0]["subject"], subject.as_str(), "{refused}");
     assert!(refused[0]["reasons"].as_str().unwrap().len() > 10, "{refused}");
     assert_eq!(bridge.readyz().0, 200, "the other types are taken");
-    assert_eq!(bridge.deliver("wegly", task).sum(), (503, "unavailable".into()));
+    let waiting = bridge.deliver("wegly", task);
+    assert_eq!(waiting.sum(), (202, "spooled".into()));
     assert_eq!(bridge.deliver("wegly", BODY).status, 200);
+    // Apart from its topic's others: here it is alone in it.
+    assert_eq!(bridge.metric(&format!("hookbridge_spool_records{{lane=\"{subject}\"}}")), 1);
+
+    proxy.open(&split_url(&first.url).0);
+    eventually("it is published once its schema is taken", SOON, || {
+        let records = reader::read(&bridge.topic("wegly.task"));
+        records.iter().any(|record| record.header("ce_id") == Some(&waiting.get("id"))).then_some(())
+    });
 }
 
 #[test]

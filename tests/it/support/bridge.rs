@@ -114,11 +114,14 @@ impl Setup {
         file
     }
 
-    /// Starts the bridge and waits until it is ready.
+    /// Starts the bridge and waits until it publishes: being ready alone may mean that events wait in the spool.
     pub(crate) fn start(self) -> Bridge {
         self.prepare(&[]);
         let bridge = self.start_unready();
-        bridge.wait_ready();
+        eventually(&format!("{} publishes", bridge.setup.prefix), SOON, || {
+            let (status, report) = bridge.readyz();
+            (status == 200 && report["kafka"]["ok"] == true && report["registry"]["ok"] == true).then_some(())
+        });
         bridge
     }
 

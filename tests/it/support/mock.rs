@@ -9,9 +9,12 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 
 use rdkafka::mocking::MockCluster;
+use rdkafka::types::RDKafkaRespErr as ErrorCode;
+use tokio::net::TcpSocket;
 
 enum Order {
     Topic(String, i32),
+    Refuse(String, bool),
     Down,
     Up,
 }
@@ -20,6 +23,8 @@ pub(crate) struct Mock {
     /// As `kafka.bootstrap_servers` has it.
     pub(crate) address: String,
     orders: Mutex<Sender<(Order, Sender<()>)>>,
+    /// Held while the broker is down, so that nobody else gets its port: librdkafka ends the process if it is taken.
+    port: Mutex<Option<TcpSocket>>,
 }
 
 impl Mock {
@@ -38,25 +43,44 @@ impl Mock {
                             cluster.create_topic(&name, partitions, 1).expect("a topic");
                         }
                     }
+                    Order::Refuse(name, refuse) => {
+                        let error = if refuse {
+                            ErrorCode::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
+                        } else {
+                            ErrorCode::RD_KAFKA_RESP_ERR_NO_ERROR
+                        };
+                        cluster.topic_error(&name, error).expect("a topic");
+                    }
                     Order::Down => cluster.broker_down(1).expect("a broker that goes down"),
                     Order::Up => cluster.broker_up(1).expect("a broker that comes up"),
                 }
                 let _ = done.send(());
             }
         });
-        Mock { address: address.recv().expect("a mock cluster"), orders: Mutex::new(orders) }
+        Mock { address: address.recv().expect("a mock cluster"), orders: Mutex::new(orders), port: Mutex::default() }
     }
 
     pub(crate) fn create_topic(&self, name: &str, partitions: i32) {
         self.order(Order::Topic(name.to_owned(), partitions));
     }
 
+    /// From now on nobody may use the topic, or everybody again.
+    pub(crate) fn refuse(&self, topic: &str, refuse: bool) {
+        self.order(Order::Refuse(topic.to_owned(), refuse));
+    }
+
     pub(crate) fn go_down(&self) {
         self.order(Order::Down);
+        let port = TcpSocket::new_v4().expect("a socket");
+        port.set_reuseaddr(true).expect("a socket");
+        let address = self.address.split(',').next().and_then(|one| one.parse().ok()).expect("an address");
+        port.bind(address).expect("the broker's port");
+        *self.port.lock().expect("the port") = Some(port);
     }
 
     pub(crate) fn come_up(&self) {
         self.order(Order::Up);
+        self.port.lock().expect("the port").take();
     }
 
     fn order(&self, order: Order) {

@@ -1,0 +1,219 @@
+//! `hookbridge spool`: what waits on disk, and emptying it without serving.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::shutdown::Shutdown;
+use super::{Ending, fail, fail_config, fail_start, on_runtime};
+use crate::app::Core;
+use crate::config::{self, Settings};
+use crate::spool::{Row, SpoolError, Store, Waiting};
+use crate::{telemetry, time};
+
+/// How often the drain looks how far it is.
+const LOOK: Duration = Duration::from_millis(100);
+
+const HELP: &str = "\
+Inspecting needs no Kafka and disturbs no bridge. Draining takes the place of a bridge that will not come back: it takes
+the data directory, so it does not start while a bridge uses it.
+
+Examples:
+  hookbridge spool inspect --config /etc/hookbridge.toml      what waits, by topic, source and type
+  hookbridge spool inspect --data-dir data --events --json    every delivery, a JSON object a line
+  hookbridge spool drain --config /etc/hookbridge.toml        publish all of it, then end
+
+The file is an SQLite database, DIR/spool.db; its table `deliveries` holds the bodies.
+
+Exit codes: 0 done, 1 something is left, 69 Kafka or the spool is not available, 78 configuration.";
+
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(super) struct SpoolArgs {
+    #[command(subcommand)]
+    command: SpoolCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum SpoolCommand {
+    /// Show what waits, while a bridge runs or not
+    Inspect(InspectArgs),
+    /// Publish all of it without serving, then end
+    Drain(DrainArgs),
+}
+
+#[derive(Debug, Args)]
+struct InspectArgs {
+    /// The bridge's data directory [default: that of the configuration]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Show each delivery, in order of arrival
+    #[arg(long)]
+    events: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct DrainArgs {
+    /// Give up when nothing got through for this long
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
+    wait: Duration,
+}
+
+pub(super) fn run(args: SpoolArgs, file: &Path) -> Ending {
+    match args.command {
+        SpoolCommand::Inspect(InspectArgs { data_dir: Some(dir), events, json }) => inspect(&dir, events, json),
+        SpoolCommand::Inspect(InspectArgs { data_dir: None, events, json }) => match config::load(file) {
+            Ok(settings) => inspect(&settings.data_dir, events, json),
+            Err(error) => fail_config(&error),
+        },
+        SpoolCommand::Drain(args) => match config::load(file) {
+            Ok(mut settings) => {
+                telemetry::init(std::mem::take(&mut settings.logging));
+                on_runtime(drain(&settings, args.wait)).unwrap_or_else(|ending| ending)
+            }
+            Err(error) => fail_config(&error),
+        },
+    }
+}
+
+fn inspect(dir: &Path, events: bool, json: bool) -> Ending {
+    if !dir.is_dir() {
+        return fail(&format!("{}: no such directory", dir.display()), Ending::Unavailable);
+    }
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    // Whoever closed the pipe has seen enough.
+    let mut print = |line: String| writeln!(out, "{line}").is_ok();
+    let store = match Store::look(dir) {
+        Ok(store) => store,
+        Err(error) => return fail(&format!("{}: {error}", dir.display()), Ending::Unavailable),
+    };
+    match show(store, events, json, &mut print) {
+        Ok(()) => Ending::Well,
+        Err(error) => fail(&format!("{}: {error}", dir.display()), Ending::Unavailable),
+    }
+}
+
+fn show(
+    store: Option<Store>,
+    events: bool,
+    json: bool,
+    print: &mut impl FnMut(String) -> bool,
+) -> Result<(), SpoolError> {
+    match store {
+        Some(store) if events => {
+            return store.each(|row| print(if json { event_json(&row) } else { event_text(&row) }));
+        }
+        // No file yet is an empty spool.
+        store => {
+            let waiting = store.map_or(Ok(Vec::new()), |store| store.waiting())?;
+            if json {
+                // `all` ends when the pipe does.
+                let _ = waiting.iter().all(|waiting| print(waiting_json(waiting)));
+            } else {
+                print(table(&waiting));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn event_json(row: &Row) -> String {
+    json!({
+        "seq": row.seq, "lane": row.lane, "source": row.source, "type": row.event_type, "id": row.id,
+        "received_at": time::to_rfc3339(row.received_at), "bytes": row.bytes,
+    })
+    .to_string()
+}
+
+fn event_text(row: &Row) -> String {
+    let (event_type, received_at) = (row.event_type.as_deref().unwrap_or("unknown"), time::to_rfc3339(row.received_at));
+    format!("{} {received_at} {} {} {event_type} {} {} bytes", row.seq, row.lane, row.source, row.id, row.bytes)
+}
+
+fn waiting_json(waiting: &Waiting) -> String {
+    json!({
+        "lane": waiting.lane, "source": waiting.source, "type": waiting.event_type, "records": waiting.records,
+        "bytes": waiting.bytes, "oldest": time::to_rfc3339(waiting.oldest),
+    })
+    .to_string()
+}
+
+fn table(waiting: &[Waiting]) -> String {
+    let heads = ["lane", "source", "type", "records", "bytes", "oldest"].map(str::to_owned);
+    let mut lines = vec![heads];
+    for w in waiting {
+        let event_type = w.event_type.clone().unwrap_or_else(|| "unknown".into());
+        let (records, bytes) = (w.records.to_string(), w.bytes.to_string());
+        lines.push([w.lane.clone(), w.source.clone(), event_type, records, bytes, time::to_rfc3339(w.oldest)]);
+    }
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 6] = std::array::from_fn(width);
+    let (records, bytes): (u64, u64) = waiting.iter().fold((0, 0), |(r, b), w| (r + w.records, b + w.bytes));
+    let mut text = String::new();
+    for line in lines.iter().filter(|_| !waiting.is_empty()) {
+        for (column, (cell, width)) in line.iter().zip(widths).enumerate() {
+            // Numbers to the right.
+            let cell = if (3..5).contains(&column) { format!("{cell:>width$}") } else { format!("{cell:<width$}") };
+            text += &format!("{cell}  ");
+        }
+        text = text.trim_end().to_owned() + "\n";
+    }
+    text + &format!("{records} deliveries, {bytes} bytes")
+}
+
+async fn drain(settings: &Settings, patience: Duration) -> Ending {
+    let shutdown = match Shutdown::listen() {
+        Ok(shutdown) => shutdown,
+        Err(error) => return fail(&error, Ending::Unavailable),
+    };
+    let core = match Core::build(settings).await {
+        Ok(core) => core,
+        Err(error) => return fail_start(&error),
+    };
+    let spool = std::sync::Arc::clone(&core.pipeline.spool);
+    let all = spool.records();
+    let running = core.start();
+    let bar = ProgressBar::new(all);
+    if !io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} {per_sec} {eta}") {
+        bar.set_style(style);
+    }
+    let (mut before, mut moved) = (all, Instant::now());
+    let emptied = async {
+        loop {
+            let left = spool.records();
+            bar.set_position(all.saturating_sub(left));
+            if left != before {
+                (before, moved) = (left, Instant::now());
+            }
+            if left == 0 || moved.elapsed() >= patience {
+                return;
+            }
+            sleep(LOOK).await;
+        }
+    };
+    let told_to_end = tokio::select! {
+        () = emptied => false,
+        () = shutdown.wait() => true,
+    };
+    bar.finish_and_clear();
+    let trouble = running.pipeline.publisher.watch().trouble();
+    running.end(Instant::now() + settings.shutdown_timeout).await;
+    let left = spool.records();
+    let _ = writeln!(io::stdout(), "published {}, left {left}", all.saturating_sub(left));
+    match (left, trouble) {
+        (0, _) => Ending::Well,
+        (_, Some(trouble)) if !told_to_end => fail(&format!("Kafka: {trouble}"), Ending::Unavailable),
+        _ => Ending::Findings,
+    }
+}

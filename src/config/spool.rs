@@ -1,0 +1,48 @@
+//! `[spool]`: how much may wait on disk.
+
+use serde::Deserialize;
+
+use super::ConfigError;
+use super::units::{Bytes, Text};
+
+const GIB: usize = 1 << 30;
+
+/// As written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct WrittenSpool {
+    max_bytes: Option<Text<Bytes>>,
+    max_lane_bytes: Option<Text<Bytes>>,
+    min_free_bytes: Option<Text<Bytes>>,
+}
+
+/// Bounds of the spool, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SpoolSettings {
+    /// All deliveries together.
+    pub(crate) max_bytes: u64,
+    /// Those that wait for one topic.
+    pub(crate) max_lane_bytes: u64,
+    /// What the file system keeps for others.
+    pub(crate) min_free_bytes: u64,
+}
+
+impl WrittenSpool {
+    pub(super) fn resolve(self) -> Result<SpoolSettings, ConfigError> {
+        let bytes = |written: Option<Text<Bytes>>| written.map(|text| text.0.0 as u64);
+        let max_bytes = bytes(self.max_bytes).unwrap_or(10 * GIB as u64);
+        let max_lane_bytes = bytes(self.max_lane_bytes).unwrap_or(max_bytes / 2);
+        if max_lane_bytes > max_bytes {
+            return Err(ConfigError::key("spool.max_lane_bytes", "more than spool.max_bytes"));
+        }
+        // SQLite's integers are signed.
+        if i64::try_from(max_bytes).is_err() {
+            return Err(ConfigError::key("spool.max_bytes", "more than any disk has"));
+        }
+        Ok(SpoolSettings {
+            max_bytes,
+            max_lane_bytes,
+            min_free_bytes: bytes(self.min_free_bytes).unwrap_or(GIB as u64),
+        })
+    }
+}

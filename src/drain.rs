@@ -1,0 +1,196 @@
+//! Empties the spool into Kafka, each lane in order.
+//!
+//! ```text
+//! lane ─read─▶ batch ─prepare─▶ by key ─┬─ one after the other ─▶ deliver ─▶ remove
+//!                                       └─ keys side by side
+//! ```
+//!
+//! What shares a key goes one after the other, the next when Kafka has acknowledged the one before: should one fail,
+//! none behind it is ahead of it in Kafka. While Kafka takes nothing, one delivery at a time asks.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Source;
+use crate::pipeline::{Pipeline, Prepared};
+use crate::spool::{Done, Lane, Row};
+use crate::verify::Verified;
+
+/// First pause after Kafka did not take a delivery; doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// And no longer than this: senders' patience is minutes, and so is an operator's.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What emptying a lane needs.
+pub(crate) struct Drain {
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) sources: BTreeMap<String, Arc<Source>>,
+    pub(crate) ack_timeout: Duration,
+    /// Ends it: what is under way is finished, nothing new begun.
+    pub(crate) stop: CancellationToken,
+}
+
+/// A delivery of the spool.
+struct Spooled {
+    done: Done,
+    event_type: Option<String>,
+    delivery: Verified,
+}
+
+/// How one delivery's turn went.
+enum Turn {
+    /// It is in Kafka.
+    Gone,
+    /// It waits in another lane.
+    Moved,
+}
+
+impl Drain {
+    /// Empties each lane that comes up, until told to stop.
+    pub(crate) async fn run(self, mut to_drain: UnboundedReceiver<Arc<Lane>>) {
+        let drain = Arc::new(self);
+        let mut lanes = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = drain.stop.cancelled() => break,
+                Some(lane) = to_drain.recv() => { lanes.spawn(Arc::clone(&drain).empty(lane)); }
+                Some(_) = lanes.join_next(), if !lanes.is_empty() => {}
+            }
+        }
+        while lanes.join_next().await.is_some() {}
+    }
+
+    /// Empties one lane, and opens it then.
+    async fn empty(self: Arc<Self>, lane: Arc<Lane>) {
+        let (mut after, mut pause, mut records) = (0, FIRST_PAUSE, 0_u64);
+        // Asks with one delivery whether Kafka takes any.
+        let mut asking = true;
+        let mut warned = false;
+        while !lane.open_if_empty() {
+            let Some(rows) = self.unless_stopped(self.pipeline.spool.read(&lane, after)).await else { return };
+            let rows = match rows {
+                Ok(rows) => rows,
+                Err(error) => {
+                    tracing::error!(lane = %lane.name, %error, "the spool cannot be read");
+                    if self.unless_stopped(tokio::time::sleep(LONGEST_PAUSE)).await.is_none() {
+                        return;
+                    }
+                    continue;
+                }
+            };
+            let Some(last) = rows.last() else { continue };
+            after = last.seq;
+            let mut waiting: VecDeque<Spooled> = VecDeque::with_capacity(rows.len());
+            for row in rows {
+                match self.restore(row) {
+                    Ok(spooled) => waiting.push_back(spooled),
+                    Err(source) => {
+                        tracing::error!(lane = %lane.name, source, "deliveries of a source that is not configured wait in the spool");
+                        return;
+                    }
+                }
+            }
+            while !waiting.is_empty() {
+                let now = if asking { 1 } else { waiting.len() };
+                let rest = waiting.split_off(now);
+                let (left, trouble) = self.turn(&lane, waiting).await;
+                records += (now - left.len()) as u64;
+                asking = trouble.is_some();
+                waiting = left;
+                waiting.extend(rest);
+                let Some(words) = trouble else {
+                    if std::mem::take(&mut warned) {
+                        tracing::info!(lane = %lane.name, "Kafka takes the lane's deliveries again");
+                    }
+                    pause = FIRST_PAUSE;
+                    continue;
+                };
+                if !std::mem::replace(&mut warned, true) {
+                    tracing::warn!(lane = %lane.name, reason = %words, "deliveries wait in the spool");
+                }
+                if self.unless_stopped(tokio::time::sleep(pause)).await.is_none() {
+                    return;
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+        tracing::info!(lane = %lane.name, records, "the lane is empty; its events go straight to Kafka");
+    }
+
+    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.stop.run_until_cancelled(work).await
+    }
+
+    fn restore(&self, row: Row) -> Result<Spooled, String> {
+        let Some(source) = self.sources.get(&row.source) else { return Err(row.source) };
+        let delivery = Verified::kept(Arc::clone(source), &row.headers, row.body.into(), row.received_at);
+        Ok(Spooled { done: Done { seq: row.seq, bytes: row.bytes }, event_type: row.event_type, delivery })
+    }
+
+    /// Tries to deliver all of `waiting`; gives those that still wait, in order, and why.
+    async fn turn(&self, lane: &Arc<Lane>, waiting: VecDeque<Spooled>) -> (VecDeque<Spooled>, Option<String>) {
+        let mut chains: BTreeMap<String, Vec<(usize, _)>> = BTreeMap::new();
+        for (at, spooled) in waiting.iter().enumerate() {
+            let prepared = self.pipeline.prepare(&spooled.delivery).await;
+            let key = prepared.key.clone().unwrap_or_else(|| prepared.id.clone());
+            chains.entry(key).or_default().push((at, prepared));
+        }
+        let mut chains: FuturesUnordered<_> = chains
+            .into_values()
+            .map(async |chain| {
+                let mut turns = Vec::with_capacity(chain.len());
+                for (at, prepared) in chain {
+                    if self.stop.is_cancelled() {
+                        return (turns, Some("the bridge is ending".to_owned()));
+                    }
+                    match self.deliver(lane, &waiting[at], prepared).await {
+                        Ok(turn) => turns.push((at, turn)),
+                        Err(words) => return (turns, Some(words)),
+                    }
+                }
+                (turns, None)
+            })
+            .collect();
+        let (mut over, mut gone, mut trouble) = (vec![false; waiting.len()], Vec::new(), None);
+        while let Some((turns, words)) = chains.next().await {
+            for (at, turn) in turns {
+                over[at] = true;
+                if matches!(turn, Turn::Gone) {
+                    gone.push(waiting[at].done);
+                }
+            }
+            trouble = trouble.or(words);
+        }
+        drop(chains);
+        if !gone.is_empty() {
+            self.pipeline.spool.remove(lane, gone);
+        }
+        let left = waiting.into_iter().zip(over).filter_map(|(spooled, over)| (!over).then_some(spooled));
+        (left.collect(), trouble)
+    }
+
+    /// Delivers one, or says why it waits on.
+    async fn deliver(&self, lane: &Arc<Lane>, spooled: &Spooled, prepared: Prepared<'_>) -> Result<Turn, String> {
+        let (pipeline, bytes) = (&self.pipeline, spooled.done.bytes);
+        match pipeline.deliver(prepared, Instant::now() + self.ack_timeout).await {
+            Ok(end) => {
+                let source = &spooled.delivery.source().name;
+                pipeline.metrics.drained(&lane.name, source, spooled.event_type.as_deref(), end, bytes);
+                Ok(Turn::Gone)
+            }
+            Err(waits) if waits.lane.name == lane.name => Err(waits.words),
+            // It turned out to be a dead letter that does not get through, or its schema is refused: the lane goes on.
+            Err(waits) => match pipeline.spool.relocate(lane, &waits.lane, spooled.done).await {
+                Ok(()) => Ok(Turn::Moved),
+                Err(error) => Err(format!("{}; {error}", waits.words)),
+            },
+        }
+    }
+}

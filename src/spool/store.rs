@@ -1,0 +1,304 @@
+//! The spool's table in SQLite: written by one connection, read by others, in this process or another.
+//!
+//! ```text
+//! deliveries  seq         order of arrival; grows, and is never used again while the process lives
+//!             lane        the topic it waits for
+//!             source      name of the source
+//!             type        event type, null where it is not known
+//!             id          event id
+//!             received_at milliseconds since 1970
+//!             headers     `name: value` lines, without credentials
+//!             body        as it arrived
+//! ```
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, params};
+
+use super::SpoolError;
+
+/// Name of the file in the data directory; SQLite puts `-wal` and `-shm` beside it.
+pub(super) const FILE: &str = "spool.db";
+/// The layout above. A file of another version is refused.
+const VERSION: i32 = 1;
+/// "hkbr": tells `file` and other tools whose database this is.
+const APPLICATION_ID: i32 = 0x686b_6272;
+/// The log is copied into the database from this many pages (of 4 KiB) on.
+const CHECKPOINT_PAGES: i32 = 4096;
+/// How long to wait for an operator's tool that holds the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+const LAYOUT: &str = "
+    CREATE TABLE IF NOT EXISTS deliveries (
+        seq INTEGER PRIMARY KEY, lane TEXT NOT NULL, source TEXT NOT NULL, type TEXT, id TEXT NOT NULL,
+        received_at INTEGER NOT NULL, bytes INTEGER NOT NULL, headers BLOB NOT NULL, body BLOB NOT NULL
+    ) STRICT;
+    -- Holds all that sums and the oldest need, so that a start does not read the bodies.
+    CREATE INDEX IF NOT EXISTS by_lane ON deliveries (lane, seq, source, type, received_at, bytes);
+";
+
+/// A delivery on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) seq: i64,
+    pub(crate) lane: String,
+    pub(crate) source: String,
+    pub(crate) event_type: Option<String>,
+    pub(crate) id: String,
+    /// Milliseconds since 1970.
+    pub(crate) received_at: i64,
+    /// What it counts for against `spool.max_bytes`.
+    pub(crate) bytes: u64,
+    pub(crate) headers: Vec<u8>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// What waits of one source and type in one lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub(crate) lane: String,
+    pub(crate) source: String,
+    pub(crate) event_type: Option<String>,
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    /// Milliseconds since 1970.
+    pub(crate) oldest: i64,
+}
+
+/// A connection to the file.
+pub(crate) struct Store {
+    connection: Connection,
+}
+
+impl Store {
+    /// Opens the file for writing, makes it if need be, and sees to it that a commit is on disk when it returns.
+    pub(super) fn create(dir: &Path) -> Result<Store, SpoolError> {
+        let path = dir.join(FILE);
+        let store = Store { connection: Connection::open(&path).map_err(|e| SpoolError::of(&e))? };
+        store.prepare().map_err(|e| SpoolError::Failed(format!("{}: {e}", path.display())))?;
+        store.check().map_err(|words| SpoolError::Failed(format!("{}: {words}", path.display())))?;
+        Ok(store)
+    }
+
+    fn prepare(&self) -> rusqlite::Result<()> {
+        let connection = &self.connection;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        // The order matters: the first takes effect only while the file is empty.
+        connection.pragma_update(None, "auto_vacuum", "incremental")?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        // In WAL mode, NORMAL would leave the last commits to the operating system.
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        connection.pragma_update(None, "cache_size", -4096)?;
+        let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if version == 0 {
+            connection.execute_batch(LAYOUT)?;
+            connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+            connection.pragma_update(None, "user_version", VERSION)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the file is what it has to be: some file systems know no shared memory, and refuse the log in silence.
+    fn check(&self) -> Result<(), String> {
+        let journal: String = self.pragma("journal_mode")?;
+        let synchronous: i32 = self.pragma("synchronous")?;
+        // 2 is FULL.
+        if (journal.as_str(), synchronous) != ("wal", 2) {
+            return Err(format!("this file system does not do: journal_mode {journal}, synchronous {synchronous}"));
+        }
+        let version: i32 = self.pragma("user_version")?;
+        if version == VERSION { Ok(()) } else { Err(format!("layout {version}, and this version knows {VERSION}")) }
+    }
+
+    fn pragma<T: rusqlite::types::FromSql>(&self, name: &str) -> Result<T, String> {
+        self.connection.pragma_query_value(None, name, |row| row.get(0)).map_err(|e| e.to_string())
+    }
+
+    /// Opens the file to look at it, while a bridge writes it or not; `None` when there is none.
+    pub(crate) fn look(dir: &Path) -> Result<Option<Store>, SpoolError> {
+        let path = dir.join(FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let connection =
+            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+                .and_then(|connection| connection.busy_timeout(BUSY_TIMEOUT).map(|()| connection));
+        Ok(Some(Store { connection: connection.map_err(|e| SpoolError::of(&e))? }))
+    }
+
+    /// Carries out `work` as one transaction; when this returns `Ok`, it is on disk.
+    pub(super) fn commit<T>(&mut self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        let transaction = self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let done = work(&transaction)?;
+        transaction.commit()?;
+        Ok(done)
+    }
+
+    /// The highest number in use.
+    pub(super) fn last_seq(&self) -> Result<i64, SpoolError> {
+        let last = self.connection.query_row("SELECT coalesce(max(seq), 0) FROM deliveries", [], |row| row.get(0));
+        last.map_err(|e| SpoolError::of(&e))
+    }
+
+    /// What waits, by lane, source and type, in the order of the oldest.
+    pub(crate) fn waiting(&self) -> Result<Vec<Waiting>, SpoolError> {
+        let sql = "SELECT lane, source, type, count(*), sum(bytes), min(received_at) FROM deliveries
+                   GROUP BY lane, source, type ORDER BY min(received_at)";
+        self.rows(sql, [], |row| {
+            Ok(Waiting {
+                lane: row.get(0)?,
+                source: row.get(1)?,
+                event_type: row.get(2)?,
+                records: row.get::<_, i64>(3)?.unsigned_abs(),
+                bytes: row.get::<_, i64>(4)?.unsigned_abs(),
+                oldest: row.get(5)?,
+            })
+        })
+    }
+
+    /// The next deliveries of `lane` in order, with numbers above `after` up to `last`: at most `records` of them and,
+    /// but for the first, `bytes` bytes.
+    pub(super) fn read(
+        &self,
+        lane: &str,
+        (after, last): (i64, i64),
+        records: usize,
+        bytes: usize,
+    ) -> Result<Vec<Row>, SpoolError> {
+        let read = || {
+            let sql = "SELECT seq, lane, source, type, id, received_at, bytes, headers, body FROM deliveries
+                       WHERE lane = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut found = statement.query(params![lane, after, last])?;
+            let (mut rows, mut taken) = (Vec::new(), 0);
+            while rows.len() < records
+                && let Some(row) = found.next()?
+            {
+                taken += row.get::<_, i64>(6)?.unsigned_abs() as usize;
+                if taken > bytes && !rows.is_empty() {
+                    break;
+                }
+                rows.push(full(row)?);
+            }
+            Ok(rows)
+        };
+        read().map_err(|e: rusqlite::Error| SpoolError::of(&e))
+    }
+
+    /// Hands each delivery to `each`, in order of arrival, without its body and headers, until that gives `false`.
+    pub(crate) fn each(&self, mut each: impl FnMut(Row) -> bool) -> Result<(), SpoolError> {
+        let mut go = || {
+            let sql = "SELECT seq, lane, source, type, id, received_at, bytes, x'', x'' FROM deliveries ORDER BY seq";
+            let mut statement = self.connection.prepare(sql)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()?
+                && each(full(row)?)
+            {}
+            Ok(())
+        };
+        go().map_err(|e: rusqlite::Error| SpoolError::of(&e))
+    }
+
+    /// Puts what waits into the lanes that `lane_of` names by source and type: a topic may have another name now.
+    pub(super) fn reroute(&mut self, lane_of: impl Fn(&Waiting) -> String) -> Result<(), SpoolError> {
+        let routed = self.waiting()?.into_iter().map(|waiting| (lane_of(&waiting), waiting));
+        let moves: Vec<_> = routed.filter(|(lane, waiting)| *lane != waiting.lane).collect();
+        let done = self.commit(|connection| {
+            for (to, Waiting { lane, source, event_type, .. }) in &moves {
+                let sql = "UPDATE deliveries SET lane = ?1 WHERE lane = ?2 AND source = ?3 AND type IS ?4";
+                connection.execute(sql, params![to, lane, source, event_type])?;
+            }
+            Ok(())
+        });
+        done.map_err(|e| SpoolError::of(&e))
+    }
+
+    /// Gives a few unused pages back to the file system; says whether there may be more.
+    pub(super) fn shrink(&self, pages: u32) -> rusqlite::Result<bool> {
+        let free: i64 = self.connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
+        if free > 0 {
+            let mut statement = self.connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+            let mut steps = statement.query([])?;
+            // A page a step.
+            while steps.next()?.is_some() {}
+        }
+        Ok(free > i64::from(pages))
+    }
+
+    /// Copies the log into the database and cuts it.
+    pub(super) fn checkpoint(&self) -> rusqlite::Result<()> {
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    }
+
+    fn rows<T>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        each: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, SpoolError> {
+        let found = || self.connection.prepare(sql)?.query_map(params, each)?.collect::<rusqlite::Result<Vec<T>>>();
+        found().map_err(|e| SpoolError::of(&e))
+    }
+}
+
+fn full(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok(Row {
+        seq: row.get(0)?,
+        lane: row.get(1)?,
+        source: row.get(2)?,
+        event_type: row.get(3)?,
+        id: row.get(4)?,
+        received_at: row.get(5)?,
+        bytes: row.get::<_, i64>(6)?.unsigned_abs(),
+        headers: row.get(7)?,
+        body: row.get(8)?,
+    })
+}
+
+/// Adds a delivery.
+pub(super) fn insert(connection: &Connection, row: &NewRow<'_>) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO deliveries (seq, lane, source, type, id, received_at, bytes, headers, body)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    let mut statement = connection.prepare_cached(sql)?;
+    let bytes = row.bytes as i64;
+    statement.execute(params![
+        row.seq,
+        row.lane,
+        row.source,
+        row.event_type,
+        row.id,
+        row.received_at,
+        bytes,
+        row.headers,
+        row.body
+    ])?;
+    Ok(())
+}
+
+/// Takes a delivery out.
+pub(super) fn delete(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM deliveries WHERE seq = ?1")?.execute([seq])?;
+    Ok(())
+}
+
+/// Puts a delivery at the end of another lane.
+pub(super) fn relocate(connection: &Connection, seq: i64, to: i64, lane: &str) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("UPDATE deliveries SET seq = ?2, lane = ?3 WHERE seq = ?1")?;
+    statement.execute(params![seq, to, lane])?;
+    Ok(())
+}
+
+/// A delivery on its way to disk.
+pub(super) struct NewRow<'a> {
+    pub(super) seq: i64,
+    pub(super) lane: &'a str,
+    pub(super) source: &'a str,
+    pub(super) event_type: Option<&'a str>,
+    pub(super) id: &'a str,
+    pub(super) received_at: i64,
+    pub(super) bytes: u64,
+    pub(super) headers: &'a [u8],
+    pub(super) body: &'a [u8],
+}
