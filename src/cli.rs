@@ -17,8 +17,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
-use crate::app::StartError;
 use crate::config::ConfigError;
+use crate::wiring::StartError;
 
 /// Verifies webhooks, converts them to Avro records and publishes them to Kafka.
 #[derive(Debug, Parser)]

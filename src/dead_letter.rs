@@ -68,5 +68,5 @@ pub(crate) fn record(topic: &Arc<str>, event: &Event<'_>, rejection: &Rejection)
         Err(_) => delivery.body().to_vec(),
     };
     let timestamp = delivery.received_at();
-    Record { topic: Arc::clone(topic), key: event.id.to_owned(), value, headers, timestamp }
+    Record { topic: Arc::clone(topic), key: event.delivery.id().to_owned(), value, headers, timestamp }
 }

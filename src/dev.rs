@@ -17,10 +17,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, StartError};
+use crate::app::App;
 use crate::config;
 use crate::http::{Limits, listen, serve};
 use crate::route::Routes;
+use crate::wiring::StartError;
 use broker::{BYTES_PER_PARTITION, Broker};
 
 /// Secret of the demo source `wegly`. Known to all, so `dev` listens on this machine alone.

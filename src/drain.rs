@@ -19,8 +19,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Source;
-use crate::pipeline::{Pipeline, Prepared};
-use crate::spool::{Done, Lane, Row};
+use crate::pipeline::Pipeline;
+use crate::prepare::Prepared;
+use crate::spool::{Done, Lane, Row, Spool};
 use crate::verify::Verified;
 
 /// First pause after Kafka did not take a delivery; doubled each time.
@@ -31,6 +32,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// What emptying a lane needs.
 pub(crate) struct Drain {
     pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) spool: Arc<Spool>,
     pub(crate) sources: BTreeMap<String, Arc<Source>>,
     pub(crate) ack_timeout: Duration,
     /// Ends it: what is under way is finished, nothing new begun.
@@ -74,7 +76,7 @@ impl Drain {
         let mut asking = true;
         let mut warned = false;
         while !lane.open_if_empty() {
-            let Some(rows) = self.unless_stopped(self.pipeline.spool.read(&lane, after)).await else { return };
+            let Some(rows) = self.unless_stopped(self.spool.read(&lane, after)).await else { return };
             let rows = match rows {
                 Ok(rows) => rows,
                 Err(error) => {
@@ -130,7 +132,7 @@ impl Drain {
 
     fn restore(&self, row: Row) -> Result<Spooled, String> {
         let Some(source) = self.sources.get(&row.source) else { return Err(row.source) };
-        let delivery = Verified::kept(Arc::clone(source), &row.headers, row.body.into(), row.received_at);
+        let delivery = Verified::kept(row.id, Arc::clone(source), &row.headers, row.body.into(), row.received_at);
         Ok(Spooled { done: Done { seq: row.seq, bytes: row.bytes }, event_type: row.event_type, delivery })
     }
 
@@ -139,7 +141,7 @@ impl Drain {
         let mut chains: BTreeMap<String, Vec<(usize, _)>> = BTreeMap::new();
         for (at, spooled) in waiting.iter().enumerate() {
             let prepared = self.pipeline.prepare(&spooled.delivery).await;
-            let key = prepared.key.clone().unwrap_or_else(|| prepared.id.clone());
+            let key = prepared.key.clone().unwrap_or_else(|| spooled.delivery.id().to_owned());
             chains.entry(key).or_default().push((at, prepared));
         }
         let mut chains: FuturesUnordered<_> = chains
@@ -170,7 +172,7 @@ impl Drain {
         }
         drop(chains);
         if !gone.is_empty() {
-            self.pipeline.spool.remove(lane, gone);
+            self.spool.remove(lane, gone);
         }
         let left = waiting.into_iter().zip(over).filter_map(|(spooled, over)| (!over).then_some(spooled));
         (left.collect(), trouble)
@@ -178,16 +180,16 @@ impl Drain {
 
     /// Delivers one, or says why it waits on.
     async fn deliver(&self, lane: &Arc<Lane>, spooled: &Spooled, prepared: Prepared<'_>) -> Result<Turn, String> {
-        let (pipeline, bytes) = (&self.pipeline, spooled.done.bytes);
-        match pipeline.deliver(prepared, Instant::now() + self.ack_timeout).await {
+        let bytes = spooled.done.bytes;
+        match self.pipeline.deliver(prepared, Instant::now() + self.ack_timeout).await {
             Ok(end) => {
                 let source = &spooled.delivery.source().name;
-                pipeline.metrics.drained(&lane.name, source, spooled.event_type.as_deref(), end, bytes);
+                self.pipeline.metrics.drained(&lane.name, source, spooled.event_type.as_deref(), end, bytes);
                 Ok(Turn::Gone)
             }
-            Err(waits) if waits.lane.name == lane.name => Err(waits.words),
+            Err(waits) if *waits.lane == *lane.name => Err(waits.words),
             // It turned out to be a dead letter that does not get through, or its schema is refused: the lane goes on.
-            Err(waits) => match pipeline.spool.relocate(lane, &waits.lane, spooled.done).await {
+            Err(waits) => match self.spool.relocate(lane, &self.spool.lane(&waits.lane), spooled.done).await {
                 Ok(()) => Ok(Turn::Moved),
                 Err(error) => Err(format!("{}; {error}", waits.words)),
             },

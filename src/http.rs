@@ -23,7 +23,8 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{HttpSettings, Source};
-use crate::pipeline::{Outcome, Pipeline, off_the_hot_path};
+use crate::intake::{Intake, Outcome};
+use crate::pipeline::off_the_hot_path;
 use crate::time::now_millis;
 use crate::verify::Unverified;
 
@@ -36,7 +37,7 @@ use reply::{Answer, Refusal};
 pub(crate) struct Door {
     pub(crate) sources: std::collections::BTreeMap<String, Arc<Source>>,
     pub(crate) settings: HttpSettings,
-    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) intake: Arc<Intake>,
     /// A permit per byte that may still be taken in.
     pub(crate) budget: Arc<Semaphore>,
     /// Set when new requests are to be turned away.
@@ -81,7 +82,7 @@ async fn with_token(
 impl Door {
     fn answer(&self, answer: &Answer) -> Response {
         let closing = self.closing.load(Ordering::Relaxed);
-        self.pipeline.metrics.requests.with_label_values(&[reply::code(answer)]).inc();
+        self.intake.pipeline.metrics.requests.with_label_values(&[reply::code(answer)]).inc();
         reply::response(answer, closing)
     }
 
@@ -104,7 +105,7 @@ impl Door {
         let admission = source.verifier.admit(&parts.headers, token)?;
         check_content_type(&parts.headers)?;
         let limits = body::Limits { max_bytes: source.max_body_bytes, timeout: self.settings.body_timeout };
-        let metrics = &self.pipeline.metrics;
+        let metrics = &self.intake.pipeline.metrics;
         let received = body::read(&parts.headers, body, limits, &self.budget, &metrics.in_flight_bytes).await?;
         let (started, received_at) = (Instant::now(), now_millis());
 
@@ -115,11 +116,11 @@ impl Door {
         if delivery.source().rate_limit.as_ref().is_some_and(|limit| limit.check().is_err()) {
             return Err(Refusal::RateLimited);
         }
-        let (pipeline, deadline) = (Arc::clone(&self.pipeline), started + self.settings.ack_timeout);
+        let (intake, deadline) = (Arc::clone(&self.intake), started + self.settings.ack_timeout);
         let under_way = self.under_way.token();
         // A task of its own: a sender that hangs up takes nothing back of a delivery that is on its way.
         let processed = tokio::spawn(async move {
-            let outcome = pipeline.process(&delivery, deadline).await;
+            let outcome = intake.process(&delivery, deadline).await;
             drop((received.charge, under_way));
             outcome
         });

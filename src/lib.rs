@@ -1,16 +1,18 @@
 //! hookbridge: a stream bridge to Kafka. It verifies webhooks, converts them into registered Avro records, and
-//! answers only when Kafka has them.
+//! answers 2xx only when Kafka has them, or its own disk.
 //!
 //! ```text
-//! request ─▶ http ─▶ verify ─▶ identify ─▶ encode ─▶ route ─▶ publish ─▶ 200
-//!             │        │           └──────────┴─▶ dead_letter ─▶ publish ─▶ 202
-//!             │        └ 401                                        └ 503
-//!             └ 404 405 408 413 415 429 503
+//! request ─▶ http ─▶ verify ─▶ intake ─┬─▶ pipeline: prepare ─▶ route ─▶ publish ─▶ 200, or 202 for a dead letter
+//!             │        └ 401           │       ▲      └ identify, encode    │
+//!             │                        │     drain                          │ not now
+//!             │                        │       │                            ▼
+//!             └ 404 405 408 413        └────▶ spool ◀───────────────────────┘
+//!               415 429 503                     └─▶ 202; full: 503
 //! ```
 //!
 //! `catalog` says what there is to verify and convert, `registry` which ids the schemas have. Each stage's type can
-//! only be made by the stage before it: an `Unverified` body, a `Verified` delivery, an `Identified` event, an
-//! `Encoded` record.
+//! only be made by the stage before it: an `Unverified` body, a `Verified` delivery, a `Prepared` one with its `Encoded`
+//! record or the reason why there is none, a `Record`.
 
 #![forbid(unsafe_code)]
 
@@ -18,11 +20,16 @@ pub mod cli;
 
 mod app;
 mod config;
+mod wiring;
 
 mod http;
-mod pipeline;
 
 mod verify;
+
+mod intake;
+mod pipeline;
+
+mod prepare;
 
 mod identify;
 mod json;
@@ -36,8 +43,9 @@ mod route;
 mod publish;
 mod registry;
 
-mod drain;
 mod spool;
+
+mod drain;
 
 mod dead_letter;
 mod redact;

@@ -182,7 +182,6 @@ fn shared_serial_ids(settings: &Settings, sources_of: &BTreeMap<Arc<str>, BTreeS
 /// An event on its way to Kafka, as far as it is known.
 pub(crate) struct Event<'a> {
     pub(crate) delivery: &'a Verified,
-    pub(crate) id: &'a str,
     pub(crate) event_type: Option<&'a EventType>,
     pub(crate) key: Option<&'a str>,
     /// Milliseconds since 1970.
@@ -195,7 +194,7 @@ impl Event<'_> {
         let source = self.delivery.source();
         let mut headers: Headers = vec![
             ("ce_specversion".into(), b"1.0".to_vec()),
-            ("ce_id".into(), self.id.into()),
+            ("ce_id".into(), self.delivery.id().into()),
             ("ce_source".into(), format!("/webhooks/{}", source.name).into()),
         ];
         if let Some(event_type) = self.event_type {

@@ -231,7 +231,6 @@ impl Spool {
         &self,
         lane: &Arc<Lane>,
         delivery: &Verified,
-        id: &str,
         event_type: Option<&str>,
     ) -> Result<(), SpoolError> {
         let headers = delivery.header_lines();
@@ -242,7 +241,7 @@ impl Spool {
             lane: Arc::clone(lane),
             source: delivery.source().name.clone(),
             event_type: event_type.map(str::to_owned),
-            id: id.to_owned(),
+            id: delivery.id().to_owned(),
             received_at: delivery.received_at(),
             bytes,
             headers,

@@ -178,6 +178,7 @@ pub(crate) struct Unverified {
 
 /// A delivery whose sender proved who it is. Nothing in it is a credential any more.
 pub(crate) struct Verified {
+    id: String,
     source: Arc<Source>,
     headers: HeaderMap,
     body: Bytes,
@@ -194,11 +195,16 @@ impl Unverified {
         for name in CREDENTIAL_HEADERS.iter().chain(&*source.credential_headers) {
             headers.remove(name);
         }
-        Ok(Verified { source, headers, body, received_at })
+        Ok(Verified { id: event_id(&source.name, &body), source, headers, body, received_at })
     }
 }
 
 impl Verified {
+    /// The event's id, the same on every retry of the delivery.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     pub(crate) fn source(&self) -> &Arc<Source> {
         &self.source
     }
@@ -230,7 +236,13 @@ impl Verified {
     }
 
     /// A delivery that was verified before, as the spool or a dead letter kept it.
-    pub(crate) fn kept(source: Arc<Source>, header_lines: &[u8], body: Bytes, received_at: i64) -> Verified {
+    pub(crate) fn kept(
+        id: String,
+        source: Arc<Source>,
+        header_lines: &[u8],
+        body: Bytes,
+        received_at: i64,
+    ) -> Verified {
         let mut headers = HeaderMap::new();
         for line in header_lines.split(|&byte| byte == b'\n') {
             let Some(end) = line.windows(2).position(|window| window == b": ") else { continue };
@@ -240,21 +252,20 @@ impl Verified {
                 headers.append(name, value);
             }
         }
-        Verified { source, headers, body, received_at }
+        Verified { id, source, headers, body, received_at }
     }
+}
 
-    /// Identifies the delivery: a `UUIDv8` (RFC 9562) of the first 16 bytes of SHA-256 over the source's name, one
-    /// zero byte and the raw body. The same on every retry.
-    pub(crate) fn event_id(&self) -> String {
-        let digest =
-            Sha256::new().chain_update(&self.source.name).chain_update([0]).chain_update(&self.body).finalize();
-        let mut id = [0; 16];
-        id.copy_from_slice(&digest[..16]);
-        id[6] = id[6] & 0x0F | 0x80;
-        id[8] = id[8] & 0x3F | 0x80;
-        let hex = base16ct::lower::encode_string(&id);
-        [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
-    }
+/// Identifies a delivery: a `UUIDv8` (RFC 9562) of the first 16 bytes of SHA-256 over the source's name, one zero byte and
+/// the raw body. The same on every retry.
+fn event_id(source: &str, body: &[u8]) -> String {
+    let digest = Sha256::new().chain_update(source).chain_update([0]).chain_update(body).finalize();
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest[..16]);
+    id[6] = id[6] & 0x0F | 0x80;
+    id[8] = id[8] & 0x3F | 0x80;
+    let hex = base16ct::lower::encode_string(&id);
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 #[cfg(test)]

@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use super::connect::Connect;
 use super::{Ending, fail, fail_config, fail_start, on_runtime};
-use crate::app::StartError;
 use crate::config::Settings;
 use crate::registry::{Registry, Standing};
 use crate::route::Routes;
 use crate::schema::{self, Field};
+use crate::wiring::StartError;
 
 const HELP: &str = "\
 Examples:

@@ -11,9 +11,9 @@ use tokio::time::{Instant, sleep};
 
 use super::shutdown::Shutdown;
 use super::{Ending, fail, fail_config, fail_start, on_runtime};
-use crate::app::Core;
 use crate::config::{self, Settings};
 use crate::spool::{Row, SpoolError, Store, Waiting};
+use crate::wiring::Core;
 use crate::{telemetry, time};
 
 /// How often the drain looks how far it is.
@@ -178,7 +178,7 @@ async fn drain(settings: &Settings, patience: Duration) -> Ending {
         Ok(core) => core,
         Err(error) => return fail_start(&error),
     };
-    let spool = std::sync::Arc::clone(&core.pipeline.spool);
+    let spool = std::sync::Arc::clone(&core.intake.spool);
     let all = spool.records();
     let running = core.start();
     let bar = ProgressBar::new(all);
@@ -207,7 +207,7 @@ async fn drain(settings: &Settings, patience: Duration) -> Ending {
         () = shutdown.wait() => true,
     };
     bar.finish_and_clear();
-    let trouble = running.pipeline.publisher.watch().trouble();
+    let trouble = running.intake.pipeline.publisher.watch().trouble();
     running.end(Instant::now() + settings.shutdown_timeout).await;
     let left = spool.records();
     let _ = writeln!(io::stdout(), "published {}, left {left}", all.saturating_sub(left));

@@ -6,7 +6,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::dead_letter::Reason;
-use crate::pipeline::Outcome;
+use crate::intake::Outcome;
 use crate::verify::Unauthorized;
 
 /// Seconds after which a sender does well to try again.

@@ -1,0 +1,95 @@
+//! Takes new deliveries: to Kafka, or to the spool.
+//!
+//! ```text
+//! prepare ─▶ lane open? ─yes─▶ deliver ─▶ published, or a dead letter
+//!                └ no             └ Kafka does not take it now
+//!                └────────────────┴─▶ spool ─▶ spooled, or a dead letter on its way
+//! ```
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::catalog::EventType;
+use crate::dead_letter::Reason;
+use crate::pipeline::{End, Pipeline, Waits};
+use crate::spool::Spool;
+use crate::verify::Verified;
+
+/// How a delivery was answered. The first three are promises: Kafka has it, or our own disk.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Published {
+        id: String,
+    },
+    Spooled {
+        id: String,
+    },
+    /// In its topic, or in the spool on its way there.
+    DeadLettered {
+        id: String,
+        reason: Reason,
+    },
+    /// Neither Kafka nor the spool takes it; the sender has to try again.
+    Unavailable,
+    /// Too much is under way.
+    Overloaded,
+}
+
+/// Where deliveries are taken in.
+pub(crate) struct Intake {
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) spool: Arc<Spool>,
+}
+
+impl Intake {
+    /// Takes a new delivery to its answer, by `deadline` or shortly after.
+    pub(crate) async fn process(&self, delivery: &Verified, deadline: Instant) -> Outcome {
+        let source = delivery.source().name.as_str();
+        self.pipeline.metrics.body_bytes.with_label_values(&[source]).inc_by(delivery.body().len() as u64);
+        let Ok(prepared) = timeout_at(deadline, self.pipeline.prepare(delivery)).await else {
+            self.pipeline.metrics.refused(source, None);
+            return Outcome::Overloaded;
+        };
+        self.compare_type_header(delivery, prepared.event_type);
+        let (id, event_type) = (delivery.id().to_owned(), prepared.type_name());
+        let (lane, reason) = (self.spool.lane(self.pipeline.lane(&prepared)), prepared.reason());
+        let waits = if !lane.is_open() || self.pipeline.publisher.watch().is_away() {
+            Waits { lane: lane.name.to_string(), reason, is_ours: true, words: String::new() }
+        } else {
+            match self.pipeline.deliver(prepared, deadline).await {
+                Ok(end) => {
+                    self.pipeline.metrics.accepted(source, event_type, end);
+                    return match end {
+                        End::Published => Outcome::Published { id },
+                        End::DeadLettered(reason) => Outcome::DeadLettered { id, reason },
+                    };
+                }
+                Err(waits) => waits,
+            }
+        };
+        if !waits.is_ours {
+            self.pipeline.metrics.refused(source, event_type);
+            return Outcome::Unavailable;
+        }
+        match (self.spool.append(&self.spool.lane(&waits.lane), delivery, event_type).await, waits.reason) {
+            (Ok(()), None) => Outcome::Spooled { id },
+            (Ok(()), Some(reason)) => Outcome::DeadLettered { id, reason },
+            (Err(error), _) => {
+                tracing::debug!(%error, "the spool did not take a delivery; the sender has to try again");
+                self.pipeline.metrics.refused(source, event_type);
+                Outcome::Unavailable
+            }
+        }
+    }
+
+    /// The type in the header is not signed: the body decides, and a difference is worth a look.
+    fn compare_type_header(&self, delivery: &Verified, event_type: Option<&EventType>) {
+        let Some(event_type) = event_type else { return };
+        let source = delivery.source();
+        let header = source.profile.type_header.as_ref().and_then(|name| delivery.headers().get(name));
+        if header.is_some_and(|value| value.as_bytes() != event_type.name.as_bytes()) {
+            self.pipeline.metrics.type_mismatches.with_label_values(&[source.name.as_str()]).inc();
+        }
+    }
+}

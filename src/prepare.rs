@@ -1,0 +1,62 @@
+//! From a verified delivery to what is to be written: an Avro record, or why it is none. Pure work on the body.
+
+use crate::catalog::EventType;
+use crate::dead_letter::{Reason, Rejection};
+use crate::encode::{self, Encoded, Head};
+use crate::identify::{self, Why};
+use crate::json::{Document, MAX_DEPTH};
+use crate::verify::Verified;
+
+/// A delivery whose body was read, and what is known of the event, be it a record or not.
+pub(crate) struct Prepared<'a> {
+    pub(crate) delivery: &'a Verified,
+    pub(crate) event_type: Option<&'a EventType>,
+    pub(crate) key: Option<String>,
+    /// Milliseconds since 1970.
+    pub(crate) occurred_at: Option<i64>,
+    pub(crate) made: Result<Encoded, Rejection>,
+}
+
+impl<'a> Prepared<'a> {
+    pub(crate) fn type_name(&self) -> Option<&'a str> {
+        self.event_type.map(|event_type| event_type.name.as_str())
+    }
+
+    /// Why it is a dead letter, if it is one.
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        self.made.as_ref().err().map(|rejection| rejection.reason)
+    }
+}
+
+/// Scans, identifies, encodes.
+pub(crate) fn prepare(delivery: &Verified) -> Prepared<'_> {
+    let profile = &delivery.source().profile;
+    let not = |reason, error| Err(Rejection { reason, error });
+    let unknown = |made| Prepared { delivery, event_type: None, key: None, occurred_at: None, made };
+    let doc = match Document::scan(delivery.body(), MAX_DEPTH) {
+        Ok(doc) => doc,
+        Err(error) => return unknown(not(Reason::MalformedJson, error.to_string())),
+    };
+    let identify::Identified { event_type, key, occurred_at } = match identify::identify(&doc, profile) {
+        Ok(identified) => identified,
+        Err(identify::Unidentified { event_type, occurred_at, why }) => {
+            let reason = match &why {
+                Why::UnknownType(_) => Reason::UnknownType,
+                Why::MissingKey { .. } => Reason::MissingKey,
+                Why::SchemaViolation { .. } => Reason::SchemaViolation,
+            };
+            return Prepared { event_type, occurred_at, ..unknown(not(reason, why.to_string())) };
+        }
+    };
+    let head = Head {
+        id: delivery.id(),
+        event_type: &event_type.name,
+        source: &delivery.source().name,
+        entity_id: &key,
+        occurred_at,
+        received_at: delivery.received_at(),
+    };
+    let made = encode::encode(&doc, profile, event_type, &head)
+        .map_err(|fault| Rejection { reason: Reason::SchemaViolation, error: fault.to_string() });
+    Prepared { delivery, event_type: Some(event_type), key: Some(key), occurred_at, made }
+}

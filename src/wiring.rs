@@ -1,0 +1,165 @@
+//! Everything between the door and Kafka, wired: what `serve` and `spool drain` have in common.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{ConfigError, Settings};
+use crate::drain::Drain;
+use crate::http::ANSWERS;
+use crate::intake::Intake;
+use crate::metrics::Metrics;
+use crate::pipeline::{LARGE_AT_ONCE, Pipeline};
+use crate::publish::Publisher;
+use crate::registry::{Refusal, Registry};
+use crate::route::Routes;
+use crate::spool::{Lane, Spool, SpoolError, Waiting};
+
+/// How long what is called back from the producer takes to be in the spool, at the longest.
+const CALL_BACK: Duration = Duration::from_secs(2);
+
+/// The part of the time until `end` that is kept for what has to be called back.
+pub(crate) fn last_part(end: Instant) -> Duration {
+    CALL_BACK.min(end.saturating_duration_since(Instant::now()) / 4)
+}
+
+/// Why the program does not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("data_dir: another process uses {0}")]
+    Locked(String),
+    #[error("data_dir: {0}")]
+    Spool(#[from] SpoolError),
+    #[error("the registry refuses {} schema(s):{}", .0.len(), list(.0))]
+    Refused(Vec<Refusal>),
+}
+
+fn list(refusals: &[Refusal]) -> String {
+    refusals.iter().map(|r| format!("\n  {}: {}", r.subject, r.reasons)).collect()
+}
+
+/// Built, and not started yet.
+pub(crate) struct Core {
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) registry: Arc<Registry>,
+    drain: Drain,
+    to_drain: UnboundedReceiver<Arc<Lane>>,
+    /// Held for as long as the data directory is ours.
+    lock: File,
+}
+
+impl Core {
+    /// Takes the data directory, opens the spool, asks the registry for ids, makes the producer.
+    ///
+    /// # Errors
+    /// When the data directory or the spool is unusable or taken, a setting is refused, or the registry refuses a
+    /// schema.
+    pub(crate) async fn build(settings: &Settings) -> Result<Core, StartError> {
+        let routes = Routes::plan(settings);
+        for warning in &routes.warnings {
+            tracing::warn!("{warning}");
+        }
+        let lanes = routes.topics.iter().map(|topic| &*topic.name);
+        let metrics =
+            Metrics::new(settings, &ANSWERS, lanes).map_err(|e| ConfigError::key("metrics", e.to_string()))?;
+        let metrics = Arc::new(metrics);
+        let publisher = Arc::new(Publisher::new(settings, &routes)?);
+        let lock = lock(&settings.data_dir)?;
+        let lane_of = |waiting: &Waiting| lane_of(settings, &routes, waiting);
+        let (spool, to_drain) = Spool::open(&settings.data_dir, settings.spool, Arc::clone(&metrics), lane_of)?;
+        let registry = Registry::new(&settings.registry, &settings.data_dir, routes.subjects.clone())?;
+        let (ids, ()) = tokio::join!(registry.start(), publisher.start());
+        ids.map_err(StartError::Refused)?;
+        let pipeline = Arc::new(Pipeline {
+            routes,
+            publisher,
+            metrics,
+            max_record_bytes: settings.kafka.max_record_bytes,
+            large_bodies: Semaphore::new(LARGE_AT_ONCE),
+        });
+        let spool = Arc::new(spool);
+        let drain = Drain {
+            pipeline: Arc::clone(&pipeline),
+            spool: Arc::clone(&spool),
+            sources: settings.sources.clone(),
+            ack_timeout: settings.http.ack_timeout,
+            stop: CancellationToken::new(),
+        };
+        Ok(Core { intake: Arc::new(Intake { pipeline, spool }), registry: Arc::new(registry), drain, to_drain, lock })
+    }
+
+    /// Starts what goes on in the background: the looks at Kafka and the registry, and emptying the spool.
+    pub(crate) fn start(self) -> Running {
+        let mut watches = JoinSet::new();
+        watches.spawn(Arc::clone(&self.intake.pipeline.publisher).keep_watch());
+        let registry = self.registry;
+        watches.spawn(async move { registry.keep().await });
+        let stop = self.drain.stop.clone();
+        let drain = tokio::spawn(self.drain.run(self.to_drain));
+        Running { intake: self.intake, stop, drain, _watches: watches, _lock: self.lock }
+    }
+}
+
+/// A core that works.
+pub(crate) struct Running {
+    pub(crate) intake: Arc<Intake>,
+    stop: CancellationToken,
+    drain: JoinHandle<()>,
+    /// Dropped, and so aborted, at the end.
+    _watches: JoinSet<()>,
+    _lock: File,
+}
+
+impl Running {
+    /// Begins nothing new in the spool.
+    pub(crate) fn stop_draining(&self) {
+        self.stop.cancel();
+    }
+
+    /// Ends: what is under way to Kafka is finished or called back, and the spool closed, by `end`.
+    pub(crate) async fn end(mut self, end: Instant) {
+        self.stop.cancel();
+        let publisher = &self.intake.pipeline.publisher;
+        if timeout_at(end - last_part(end), &mut self.drain).await.is_err() {
+            publisher.call_back_all();
+            let _ = timeout_at(end, &mut self.drain).await;
+        }
+        let left = publisher.flush(end.saturating_duration_since(Instant::now())).await;
+        if left != 0 {
+            tracing::warn!(records = left, "records are still unacknowledged; no sender got a 2xx for them");
+        }
+        self.intake.spool.close().await;
+    }
+}
+
+/// The lane of what an earlier run left: by the topics of today. What has no source any more waits apart.
+fn lane_of(settings: &Settings, routes: &Routes, waiting: &Waiting) -> String {
+    if settings.sources.contains_key(&waiting.source) {
+        routes.lane(&waiting.source, waiting.event_type.as_deref()).to_string()
+    } else {
+        format!("source {}, not configured", waiting.source)
+    }
+}
+
+/// Makes the data directory, if need be, and takes it. The lock ends with the process, however that ends.
+fn lock(data_dir: &Path) -> Result<File, StartError> {
+    let unusable = |e: io::Error| ConfigError::key("data_dir", format!("{}: {e}", data_dir.display()));
+    fs::create_dir_all(data_dir).map_err(unusable)?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(data_dir.join("lock")).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::Locked(data_dir.display().to_string())),
+        Err(TryLockError::Error(e)) => Err(unusable(e).into()),
+    }
+}
