@@ -9,7 +9,7 @@
 //! Whoever sends a record gets librdkafka's own verdict on it, so that a record which is then spooled is in no queue
 //! any more. (It may still have landed: the answer can be lost.)
 //!
-//! One idempotent producer: within a partition, records land in the order they were sent. `FutureProducer::send` is
+//! One idempotent producer with one request under way per broker: within a partition, records land in the order they were sent. `FutureProducer::send` is
 //! not used, since it retries a full queue and so reorders. When librdkafka declares the producer fatally broken (its
 //! idempotence state is gone from the broker), a new one takes its place.
 
@@ -306,6 +306,11 @@ fn client_config(settings: &Settings) -> ClientConfig {
         .set("bootstrap.servers", &kafka.bootstrap_servers)
         .set("acks", "all")
         .set("enable.idempotence", "true")
+        // librdkafka takes the success of a batch for that of the one before it, since a broker would have refused a
+        // gap. But a leader that knows nothing of this producer yet takes any number as the first: with two batches
+        // under way, the earlier one turned away ("not leader yet") and the later one taken, a record was acknowledged
+        // that Kafka never had (confluentinc/confluent-kafka-go#921).
+        .set("max.in.flight.requests.per.connection", "1")
         // The Java client's: topics written by either can be joined.
         .set("partitioner", "murmur2_random")
         .set("message.timeout.ms", message_timeout.as_millis().max(1).to_string())
