@@ -7,14 +7,18 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::catalog::EventType;
 use crate::dead_letter::Reason;
 use crate::pipeline::{End, Pipeline, Waits};
 use crate::spool::Spool;
 use crate::verify::Verified;
+
+/// How long the disk may take for a commit that others wait for too, before the sender is told to try again.
+const SPOOL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a delivery was answered. The first three are promises: Kafka has it, or our own disk.
 #[derive(Debug)]
@@ -72,14 +76,17 @@ impl Intake {
             self.pipeline.metrics.refused(source, event_type);
             return Outcome::Unavailable;
         }
-        match (self.spool.append(&self.spool.lane(&waits.lane), delivery, event_type).await, waits.reason) {
-            (Ok(()), None) => Outcome::Spooled { id },
-            (Ok(()), Some(reason)) => Outcome::DeadLettered { id, reason },
-            (Err(error), _) => {
+        let lane = self.spool.lane(&waits.lane);
+        match (timeout(SPOOL_PATIENCE, self.spool.append(&lane, delivery, event_type)).await, waits.reason) {
+            (Ok(Ok(())), None) => Outcome::Spooled { id },
+            (Ok(Ok(())), Some(reason)) => Outcome::DeadLettered { id, reason },
+            (Ok(Err(error)), _) => {
                 tracing::debug!(%error, "the spool did not take a delivery; the sender has to try again");
                 self.pipeline.metrics.refused(source, event_type);
                 Outcome::Unavailable
             }
+            // It may still get there, and is counted then.
+            (Err(_), _) => Outcome::Unavailable,
         }
     }
 

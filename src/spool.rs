@@ -59,7 +59,7 @@ use writer::{Append, Command, Writer};
 const ROW_BYTES: u64 = 256;
 /// Deliveries read at a time, and bytes after which no more are: what a lane that is drained takes in memory.
 const READ_RECORDS: usize = 256;
-const READ_BYTES: usize = 8 << 20;
+const READ_BYTES: usize = 4 << 20;
 
 /// Why the spool did not take or give a delivery.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -88,6 +88,13 @@ impl SpoolError {
             _ => SpoolError::Failed(words),
         }
     }
+}
+
+/// Says so when less than `least` bytes are free where `dir` is.
+pub(crate) fn scarce(dir: &Path, least: u64) -> Option<String> {
+    let disk = rustix::fs::statvfs(dir).ok()?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    (free < least).then(|| format!("{free} bytes are free on its disk, and spool.min_free_bytes is {least}"))
 }
 
 /// What the writer and everyone else see.

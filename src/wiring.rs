@@ -1,7 +1,8 @@
 //! Everything between the door and Kafka, wired: what `serve` and `spool drain` have in common.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,7 +139,9 @@ impl Running {
         if left != 0 {
             tracing::warn!(records = left, "records are still unacknowledged; no sender got a 2xx for them");
         }
-        self.intake.spool.close().await;
+        if timeout_at(end + CALL_BACK / 4, self.intake.spool.close()).await.is_err() {
+            tracing::warn!("the spool did not close in time; the next start recovers the file");
+        }
     }
 }
 
@@ -154,7 +157,8 @@ fn lane_of(settings: &Settings, routes: &Routes, waiting: &Waiting) -> String {
 /// Makes the data directory, if need be, and takes it. The lock ends with the process, however that ends.
 fn lock(data_dir: &Path) -> Result<File, StartError> {
     let unusable = |e: io::Error| ConfigError::key("data_dir", format!("{}: {e}", data_dir.display()));
-    fs::create_dir_all(data_dir).map_err(unusable)?;
+    // Bodies wait in it: nobody else's business.
+    DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(unusable)?;
     let file =
         File::options().create(true).truncate(false).write(true).open(data_dir.join("lock")).map_err(unusable)?;
     match file.try_lock() {

@@ -8,6 +8,7 @@ use crate::config::{self, Settings};
 use crate::publish::{Publisher, TopicState, uneven};
 use crate::registry::{Registry, Standing};
 use crate::route::Routes;
+use crate::spool::{self, Store};
 
 /// What came up so far.
 #[derive(Default)]
@@ -83,6 +84,7 @@ async fn check(settings: &Settings, file: &Path) -> Ending {
         warn(warning);
     }
     data_dir(settings, &mut report);
+    spool(settings, &mut report);
     kafka(settings, &routes, &publisher, &mut report).await;
     schemas(settings, &registry, &mut report).await;
     report.verdict()
@@ -97,6 +99,20 @@ fn data_dir(settings: &Settings, report: &mut Report) {
         }
         Ok(_) => well(&format!("data_dir {}", dir.display())),
         Err(_) => well(&format!("data_dir {}: not there yet, `serve` will make it", dir.display())),
+    }
+}
+
+fn spool(settings: &Settings, report: &mut Report) {
+    let dir = &settings.data_dir;
+    if let Some(words) = spool::scarce(dir, settings.spool.min_free_bytes) {
+        report.finding(&format!("spool: {words}"));
+    }
+    match Store::look(dir).and_then(|store| store.map_or(Ok(Vec::new()), |store| store.waiting())) {
+        Ok(waiting) => {
+            let (records, bytes) = waiting.iter().fold((0, 0), |(r, b), w| (r + w.records, b + w.bytes));
+            well(&format!("spool: {records} deliveries wait, {bytes} bytes"));
+        }
+        Err(error) => report.finding(&format!("spool {}: {error}", dir.display())),
     }
 }
 
