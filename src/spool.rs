@@ -186,7 +186,7 @@ impl Spool {
             visible: AtomicI64::new(last),
             trouble: Mutex::default(),
         });
-        let writer = Writer { store, commands: received, shared: Arc::clone(&shared), last };
+        let writer = Writer { store, commands: received, shared: Arc::clone(&shared), last, left_over: Vec::new() };
         let writer = thread::Builder::new().name("spool".into()).spawn(|| writer.run());
         let writer = writer.map_err(|e| SpoolError::Failed(format!("no thread for the spool: {e}")))?;
         let spool = Spool {

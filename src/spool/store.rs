@@ -302,3 +302,6 @@ pub(super) struct NewRow<'a> {
     pub(super) headers: &'a [u8],
     pub(super) body: &'a [u8],
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,6 +72,8 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     /// The highest number given so far.
     pub(super) last: i64,
+    /// Published deliveries that could not be removed.
+    pub(super) left_over: Vec<Done>,
 }
 
 impl Writer {
@@ -82,6 +84,7 @@ impl Writer {
             let first = match self.commands.recv_timeout(IDLE) {
                 Ok(command) => command,
                 Err(RecvTimeoutError::Timeout) => {
+                    self.remove_left_over();
                     shrinking = shrinking && self.store.shrink(SHRINK_PAGES).unwrap_or(false);
                     continue;
                 }
@@ -128,20 +131,41 @@ impl Writer {
                 if !appends.is_empty() {
                     self.shared.well();
                 }
-                lanes.extend(appends.into_iter().chain(others).filter_map(|command| self.settle(command, Ok(()))));
+                for command in appends.into_iter().chain(others) {
+                    lanes.extend(self.settle(command, Ok(())));
+                }
             }
             Err(error) => {
                 self.shared.failed(&error);
-                lanes.extend(appends.into_iter().filter_map(|command| self.settle(command, Err(error.clone()))));
+                for command in appends {
+                    lanes.extend(self.settle(command, Err(error.clone())));
+                }
                 // What is in Kafka makes room even when nothing can be added.
                 let removed = self.commit(others.iter());
-                lanes.extend(others.into_iter().filter_map(|command| self.settle(command, removed.clone())));
+                for command in others {
+                    lanes.extend(self.settle(command, removed.clone()));
+                }
             }
         }
         // Counted first, so that nothing leaves the spool before it was in it; told last, so that it is found.
         self.shared.visible.store(self.last, Ordering::Release);
         for lane in lanes {
             lane.changed.notify_one();
+        }
+    }
+
+    /// Tries once more to remove what is in Kafka already.
+    fn remove_left_over(&mut self) {
+        if self.left_over.is_empty() {
+            return;
+        }
+        // On a full disk, room may only be had by copying the log and starting it anew.
+        let _ = self.store.checkpoint();
+        let rows = &self.left_over;
+        let removed =
+            self.store.commit(|connection| rows.iter().try_for_each(|row| store::delete(connection, row.seq)));
+        if removed.is_ok() {
+            self.left_over.clear();
         }
     }
 
@@ -158,8 +182,8 @@ impl Writer {
     }
 
     /// Counts what was done, and tells the one who asked for it; gives the lane in which something changed.
-    fn settle(&self, command: Command, written: Result<(), SpoolError>) -> Option<Arc<Lane>> {
-        let shared = &self.shared;
+    fn settle(&mut self, command: Command, written: Result<(), SpoolError>) -> Option<Arc<Lane>> {
+        let shared = Arc::clone(&self.shared);
         match command {
             Command::Append(append) => {
                 let Append { lane, source, event_type, bytes, kept, .. } = append;
@@ -175,11 +199,13 @@ impl Writer {
                 Some(lane)
             }
             Command::Remove { lane, rows } => {
+                let (records, bytes) = (rows.len(), rows.iter().map(|row| row.bytes).sum());
                 if let Err(error) = written {
-                    tracing::warn!(%error, records = rows.len(), "published deliveries are still in the spool; a restart publishes them again");
+                    tracing::warn!(%error, records, "published deliveries are still in the spool; a restart now would publish them again");
+                    self.left_over.extend(rows);
                 }
-                let bytes = rows.iter().map(|row| row.bytes).sum();
-                lane.release(rows.len() as u64, bytes);
+                // They hold up nobody: a lane must not stay closed for what is in Kafka.
+                lane.release(records as u64, bytes);
                 shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
                 Some(lane)
             }
