@@ -2,50 +2,26 @@
 //! environment of their own under `target/test-servers`.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
 use crate::partitions::partition_of_12;
 use crate::publishes::deliver_all;
 use crate::support::bridge::Setup;
-use crate::support::java::{run, test_servers};
 use crate::support::payloads::assert_same;
 use crate::support::servers::servers;
-use crate::support::{say, skip};
+use crate::support::{python, skip};
 
 /// The versions a run was last seen to work with.
 const PACKAGES: [&str; 2] = ["confluent-kafka==2.16.1", "fastavro==1.13.1"];
 
-/// One at a time: the first to come makes the environment.
-static MAKING: Mutex<()> = Mutex::new(());
-
-/// A Python that has the two packages, fetched if need be.
-fn python() -> Result<PathBuf, String> {
-    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-    let venv = test_servers().join("venv");
-    let python = venv.join("bin/python");
-    let complete = venv.join(".complete");
-    let wanted = PACKAGES.join("\n");
-    if fs::read_to_string(&complete).is_ok_and(|there| there == wanted) {
-        return Ok(python);
-    }
-    say(&format!("fetching {} to {}", PACKAGES.join(" and "), venv.display()));
-    run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-    run(Command::new(&python).args(["-m", "pip", "install", "-q", "--disable-pip-version-check"]).args(PACKAGES))?;
-    fs::write(complete, wanted).map_err(|e| e.to_string())?;
-    Ok(python)
-}
-
 /// What the foreign client reads in `topics`, by event id; `None`, said loudly, where it cannot be had.
 pub(crate) fn read_back(bootstrap: &str, registry: &str, topics: &[String]) -> Option<BTreeMap<String, Value>> {
-    let python = match python() {
+    let python = match python::python("venv", &PACKAGES) {
         Ok(python) => python,
         Err(missing) => {
-            skip("the foreign client", &missing, "install python3 with venv and pip");
+            skip("the foreign client", &missing, python::ENABLE);
             return None;
         }
     };

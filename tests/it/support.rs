@@ -5,6 +5,7 @@ pub(crate) mod java;
 pub(crate) mod mock;
 pub(crate) mod payloads;
 pub(crate) mod proxy;
+pub(crate) mod python;
 pub(crate) mod reader;
 pub(crate) mod registry;
 pub(crate) mod sender;

@@ -133,7 +133,7 @@ fn try_registry(java: &Path, jar: &Path) -> Result<(Server, String), String> {
 }
 
 /// Waits for a server; gives the end of its log if it does not come, since its directory goes with it.
-fn up(what: &str, dir: &Path, mut probe: impl FnMut() -> Option<()>) -> Result<(), String> {
+pub(crate) fn up(what: &str, dir: &Path, mut probe: impl FnMut() -> Option<()>) -> Result<(), String> {
     let started = Instant::now();
     while probe().is_none() {
         if started.elapsed() > START_LIMIT {
@@ -148,14 +148,16 @@ fn up(what: &str, dir: &Path, mut probe: impl FnMut() -> Option<()>) -> Result<(
     Ok(())
 }
 
-fn hang(dir: &Path, mut shell: Command, java: &Path, args: &[&str]) -> Server {
+/// Runs `program` until the server is dropped or this process is gone.
+pub(crate) fn hang(dir: &Path, mut shell: Command, program: &Path, args: &[&str]) -> Server {
     let log = File::create(dir.join("log")).expect("a log");
-    shell.args(["-c", HANG_ON_PIPE]).arg(dir).arg(java).args(args);
+    shell.args(["-c", HANG_ON_PIPE]).arg(dir).arg(program).args(args);
     shell.stdin(Stdio::piped()).stdout(log.try_clone().expect("a log")).stderr(log);
     Server { _shell: shell.spawn().expect("sh runs") }
 }
 
-fn fresh_dir(name: &str) -> PathBuf {
+/// A server's directory; it goes with the server.
+pub(crate) fn fresh_dir(name: &str) -> PathBuf {
     let dir = test_servers().join(format!("run-{}-{name}", process::id()));
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).expect("a directory for the server");
