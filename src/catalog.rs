@@ -12,6 +12,7 @@
 
 mod avsc;
 mod files;
+mod media;
 mod path;
 mod plan;
 mod profile;

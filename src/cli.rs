@@ -37,7 +37,7 @@ enum Command {
     /// Serve webhooks until SIGTERM or Ctrl-C (the default)
     #[command(after_help = "Example:\n  hookbridge serve --config /etc/hookbridge.toml")]
     Serve,
-    /// Check configuration, Kafka, topics and registry; change nothing
+    /// Check configuration, media store, Kafka, topics and registry
     #[command(after_help = CHECK_HELP)]
     Check,
     /// Start everything in one process, for trying out
@@ -66,12 +66,14 @@ Exit codes:
   78  the configuration, the catalog or a schema is not usable";
 
 const CHECK_HELP: &str = "\
-Prints one line per finding, then one verdict. Nothing is created or registered.
+Prints one line per finding, then one verdict. Nothing is created or registered, but for a small object
+in the media store, which is deleted again.
 
 Example:
   hookbridge check --config /etc/hookbridge.toml
 
-Exit codes: 0 all well, 1 findings, 69 Kafka or the registry cannot be reached, 78 configuration.";
+Exit codes: 0 all well, 1 findings, 69 Kafka, the registry or a bucket cannot be
+reached, 78 configuration.";
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! and no other module reads files for settings or the environment.
 
 mod load;
+mod media;
 mod resolve;
 mod spool;
 mod units;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub(crate) use load::{from_text, load, load_with};
+pub(crate) use media::{MediaSettings, Place};
 pub(crate) use resolve::{
     HttpSettings, KafkaSettings, RegistryAuth, RegistryMode, RegistrySettings, Settings, Source, Timestamps, Topics,
 };
@@ -57,6 +59,7 @@ struct Written {
     admin: WrittenAdmin,
     kafka: WrittenKafka,
     registry: WrittenRegistry,
+    media: WrittenMedia,
     catalog: WrittenCatalog,
     log: WrittenLog,
     spool: spool::WrittenSpool,
@@ -109,6 +112,14 @@ struct WrittenRegistry {
     ca_file: Option<Text<String>>,
     timeout: Option<Text<Period>>,
     verify_interval: Option<Text<Period>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenMedia {
+    inline_max_bytes: Option<Text<Bytes>>,
+    url: Option<Text<String>>,
+    options: toml::Table,
 }
 
 #[derive(Debug, Default, Deserialize)]

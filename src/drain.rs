@@ -29,6 +29,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// And no longer than this: senders' patience is minutes, and so is an operator's.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
+/// 256 KiB a second, as slow as a sender's body may come.
+const UPLOAD_BYTES_PER_MILLI: u64 = 256;
+
 /// What emptying a lane needs.
 pub(crate) struct Drain {
     pub(crate) pipeline: Arc<Pipeline>,
@@ -109,7 +112,7 @@ impl Drain {
                 waiting.extend(rest);
                 let Some(words) = trouble else {
                     if std::mem::take(&mut warned) {
-                        tracing::info!(lane = %lane.name, "Kafka takes the lane's deliveries again");
+                        tracing::info!(lane = %lane.name, "the lane's deliveries get through again");
                     }
                     pause = FIRST_PAUSE;
                     continue;
@@ -181,7 +184,9 @@ impl Drain {
     /// Delivers one, or says why it waits on.
     async fn deliver(&self, lane: &Arc<Lane>, spooled: &Spooled, prepared: Prepared<'_>) -> Result<Turn, String> {
         let bytes = spooled.done.bytes;
-        match self.pipeline.deliver(prepared, Instant::now() + self.ack_timeout).await {
+        // A large file may take its time to a far store: no sender waits for it here.
+        let upload = Duration::from_millis(bytes / UPLOAD_BYTES_PER_MILLI);
+        match self.pipeline.deliver(prepared, Instant::now() + self.ack_timeout + upload).await {
             Ok(end) => {
                 let source = &spooled.delivery.source().name;
                 self.pipeline.metrics.drained(&lane.name, source, spooled.event_type.as_deref(), end, bytes);

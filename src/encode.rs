@@ -37,6 +37,17 @@ pub(crate) struct Head<'a> {
     pub(crate) received_at: i64,
 }
 
+/// A file of the payload that is kept elsewhere, and what the record says of it.
+pub(crate) struct Moved<'a> {
+    /// The value in the body that holds the file.
+    pub(crate) file: Node,
+    pub(crate) uri: &'a str,
+    pub(crate) bytes: usize,
+    /// 64 hex digits.
+    pub(crate) sha256: &'a str,
+    pub(crate) content_type: Option<&'a str>,
+}
+
 /// An Avro record, with room in front for the frame.
 #[derive(Clone, Debug)]
 pub(crate) struct Encoded(Vec<u8>);
@@ -95,18 +106,21 @@ pub(crate) fn clip(key: &str) -> String {
     }
 }
 
-/// Writes the record of an event whose type is known.
+/// Writes the record of an event whose type is known, with `moved` in the place of its file.
 pub(crate) fn encode(
     doc: &Document<'_>,
     profile: &Profile,
     event_type: &EventType,
     head: &Head<'_>,
+    moved: Option<&Moved<'_>>,
 ) -> Result<Encoded, Fault> {
+    let elsewhere = moved.map_or(0, |moved| doc.raw(moved.file).len());
     let mut encoder = Encoder {
         doc,
         profile,
+        moved,
         // Avro is smaller than the JSON it came from, the head aside.
-        out: Vec::with_capacity(doc.raw(Node::ROOT).len() + 256),
+        out: Vec::with_capacity(doc.raw(Node::ROOT).len() - elsewhere + 512),
         slots: Vec::with_capacity(128),
     };
     encoder.out.resize(FRAME, 0);
@@ -118,6 +132,7 @@ pub(crate) fn encode(
 struct Encoder<'a> {
     doc: &'a Document<'a>,
     profile: &'a Profile,
+    moved: Option<&'a Moved<'a>>,
     out: Vec<u8>,
     /// The slots of the records being written, the innermost last.
     slots: Vec<Option<Node>>,
@@ -217,6 +232,10 @@ impl<'a> Encoder<'a> {
     fn fields(&mut self, record: usize, base: usize, mut extra: Extra<'a>) -> Result<(), Misfit> {
         let profile = self.profile;
         for (index, field) in profile.records[record].fields.iter().enumerate() {
+            if let Kind::MediaObject { file } = field.kind {
+                self.media_object(self.slots[base + file]);
+                continue;
+            }
             let value = self.slots[base + index].filter(|&node| self.doc.kind(node) != json::Kind::Null);
             let Some(node) = value else {
                 if field.optional {
@@ -226,7 +245,7 @@ impl<'a> Encoder<'a> {
                 let what = if self.slots[base + index].is_some() { "null" } else { "absent" };
                 return Err(Misfit::rises(format!("{what}, but it is required")).within(&field.json));
             };
-            if field.redacted {
+            if field.redacted || self.moved.is_some_and(|moved| moved.file == node) {
                 self.branch(false);
                 continue;
             }
@@ -258,6 +277,19 @@ impl<'a> Encoder<'a> {
             None => self.branch(false),
         }
         Ok(())
+    }
+
+    /// Writes where the file at `file` is kept, or null when it is not kept elsewhere.
+    fn media_object(&mut self, file: Option<Node>) {
+        let Some(moved) = self.moved.filter(|moved| file == Some(moved.file)) else { return self.branch(false) };
+        self.branch(true);
+        self.string(moved.uri);
+        self.long(moved.bytes as i64);
+        self.string(moved.sha256);
+        self.branch(moved.content_type.is_some());
+        if let Some(content_type) = moved.content_type {
+            self.string(content_type);
+        }
     }
 
     /// Keeps the original of a known field in `extra`, without what must never leave.

@@ -10,6 +10,8 @@
 //!               415 429 503                     └─▶ 202; full: 503
 //! ```
 //!
+//! A file too large for a record goes to the media store, a folder or S3, before its record is published.
+//!
 //! `catalog` says what there is to verify and convert, `registry` which ids the schemas have. Each stage's type can
 //! only be made by the stage before it: an `Unverified` body, a `Verified` delivery, a `Prepared` one with its `Encoded`
 //! record or the reason why there is none, a `Record`.
@@ -37,6 +39,7 @@ mod time;
 
 mod catalog;
 mod encode;
+mod media;
 
 mod route;
 

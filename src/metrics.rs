@@ -40,6 +40,8 @@ pub(crate) struct Metrics {
     balance: RwLock<()>,
     pub(crate) type_mismatches: IntCounterVec,
     pub(crate) body_bytes: IntCounterVec,
+    pub(crate) media_objects: IntCounterVec,
+    pub(crate) media_bytes: IntCounterVec,
     pub(crate) answer_seconds: Histogram,
     pub(crate) connections: IntGauge,
     pub(crate) in_flight_bytes: IntGauge,
@@ -96,6 +98,8 @@ impl Metrics {
         let mismatches = "Deliveries whose unsigned type header differs from the signed body.";
         let type_mismatches = counter("type_header_mismatches_total", mismatches, &["source"])?;
         let body_bytes = counter("body_bytes_total", "Bytes of verified bodies.", &["source"])?;
+        let media_objects = counter("media_objects_total", "Files written to the media store.", &["source"])?;
+        let media_bytes = counter("media_bytes_total", "Bytes of files written to the media store.", &["source"])?;
         for source in settings.sources.values() {
             let types = source.profile.types.keys().map(String::as_str).chain([NO_TYPE]);
             for event_type in types {
@@ -109,7 +113,9 @@ impl Metrics {
                 dead_letters.with_label_values(&[source.name.as_str(), reason.code()]);
             }
             type_mismatches.with_label_values(&[source.name.as_str()]);
-            body_bytes.with_label_values(&[source.name.as_str()]);
+            for per_source in [&body_bytes, &media_objects, &media_bytes] {
+                per_source.with_label_values(&[source.name.as_str()]);
+            }
         }
         let help = "Deliveries in the spool, by the topic they wait for.";
         let spool_records = gauges("spool_records", help, &["lane"])?;
@@ -133,6 +139,8 @@ impl Metrics {
             balance: RwLock::default(),
             type_mismatches,
             body_bytes,
+            media_objects,
+            media_bytes,
             answer_seconds,
             connections: gauge("http_connections", "Connections open on the webhook listener.")?,
             in_flight_bytes: gauge("http_in_flight_bytes", "Bytes of bodies that are being received or published.")?,

@@ -1,10 +1,10 @@
-//! What is done to every delivery, new or from the spool: it is prepared (identify, encode), then delivered (route,
-//! publish, or a dead letter).
+//! What is done to every delivery, new or from the spool: it is prepared (identify, encode), then delivered (its file kept,
+//! published, or a dead letter).
 //!
 //! ```text
 //! prepare ─▶ Prepared ─deliver─┬─▶ published      every record acknowledged
 //!                              ├─▶ dead-lettered  no record of it, or Kafka will never take it
-//!                              └─▶ Waits          Kafka does not take it now: the spool's, where it is kept
+//!                              └─▶ Waits          Kafka or the media store does not take it now: the spool's, where it is kept
 //! ```
 
 use std::sync::Arc;
@@ -14,8 +14,9 @@ use tokio::time::Instant;
 
 use crate::dead_letter::{self, Reason, Rejection};
 use crate::encode::Encoded;
+use crate::media::{Away, File, Kept, Store};
 use crate::metrics::Metrics;
-use crate::prepare::{self, Prepared};
+use crate::prepare::{self, Made, Prepared};
 use crate::publish::{PublishError, Publisher};
 use crate::route::{Event, Route, Routes};
 use crate::verify::Verified;
@@ -33,7 +34,7 @@ pub(crate) enum End {
     DeadLettered(Reason),
 }
 
-/// Kafka does not take a delivery now.
+/// Kafka does not take a delivery now, or the media store its file.
 #[derive(Debug)]
 pub(crate) struct Waits {
     /// The lane it waits in.
@@ -48,6 +49,7 @@ pub(crate) struct Waits {
 /// The stages and what they need.
 pub(crate) struct Pipeline {
     pub(crate) routes: Routes,
+    pub(crate) media: Store,
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) max_record_bytes: usize,
@@ -62,12 +64,12 @@ enum NotTaken {
 }
 
 impl Pipeline {
-    /// Scan, identify, encode; a large body waits for its turn.
+    /// Scan, identify, take out a large file, encode; a large body waits for its turn.
     pub(crate) async fn prepare<'a>(&self, delivery: &'a Verified) -> Prepared<'a> {
         let bytes = delivery.body().len();
         let _turn: Option<SemaphorePermit<'_>> =
             if bytes < LARGE_BODY { None } else { self.large_bodies.acquire().await.ok() };
-        off_the_hot_path(bytes, || prepare::prepare(delivery))
+        off_the_hot_path(bytes, || prepare::prepare(delivery, &self.media))
     }
 
     /// The lane of a delivery: where it queues, if anything queues there.
@@ -91,11 +93,16 @@ impl Pipeline {
         let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
         let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
         let rejection = match (made, route) {
-            (Ok(encoded), Some(route)) => {
+            (Ok(Made { encoded, file }), Some(route)) => {
                 let Some(schema_id) = route.subject.id() else {
                     let words = format!("{}: the schema's id is not known yet", route.subject.name);
                     return Err(Waits { lane, reason: None, is_ours: true, words });
                 };
+                if let Some(file) = file
+                    && let Err(away) = self.keep(&delivery.source().name, &file, deadline).await
+                {
+                    return Err(Waits { lane, reason: None, is_ours: true, words: away.to_string() });
+                }
                 match self.publish(&event, route, schema_id, encoded, deadline).await {
                     Ok(()) => return Ok(End::Published),
                     Err(NotTaken::Ever(rejection)) => rejection,
@@ -106,6 +113,15 @@ impl Pipeline {
             (Err(rejection), _) => rejection,
         };
         self.bury(&event, &rejection, deadline).await
+    }
+
+    /// Puts a file where its record says it is.
+    async fn keep(&self, source: &str, file: &File, deadline: Instant) -> Result<(), Away> {
+        if self.media.keep(file, deadline).await? == Kept::Written {
+            self.metrics.media_objects.with_label_values(&[source]).inc();
+            self.metrics.media_bytes.with_label_values(&[source]).inc_by(file.size() as u64);
+        }
+        Ok(())
     }
 
     async fn publish(

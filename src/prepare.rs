@@ -5,6 +5,7 @@ use crate::dead_letter::{Reason, Rejection};
 use crate::encode::{self, Encoded, Head};
 use crate::identify::{self, Why};
 use crate::json::{Document, MAX_DEPTH};
+use crate::media::{self, File, Store};
 use crate::verify::Verified;
 
 /// A delivery whose body was read, and what is known of the event, be it a record or not.
@@ -14,7 +15,13 @@ pub(crate) struct Prepared<'a> {
     pub(crate) key: Option<String>,
     /// Milliseconds since 1970.
     pub(crate) occurred_at: Option<i64>,
-    pub(crate) made: Result<Encoded, Rejection>,
+    pub(crate) made: Result<Made, Rejection>,
+}
+
+/// A record to be, and the file that it only names: to be kept first.
+pub(crate) struct Made {
+    pub(crate) encoded: Encoded,
+    pub(crate) file: Option<File>,
 }
 
 impl<'a> Prepared<'a> {
@@ -28,8 +35,8 @@ impl<'a> Prepared<'a> {
     }
 }
 
-/// Scans, identifies, encodes.
-pub(crate) fn prepare(delivery: &Verified) -> Prepared<'_> {
+/// Scans, identifies, takes out a large file, which is to go to `store`, encodes.
+pub(crate) fn prepare<'a>(delivery: &'a Verified, store: &Store) -> Prepared<'a> {
     let profile = &delivery.source().profile;
     let not = |reason, error| Err(Rejection { reason, error });
     let unknown = |made| Prepared { delivery, event_type: None, key: None, occurred_at: None, made };
@@ -56,7 +63,12 @@ pub(crate) fn prepare(delivery: &Verified) -> Prepared<'_> {
         occurred_at,
         received_at: delivery.received_at(),
     };
-    let made = encode::encode(&doc, profile, event_type, &head)
-        .map_err(|fault| Rejection { reason: Reason::SchemaViolation, error: fault.to_string() });
+    let (node, file) = media::take(&doc, profile, event_type, store.inline_max_bytes).unzip();
+    let uri = file.as_ref().map(|file| store.uri(file)).unwrap_or_default();
+    let moved = node.zip(file.as_ref()).map(|(node, file)| file.moved(node, &uri));
+    let made = match encode::encode(&doc, profile, event_type, &head, moved.as_ref()) {
+        Ok(encoded) => Ok(Made { encoded, file }),
+        Err(fault) => not(Reason::SchemaViolation, fault.to_string()),
+    };
     Prepared { delivery, event_type: Some(event_type), key: Some(key), occurred_at, made }
 }

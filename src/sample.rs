@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{EventType, Kind, Profile};
+use crate::catalog::{EventType, Field, Kind, Profile};
 use crate::encode::{Head, encode};
 use crate::identify::{Identified, identify};
 use crate::json::{Document, MAX_DEPTH};
@@ -37,7 +37,7 @@ pub(crate) fn converted(profile: &Profile, body: &str, received_at: i64) -> Opti
         occurred_at,
         received_at,
     };
-    let value = encode(&doc, profile, event_type, &head).ok()?.framed(1);
+    let value = encode(&doc, profile, event_type, &head, None).ok()?.framed(1);
     Some((key, value))
 }
 
@@ -106,7 +106,8 @@ impl<'a> Sampler<'a> {
     /// An object of `record`, which stands under the name `place`.
     fn record(&mut self, place: &str, record: usize) -> Map<String, Value> {
         let mut members = Map::new();
-        for field in &self.profile.records[record].fields {
+        let sent = |field: &&Field| !matches!(field.kind, Kind::MediaObject { .. });
+        for field in self.profile.records[record].fields.iter().filter(sent) {
             // What never leaves has no place in a sample either. Senders leave out or null what they do not have.
             let value = match self.random.below(10) {
                 _ if field.redacted => continue,
@@ -155,6 +156,7 @@ impl<'a> Sampler<'a> {
                 words::open(&mut self.random, name, &id)
             }
             Kind::Record(record) => Value::Object(self.record(name, *record)),
+            Kind::MediaObject { .. } => Value::Null,
             Kind::Array(items) => {
                 let count = self.random.below(3);
                 (0..count).map(|_| self.value(place, name, items)).collect()

@@ -25,8 +25,13 @@ pub(crate) struct Logging {
 impl Logging {
     /// What is worth knowing, in the usual form.
     pub(crate) fn info() -> Self {
-        Logging { filter: EnvFilter::new("info"), format: Format::Auto }
+        Logging { filter: EnvFilter::new(filter("info")), format: Format::Auto }
     }
+}
+
+/// What to log at `level`. `object_store` tells each try that fails; here the outage is told, once.
+pub(crate) fn filter(level: &str) -> &str {
+    if level == "info" { "info,object_store=warn" } else { level }
 }
 
 /// Starts logging; a second call changes nothing.

@@ -17,6 +17,7 @@ use crate::config::{ConfigError, Settings};
 use crate::drain::Drain;
 use crate::http::ANSWERS;
 use crate::intake::Intake;
+use crate::media::Store;
 use crate::metrics::Metrics;
 use crate::pipeline::{LARGE_AT_ONCE, Pipeline};
 use crate::publish::Publisher;
@@ -76,6 +77,10 @@ impl Core {
         let metrics = Arc::new(metrics);
         let publisher = Arc::new(Publisher::new(settings, &routes)?);
         let lock = lock(&settings.data_dir)?;
+        let media = Store::new(&settings.media)?;
+        if settings.sources.values().any(|source| source.profile.has_media()) {
+            media.prepare()?;
+        }
         let lane_of = |waiting: &Waiting| lane_of(settings, &routes, waiting);
         let (spool, to_drain) = Spool::open(&settings.data_dir, settings.spool, Arc::clone(&metrics), lane_of)?;
         let registry = Registry::new(&settings.registry, &settings.data_dir, routes.subjects.clone())?;
@@ -83,6 +88,7 @@ impl Core {
         ids.map_err(StartError::Refused)?;
         let pipeline = Arc::new(Pipeline {
             routes,
+            media,
             publisher,
             metrics,
             max_record_bytes: settings.kafka.max_record_bytes,

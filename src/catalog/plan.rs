@@ -20,6 +20,10 @@ pub(crate) enum Kind {
     /// Index into the profile's records.
     Record(usize),
     Array(Box<Kind>),
+    /// Never sent: says where the file went that stood in this slot of the same record.
+    MediaObject {
+        file: usize,
+    },
 }
 
 /// A field that takes a value of the payload.
@@ -45,17 +49,35 @@ pub(crate) struct Record {
 /// is tried first; else a search by length and bytes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
-    in_order: Vec<Box<str>>,
+    /// `None` where no key leads.
+    in_order: Vec<Option<Box<str>>>,
     sorted: Vec<(Box<str>, usize)>,
 }
 
 impl Names {
     /// Slot `n` is the `n`-th of `names`.
     pub(crate) fn new(names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
-        let in_order: Vec<Box<str>> = names.into_iter().map(Into::into).collect();
-        let mut sorted: Vec<_> = in_order.iter().cloned().enumerate().map(|(slot, name)| (name, slot)).collect();
-        sorted.sort_by(|(a, _), (b, _)| order(a, b));
-        Names { in_order, sorted }
+        Names::default().with(names)
+    }
+
+    /// The same slots, and one more for each of `names`.
+    #[must_use]
+    pub(super) fn with(mut self, names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        for name in names {
+            let name = name.into();
+            self.sorted.push((name.clone(), self.in_order.len()));
+            self.in_order.push(Some(name));
+        }
+        self.sorted.sort_by(|(a, _), (b, _)| order(a, b));
+        self
+    }
+
+    /// Keeps the slot, but no key leads to it any more.
+    pub(super) fn hide(&mut self, slot: usize) {
+        self.sorted.retain(|&(_, of)| of != slot);
+        if let Some(name) = self.in_order.get_mut(slot) {
+            *name = None;
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -64,7 +86,7 @@ impl Names {
 
     /// The slot of `key`, where `expected` is the likely one.
     pub(crate) fn slot(&self, key: &str, expected: usize) -> Option<usize> {
-        if self.in_order.get(expected).is_some_and(|name| **name == *key) {
+        if self.in_order.get(expected).is_some_and(|name| name.as_deref() == Some(key)) {
             return Some(expected);
         }
         let at = self.sorted.binary_search_by(|(name, _)| order(name, key)).ok()?;

@@ -1,11 +1,12 @@
 //! A vendor's profile: `profile.toml` as written, then resolved against its records and checked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use super::avsc::{self, EVENT, EXTRA, Records, Type};
 use super::files::{Folder, HEAD_FOLDER, PROFILE_FILE};
+use super::media::{self, MediaField, WrittenMedia};
 use super::plan::{self, Names, Record};
 use super::{CatalogError, Path};
 
@@ -78,6 +79,7 @@ struct WrittenType {
 struct Written {
     #[serde(default)]
     redact: Vec<String>,
+    media: Option<WrittenMedia>,
     verify: Verify,
     envelope: Option<Envelope>,
     recognise: Vec<Rule>,
@@ -111,6 +113,8 @@ pub(crate) struct EventType {
     pub(crate) times: Vec<Path>,
     /// Set when the payload as a whole is one field of the record: that field's slot.
     pub(crate) payload_slot: Option<usize>,
+    /// Where a file may stand that is too large for the record.
+    pub(crate) media: Option<MediaField>,
 }
 
 /// All that is known about a vendor.
@@ -135,6 +139,12 @@ pub(crate) struct Profile {
 }
 
 impl Profile {
+    /// Whether any of its events may hold a file that is too large for a record.
+    #[must_use]
+    pub(crate) fn has_media(&self) -> bool {
+        self.types.values().any(|t| t.media.is_some())
+    }
+
     /// Whether entities are numbered one by one, so that two sources' ids collide in one topic.
     #[must_use]
     pub(crate) fn has_serial_ids(&self) -> bool {
@@ -153,8 +163,13 @@ pub(super) fn resolve(name: &str, folder: &Folder, records: &Records) -> Result<
             serde_path_to_error::deserialize(d).map_err(|e| fail(&e.path().to_string(), e.inner().message().to_owned()))
         })?;
 
-    check_records(name, records)?;
+    let events: Vec<String> = written.types.values().map(|ty| format!("{name}.{}", ty.record)).collect();
+    let media = written.media.as_ref().map(|media| media::resolve(media, &written.redact, records, &events));
+    let media = media.transpose().map_err(|(key, what)| fail(&format!("media.{key}"), what))?.unwrap_or_default();
+    media.check_other_fields(records)?;
+    check_records(name, records, &media)?;
     let (mut plans, indexes) = plan::compile(records)?;
+    media.plan(&mut plans, &indexes);
     let mut types = BTreeMap::new();
     let mut claimed: BTreeMap<&str, &str> = BTreeMap::new();
     for (type_name, ty) in &written.types {
@@ -163,10 +178,11 @@ pub(super) fn resolve(name: &str, folder: &Folder, records: &Records) -> Result<
             return Err(fail(&format!("{place}.record"), format!("{} is the record of {other:?} already", ty.record)));
         }
         let resolved = resolve_type(name, type_name, ty, &written, records, &plans, &indexes);
-        let resolved = resolved.map_err(|(key, what)| fail(&format!("{place}.{key}"), what))?;
+        let mut resolved = resolved.map_err(|(key, what)| fail(&format!("{place}.{key}"), what))?;
+        resolved.media = media.field(&resolved.schema.name, resolved.payload_slot.is_some());
         types.insert(type_name.clone(), resolved);
     }
-    check_heads(name, records, &written)?;
+    check_heads(records, &events)?;
     check_rules(&written, &types).map_err(|(place, what)| fail(&place, what))?;
 
     let mut redacted = Vec::new();
@@ -191,13 +207,13 @@ pub(super) fn resolve(name: &str, folder: &Folder, records: &Records) -> Result<
 }
 
 /// An event's head stands first in the record of an event, and neither it nor such a record stands anywhere else.
-fn check_heads(namespace: &str, records: &Records, written: &Written) -> Result<(), CatalogError> {
-    let events: BTreeSet<String> = written.types.values().map(|t| format!("{namespace}.{}", t.record)).collect();
+fn check_heads(records: &Records, events: &[String]) -> Result<(), CatalogError> {
+    let is_event = |name: &str| events.iter().any(|event| event == name);
     for (name, record) in records.iter().filter(|(name, _)| !name.starts_with(&format!("{HEAD_FOLDER}."))) {
         for (index, field) in record.fields.iter().enumerate() {
-            let its_head = index == 0 && record.has_head() && events.contains(name);
+            let its_head = index == 0 && record.has_head() && is_event(name);
             let what = match field.ty.named() {
-                Some(inner) if events.contains(inner) => format!("{inner} is the record of an event: nothing holds it"),
+                Some(inner) if is_event(inner) => format!("{inner} is the record of an event: nothing holds it"),
                 _ if field.ty.is_head() && !its_head => {
                     format!("{HEAD_FOLDER}.Event is the first field of an event's record, `{EVENT}`, and no other")
                 }
@@ -209,11 +225,12 @@ fn check_heads(namespace: &str, records: &Records, written: &Written) -> Result<
     Ok(())
 }
 
-/// Every record of the profile ends in `extra`, and every one is valid Avro by `apache-avro`'s judgement.
-fn check_records(namespace: &str, records: &Records) -> Result<(), CatalogError> {
+/// Every record of the profile that is sent ends in `extra`, and every one is valid Avro by `apache-avro`'s judgement.
+fn check_records(namespace: &str, records: &Records, media: &media::Resolved) -> Result<(), CatalogError> {
     for (name, record) in records.iter().filter(|(name, _)| !name.starts_with(&format!("{HEAD_FOLDER}."))) {
         let last = record.fields.last();
-        if !last.is_some_and(|f| f.name == EXTRA && f.optional && f.ty == Type::Json) {
+        let ends_in_extra = last.is_some_and(|f| f.name == EXTRA && f.optional && f.ty == Type::Json);
+        if !ends_in_extra && !media.makes(name) {
             let what = format!("the last field of a record of {namespace} is `{EXTRA}`, null or JSON text");
             return Err(CatalogError::new(&record.label, "/fields", what));
         }
@@ -282,7 +299,6 @@ fn resolve_type(
         }
         times.push(time);
     }
-    let fields = plans[record].fields.iter().map(|f| f.json.clone());
     let rule_only = telling_fields(all, name, &plans[record]);
     Ok(EventType {
         name: name.to_owned(),
@@ -292,10 +308,11 @@ fn resolve_type(
             name: full_name,
         },
         record,
-        names: Names::new(fields.chain(rule_only)),
+        names: plans[record].names.clone().with(rule_only),
         key,
         times,
         payload_slot,
+        media: None,
     })
 }
 

@@ -295,6 +295,94 @@ fn what_is_wrong_is_named_by_file_and_place() {
     }
 }
 
+/// A vendor whose orders hold a receipt.
+const RECEIPT: [(&str, &str, &str); 2] = [
+    (
+        "profile.toml",
+        "[verify]",
+        "[media]\nfield = \"order.receipt\"\ninto = \"receipt_object\"\ncontent_type = \"order.mime\"\n[verify]",
+    ),
+    (
+        "Order.avsc",
+        "{\"name\":\"at\"",
+        r#"{"name":"receipt","type":["null","string"],"default":null},
+           {"name":"receipt_object","type":["null","loja.Receipt"],"default":null},
+           {"name":"mime","type":["null","string"],"default":null},{"name":"at""#,
+    ),
+];
+const OBJECT: &str = r#"{"type":"record","namespace":"loja","name":"Receipt","fields":[
+    {"name":"uri","type":"string"},{"name":"bytes","type":"long"},{"name":"sha256","type":"string"},
+    {"name":"content_type","type":["null","string"],"default":null}]}"#;
+
+/// What loading that vendor says, once one of its files is changed.
+fn with_media(file: &str, from: &str, to: &str) -> String {
+    let dir = vendor(&[]);
+    let folder = dir.path().join("loja");
+    fs::write(folder.join("Receipt.avsc"), OBJECT).unwrap();
+    for (name, from, to) in RECEIPT.into_iter().chain([(file, from, to)]) {
+        let text = fs::read_to_string(folder.join(name)).unwrap();
+        assert!(from.is_empty() || text.contains(from), "{name}: no {from}");
+        fs::write(folder.join(name), text.replacen(from, to, 1)).unwrap();
+    }
+    let loaded = Catalog::load(Some(dir.path()));
+    loaded.err().map_or_else(String::new, |e| e.to_string().replace(&format!("{}/", dir.path().display()), ""))
+}
+
+#[test]
+fn a_field_of_a_third_vendor_may_hold_files() {
+    assert_eq!(with_media("Order.avsc", "", ""), "");
+    for (file, from, to, expected) in [
+        (
+            "profile.toml",
+            "order.receipt",
+            "order.bill",
+            "loja/profile.toml: media.field: order.bill is a field of no event",
+        ),
+        (
+            "profile.toml",
+            "\"order.receipt\"",
+            "\"order.id\"",
+            "loja/profile.toml: media.field: id of loja.Order: null or a string",
+        ),
+        ("profile.toml", "receipt_object", "stub", "loja/profile.toml: media.into: loja.Order has no field `stub`"),
+        (
+            "profile.toml",
+            "receipt_object",
+            "mime",
+            "loja/profile.toml: media.into: `mime` of loja.Order: null or a record",
+        ),
+        (
+            "profile.toml",
+            "order.mime",
+            "order.id",
+            "loja/profile.toml: media.content_type: loja.OrderPaid: a string is due",
+        ),
+        ("profile.toml", "order.mime", "order.x", "loja/profile.toml: media.content_type: loja.Order has no field `x`"),
+        ("profile.toml", "into =", "onto =", "loja/profile.toml: media.onto: unknown field"),
+        (
+            "profile.toml",
+            "[media]",
+            "redact = [\"order.receipt\"]\n[media]",
+            "loja/profile.toml: media.field: order.receipt is redacted",
+        ),
+        (
+            "Receipt.avsc",
+            "\"bytes\"",
+            "\"size\"",
+            "loja/profile.toml: media.into: loja.Receipt: its fields have to be uri, bytes,",
+        ),
+        (
+            "OrderPaid.avsc",
+            "{\"name\":\"order\"",
+            "{\"name\":\"r\",\"type\":\"loja.Receipt\"},{\"name\":\"order\"",
+            "loja/OrderPaid.avsc: /fields/1/type: loja.Receipt is made here, not sent",
+        ),
+    ] {
+        let words = with_media(file, from, to);
+        assert!(words.starts_with(expected), "{words}\nexpected {expected}");
+    }
+}
+
 #[test]
 fn a_nested_record_may_have_a_field_called_event() {
     let change = |text: &str| {

@@ -1,10 +1,11 @@
-//! `hookbridge check`: looks at everything, changes nothing, says all it finds.
+//! `hookbridge check`: looks at everything, says all it finds, and leaves everything as it was.
 
 use std::io::{self, Write as _};
 use std::path::Path;
 
 use super::{Ending, fail_config, on_runtime};
 use crate::config::{self, Settings};
+use crate::media::{self, Unfit};
 use crate::publish::{Publisher, TopicState, uneven};
 use crate::registry::{Registry, Standing};
 use crate::route::Routes;
@@ -77,6 +78,10 @@ async fn check(settings: &Settings, file: &Path) -> Ending {
         Ok(registry) => registry,
         Err(error) => return fail_config(&error),
     };
+    let media = match media::Store::new(&settings.media) {
+        Ok(media) => media,
+        Err(error) => return fail_config(&error),
+    };
     let mut report = Report::default();
     let sources = settings.sources.keys().cloned().collect::<Vec<_>>().join(", ");
     well(&format!("configuration {}: sources {sources}", file.display()));
@@ -85,6 +90,9 @@ async fn check(settings: &Settings, file: &Path) -> Ending {
     }
     data_dir(settings, &mut report);
     spool(settings, &mut report);
+    if settings.sources.values().any(|source| source.profile.has_media()) {
+        media_store(settings, &media, &mut report).await;
+    }
     kafka(settings, &routes, &publisher, &mut report).await;
     schemas(settings, &registry, &mut report).await;
     report.verdict()
@@ -113,6 +121,27 @@ fn spool(settings: &Settings, report: &mut Report) {
             well(&format!("spool: {records} deliveries wait, {bytes} bytes"));
         }
         Err(error) => report.finding(&format!("spool {}: {error}", dir.display())),
+    }
+}
+
+/// The one thing that is changed: a small object is written and deleted again, since nothing else tells.
+async fn media_store(settings: &Settings, store: &media::Store, report: &mut Report) {
+    let url = store.url();
+    let (inline, record) = (store.inline_max_bytes, settings.kafka.max_record_bytes);
+    if inline.div_ceil(3).saturating_mul(4) > record {
+        warn(&format!(
+            "media.inline_max_bytes {inline}: in base64 such a file is larger than kafka.max_record_bytes ({record}): \
+             its event is a dead letter"
+        ));
+    }
+    if store.folder().is_some_and(|folder| !folder.exists()) {
+        return well(&format!("media store {url}: not there yet, `serve` will make it"));
+    }
+    match store.probe().await {
+        Ok(()) => well(&format!("media store {url}: a file could be written and deleted")),
+        Err(unfit @ Unfit::Delete(_)) => warn(&format!("media store {url}: {unfit}; `serve` never deletes")),
+        Err(unfit) if store.folder().is_some() => report.finding(&format!("media store {url}: {unfit}")),
+        Err(unfit) => report.unavailable(&format!("media store {url}: {unfit}")),
     }
 }
 

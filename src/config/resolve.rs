@@ -13,9 +13,12 @@ use http::HeaderName;
 use tokio::sync::Semaphore;
 
 use super::units::{OneOrMany, Text};
-use super::{ConfigError, Secret, SpoolSettings, Written, WrittenHttp, WrittenKafka, WrittenRegistry, WrittenSource};
+use super::{
+    ConfigError, MediaSettings, Secret, SpoolSettings, Written, WrittenHttp, WrittenKafka, WrittenRegistry,
+    WrittenSource,
+};
 use crate::catalog::{Catalog, Method, Profile};
-use crate::telemetry::{Format, Logging};
+use crate::telemetry::{self, Format, Logging};
 use crate::verify::Verifier;
 
 const MIB: usize = 1 << 20;
@@ -34,6 +37,7 @@ pub(crate) struct Settings {
     pub(crate) kafka: KafkaSettings,
     pub(crate) registry: RegistrySettings,
     pub(crate) spool: SpoolSettings,
+    pub(crate) media: MediaSettings,
     pub(crate) logging: Logging,
     /// By name.
     pub(crate) sources: BTreeMap<String, Arc<Source>>,
@@ -170,7 +174,7 @@ impl Written {
         if let Some(word) = level.split(',').find(|word| !word.contains('=') && !known.contains(&word.trim())) {
             return Err(ConfigError::key("log.level", format!("{word:?}: one of {} is due", known.join(", "))));
         }
-        let filter = tracing_subscriber::EnvFilter::try_new(&level);
+        let filter = tracing_subscriber::EnvFilter::try_new(telemetry::filter(&level));
         let filter = filter.map_err(|e| ConfigError::key("log.level", format!("{level:?}: {e}")))?;
         let formats = [("auto", Format::Auto), ("text", Format::Text), ("json", Format::Json)];
         let shutdown_delay = or(self.shutdown_delay, super::units::Period(Duration::ZERO)).0;
@@ -182,11 +186,14 @@ impl Written {
         if admin_listen == http.listen && admin_listen.port() != 0 {
             return Err(ConfigError::key("admin.listen", "the same as http.listen"));
         }
+        let data_dir = PathBuf::from(or(self.data_dir, "data".to_owned()));
+        let kafka = self.kafka.resolve()?;
         Ok(Settings {
-            data_dir: or(self.data_dir, "data".to_owned()).into(),
+            media: self.media.resolve(&data_dir, kafka.max_record_bytes)?,
+            data_dir,
             shutdown_delay,
             shutdown_timeout,
-            kafka: self.kafka.resolve()?,
+            kafka,
             registry: self.registry.resolve()?,
             spool: self.spool.resolve()?,
             http,
@@ -280,7 +287,7 @@ impl WrittenKafka {
             }
         }
         let mut properties = BTreeMap::new();
-        flatten("", &self.properties, &mut properties)?;
+        flatten("kafka.properties", "", &self.properties, &mut properties)?;
         // librdkafka takes a topic's property with `topic.` in front as well.
         let bare = |name: &String| name.strip_prefix("topic.").unwrap_or(name).to_owned();
         if let Some(name) = properties.keys().find(|name| FIXED_PROPERTIES.contains(&bare(name).as_str())) {
@@ -320,17 +327,22 @@ impl WrittenKafka {
 }
 
 /// `"linger.ms" = 5` and `linger.ms = 5` are the same property, though not the same TOML.
-fn flatten(prefix: &str, table: &toml::Table, into: &mut BTreeMap<String, Secret>) -> Result<(), ConfigError> {
+pub(super) fn flatten(
+    section: &str,
+    prefix: &str,
+    table: &toml::Table,
+    into: &mut BTreeMap<String, Secret>,
+) -> Result<(), ConfigError> {
     for (key, value) in table {
         let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
         let text = match value {
             toml::Value::Table(inner) => {
-                flatten(&name, inner, into)?;
+                flatten(section, &name, inner, into)?;
                 continue;
             }
             toml::Value::String(text) => text.clone(),
             toml::Value::Integer(_) | toml::Value::Boolean(_) | toml::Value::Float(_) => value.to_string(),
-            _ => return Err(ConfigError::key(format!("kafka.properties.{name}"), "a single value is due")),
+            _ => return Err(ConfigError::key(format!("{section}.{name}"), "a single value is due")),
         };
         let Ok(secret) = text.parse();
         into.insert(name, secret);

@@ -81,6 +81,7 @@ fn the_sample_documents_every_key_and_is_valid() {
         "max_bytes",
         "max_lane_bytes",
         "min_free_bytes",
+        "inline_max_bytes",
         "dir",
         "level",
         "format",
@@ -190,6 +191,39 @@ fn what_is_wrong_is_told_by_its_key() {
         (with("[kafka]", "[catalog]\ndir = \"/nonexistent\"\n[kafka]"), "catalog.dir: /nonexistent: no such folder"),
         (complaint("[kafka", &[]), "hookbridge.toml: line 1"),
         (complaint(SMALLEST, &[("HOOKBRIDGE__KAFKA__TOPIX", "x")]), "kafka.topix: unknown field"),
+    ] {
+        assert!(words.starts_with(expected), "{words}");
+    }
+}
+
+#[test]
+fn media_goes_to_a_folder_of_data_dir_unless_a_place_is_named() {
+    let settings = read(SMALLEST, &[]).unwrap();
+    assert_eq!(settings.media.inline_max_bytes, 512 << 10);
+    let Place::Folder(folder) = settings.media.place else { panic!("no folder") };
+    assert!(folder.is_absolute() && folder.ends_with("data/media"), "{}", folder.display());
+
+    let s3 = "[media]\nurl = \"s3://bucket/a/b/\"\n[media.options]\nregion = \"sa-east-1\"\nallow_http = true\n[kafka]";
+    let env =
+        [("HOOKBRIDGE__MEDIA__OPTIONS__SECRET_ACCESS_KEY", "s3cret"), ("HOOKBRIDGE__KAFKA__MAX_RECORD_BYTES", "5000")];
+    let settings = read(&SMALLEST.replace("[kafka]", s3), &env).unwrap();
+    assert_eq!(settings.media.inline_max_bytes, 3125, "a record cannot hold more");
+    let Place::S3 { bucket, prefix, options } = settings.media.place else { panic!("no bucket") };
+    assert_eq!((bucket.as_str(), prefix.as_str()), ("bucket", "a/b"));
+    assert_eq!(options.keys().collect::<Vec<_>>(), ["allow_http", "region", "secret_access_key"]);
+    assert_eq!(options["secret_access_key"].expose(), "s3cret");
+
+    let with = |media: &str| complaint(&SMALLEST.replace("[kafka]", &format!("[media]\n{media}\n[kafka]")), &[]);
+    for (words, expected) in [
+        (with("url = \"gs://bucket\""), "media.url: neither s3://"),
+        (with("url = \"media\""), "media.url: neither s3://"),
+        (with("url = \"s3://\""), "media.url: names no bucket"),
+        (with("url = \"s3://key:secret@bucket\""), "media.url: credentials"),
+        (with("url = \"s3://bucket?region=x\""), "media.url: ends with its path"),
+        (with("url = \"file://host/folder\""), "media.url: not an absolute path"),
+        (with("options = { region = \"x\" }"), "media.options: set without media.url"),
+        (with("url = \"file:///m\"\noptions = { region = \"x\" }"), "media.options: set for a folder"),
+        (with("url = \"s3://b\"\noptions = { region = [1] }"), "media.options.region: a single value"),
     ] {
         assert!(words.starts_with(expected), "{words}");
     }

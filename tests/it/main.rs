@@ -16,6 +16,7 @@ mod check;
 mod dead_letters;
 mod dev;
 mod foreign_client;
+mod media;
 mod metrics;
 mod outages;
 mod overload;

@@ -8,6 +8,7 @@ pub(crate) mod proxy;
 pub(crate) mod python;
 pub(crate) mod reader;
 pub(crate) mod registry;
+pub(crate) mod s3;
 pub(crate) mod sender;
 pub(crate) mod servers;
 

@@ -231,6 +231,11 @@ fn fill(name: &str, dice: &mut Dice, from_me: Option<bool>) -> (Members, Map<Str
         if avro_name == "event" || avro_name == "extra" {
             continue;
         }
+        // Made by the bridge, never sent.
+        if avro_name == "media_object" {
+            record.insert(avro_name, Value::Null);
+            continue;
+        }
         let (ty, optional) = field["type"].as_array().map_or((&field["type"], false), |union| (&union[1], true));
         let redacted = ["qrcode", "pairingCode"].contains(&json_name.as_str());
         let (text, due) = match (dice.roll(10), from_me) {

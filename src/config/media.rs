@@ -1,0 +1,79 @@
+//! `[media]`: what is kept out of records, and where.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use reqwest::Url;
+
+use super::resolve::flatten;
+use super::{ConfigError, Secret, WrittenMedia};
+
+/// `[media]`
+pub(crate) struct MediaSettings {
+    /// A file with more bytes is kept out of its record.
+    pub(crate) inline_max_bytes: usize,
+    pub(crate) place: Place,
+}
+
+/// Where files are kept.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// An absolute path.
+    Folder(PathBuf),
+    S3 {
+        bucket: String,
+        /// In front of every object's name; without slashes around it.
+        prefix: String,
+        /// As `object_store` names them; values may be secrets.
+        options: BTreeMap<String, Secret>,
+    },
+}
+
+impl WrittenMedia {
+    pub(super) fn resolve(self, data_dir: &Path, max_record_bytes: usize) -> Result<MediaSettings, ConfigError> {
+        // Five eighths of a record are five sixths of it in base64; the rest of the event takes its share too.
+        let default = (512 << 10).min(max_record_bytes / 8 * 5);
+        let mut options = BTreeMap::new();
+        flatten("media.options", "", &self.options, &mut options)?;
+        let place = match self.url {
+            Some(url) => place(&url.0, options)?,
+            None if options.is_empty() => Place::Folder(absolute("data_dir", &data_dir.join("media"))?),
+            None => {
+                return Err(ConfigError::key(
+                    "media.options",
+                    "set without media.url = \"s3://...\", which they are for",
+                ));
+            }
+        };
+        Ok(MediaSettings { inline_max_bytes: self.inline_max_bytes.map_or(default, |text| text.0.0), place })
+    }
+}
+
+fn place(url: &str, options: BTreeMap<String, Secret>) -> Result<Place, ConfigError> {
+    let fail = |what: &str| Err(ConfigError::key("media.url", what));
+    let parsed = Url::parse(url).ok();
+    let Some(url) = parsed.filter(|url| matches!(url.scheme(), "s3" | "file")) else {
+        return fail("neither s3://bucket/prefix nor file:///folder");
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return fail("credentials in it would be shown: use media.options");
+    }
+    if url.query().is_some() || url.fragment().is_some() || url.port().is_some() {
+        return fail("ends with its path, and has no port: the rest are media.options");
+    }
+    if url.scheme() == "file" {
+        if !options.is_empty() {
+            return Err(ConfigError::key("media.options", "set for a folder: they are for media.url = \"s3://...\""));
+        }
+        let Ok(folder) = url.to_file_path() else { return fail("not an absolute path: file:///folder is due") };
+        return Ok(Place::Folder(absolute("media.url", &folder)?));
+    }
+    let Some(bucket) = url.host_str().filter(|host| !host.is_empty()) else { return fail("names no bucket") };
+    let Ok(prefix) = object_store::path::Path::from_url_path(url.path()) else { return fail("no path of an object") };
+    Ok(Place::S3 { bucket: bucket.to_owned(), prefix: prefix.to_string(), options })
+}
+
+/// Records name a folder for readers that are started elsewhere.
+fn absolute(key: &str, folder: &Path) -> Result<PathBuf, ConfigError> {
+    std::path::absolute(folder).map_err(|e| ConfigError::key(key, format!("{}: {e}", folder.display())))
+}

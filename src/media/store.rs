@@ -1,0 +1,254 @@
+//! Where files are kept: a folder, or a bucket of S3. An object is named by its SHA-256, so writing it again changes
+//! nothing, and it is there as a whole or not at all.
+//!
+//! ```text
+//! <media.url>/ab/ab34…     the first two digits as a folder: file systems slow down with a million files in one
+//! <media.url>/ab/ab34…#1   a folder's file that is being written, or was when the process died; never looked at
+//! ```
+//!
+//! Both kinds of store have the same layout, so that a folder can be copied into a bucket.
+
+use std::error::Error as _;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use std::{fs, io};
+
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ClientConfigKey, ClientOptions, ObjectStore, ObjectStoreExt as _, PutPayload, RetryConfig};
+use reqwest::Url;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::File;
+use super::signing::Signing;
+use crate::config::{ConfigError, MediaSettings, Place, Secret};
+use crate::time::now_millis;
+
+/// An object that has been there for longer is written again: a bucket's rule that deletes by age then counts from
+/// the last event that needs it.
+const REWRITTEN_AFTER_MILLIS: i64 = 24 * 3600 * 1000;
+/// The spool is the one to try for longer.
+const RETRIES: usize = 2;
+/// For each of the two steps of [`Store::probe`].
+const PROBE_LIMIT: Duration = Duration::from_secs(10);
+/// As much of an error as a log line can bear: S3 answers with a page of XML.
+const LONGEST_ERROR: usize = 400;
+
+/// The store did not take a file; whoever has the event has to come again with it.
+#[derive(Debug, thiserror::Error)]
+#[error("the media store does not take files: {0}")]
+pub(crate) struct Away(String);
+
+/// How a file came to be in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    Written,
+    /// It was there already.
+    There,
+}
+
+/// What a probe found wrong.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unfit {
+    #[error("it does not take files: {0}")]
+    Write(String),
+    /// Needed by the probe only.
+    #[error("a file could be written, but not deleted again: {0}")]
+    Delete(String),
+}
+
+/// The media store.
+pub(crate) struct Store {
+    pub(crate) inline_max_bytes: usize,
+    /// As records name it, without a slash at the end.
+    url: String,
+    objects: Box<dyn ObjectStore>,
+    /// In front of each object's name.
+    prefix: Path,
+    /// Where it is a folder.
+    folder: Option<Arc<FilePath>>,
+    /// Never shown, though S3 repeats some.
+    secrets: Vec<Secret>,
+    /// Whether it took the last file: each outage is logged once.
+    up: AtomicBool,
+}
+
+impl Store {
+    /// Takes note of where files go; nothing is made or connected to.
+    ///
+    /// # Errors
+    /// When an option is none, or does not fit the others.
+    pub(crate) fn new(settings: &MediaSettings) -> Result<Store, ConfigError> {
+        let inline_max_bytes = settings.inline_max_bytes;
+        let up = AtomicBool::new(true);
+        match &settings.place {
+            Place::Folder(folder) => {
+                let unusable = || ConfigError::key("media", format!("{}: not a usable path", folder.display()));
+                let url = Url::from_file_path(folder).map_err(|()| unusable())?;
+                Ok(Store {
+                    inline_max_bytes,
+                    url: url.as_str().trim_end_matches('/').to_owned(),
+                    // Synchronised before it is renamed, so that no name leads to half a file.
+                    objects: Box::new(LocalFileSystem::new().with_fsync(true)),
+                    prefix: Path::from_absolute_path(folder).map_err(|_| unusable())?,
+                    folder: Some(folder.as_path().into()),
+                    secrets: Vec::new(),
+                    up,
+                })
+            }
+            Place::S3 { bucket, prefix, options } => {
+                let mut builder = AmazonS3Builder::new()
+                    // Who keeps a file says until when; a limit for each request would only make large ones impossible.
+                    .with_client_options(ClientOptions::new().with_timeout_disabled())
+                    .with_bucket_name(bucket)
+                    .with_crypto_provider(Arc::new(Signing))
+                    .with_retry(RetryConfig { max_retries: RETRIES, ..RetryConfig::default() });
+                for (name, value) in options {
+                    let place = format!("media.options.{name}");
+                    let Ok(key) = name.to_ascii_lowercase().parse() else {
+                        let what =
+                            "no such option; known are access_key_id, secret_access_key, region, endpoint and others";
+                        return Err(ConfigError::key(place, what));
+                    };
+                    match key {
+                        AmazonS3ConfigKey::Bucket => return Err(ConfigError::key(place, "media.url names the bucket")),
+                        // Who writes such an address has decided that nothing need be hidden.
+                        AmazonS3ConfigKey::Endpoint if value.expose().starts_with("http://") => {
+                            builder =
+                                builder.with_config(AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp), "true");
+                        }
+                        _ => {}
+                    }
+                    builder = builder.with_config(key, value.expose());
+                }
+                // Any value may have come under a wrong key; later, only these are secrets and the rest helps.
+                let all: Vec<_> = options.values().cloned().collect();
+                let objects = builder.build().map_err(|e| ConfigError::key("media.options", words(&e, &all)))?;
+                let is_secret = |name: &str| ["key", "token", "proxy"].iter().any(|part| name.contains(part));
+                let secrets = options.iter().filter(|(name, _)| is_secret(&name.to_ascii_lowercase()));
+                let secrets = secrets.map(|(_, value)| value.clone()).collect();
+                let prefix = Path::from(prefix.as_str());
+                let url = format!("s3://{bucket}/{prefix}").trim_end_matches('/').to_owned();
+                Ok(Store { inline_max_bytes, url, objects: Box::new(objects), prefix, folder: None, secrets, up })
+            }
+        }
+    }
+
+    /// Where files go, as records begin to say it.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The folder, where it is one.
+    pub(crate) fn folder(&self) -> Option<&FilePath> {
+        self.folder.as_deref()
+    }
+
+    /// Makes the folder, so that a path that cannot be is known at start.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) fn prepare(&self) -> Result<(), ConfigError> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let unusable = |e: io::Error| ConfigError::key("media", format!("{}: {e}", folder.display()));
+        let made: Vec<_> = folder.ancestors().take_while(|dir| !dir.exists()).collect();
+        fs::create_dir_all(folder).map_err(unusable)?;
+        made.into_iter().filter_map(FilePath::parent).try_for_each(sync).map_err(unusable)
+    }
+
+    /// Where a file is once it is kept.
+    pub(crate) fn uri(&self, file: &File) -> String {
+        format!("{}/{}/{}", self.url, &file.sha256[..2], file.sha256)
+    }
+
+    /// Sees to it that `file` is in the store and stays there, by `deadline` at the latest.
+    ///
+    /// # Errors
+    /// When the store is away, or too slow.
+    pub(crate) async fn keep(&self, file: &File, deadline: Instant) -> Result<Kept, Away> {
+        let error = match timeout_at(deadline, self.put(file)).await {
+            Ok(Ok(kept)) => {
+                if !self.up.swap(true, Ordering::Relaxed) {
+                    tracing::info!(url = self.url, "the media store takes files again");
+                }
+                return Ok(kept);
+            }
+            Ok(Err(error)) => Away(error),
+            Err(_) => Away("no answer in time".into()),
+        };
+        // One line per event that is turned away would bury it.
+        if self.up.swap(false, Ordering::Relaxed) {
+            tracing::error!(url = self.url, %error, "events with large files cannot be taken");
+        }
+        Err(error)
+    }
+
+    async fn put(&self, file: &File) -> Result<Kept, String> {
+        let name = self.prefix.clone().join(&file.sha256[..2]).join(file.sha256.as_str());
+        // An error here says little: S3 hides from those who may not list whether an object is there.
+        let there = self.objects.head(&name).await.is_ok_and(|found| {
+            let age = now_millis() - found.last_modified.timestamp_millis();
+            found.size == file.size() as u64 && age < REWRITTEN_AFTER_MILLIS
+        });
+        if !there {
+            let payload = PutPayload::from_bytes(file.bytes.clone());
+            self.objects.put(&name, payload).await.map_err(|e| words(&e, &self.secrets))?;
+        }
+        if let Some(folder) = &self.folder {
+            let (folder, path) = (Arc::clone(folder), PathBuf::from(&file.sha256[..2]).join(&file.sha256));
+            let settled = tokio::task::spawn_blocking(move || settle(&folder, &path)).await;
+            settled.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
+        }
+        Ok(if there { Kept::There } else { Kept::Written })
+    }
+
+    /// Writes a small object and deletes it again.
+    pub(crate) async fn probe(&self) -> Result<(), Unfit> {
+        let name = self.prefix.clone().join(format!("hookbridge-check-{}", std::process::id()));
+        let text = "written by `hookbridge check`, which deletes it again";
+        self.probe_step(self.objects.put(&name, text.into())).await.map_err(Unfit::Write)?;
+        self.probe_step(self.objects.delete(&name)).await.map_err(Unfit::Delete)
+    }
+
+    async fn probe_step<T>(&self, step: impl Future<Output = object_store::Result<T>>) -> Result<(), String> {
+        match timeout(PROBE_LIMIT, step).await {
+            Ok(done) => done.map(drop).map_err(|e| words(&e, &self.secrets)),
+            Err(_) => Err("no answer in time".into()),
+        }
+    }
+}
+
+/// Makes what the file's name leads through outlast a loss of power. The file itself was synchronised by whoever wrote
+/// it, but that may have been another request, which has not got so far with the folders, or a process that died.
+fn settle(folder: &FilePath, path: &FilePath) -> io::Result<()> {
+    for step in path.ancestors() {
+        sync(&folder.join(step))?;
+    }
+    Ok(())
+}
+
+fn sync(path: &FilePath) -> io::Result<()> {
+    fs::File::open(path)?.sync_all()
+}
+
+/// The error with its innermost cause, without secrets.
+fn words(error: &object_store::Error, secrets: &[Secret]) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause.and_then(std::error::Error::source) {
+        cause = Some(inner);
+    }
+    if let Some(cause) = cause.map(ToString::to_string).filter(|cause| !words.contains(cause)) {
+        words = format!("{words}: {cause}");
+    }
+    for secret in secrets.iter().filter(|secret| !secret.expose().is_empty()) {
+        words = words.replace(secret.expose(), "[hidden]");
+    }
+    match words.char_indices().nth(LONGEST_ERROR) {
+        Some((at, _)) => format!("{}…", &words[..at]),
+        None => words,
+    }
+}
