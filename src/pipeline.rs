@@ -86,7 +86,7 @@ impl Pipeline {
         self.routes.get(&prepared.delivery.source().name, &prepared.event_type?.name)
     }
 
-    /// Writes a prepared delivery to Kafka, or a dead letter in its place.
+    /// Writes a prepared delivery to Kafka, or a dead letter in its place; its file, if it has one, is kept by `deadline`.
     pub(crate) async fn deliver(&self, prepared: Prepared<'_>, deadline: Instant) -> Result<End, Waits> {
         let lane = self.lane(&prepared).to_owned();
         let route = self.route(&prepared);
@@ -103,7 +103,7 @@ impl Pipeline {
                 {
                     return Err(Waits { lane, reason: None, is_ours: true, words: away.to_string() });
                 }
-                match self.publish(&event, route, schema_id, encoded, deadline).await {
+                match self.publish(&event, route, schema_id, encoded).await {
                     Ok(()) => return Ok(End::Published),
                     Err(NotTaken::Ever(rejection)) => rejection,
                     Err(NotTaken::Now(error)) => return Err(waits(lane, None, &error)),
@@ -112,7 +112,7 @@ impl Pipeline {
             (Ok(_), None) => Rejection { reason: Reason::UnknownType, error: "no topic for this type".into() },
             (Err(rejection), _) => rejection,
         };
-        self.bury(&event, &rejection, deadline).await
+        self.bury(&event, &rejection).await
     }
 
     /// Puts a file where its record says it is.
@@ -130,7 +130,6 @@ impl Pipeline {
         route: &Route,
         schema_id: u32,
         encoded: Encoded,
-        deadline: Instant,
     ) -> Result<(), NotTaken> {
         let record = self.routes.record(event, route, schema_id, encoded);
         let bytes = record.bytes();
@@ -139,7 +138,7 @@ impl Pipeline {
                 format!("the record takes {bytes} bytes, and kafka.max_record_bytes is {}", self.max_record_bytes);
             return Err(NotTaken::Ever(Rejection { reason: Reason::RecordTooLarge, error }));
         }
-        self.publisher.publish(record, deadline).await.map_err(|error| match error {
+        self.publisher.publish(record).await.map_err(|error| match error {
             PublishError::TooLarge { .. } => {
                 NotTaken::Ever(Rejection { reason: Reason::RecordTooLarge, error: error.to_string() })
             }
@@ -151,10 +150,10 @@ impl Pipeline {
     }
 
     /// Writes a dead letter.
-    async fn bury(&self, event: &Event<'_>, rejection: &Rejection, deadline: Instant) -> Result<End, Waits> {
+    async fn bury(&self, event: &Event<'_>, rejection: &Rejection) -> Result<End, Waits> {
         let record = dead_letter::record(&self.routes.dead_letters, event, rejection);
         let (source, reason) = (&event.delivery.source().name, rejection.reason);
-        match self.publisher.publish(record, deadline).await {
+        match self.publisher.publish(record).await {
             Ok(()) => {
                 // Not the sentence: it may quote the body, and it stands in the dead letter's headers.
                 tracing::warn!(id = event.delivery.id(), source, reason = reason.code(), "dead letter");

@@ -27,7 +27,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _, PurgeConfig};
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use crate::config::{ConfigError, Settings};
 use crate::route::{Record, Routes, largest_dead_letter};
@@ -53,7 +53,7 @@ pub(crate) enum PublishError {
 
 /// librdkafka looks once a second which records have timed out.
 const SCAN_INTERVAL: Duration = Duration::from_secs(1);
-/// How long after its deadline a record's report may come before everything under way is called back, and how long
+/// How long after it is due a record's report may come before everything under way is called back, and how long
 /// after that it may still take.
 const REPORT_GRACE: Duration = Duration::from_secs(1);
 
@@ -66,6 +66,7 @@ pub(crate) struct Publisher {
     alone: ArcSwapOption<Producer>,
     config: ClientConfig,
     context: Context,
+    message_timeout: Duration,
     watch: Watch,
     /// When Kafka last acknowledged a record: milliseconds of `since`.
     last_ack: AtomicU64,
@@ -87,6 +88,7 @@ impl Publisher {
             alone: ArcSwapOption::empty(),
             config,
             context,
+            message_timeout: message_timeout(settings),
             watch,
             last_ack: AtomicU64::new(0),
             since: Instant::now(),
@@ -130,14 +132,14 @@ impl Publisher {
         self.watch.start(&self.producer.load_full()).await;
     }
 
-    /// Sends `record` and waits for Kafka's verdict: librdkafka gives it by `deadline`, or a little later.
-    pub(crate) async fn publish(&self, record: Record, deadline: Instant) -> Result<(), PublishError> {
+    /// Sends `record` and waits for Kafka's verdict: librdkafka gives it within `http.ack_timeout`, or a little later.
+    pub(crate) async fn publish(&self, record: Record) -> Result<(), PublishError> {
         let producer = self.producer.load_full();
-        let sent = self.attempt(&producer, &record, deadline).await;
+        let sent = self.attempt(&producer, &record).await;
         let Err(PublishError::TooLarge { .. }) = sent else { return sent };
         // Kafka refuses a batch as a whole: whether it was this record that was too large, only it alone can tell.
         match self.alone() {
-            Ok(alone) => self.attempt(&alone, &record, deadline).await,
+            Ok(alone) => self.attempt(&alone, &record).await,
             Err(_) => sent,
         }
     }
@@ -151,10 +153,10 @@ impl Publisher {
         Ok(alone)
     }
 
-    async fn attempt(&self, producer: &Arc<Producer>, record: &Record, deadline: Instant) -> Result<(), PublishError> {
+    async fn attempt(&self, producer: &Arc<Producer>, record: &Record) -> Result<(), PublishError> {
         let (topic, sent_at) = (Arc::clone(&record.topic), self.now());
         let error = match producer.send_result(to_kafka(record)) {
-            Ok(report) => match self.report(producer, report, deadline).await {
+            Ok(report) => match self.report(producer, report).await {
                 Some(Ok(())) => {
                     self.last_ack.store(self.now(), Ordering::Relaxed);
                     self.watch.hear();
@@ -183,21 +185,16 @@ impl Publisher {
 
     /// Waits for a record's delivery report. Should librdkafka not give one in time, everything it has under way is
     /// called back, which makes it report at once.
-    async fn report(
-        &self,
-        producer: &Producer,
-        report: DeliveryFuture,
-        deadline: Instant,
-    ) -> Option<Result<(), KafkaError>> {
+    async fn report(&self, producer: &Producer, report: DeliveryFuture) -> Option<Result<(), KafkaError>> {
         tokio::pin!(report);
-        let told = match timeout_at(deadline + REPORT_GRACE, &mut report).await {
+        let told = match timeout(self.message_timeout + SCAN_INTERVAL + REPORT_GRACE, &mut report).await {
             Ok(told) => told,
             Err(_) => {
                 tracing::warn!(
                     "librdkafka did not say in time what became of a record; all records under way are called back"
                 );
                 call_back(producer);
-                timeout_at(deadline + 2 * REPORT_GRACE, report).await.ok()?
+                timeout(REPORT_GRACE, report).await.ok()?
             }
         };
         // A report that can no longer come: its producer is gone.
@@ -280,6 +277,12 @@ fn create(config: &ClientConfig, context: &Context) -> Result<Producer, ConfigEr
     })
 }
 
+/// Timed out by then, and looked at up to a scan later, the verdict is there when the sender is due an answer.
+fn message_timeout(settings: &Settings) -> Duration {
+    let ack_timeout = settings.http.ack_timeout;
+    ack_timeout.saturating_sub(SCAN_INTERVAL).max(ack_timeout / 2)
+}
+
 /// librdkafka's properties: ours, which the promises rest on, over the user's.
 fn client_config(settings: &Settings) -> ClientConfig {
     let kafka = &settings.kafka;
@@ -299,9 +302,6 @@ fn client_config(settings: &Settings) -> ClientConfig {
     for (name, value) in &kafka.properties {
         config.set(name, value.expose());
     }
-    // Timed out by then, and looked at up to a scan later, the verdict is there when the sender is due an answer.
-    let ack_timeout = settings.http.ack_timeout;
-    let message_timeout = ack_timeout.saturating_sub(SCAN_INTERVAL).max(ack_timeout / 2);
     config
         .set("bootstrap.servers", &kafka.bootstrap_servers)
         .set("acks", "all")
@@ -313,7 +313,7 @@ fn client_config(settings: &Settings) -> ClientConfig {
         .set("max.in.flight.requests.per.connection", "1")
         // The Java client's: topics written by either can be joined.
         .set("partitioner", "murmur2_random")
-        .set("message.timeout.ms", message_timeout.as_millis().max(1).to_string())
+        .set("message.timeout.ms", message_timeout(settings).as_millis().max(1).to_string())
         // Topics are made with the partitions that were asked for, or not at all.
         .set("allow.auto.create.topics", "false")
         .set("message.max.bytes", largest_dead_letter(settings).to_string())
