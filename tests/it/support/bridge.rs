@@ -63,9 +63,11 @@ impl Setup {
             prefix: format!("it{}-{now}-{count}-{test}.", process::id()),
             bootstrap: servers().kafka.clone(),
             registry_url: servers().registry.clone(),
-            partitions: 3,
+            // The tests of a run make over a thousand topics.
+            partitions: 1,
             top: String::new(),
-            http: String::new(),
+            // The first record of a new topic may take seconds on a machine with much to do.
+            http: "ack_timeout = \"20s\"\n".into(),
             kafka: String::new(),
             registry: String::new(),
             sources: format!(
