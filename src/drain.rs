@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Source;
 use crate::pipeline::Pipeline;
 use crate::prepare::Prepared;
+use crate::publish::Patience;
 use crate::spool::{Done, Lane, Row, Spool};
 use crate::verify::Verified;
 
@@ -29,6 +30,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// And no longer than this: senders' patience is minutes, and so is an operator's.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
+/// With fewer deliveries than these left, the lane is about to be empty.
+const FEW: usize = 200;
 /// 256 KiB a second, as slow as a sender's body may come.
 const UPLOAD_BYTES_PER_MILLI: u64 = 256;
 
@@ -74,7 +77,7 @@ impl Drain {
 
     /// Empties one lane, and opens it then.
     async fn empty(self: Arc<Self>, lane: Arc<Lane>) {
-        let (mut after, mut pause, mut records) = (0, FIRST_PAUSE, 0_u64);
+        let (mut after, mut pause, mut records) = (lane.drained(), FIRST_PAUSE, 0_u64);
         // Asks with one delivery whether Kafka takes any.
         let mut asking = true;
         let mut warned = false;
@@ -92,6 +95,7 @@ impl Drain {
             };
             let Some(last) = rows.last() else { continue };
             after = last.seq;
+            let caught_up = rows.len() < FEW;
             let mut waiting: VecDeque<Spooled> = VecDeque::with_capacity(rows.len());
             for row in rows {
                 match self.restore(row) {
@@ -108,6 +112,11 @@ impl Drain {
                 let (left, trouble) = self.turn(&lane, waiting).await;
                 records += (now - left.len()) as u64;
                 asking = trouble.is_some();
+                if asking {
+                    lane.hold();
+                } else if caught_up {
+                    lane.catch_up();
+                }
                 waiting = left;
                 waiting.extend(rest);
                 let Some(words) = trouble else {
@@ -125,6 +134,7 @@ impl Drain {
                 }
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
+            lane.set_drained(after);
         }
         tracing::info!(lane = %lane.name, records, "the lane is empty; its events go straight to Kafka");
     }
@@ -186,7 +196,7 @@ impl Drain {
         let bytes = spooled.done.bytes;
         // A large file may take its time to a far store: no sender waits for it here.
         let upload = Duration::from_millis(bytes / UPLOAD_BYTES_PER_MILLI);
-        match self.pipeline.deliver(prepared, Instant::now() + self.ack_timeout + upload).await {
+        match self.pipeline.deliver(prepared, Instant::now() + self.ack_timeout + upload, Patience::Spool).await {
             Ok(end) => {
                 let source = &spooled.delivery.source().name;
                 self.pipeline.metrics.drained(&lane.name, source, spooled.event_type.as_deref(), end, bytes);

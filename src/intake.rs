@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::catalog::EventType;
 use crate::dead_letter::Reason;
 use crate::pipeline::{End, Pipeline, Waits};
+use crate::publish::Patience;
 use crate::spool::Spool;
 use crate::verify::Verified;
 
@@ -58,10 +59,10 @@ impl Intake {
         self.compare_type_header(delivery, prepared.event_type);
         let (id, event_type) = (delivery.id().to_owned(), prepared.type_name());
         let (lane, reason) = (self.spool.lane(self.pipeline.lane(&prepared)), prepared.reason());
-        let waits = if !lane.is_open() || self.pipeline.publisher.watch().is_away() {
+        let waits = if self.pipeline.publisher.watch().is_away() || !lane.lets_past().await {
             Waits { lane: lane.name.to_string(), reason, is_ours: true, words: String::new() }
         } else {
-            match self.pipeline.deliver(prepared, deadline).await {
+            match self.pipeline.deliver(prepared, deadline, Patience::Sender).await {
                 Ok(end) => {
                     self.pipeline.metrics.accepted(source, event_type, end);
                     return match end {

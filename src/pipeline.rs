@@ -17,7 +17,7 @@ use crate::encode::Encoded;
 use crate::media::{Away, File, Kept, Store};
 use crate::metrics::Metrics;
 use crate::prepare::{self, Made, Prepared};
-use crate::publish::{PublishError, Publisher};
+use crate::publish::{Patience, PublishError, Publisher};
 use crate::route::{Event, Route, Routes};
 use crate::verify::Verified;
 
@@ -87,7 +87,12 @@ impl Pipeline {
     }
 
     /// Writes a prepared delivery to Kafka, or a dead letter in its place; its file, if it has one, is kept by `deadline`.
-    pub(crate) async fn deliver(&self, prepared: Prepared<'_>, deadline: Instant) -> Result<End, Waits> {
+    pub(crate) async fn deliver(
+        &self,
+        prepared: Prepared<'_>,
+        deadline: Instant,
+        patience: Patience,
+    ) -> Result<End, Waits> {
         let lane = self.lane(&prepared).to_owned();
         let route = self.route(&prepared);
         let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
@@ -103,7 +108,7 @@ impl Pipeline {
                 {
                     return Err(Waits { lane, reason: None, is_ours: true, words: away.to_string() });
                 }
-                match self.publish(&event, route, schema_id, encoded).await {
+                match self.publish(&event, route, schema_id, encoded, patience).await {
                     Ok(()) => return Ok(End::Published),
                     Err(NotTaken::Ever(rejection)) => rejection,
                     Err(NotTaken::Now(error)) => return Err(waits(lane, None, &error)),
@@ -112,7 +117,7 @@ impl Pipeline {
             (Ok(_), None) => Rejection { reason: Reason::UnknownType, error: "no topic for this type".into() },
             (Err(rejection), _) => rejection,
         };
-        self.bury(&event, &rejection).await
+        self.bury(&event, &rejection, patience).await
     }
 
     /// Puts a file where its record says it is.
@@ -130,6 +135,7 @@ impl Pipeline {
         route: &Route,
         schema_id: u32,
         encoded: Encoded,
+        patience: Patience,
     ) -> Result<(), NotTaken> {
         let record = self.routes.record(event, route, schema_id, encoded);
         let bytes = record.bytes();
@@ -138,7 +144,7 @@ impl Pipeline {
                 format!("the record takes {bytes} bytes, and kafka.max_record_bytes is {}", self.max_record_bytes);
             return Err(NotTaken::Ever(Rejection { reason: Reason::RecordTooLarge, error }));
         }
-        self.publisher.publish(record).await.map_err(|error| match error {
+        self.publisher.publish(record, patience).await.map_err(|error| match error {
             PublishError::TooLarge { .. } => {
                 NotTaken::Ever(Rejection { reason: Reason::RecordTooLarge, error: error.to_string() })
             }
@@ -150,10 +156,10 @@ impl Pipeline {
     }
 
     /// Writes a dead letter.
-    async fn bury(&self, event: &Event<'_>, rejection: &Rejection) -> Result<End, Waits> {
+    async fn bury(&self, event: &Event<'_>, rejection: &Rejection, patience: Patience) -> Result<End, Waits> {
         let record = dead_letter::record(&self.routes.dead_letters, event, rejection);
         let (source, reason) = (&event.delivery.source().name, rejection.reason);
-        match self.publisher.publish(record).await {
+        match self.publisher.publish(record, patience).await {
             Ok(()) => {
                 // Not the sentence: it may quote the body, and it stands in the dead letter's headers.
                 tracing::warn!(id = event.delivery.id(), source, reason = reason.code(), "dead letter");

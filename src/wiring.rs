@@ -137,7 +137,9 @@ impl Running {
     pub(crate) async fn end(mut self, end: Instant) {
         self.stop.cancel();
         let publisher = &self.intake.pipeline.publisher;
-        if timeout_at(end - last_part(end), &mut self.drain).await.is_err() {
+        // What is under way from the spool is still in it: no need to wait for long.
+        let patience = (end - last_part(end)).min(Instant::now() + CALL_BACK);
+        if timeout_at(patience, &mut self.drain).await.is_err() {
             publisher.call_back_all();
             let _ = timeout_at(end, &mut self.drain).await;
         }

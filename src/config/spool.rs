@@ -6,6 +6,8 @@ use super::ConfigError;
 use super::units::{Bytes, Text};
 
 const GIB: usize = 1 << 30;
+/// A group of 32 MiB that has just begun, the log of 16 MiB that it goes through, and as much again for removing.
+const LEAST_FREE: u64 = 64 << 20;
 
 /// As written.
 #[derive(Debug, Default, Deserialize)]
@@ -39,10 +41,11 @@ impl WrittenSpool {
         if i64::try_from(max_bytes).is_err() {
             return Err(ConfigError::key("spool.max_bytes", "more than any disk has"));
         }
-        Ok(SpoolSettings {
-            max_bytes,
-            max_lane_bytes,
-            min_free_bytes: bytes(self.min_free_bytes).unwrap_or(GIB as u64),
-        })
+        let min_free_bytes = bytes(self.min_free_bytes).unwrap_or(GIB as u64);
+        if min_free_bytes < LEAST_FREE {
+            let what = "less than 64 MiB: on a disk without any room nothing could be removed from the spool either";
+            return Err(ConfigError::key("spool.min_free_bytes", what));
+        }
+        Ok(SpoolSettings { max_bytes, max_lane_bytes, min_free_bytes })
     }
 }

@@ -184,6 +184,7 @@ fn what_is_wrong_is_told_by_its_key() {
             with("[kafka]", "[spool]\nmax_bytes = \"1 MiB\"\nmax_lane_bytes = \"2 MiB\"\n[kafka]"),
             "spool.max_lane_bytes: more than spool.max_bytes",
         ),
+        (with("[kafka]", "[spool]\nmin_free_bytes = 0\n[kafka]"), "spool.min_free_bytes: less than 64 MiB"),
         (with("[kafka]", "[http]\nidle_timeout = 0\n[kafka]"), "http.idle_timeout: not between"),
         (with("[kafka]", "[http]\nack_timeout = \"1000y\"\n[kafka]"), "http.ack_timeout: not between"),
         (with("[kafka]", "[log]\nlevel = \"loud\"\n[kafka]"), "log.level: \"loud\": one of off"),

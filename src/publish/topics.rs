@@ -13,7 +13,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::{Notify, watch};
 
 use super::{Context, Producer};
-use crate::config::Settings;
+use crate::config::{ConfigError, Settings};
 use crate::route::{Routes, TopicSpec};
 
 /// How long one look may take.
@@ -132,11 +132,14 @@ impl Watch {
         }
     }
 
-    pub(super) async fn keep(&self, producer: impl Fn() -> Arc<Producer>) {
+    pub(super) async fn keep(&self, producer: impl Fn() -> Result<Arc<Producer>, ConfigError>) {
         let (mut warned, mut looked_at_dead_letters) = (false, false);
         let mut patience = FIRST_LOOK_TIMEOUT;
         loop {
-            let found = self.look(&producer(), self.create, patience).await;
+            let found = match producer() {
+                Ok(producer) => self.look(&producer, self.create, patience).await,
+                Err(error) => Err(error.to_string()),
+            };
             patience = match patience {
                 // Short looks come again and again while Kafka is away.
                 LOOK_TIMEOUT if found.is_err() => FIRST_LOOK_TIMEOUT,

@@ -3,27 +3,47 @@
 //! ```text
 //!            first failure, or anything in the spool
 //!   open  ─────────────────────────────────────────▶  closed: everything new queues in the spool
-//!     ▲                                                  │
-//!     └──────────────── the last one is in Kafka ────────┘
+//!     ▲                                                  │        ▲
+//!     │ the last one is in Kafka                caught up │        │ Kafka does not take one, or it takes long
+//!     │                                                  ▼        │
+//!     └───────────────────────────  opening: what is new waits a moment, so that the lane gets empty
 //! ```
 //!
 //! That keeps the promised order: an event that arrives after another was answered is written after it. Either the
-//! other is in Kafka already, or it is in the spool, and then the lane is closed.
+//! other is in Kafka already, or it is in the spool, and then the lane is not open. Without the moment's waiting a lane
+//! would stay closed for as long as events keep coming, since there would always be one in the spool.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
+
+/// How long new deliveries wait for a lane that opens.
+const OPENING_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What waits for one topic. No I/O: the spool counts here what it does.
 #[derive(Debug)]
 pub(crate) struct Lane {
     /// The topic's name, or a subject's for the events of one type that wait apart from their topic's others.
     pub(crate) name: Arc<str>,
-    open: AtomicBool,
+    /// Changed only with the load held.
+    way: watch::Sender<Way>,
     load: Mutex<Load>,
+    /// Up to this number all have left the lane. What of them is still in the file could not be removed yet, and is not
+    /// to be read again.
+    drained: AtomicI64,
     /// What the file holds for it, or was to hold, is not what it was.
     pub(super) changed: Notify,
+}
+
+/// Where new deliveries go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Open,
+    Opening,
+    Closed,
 }
 
 /// What is in the spool or on its way there.
@@ -37,12 +57,62 @@ struct Load {
 
 impl Lane {
     pub(super) fn new(name: &str) -> Lane {
-        Lane { name: name.into(), open: AtomicBool::new(true), load: Mutex::default(), changed: Notify::new() }
+        Lane {
+            name: name.into(),
+            way: watch::Sender::new(Way::Open),
+            load: Mutex::default(),
+            drained: AtomicI64::new(0),
+            changed: Notify::new(),
+        }
     }
 
-    /// Whether a new event may go straight to Kafka.
-    pub(crate) fn is_open(&self) -> bool {
-        self.open.load(Ordering::Acquire)
+    /// Whether a new delivery may go straight to Kafka; waits a moment for a lane that opens.
+    pub(crate) async fn lets_past(&self) -> bool {
+        let way = *self.way.borrow();
+        if way != Way::Opening {
+            return way == Way::Open;
+        }
+        let mut way = self.way.subscribe();
+        let settled = timeout(OPENING_PATIENCE, way.wait_for(|way| *way != Way::Opening)).await;
+        match settled {
+            Ok(way) => way.is_ok_and(|way| *way == Way::Open),
+            Err(_) => {
+                // The others need not wait as well.
+                self.hold();
+                false
+            }
+        }
+    }
+
+    /// The drain has caught up: what is new shall wait, so that the lane gets empty.
+    pub(crate) fn catch_up(&self) {
+        self.turn(Way::Closed, Way::Opening);
+    }
+
+    /// Opening takes too long, or Kafka does not take what is in the lane.
+    pub(crate) fn hold(&self) {
+        self.turn(Way::Opening, Way::Closed);
+    }
+
+    fn turn(&self, from: Way, to: Way) {
+        let _load = self.load();
+        self.way.send_if_modified(|way| {
+            let turns = *way == from;
+            if turns {
+                *way = to;
+            }
+            turns
+        });
+    }
+
+    /// The number after which the next drain begins.
+    pub(crate) fn drained(&self) -> i64 {
+        self.drained.load(Ordering::Acquire)
+    }
+
+    /// All up to number `seq` left the lane.
+    pub(crate) fn set_drained(&self, seq: i64) {
+        self.drained.store(seq, Ordering::Release);
     }
 
     fn load(&self) -> MutexGuard<'_, Load> {
@@ -62,7 +132,8 @@ impl Lane {
         }
         load.records += records;
         load.bytes += bytes;
-        self.open.store(false, Ordering::Release);
+        // One that waited for long enough while the lane opened does not close it again for the others.
+        self.way.send_if_modified(|way| *way == Way::Open && std::mem::replace(way, Way::Closed) == Way::Open);
         Some(!std::mem::replace(&mut load.draining, true))
     }
 
@@ -78,7 +149,7 @@ impl Lane {
         let mut load = self.load();
         if load.records == 0 {
             load.draining = false;
-            self.open.store(true, Ordering::Release);
+            self.way.send_replace(Way::Open);
         }
         load.records == 0
     }
@@ -86,20 +157,31 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
     use super::*;
+
+    /// Whether a new delivery may go past at once; `None` when it has to wait.
+    fn lets_past(lane: &Lane) -> Option<bool> {
+        match pin!(lane.lets_past()).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(past) => Some(past),
+            Poll::Pending => None,
+        }
+    }
 
     #[test]
     fn a_lane_is_closed_while_anything_waits_and_emptied_by_one() {
         let lane = Lane::new("wegly.deal");
-        assert!(lane.is_open());
+        assert_eq!(lets_past(&lane), Some(true));
         assert_eq!(lane.reserve(1, 10, 100), Some(true), "somebody has to empty it");
         assert_eq!(lane.reserve(1, 90, 100), Some(false), "somebody does");
-        assert!(!lane.is_open() && !lane.open_if_empty());
+        assert!(lets_past(&lane) == Some(false) && !lane.open_if_empty());
         lane.release(1, 10);
         assert!(!lane.open_if_empty());
         lane.release(1, 90);
-        assert!(!lane.is_open(), "only whoever empties it opens it");
-        assert!(lane.open_if_empty() && lane.is_open());
+        assert_eq!(lets_past(&lane), Some(false), "only whoever empties it opens it");
+        assert!(lane.open_if_empty() && lets_past(&lane) == Some(true));
         assert_eq!(lane.reserve(1, 1, 100), Some(true));
     }
 
@@ -107,8 +189,31 @@ mod tests {
     fn a_lane_takes_no_more_than_its_share() {
         let lane = Lane::new("wegly.deal");
         assert_eq!(lane.reserve(1, 101, 100), None);
-        assert!(lane.is_open(), "what was not taken closes nothing");
+        assert_eq!(lets_past(&lane), Some(true), "what was not taken closes nothing");
         assert_eq!(lane.reserve(1, 100, 100), Some(true));
         assert_eq!(lane.reserve(1, 1, 100), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_new_waits_for_a_lane_that_opens_and_only_the_first_of_them_in_vain() {
+        let lane = Arc::new(Lane::new("wegly.deal"));
+        lane.catch_up();
+        assert!(lane.lets_past().await, "an open lane stays open");
+        lane.reserve(1, 1, 100);
+        lane.catch_up();
+        let waiting = tokio::spawn({
+            let lane = Arc::clone(&lane);
+            async move { lane.lets_past().await }
+        });
+        tokio::task::yield_now().await;
+        lane.release(1, 1);
+        assert!(lane.open_if_empty());
+        assert!(waiting.await.unwrap());
+
+        lane.reserve(1, 1, 100);
+        lane.catch_up();
+        assert!(!lane.lets_past().await);
+        let once_more = timeout(Duration::ZERO, lane.lets_past()).await;
+        assert_eq!(once_more, Ok(false), "at once");
     }
 }

@@ -126,6 +126,7 @@ impl Writer {
             None => self.commit(appends.iter().chain(&others)),
         };
         let mut lanes = Vec::new();
+        let written = first_try.is_ok();
         match first_try {
             Ok(()) => {
                 if !appends.is_empty() {
@@ -151,6 +152,9 @@ impl Writer {
         self.shared.visible.store(self.last, Ordering::Release);
         for lane in lanes {
             lane.changed.notify_one();
+        }
+        if written {
+            self.remove_left_over();
         }
     }
 
