@@ -2,8 +2,10 @@
 
 mod check;
 mod connect;
+mod dead_letters;
 mod dev;
 mod docs;
+mod progress;
 mod schemas;
 mod send;
 mod serve;
@@ -50,6 +52,8 @@ enum Command {
     Schemas(schemas::SchemasArgs),
     /// Read topics back as JSON
     Tail(tail::TailArgs),
+    /// List, show or replay what could not be converted
+    DeadLetters(dead_letters::DeadLettersArgs),
     /// Show what waits on disk, or publish it without serving
     Spool(spool::SpoolArgs),
 }
@@ -60,7 +64,7 @@ Example:
 
 Exit codes:
   0   all went well
-  1   a check found something, or not every event that was sent was taken
+  1   a check found something, or not every event that was sent was taken, or replayed
   64  wrong usage
   69  something it needs is not available (Kafka, the registry, an address to listen on)
   78  the configuration, the catalog or a schema is not usable";
@@ -106,6 +110,12 @@ fn on_runtime<T>(work: impl Future<Output = T>) -> Result<T, Ending> {
     Ok(done)
 }
 
+/// A time on the command line, in milliseconds since 1970.
+fn instant(text: &str) -> Result<i64, String> {
+    let iso = crate::time::parse_iso(text).ok_or("a time such as 2026-06-02T12:00:00Z is due")?;
+    Ok(iso.millis)
+}
+
 /// Says why it ends, on standard error.
 fn fail(error: &dyn std::fmt::Display, ending: Ending) -> Ending {
     eprintln!("hookbridge: {error}");
@@ -145,6 +155,7 @@ pub fn main() -> ExitCode {
         Command::Docs(args) => docs::run(&args, given),
         Command::Schemas(args) => schemas::run(&args, given),
         Command::Tail(args) => tail::run(&args, given),
+        Command::DeadLetters(args) => dead_letters::run(&args, given),
         Command::Spool(args) => spool::run(args, file),
     };
     ending.into()

@@ -1,10 +1,24 @@
 //! Authentic, but not to be converted: the body verbatim and why, so that nothing is lost and all can be looked at.
+//!
+//! One that was published after all is followed by a *mark*: a record with its key and no value, in its partition. Whoever
+//! reads the topic knows by that alone which ones are still pending, and a topic that is compacted forgets the others.
 
 use std::sync::Arc;
 
 use crate::redact;
 use crate::route::{Event, Record};
 use crate::time;
+
+/// Header with the reason's code: what has it is a dead letter.
+pub(crate) const REASON: &str = "hookbridge_reason";
+/// Header with a sentence that names the place in the body.
+pub(crate) const ERROR: &str = "hookbridge_error";
+pub(crate) const SOURCE: &str = "hookbridge_source";
+pub(crate) const RECEIVED_AT: &str = "hookbridge_received_at";
+/// Header of a mark: when the dead letter before it was published.
+pub(crate) const REPLAYED_AT: &str = "hookbridge_replayed_at";
+/// What stands before the names of the request's headers.
+pub(crate) const HTTP: &str = "http_";
 
 /// Why an event became a dead letter. The names are fixed: tools and alerts are built on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,22 +65,31 @@ pub(crate) fn record(topic: &Arc<str>, event: &Event<'_>, rejection: &Rejection)
     let delivery = event.delivery;
     let mut headers = event.cloud_event_headers();
     for (name, value) in [
-        ("hookbridge_reason", rejection.reason.code()),
-        ("hookbridge_error", rejection.error.as_str()),
-        ("hookbridge_source", delivery.source().name.as_str()),
-        ("hookbridge_received_at", time::to_rfc3339(delivery.received_at()).as_str()),
+        (REASON, rejection.reason.code()),
+        (ERROR, rejection.error.as_str()),
+        (SOURCE, delivery.source().name.as_str()),
+        (RECEIVED_AT, time::to_rfc3339(delivery.received_at()).as_str()),
     ] {
         headers.push((name.to_owned(), value.into()));
     }
     let shown =
         delivery.headers().iter().filter(|(_, value)| !delivery.source().verifier.is_given_away_by(value.as_bytes()));
     for (name, value) in shown {
-        headers.push((format!("http_{name}"), value.as_bytes().to_vec()));
+        headers.push((format!("{HTTP}{name}"), value.as_bytes().to_vec()));
     }
     let value = match std::str::from_utf8(delivery.body()) {
         Ok(json) => redact::blank(json, &delivery.source().profile.redacted).into_owned().into_bytes(),
         Err(_) => delivery.body().to_vec(),
     };
     let timestamp = delivery.received_at();
-    Record { topic: Arc::clone(topic), key: event.delivery.id().to_owned(), value, headers, timestamp }
+    Record { topic: Arc::clone(topic), key: delivery.id().to_owned(), value: Some(value), headers, timestamp }
+}
+
+/// The mark behind the dead letter `id`: it was published at `now`.
+pub(crate) fn mark(topic: &Arc<str>, id: String, now: i64) -> Record {
+    let headers = vec![
+        ("ce_id".to_owned(), id.clone().into_bytes()),
+        (REPLAYED_AT.to_owned(), time::to_rfc3339(now).into_bytes()),
+    ];
+    Record { topic: Arc::clone(topic), key: id, value: None, headers, timestamp: now }
 }

@@ -35,6 +35,11 @@ const FEW: usize = 200;
 /// 256 KiB a second, as slow as a sender's body may come.
 const UPLOAD_BYTES_PER_MILLI: u64 = 256;
 
+/// How long a delivery may take that no sender waits for: a large file may take its time to a far store.
+pub(crate) fn patience(ack_timeout: Duration, bytes: u64) -> Duration {
+    ack_timeout + Duration::from_millis(bytes / UPLOAD_BYTES_PER_MILLI)
+}
+
 /// What emptying a lane needs.
 pub(crate) struct Drain {
     pub(crate) pipeline: Arc<Pipeline>,
@@ -194,9 +199,8 @@ impl Drain {
     /// Delivers one, or says why it waits on.
     async fn deliver(&self, lane: &Arc<Lane>, spooled: &Spooled, prepared: Prepared<'_>) -> Result<Turn, String> {
         let bytes = spooled.done.bytes;
-        // A large file may take its time to a far store: no sender waits for it here.
-        let upload = Duration::from_millis(bytes / UPLOAD_BYTES_PER_MILLI);
-        match self.pipeline.deliver(prepared, Instant::now() + self.ack_timeout + upload, Patience::Spool).await {
+        match self.pipeline.deliver(prepared, Instant::now() + patience(self.ack_timeout, bytes), Patience::Spool).await
+        {
             Ok(end) => {
                 let source = &spooled.delivery.source().name;
                 self.pipeline.metrics.drained(&lane.name, source, spooled.event_type.as_deref(), end, bytes);

@@ -55,8 +55,11 @@ mod redact;
 
 mod dev;
 mod docs;
+mod event_id;
+mod letters;
 mod random;
 mod read;
+mod replay;
 mod sample;
 mod schema;
 mod send;

@@ -18,7 +18,7 @@ use crate::media::{Away, File, Kept, Store};
 use crate::metrics::Metrics;
 use crate::prepare::{self, Made, Prepared};
 use crate::publish::{Patience, PublishError, Publisher};
-use crate::route::{Event, Route, Routes};
+use crate::route::{Event, Record, Route, Routes};
 use crate::verify::Verified;
 
 /// Bodies from this size on are converted where waiting does not hold up other requests, a few at a time.
@@ -57,10 +57,10 @@ pub(crate) struct Pipeline {
     pub(crate) large_bodies: Semaphore,
 }
 
-/// Why Kafka does not have a record: it will never take it, or did not now.
-enum NotTaken {
+/// Why Kafka does not have a delivery's record: there is none that it will ever take, or it did not take it now.
+pub(crate) enum NotTaken {
     Ever(Rejection),
-    Now(PublishError),
+    Now(Waits),
 }
 
 impl Pipeline {
@@ -94,30 +94,33 @@ impl Pipeline {
         patience: Patience,
     ) -> Result<End, Waits> {
         let lane = self.lane(&prepared).to_owned();
-        let route = self.route(&prepared);
         let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
         let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
-        let rejection = match (made, route) {
-            (Ok(Made { encoded, file }), Some(route)) => {
-                let Some(schema_id) = route.subject.id() else {
-                    let words = format!("{}: the schema's id is not known yet", route.subject.name);
-                    return Err(Waits { lane, reason: None, is_ours: true, words });
-                };
-                if let Some(file) = file
-                    && let Err(away) = self.keep(&delivery.source().name, &file, deadline).await
-                {
-                    return Err(Waits { lane, reason: None, is_ours: true, words: away.to_string() });
-                }
-                match self.publish(&event, route, schema_id, encoded, patience).await {
-                    Ok(()) => return Ok(End::Published),
-                    Err(NotTaken::Ever(rejection)) => rejection,
-                    Err(NotTaken::Now(error)) => return Err(waits(lane, None, &error)),
-                }
-            }
-            (Ok(_), None) => Rejection { reason: Reason::UnknownType, error: "no topic for this type".into() },
-            (Err(rejection), _) => rejection,
-        };
-        self.bury(&event, &rejection, patience).await
+        match self.write(&event, made, lane, deadline, patience).await {
+            Ok(()) => Ok(End::Published),
+            Err(NotTaken::Ever(rejection)) => self.bury(&event, &rejection, patience).await,
+            Err(NotTaken::Now(waits)) => Err(waits),
+        }
+    }
+
+    /// Writes a prepared delivery to its topic, and nothing in its place: it is a dead letter already. The deadline is that
+    /// of its file.
+    pub(crate) async fn publish(&self, prepared: Prepared<'_>, deadline: Instant) -> Result<(), NotTaken> {
+        let lane = self.lane(&prepared).to_owned();
+        let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
+        let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
+        self.write(&event, made, lane, deadline, Patience::Spool).await
+    }
+
+    /// Where a prepared delivery would be written, or why nowhere. What Kafka would say to it is not known.
+    pub(crate) fn foresee(&self, prepared: Prepared<'_>) -> Result<&Route, Rejection> {
+        let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
+        let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
+        let Made { encoded, .. } = made?;
+        let route = self.route_of(&event)?;
+        // Every id takes as many bytes as any other.
+        self.record(&event, route, route.subject.id().unwrap_or_default(), encoded)?;
+        Ok(route)
     }
 
     /// Puts a file where its record says it is.
@@ -129,30 +132,50 @@ impl Pipeline {
         Ok(())
     }
 
-    async fn publish(
+    async fn write(
         &self,
         event: &Event<'_>,
-        route: &Route,
-        schema_id: u32,
-        encoded: Encoded,
+        made: Result<Made, Rejection>,
+        lane: String,
+        deadline: Instant,
         patience: Patience,
     ) -> Result<(), NotTaken> {
-        let record = self.routes.record(event, route, schema_id, encoded);
-        let bytes = record.bytes();
-        if bytes > self.max_record_bytes {
-            let error =
-                format!("the record takes {bytes} bytes, and kafka.max_record_bytes is {}", self.max_record_bytes);
-            return Err(NotTaken::Ever(Rejection { reason: Reason::RecordTooLarge, error }));
+        let Made { encoded, file } = made.map_err(NotTaken::Ever)?;
+        let route = self.route_of(event).map_err(NotTaken::Ever)?;
+        let Some(schema_id) = route.subject.id() else {
+            let words = format!("{}: the schema's id is not known yet", route.subject.name);
+            return Err(NotTaken::Now(Waits { lane, reason: None, is_ours: true, words }));
+        };
+        let record = self.record(event, route, schema_id, encoded).map_err(NotTaken::Ever)?;
+        if let Some(file) = file
+            && let Err(away) = self.keep(&event.delivery.source().name, &file, deadline).await
+        {
+            return Err(NotTaken::Now(Waits { lane, reason: None, is_ours: true, words: away.to_string() }));
         }
-        self.publisher.publish(record, patience).await.map_err(|error| match error {
-            PublishError::TooLarge { .. } => {
-                NotTaken::Ever(Rejection { reason: Reason::RecordTooLarge, error: error.to_string() })
-            }
-            PublishError::Rejected { .. } => {
-                NotTaken::Ever(Rejection { reason: Reason::KafkaRejected, error: error.to_string() })
-            }
-            error => NotTaken::Now(error),
+        self.publisher.publish(record, patience).await.map_err(|error| {
+            let reason = match error {
+                PublishError::TooLarge { .. } => Reason::RecordTooLarge,
+                PublishError::Rejected { .. } => Reason::KafkaRejected,
+                error => return NotTaken::Now(waits(lane, None, &error)),
+            };
+            NotTaken::Ever(Rejection { reason, error: error.to_string() })
         })
+    }
+
+    fn route_of(&self, event: &Event<'_>) -> Result<&Route, Rejection> {
+        let route = event.event_type.and_then(|known| self.routes.get(&event.delivery.source().name, &known.name));
+        route.ok_or_else(|| Rejection { reason: Reason::UnknownType, error: "no topic for this type".into() })
+    }
+
+    /// The record of an event, unless it is larger than we may write.
+    fn record(&self, event: &Event<'_>, route: &Route, schema_id: u32, encoded: Encoded) -> Result<Record, Rejection> {
+        let record = self.routes.record(event, route, schema_id, encoded);
+        let (bytes, most) = (record.bytes(), self.max_record_bytes);
+        if bytes <= most {
+            return Ok(record);
+        }
+        let error = format!("the record takes {bytes} bytes, and kafka.max_record_bytes is {most}");
+        Err(Rejection { reason: Reason::RecordTooLarge, error })
     }
 
     /// Writes a dead letter.

@@ -242,9 +242,6 @@ fn to_kafka(record: &Record) -> FutureRecord<'_, str, [u8]> {
     for (key, value) in &record.headers {
         headers = headers.insert(Header { key, value: Some(value) });
     }
-    FutureRecord::to(&record.topic)
-        .key(record.key.as_str())
-        .payload(record.value.as_slice())
-        .headers(headers)
-        .timestamp(record.timestamp)
+    let of_key = FutureRecord::to(&record.topic).key(record.key.as_str());
+    FutureRecord { payload: record.value.as_deref(), ..of_key.headers(headers).timestamp(record.timestamp) }
 }

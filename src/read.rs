@@ -3,17 +3,20 @@
 //! Partitions are assigned, not subscribed: reading leaves nothing behind in Kafka and waits for no group.
 
 mod decode;
+mod places;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::RDKafkaErrorCode as Code;
-use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use crate::config::KafkaSettings;
 pub(crate) use decode::{Schemas, render};
+pub(crate) use places::{Place, Places};
 
 /// How long Kafka may take to answer a question.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -65,11 +68,51 @@ impl Found {
         let (_, value) = self.headers.iter().find(|(header, _)| header == name)?;
         std::str::from_utf8(value).ok()
     }
+
+    pub(crate) fn place(&self) -> Place {
+        Place { partition: self.partition, offset: self.offset }
+    }
+}
+
+impl std::convert::From<&BorrowedMessage<'_>> for Found {
+    fn from(message: &BorrowedMessage<'_>) -> Found {
+        let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+        Found {
+            topic: message.topic().to_owned(),
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp: message.timestamp().to_millis(),
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().map(<[u8]>::to_vec),
+            headers: headers.map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec())).collect(),
+        }
+    }
+}
+
+/// A consumer that is assigned its partitions, and leaves nothing behind. Where it has to begin at a record that is gone,
+/// it goes on with the `earliest` there is or the `latest`.
+fn connect(kafka: &KafkaSettings, when_gone: &str) -> Result<BaseConsumer, String> {
+    let mut config = ClientConfig::new();
+    config.set("ssl.ca.location", "probe").set("client.id", "hookbridge");
+    config.extend(kafka.properties.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())));
+    config
+        .set("bootstrap.servers", &kafka.bootstrap_servers)
+        .set("group.id", "hookbridge-reader")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "false")
+        .set("auto.offset.reset", when_gone);
+    config.create().map_err(|e| e.to_string())
+}
+
+fn in_words(kafka: &KafkaSettings, error: &KafkaError) -> String {
+    format!("kafka {}: {error}", kafka.bootstrap_servers)
 }
 
 /// Reads partitions, in no order between them.
 pub(crate) struct Reader {
     consumer: BaseConsumer,
+    /// How many records there are at the most, from where it begins.
+    records: u64,
     /// Offsets still to be reached, where reading ends at what is there now.
     ends: BTreeMap<(String, i32), i64>,
     follow: bool,
@@ -80,23 +123,9 @@ impl Reader {
     ///
     /// # Errors
     /// Kafka's own words, or that no topic is called so.
-    pub(crate) fn open(
-        servers: &str,
-        properties: impl IntoIterator<Item = (String, String)>,
-        patterns: &[String],
-        from: From,
-        follow: bool,
-    ) -> Result<Reader, String> {
-        let mut config = ClientConfig::new();
-        config.set("ssl.ca.location", "probe").set("client.id", "hookbridge");
-        config.extend(properties);
-        config
-            .set("bootstrap.servers", servers)
-            .set("group.id", "hookbridge-reader")
-            .set("enable.auto.commit", "false");
-        config.set("enable.partition.eof", "false");
-        let consumer: BaseConsumer = config.create().map_err(|e| e.to_string())?;
-        let words = |e: rdkafka::error::KafkaError| format!("kafka {servers}: {e}");
+    pub(crate) fn open(kafka: &KafkaSettings, patterns: &[String], from: From, follow: bool) -> Result<Reader, String> {
+        let consumer = connect(kafka, "latest")?;
+        let words = |e: KafkaError| in_words(kafka, &e);
         let metadata = consumer.fetch_metadata(None, PATIENCE).map_err(words)?;
         let mut list = TopicPartitionList::new();
         for pattern in patterns {
@@ -109,13 +138,13 @@ impl Reader {
                 }
             }
             if !any {
-                return Err(format!("kafka {servers}: no topic {pattern}"));
+                return Err(format!("kafka {}: no topic {pattern}", kafka.bootstrap_servers));
             }
         }
         if let From::Time(_) = from {
             list = consumer.offsets_for_times(list, PATIENCE).map_err(words)?;
         }
-        let mut ends = BTreeMap::new();
+        let (mut ends, mut records) = (BTreeMap::new(), 0);
         for element in list.elements() {
             let (low, high) =
                 consumer.fetch_watermarks(element.topic(), element.partition(), PATIENCE).map_err(words)?;
@@ -125,11 +154,17 @@ impl Reader {
                 _ => high,
             };
             if begins < high {
+                records += (high - begins).unsigned_abs();
                 ends.insert((element.topic().to_owned(), element.partition()), high);
             }
         }
         consumer.assign(&list).map_err(words)?;
-        Ok(Reader { consumer, ends, follow })
+        Ok(Reader { consumer, records, ends, follow })
+    }
+
+    /// How many records there are to read, at the most: offsets may be missing between them.
+    pub(crate) fn records(&self) -> u64 {
+        self.records
     }
 
     /// The next record; `None` at the end of what was there when reading began, unless it follows.
@@ -155,16 +190,7 @@ impl Reader {
             if self.ends.get(&place).is_some_and(|&end| message.offset() + 1 >= end) {
                 self.ends.remove(&place);
             }
-            let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
-            return Ok(Some(Found {
-                topic: place.0,
-                partition: place.1,
-                offset: message.offset(),
-                timestamp: message.timestamp().to_millis(),
-                key: message.key().map(<[u8]>::to_vec),
-                value: message.payload().map(<[u8]>::to_vec),
-                headers: headers.map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec())).collect(),
-            }));
+            return Ok(Some(Found::from(&message)));
         }
     }
 }

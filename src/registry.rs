@@ -162,6 +162,21 @@ impl Registry {
         refusals
     }
 
+    /// Takes over the ids of what is registered, and what is refused; writes nothing.
+    ///
+    /// # Errors
+    /// When the registry cannot be used.
+    pub(crate) async fn look(&self) -> Result<(), String> {
+        for (subject, standing) in self.standings().await? {
+            match standing {
+                Standing::Registered(id) => learn(&subject, id),
+                Standing::New | Standing::Compatible => {}
+                Standing::Refused(_) => subject.set_refused(true),
+            }
+        }
+        Ok(())
+    }
+
     /// Verifies the ids from time to time, until the task is dropped.
     pub(crate) async fn keep(&self) {
         let mut retry = FIRST_RETRY;

@@ -143,7 +143,7 @@ impl Routes {
             Timestamps::Occurred => event.occurred_at.unwrap_or(received_at).clamp(0, received_at),
         };
         let key = event.key.unwrap_or_default().to_owned();
-        Record { topic: Arc::clone(&route.topic), key, value: value.framed(schema_id), headers, timestamp }
+        Record { topic: Arc::clone(&route.topic), key, value: Some(value.framed(schema_id)), headers, timestamp }
     }
 }
 
@@ -218,7 +218,8 @@ pub(crate) type Headers = Vec<(String, Vec<u8>)>;
 pub(crate) struct Record {
     pub(crate) topic: Arc<str>,
     pub(crate) key: String,
-    pub(crate) value: Vec<u8>,
+    /// `None` is a tombstone.
+    pub(crate) value: Option<Vec<u8>>,
     pub(crate) headers: Headers,
     /// Milliseconds since 1970.
     pub(crate) timestamp: i64,
@@ -228,6 +229,6 @@ impl Record {
     /// About how many bytes the record takes in a batch: what is variable in it, and 64 for what wraps it.
     pub(crate) fn bytes(&self) -> usize {
         let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
-        self.key.len() + self.value.len() + headers + 64
+        self.key.len() + self.value.as_ref().map_or(0, Vec::len) + headers + 64
     }
 }

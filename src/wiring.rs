@@ -1,4 +1,4 @@
-//! Everything between the door and Kafka, wired: what `serve` and `spool drain` have in common.
+//! Everything between the door and Kafka, wired: what `serve`, `spool drain` and, in part, `dead-letters replay` share.
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
@@ -50,6 +50,25 @@ fn list(refusals: &[Refusal]) -> String {
     refusals.iter().map(|r| format!("\n  {}: {}", r.subject, r.reasons)).collect()
 }
 
+/// The stages, with nothing known yet of Kafka and the registry.
+///
+/// # Errors
+/// When a setting of Kafka's producer or of the media store cannot be used.
+pub(crate) fn pipeline(settings: &Settings) -> Result<Pipeline, ConfigError> {
+    let routes = Routes::plan(settings);
+    let lanes = routes.topics.iter().map(|topic| &*topic.name);
+    let metrics = Metrics::new(settings, &ANSWERS, lanes).map_err(|e| ConfigError::key("metrics", e.to_string()))?;
+    let publisher = Arc::new(Publisher::new(settings, &routes)?);
+    Ok(Pipeline {
+        routes,
+        media: Store::new(&settings.media)?,
+        publisher,
+        metrics: Arc::new(metrics),
+        max_record_bytes: settings.kafka.max_record_bytes,
+        large_bodies: Semaphore::new(LARGE_AT_ONCE),
+    })
+}
+
 /// Built, and not started yet.
 pub(crate) struct Core {
     pub(crate) intake: Arc<Intake>,
@@ -67,33 +86,20 @@ impl Core {
     /// When the data directory or the spool is unusable or taken, a setting is refused, or the registry refuses a
     /// schema.
     pub(crate) async fn build(settings: &Settings) -> Result<Core, StartError> {
-        let routes = Routes::plan(settings);
+        let pipeline = Arc::new(pipeline(settings)?);
+        let Pipeline { routes, publisher, metrics, .. } = &*pipeline;
         for warning in &routes.warnings {
             tracing::warn!("{warning}");
         }
-        let lanes = routes.topics.iter().map(|topic| &*topic.name);
-        let metrics =
-            Metrics::new(settings, &ANSWERS, lanes).map_err(|e| ConfigError::key("metrics", e.to_string()))?;
-        let metrics = Arc::new(metrics);
-        let publisher = Arc::new(Publisher::new(settings, &routes)?);
         let lock = lock(&settings.data_dir)?;
-        let media = Store::new(&settings.media)?;
         if settings.sources.values().any(|source| source.profile.has_media()) {
-            media.prepare()?;
+            pipeline.media.prepare()?;
         }
-        let lane_of = |waiting: &Waiting| lane_of(settings, &routes, waiting);
-        let (spool, to_drain) = Spool::open(&settings.data_dir, settings.spool, Arc::clone(&metrics), lane_of)?;
+        let lane_of = |waiting: &Waiting| lane_of(settings, routes, waiting);
+        let (spool, to_drain) = Spool::open(&settings.data_dir, settings.spool, Arc::clone(metrics), lane_of)?;
         let registry = Registry::new(&settings.registry, &settings.data_dir, routes.subjects.clone())?;
         let (ids, ()) = tokio::join!(registry.start(), publisher.start());
         ids.map_err(StartError::Refused)?;
-        let pipeline = Arc::new(Pipeline {
-            routes,
-            media,
-            publisher,
-            metrics,
-            max_record_bytes: settings.kafka.max_record_bytes,
-            large_bodies: Semaphore::new(LARGE_AT_ONCE),
-        });
         let spool = Arc::new(spool);
         let drain = Drain {
             pipeline: Arc::clone(&pipeline),

@@ -1,16 +1,15 @@
 //! `hookbridge spool`: what waits on disk, and emptying it without serving.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::shutdown::Shutdown;
-use super::{Ending, fail, fail_config, fail_start, on_runtime};
+use super::{Ending, fail, fail_config, fail_start, on_runtime, progress};
 use crate::config::{self, Settings};
 use crate::spool::{Row, SpoolError, Store, Waiting};
 use crate::wiring::Core;
@@ -181,13 +180,7 @@ async fn drain(settings: &Settings, patience: Duration) -> Ending {
     let spool = std::sync::Arc::clone(&core.intake.spool);
     let all = spool.records();
     let running = core.start();
-    let bar = ProgressBar::new(all);
-    if !io::stderr().is_terminal() {
-        bar.set_draw_target(ProgressDrawTarget::hidden());
-    }
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} {per_sec} {eta}") {
-        bar.set_style(style);
-    }
+    let bar = progress::bar(all);
     let (mut before, mut moved) = (all, Instant::now());
     let emptied = async {
         loop {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::connect::Connect;
 use super::{Ending, fail, fail_config, on_runtime};
+use crate::dead_letter::{REASON, REPLAYED_AT};
 use crate::read::{Found, From, Reader, Schemas};
 use crate::registry::SchemaReader;
 use crate::time;
@@ -75,10 +76,8 @@ pub(super) fn run(args: &TailArgs, file: Option<&Path>) -> Ending {
         Ok(registry) => registry,
         Err(error) => return fail_config(&error),
     };
-    let properties = settings.kafka.properties.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
     let follow = args.follow || args.from == From::End;
-    let reader = Reader::open(&settings.kafka.bootstrap_servers, properties, &args.topics, args.from, follow);
-    let reader = match reader {
+    let reader = match Reader::open(&settings.kafka, &args.topics, args.from, follow) {
         Ok(reader) => reader,
         Err(words) => return fail(&words, Ending::Unavailable),
     };
@@ -128,7 +127,7 @@ fn wanted(args: &TailArgs, found: &Found) -> bool {
 async fn readable(found: &Found, schemas: &mut Schemas) -> String {
     let Some(value) = &found.value else { return "null".into() };
     let as_text = || Value::from(String::from_utf8_lossy(value)).to_string();
-    if found.header("hookbridge_reason").is_some() {
+    if found.header(REASON).is_some() {
         return as_text();
     }
     match schemas.json_of(value).await {
@@ -169,7 +168,9 @@ fn for_people(args: &TailArgs, found: &Found, value: &str, colours: bool) -> Str
     let paint = |code: &str, text: &str| if colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
     let time = found.timestamp.map(time::to_rfc3339).unwrap_or_default();
     let place = format!("{}/{}@{}", found.topic, found.partition, found.offset);
-    let kind = found.header("hookbridge_reason").or(found.header("ce_type")).unwrap_or_default();
+    // The mark behind a dead letter that was replayed.
+    let mark = found.header(REPLAYED_AT).map(|_| "replayed");
+    let kind = found.header(REASON).or(mark).or(found.header("ce_type")).unwrap_or_default();
     let key = text_of(found.key.as_ref());
     let mut text = format!(
         "{} {} {} {}",

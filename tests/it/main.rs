@@ -14,6 +14,7 @@ mod support;
 mod batches;
 mod check;
 mod dead_letters;
+mod dead_letters_replay;
 mod dev;
 mod foreign_client;
 mod media;

@@ -146,6 +146,11 @@ impl Setup {
         bridge
     }
 
+    /// Starts a subcommand, to be interrupted.
+    pub(crate) fn spawn(&self, args: &[&str]) -> Child {
+        command(args, &self.write()).spawn().expect("hookbridge runs")
+    }
+
     /// Runs a subcommand to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Output {
         run(args, &self.write())
@@ -171,6 +176,12 @@ fn command(args: &[&str], file: &Path) -> Command {
     command.arg("--config").arg(file).args(args);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+/// Sends a signal.
+pub(crate) fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill").args([format!("-{name}"), pid.to_string()]).status().expect("kill runs");
+    assert!(status.success());
 }
 
 /// What a process said on both streams.
@@ -226,9 +237,7 @@ impl Bridge {
 
     /// SIGTERM.
     pub(crate) fn terminate(&self) {
-        let pid = self.child.id().to_string();
-        let status = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
-        assert!(status.success());
+        signal(self.child.id(), "TERM");
     }
 
     /// Waits until the process ended.

@@ -27,6 +27,7 @@ pub(crate) struct Record {
     pub(crate) timestamp: i64,
     pub(crate) key: String,
     pub(crate) headers: Vec<(String, String)>,
+    /// Empty for a tombstone.
     pub(crate) value: Vec<u8>,
 }
 
@@ -120,7 +121,7 @@ pub(crate) fn read_from(bootstrap: &str, topic: &str) -> Vec<Record> {
             timestamp: message.timestamp().to_millis().expect("a timestamp"),
             key: text(message.key().expect("a key")),
             headers: headers.map(|h| (h.key.to_owned(), text(h.value.unwrap_or_default()))).collect(),
-            value: message.payload().expect("a value").to_vec(),
+            value: message.payload().unwrap_or_default().to_vec(),
         });
     }
     records

@@ -1,0 +1,267 @@
+//! `hookbridge dead-letters`: what could not be converted, looked at and tried again.
+
+mod replay;
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::connect::Connect;
+use super::{Ending, fail, fail_config, instant, progress};
+use crate::config::Settings;
+use crate::dead_letter::Reason;
+use crate::event_id::EventId;
+use crate::letters::{Filter, Letter, Letters};
+use crate::read::{Found, From, Places, Reader};
+use crate::route::Routes;
+use crate::time;
+use replay::ReplayArgs;
+
+const HELP: &str = "\
+An event that was replayed is marked in the topic: a record with its id as key and no value. It is
+pending again when the same body becomes a dead letter again. No data directory is needed, and a
+bridge may run meanwhile.
+
+Examples:
+  hookbridge dead-letters list --config /etc/hookbridge.toml
+  hookbridge dead-letters list --reason unknown_type --source wegly --json
+  hookbridge dead-letters show d646e635-c932-82f7-81ca-e8e3c55c5e5f
+  hookbridge dead-letters show d646e635-c932-82f7-81ca-e8e3c55c5e5f --body | jq .
+  hookbridge dead-letters replay --type lead.created --dry-run --config /etc/hookbridge.toml
+  hookbridge dead-letters replay --all --config /etc/hookbridge.toml
+
+Exit codes: 0 all shown or replayed, 1 some stay dead letters, or there is no such one, 64 wrong
+usage, 69 Kafka or the registry is not available or there is no such topic, 78 configuration, or the
+registry refuses a schema.";
+
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(super) struct DeadLettersArgs {
+    #[command(subcommand)]
+    command: DeadLettersCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum DeadLettersCommand {
+    /// One line each, in order of arrival: when, reason, source, type, id, error
+    List(ListArgs),
+    /// The newest dead letter of an event: its headers and its body
+    Show(ShowArgs),
+    /// Convert by today's catalog, publish, and mark as replayed
+    Replay(ReplayArgs),
+}
+
+/// All that are given have to apply; of one that is given more than once, any.
+#[derive(Debug, Args)]
+struct Which {
+    /// Only this event; may be given again, as may the next three
+    #[arg(long, value_name = "ID")]
+    id: Vec<EventId>,
+    /// Only this reason
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    reason: Vec<Reason>,
+    /// Only this source
+    #[arg(long, value_name = "SOURCE")]
+    source: Vec<String>,
+    /// Only this event type, with or without its profile, where it is known
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Vec<String>,
+    /// Only those received since, such as 2026-06-02T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    from: Option<i64>,
+    /// Only those received before
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    to: Option<i64>,
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Show also those that were replayed
+    #[arg(long)]
+    all: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connect: Connect,
+}
+
+#[derive(Debug, Args)]
+struct ShowArgs {
+    /// The event's id
+    id: EventId,
+    /// The body alone, as it came
+    #[arg(long)]
+    body: bool,
+    #[command(flatten)]
+    connect: Connect,
+}
+
+fn reason(text: &str) -> Result<Reason, String> {
+    let known = || Reason::ALL.map(Reason::code).join(", ");
+    Reason::ALL.into_iter().find(|reason| reason.code() == text).ok_or_else(|| format!("one of {} is due", known()))
+}
+
+impl Which {
+    fn is_none(&self) -> bool {
+        let Which { id, reason, source, event_type, from, to } = self;
+        id.is_empty()
+            && reason.is_empty()
+            && source.is_empty()
+            && event_type.is_empty()
+            && from.is_none()
+            && to.is_none()
+    }
+
+    fn filter(&self) -> Filter {
+        Filter {
+            ids: self.id.iter().copied().collect(),
+            reasons: self.reason.clone(),
+            sources: self.source.clone(),
+            event_types: self.event_type.clone(),
+            from: self.from,
+            to: self.to,
+        }
+    }
+}
+
+pub(super) fn run(args: &DeadLettersArgs, file: Option<&Path>) -> Ending {
+    let connect = match &args.command {
+        DeadLettersCommand::List(args) => &args.connect,
+        DeadLettersCommand::Show(args) => &args.connect,
+        DeadLettersCommand::Replay(args) => &args.connect,
+    };
+    let settings = match connect.settings(file) {
+        Ok(settings) => settings,
+        Err(error) => return fail_config(&error),
+    };
+    let done = match &args.command {
+        DeadLettersCommand::List(args) => list(&settings, args),
+        DeadLettersCommand::Show(args) => show(&settings, args),
+        DeadLettersCommand::Replay(args) => return replay::run(&settings, args),
+    };
+    done.unwrap_or_else(|words| fail(&words, Ending::Unavailable))
+}
+
+/// Reads the topic: places and headers, no bodies.
+fn read(settings: &Settings, topic: &str) -> Result<Letters, String> {
+    let mut reader = Reader::open(&settings.kafka, &[topic.to_owned()], From::Beginning, false)?;
+    let bar = progress::bar(reader.records()).with_message("reading");
+    let mut letters = Letters::default();
+    while let Some(found) = reader.next()? {
+        letters.take(&found);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(letters)
+}
+
+fn list(settings: &Settings, args: &ListArgs) -> Result<Ending, String> {
+    let letters = read(settings, &Routes::plan(settings).dead_letters)?;
+    let letters = letters.chosen(&args.which.filter(), args.all);
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    // Whoever closed the pipe has seen enough.
+    let mut print = |line: String| writeln!(out, "{line}").is_ok();
+    let shown = letters.iter().all(|letter| print(if args.json { for_machines(letter) } else { for_people(letter) }));
+    if shown && !args.json {
+        print(sum("dead letters", letters.iter().map(|letter| &*letter.reason)));
+    }
+    Ok(Ending::Well)
+}
+
+/// `7 dead letters: unknown_type 4, missing_key 3`
+fn sum<'a>(what: &str, reasons: impl Iterator<Item = &'a str>) -> String {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    reasons.for_each(|reason| *counts.entry(reason).or_default() += 1);
+    let all: u64 = counts.values().sum();
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+    let counts: Vec<_> = counts.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+    if all == 0 { format!("0 {what}") } else { format!("{all} {what}: {}", counts.join(", ")) }
+}
+
+fn for_people(letter: &Letter) -> String {
+    let Letter { id, received_at, reason, source, event_type, error, copies, replayed_at, .. } = letter;
+    let event_type = event_type.as_deref().unwrap_or("unknown");
+    let mut line = format!("{} {reason} {source} {event_type} {id} {error}", time::to_rfc3339(*received_at));
+    if *copies > 1 {
+        line += &format!(" ({copies} copies)");
+    }
+    if let Some(at) = replayed_at {
+        line += &format!(" (replayed {})", time::to_rfc3339(*at));
+    }
+    printable(&line)
+}
+
+/// The sentence may quote the body: what would move a terminal's cursor, or end the line, is spelled out.
+fn printable(text: &str) -> String {
+    let spelled = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(spelled).collect()
+}
+
+fn for_machines(letter: &Letter) -> String {
+    json!({
+        "received_at": time::to_rfc3339(letter.received_at), "reason": *letter.reason, "source": *letter.source,
+        "type": letter.event_type.as_deref(), "id": letter.id.to_string(), "error": *letter.error,
+        "partition": letter.place.partition, "offset": letter.place.offset, "bytes": letter.bytes,
+        "copies": letter.copies, "replayed_at": letter.replayed_at.map(time::to_rfc3339),
+    })
+    .to_string()
+}
+
+fn show(settings: &Settings, args: &ShowArgs) -> Result<Ending, String> {
+    let topic = Routes::plan(settings).dead_letters;
+    let filter = Filter { ids: [args.id].into(), ..Filter::default() };
+    let found = match read(settings, &topic)?.chosen(&filter, true).pop() {
+        Some(letter) => Places::of(&settings.kafka, &topic)?.read([letter.place])?.pop().map(|found| (letter, found)),
+        None => None,
+    };
+    let Some((letter, found)) = found else {
+        return Ok(fail(&format!("{topic}: no dead letter {}", args.id), Ending::Findings));
+    };
+    let mut out = io::stdout().lock();
+    // Whoever closed the pipe has seen enough.
+    let _ = if args.body {
+        out.write_all(&found.value.unwrap_or_default())
+    } else {
+        out.write_all(head(&letter, &found).as_bytes())
+            .and_then(|()| out.write_all(&found.value.unwrap_or_default()))
+            .and_then(|()| out.write_all(b"\n"))
+    };
+    Ok(Ending::Well)
+}
+
+fn head(letter: &Letter, found: &Found) -> String {
+    let mut text = format!("{}/{}@{}\n", found.topic, found.partition, found.offset);
+    for (name, value) in &found.headers {
+        text += &format!("{name}: {}\n", printable(&String::from_utf8_lossy(value)));
+    }
+    if let Some(at) = letter.replayed_at {
+        text += &format!("replayed {}\n", time::to_rfc3339(at));
+    }
+    if letter.copies > 1 {
+        text += &format!("the newest of {} copies\n", letter.copies);
+    }
+    text + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_names_the_commonest_first() {
+        assert_eq!(sum("stay", ["b", "a", "b"].into_iter()), "3 stay: b 2, a 1");
+        assert_eq!(sum("stay", [].into_iter()), "0 stay");
+    }
+
+    #[test]
+    fn what_would_end_a_line_is_spelled_out() {
+        assert_eq!(printable("no such type: a\n\u{1b}[2Jé"), "no such type: a\\n\\u{1b}[2Jé");
+    }
+}

@@ -1,0 +1,190 @@
+//! `hookbridge dead-letters replay`: arguments, and what is said of each and at the end.
+
+use std::cell::RefCell;
+use std::io::{self, Write as _};
+
+use clap::Args;
+use indicatif::ProgressBar;
+use tokio_util::sync::CancellationToken;
+
+use super::{Which, printable, read, sum};
+use crate::cli::connect::Connect;
+use crate::cli::shutdown::Shutdown;
+use crate::cli::{Ending, fail, fail_config, fail_start, on_runtime, progress};
+use crate::config::Settings;
+use crate::letters::Letter;
+use crate::read::Places;
+use crate::registry::Registry;
+use crate::replay::{Fate, Replay};
+use crate::wiring::{self, StartError};
+
+const HELP: &str = "\
+Needs the configuration with the sources of what it replays. Each goes through today's catalog in
+the order received, keeps its event id, and is marked when Kafka has acknowledged its record; what
+still cannot be converted stays as it is, and is named with today's reason. Ctrl-C ends it after
+those under way. It may be interrupted and repeated: what was replayed is not replayed twice (but
+for what an outage or a kill kept from being marked).
+
+Examples:
+  hookbridge dead-letters replay --reason unknown_type --dry-run --config hookbridge.toml
+  hookbridge dead-letters replay --id d646e635-c932-82f7-81ca-e8e3c55c5e5f --config hookbridge.toml
+  hookbridge dead-letters replay --source wegly --from 2026-06-02 --config hookbridge.toml
+  hookbridge dead-letters replay --all --config hookbridge.toml
+
+Exit codes: 0 all replayed, or nothing to do, 1 some stay or are left, 64 wrong usage, 69 Kafka or
+the registry is not available, 78 configuration, or the registry refuses a schema.";
+
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(super) struct ReplayArgs {
+    #[command(flatten)]
+    which: Which,
+    /// All that are pending
+    #[arg(long)]
+    all: bool,
+    /// Say what would become of each; write nothing, neither records nor schemas
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    pub(super) connect: Connect,
+}
+
+pub(super) fn run(settings: &Settings, args: &ReplayArgs) -> Ending {
+    if args.which.is_none() && !args.all {
+        return fail(&"say which with --id, --reason, --source, --type, --from or --to, or --all", Ending::Usage);
+    }
+    on_runtime(replay(settings, args)).and_then(|ended| ended).unwrap_or_else(|ending| ending)
+}
+
+async fn replay(settings: &Settings, args: &ReplayArgs) -> Result<Ending, Ending> {
+    let shutdown = Shutdown::listen().map_err(|error| unavailable(&error))?;
+    let pipeline = wiring::pipeline(settings).map_err(|error| fail_config(&error))?;
+    let topic = pipeline.routes.dead_letters.to_string();
+    let letters = tokio::task::block_in_place(|| read(settings, &topic)).map_err(|words| unavailable(&words))?;
+    let filter = args.which.filter();
+    let unknown: Vec<_> = filter.ids.iter().filter(|&&id| !letters.has(id)).collect();
+    for id in &unknown {
+        eprintln!("hookbridge: {topic}: no dead letter {id}");
+    }
+    let found_all = unknown.is_empty();
+    let letters = letters.chosen(&filter, false);
+    if letters.is_empty() {
+        say("nothing to replay");
+        return Ok(if found_all { Ending::Well } else { Ending::Findings });
+    }
+    let registry = Registry::without_cache(&settings.registry, pipeline.routes.subjects.clone())
+        .map_err(|error| fail_config(&error))?;
+    if args.dry_run {
+        registry.look().await.map_err(|words| unavailable(&words))?;
+    } else {
+        registry.start().await.map_err(|refusals| fail_start(&StartError::Refused(refusals)))?;
+        if let Some(words) = registry.trouble() {
+            return Err(unavailable(&words));
+        }
+        pipeline.publisher.start().await;
+        let mut sources = letters.iter().filter_map(|letter| settings.sources.get(&*letter.source));
+        if sources.any(|source| source.profile.has_media()) {
+            pipeline.media.prepare().map_err(|error| fail_config(&error))?;
+        }
+    }
+    let places = Places::of(&settings.kafka, &topic).map_err(|words| unavailable(&words))?;
+    let stop = CancellationToken::new();
+    let told_to_end = stop.clone();
+    let signals = tokio::spawn(async move {
+        shutdown.wait().await;
+        told_to_end.cancel();
+    });
+    let replay = Replay {
+        pipeline,
+        places,
+        sources: &settings.sources,
+        ack_timeout: settings.http.ack_timeout,
+        dry_run: args.dry_run,
+        stop,
+    };
+    let bar = progress::bar(letters.len() as u64).with_message("replaying");
+    let tally = RefCell::new(Tally::default());
+    let tell = |letter: &Letter, fate: &Fate| {
+        tell(letter, fate, &bar);
+        tally.borrow_mut().add(fate);
+    };
+    let ended = replay.run(&letters, &tell).await;
+    bar.finish_and_clear();
+    signals.abort();
+    let tally = tally.into_inner();
+    let left = letters.len() - tally.told;
+    say(&tally.sum(args.dry_run, left));
+    ended.map_err(|words| unavailable(&words))?;
+    Ok(if tally.published == letters.len() && found_all { Ending::Well } else { Ending::Findings })
+}
+
+fn unavailable(words: &dyn std::fmt::Display) -> Ending {
+    fail(words, Ending::Unavailable)
+}
+
+/// Whoever closes the pipe has seen enough.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// A line for what is not plainly published; in a dry run, for each.
+fn tell(letter: &Letter, fate: &Fate, bar: &ProgressBar) {
+    let words = match fate {
+        Fate::Published => None,
+        Fate::WouldBePublished(topic) => Some(format!("would be published to {topic}")),
+        Fate::Stays(rejection) => Some(format!("stays: {}: {}", rejection.reason.code(), rejection.error)),
+        Fate::SchemaRefused(subject) => Some(format!("stays: the registry refuses the schema of {subject}")),
+        Fate::NoSource => Some(format!("stays: the source {} is not configured", letter.source)),
+        Fate::Gone => Some("is no longer in the topic".to_owned()),
+    };
+    if let Some(words) = words {
+        let event_type = letter.event_type.as_deref().unwrap_or("unknown");
+        let line = format!("{} {} {event_type} {words}", letter.id, letter.source);
+        bar.suspend(|| say(&printable(&line)));
+    }
+    bar.inc(1);
+}
+
+/// How many have which fate.
+#[derive(Default)]
+struct Tally {
+    told: usize,
+    published: usize,
+    /// Why, one each.
+    stay: Vec<&'static str>,
+}
+
+impl Tally {
+    fn add(&mut self, fate: &Fate) {
+        self.told += 1;
+        match fate {
+            Fate::Published | Fate::WouldBePublished(_) => self.published += 1,
+            Fate::Stays(rejection) => self.stay.push(rejection.reason.code()),
+            Fate::SchemaRefused(_) => self.stay.push("schema refused"),
+            Fate::NoSource => self.stay.push("source not configured"),
+            Fate::Gone => self.stay.push("gone"),
+        }
+    }
+
+    /// `published 3; 2 stay: unknown_type 2; left 0`
+    fn sum(&self, dry_run: bool, left: usize) -> String {
+        let (published, stay) = if dry_run { ("would be published", "would stay") } else { ("published", "stay") };
+        format!("{published} {}; {}; left {left}", self.published, sum(stay, self.stay.iter().copied()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dead_letter::{Reason, Rejection};
+
+    #[test]
+    fn the_sum_says_what_became_of_all_and_how_many_are_left() {
+        let mut tally = Tally::default();
+        tally.add(&Fate::Published);
+        tally.add(&Fate::Stays(Rejection { reason: Reason::MissingKey, error: String::new() }));
+        tally.add(&Fate::NoSource);
+        assert_eq!(tally.sum(false, 7), "published 1; 2 stay: missing_key 1, source not configured 1; left 7");
+        assert_eq!(Tally::default().sum(true, 0), "would be published 0; 0 would stay; left 0");
+    }
+}
