@@ -1,5 +1,6 @@
 //! The command line: what there is, and what each ending's exit code is.
 
+mod audit;
 mod check;
 mod connect;
 mod dead_letters;
@@ -56,6 +57,8 @@ enum Command {
     DeadLetters(dead_letters::DeadLettersArgs),
     /// Show what waits on disk, or publish it without serving
     Spool(spool::SpoolArgs),
+    /// Count what is in the topics, the dead letters and the spool, and say which events are missing
+    Audit(audit::AuditArgs),
 }
 
 const EXIT_CODES: &str = "\
@@ -64,7 +67,7 @@ Example:
 
 Exit codes:
   0   all went well
-  1   a check found something, or not every event that was sent was taken, or replayed
+  1   a check found something, or not every event that was sent was taken, replayed or found
   64  wrong usage
   69  something it needs is not available (Kafka, the registry, an address to listen on)
   78  the configuration, the catalog or a schema is not usable";
@@ -157,6 +160,7 @@ pub fn main() -> ExitCode {
         Command::Tail(args) => tail::run(&args, given),
         Command::DeadLetters(args) => dead_letters::run(&args, given),
         Command::Spool(args) => spool::run(args, file),
+        Command::Audit(args) => audit::run(&args, given),
     };
     ending.into()
 }

@@ -53,6 +53,7 @@ mod drain;
 mod dead_letter;
 mod redact;
 
+mod audit;
 mod dev;
 mod docs;
 mod event_id;

@@ -108,6 +108,16 @@ fn in_words(kafka: &KafkaSettings, error: &KafkaError) -> String {
     format!("kafka {}: {error}", kafka.bootstrap_servers)
 }
 
+/// Those of `topics` that are there.
+///
+/// # Errors
+/// Kafka's own words when it does not tell.
+pub(crate) fn those_there(kafka: &KafkaSettings, topics: &[String]) -> Result<Vec<String>, String> {
+    let metadata = connect(kafka, "latest")?.fetch_metadata(None, PATIENCE).map_err(|e| in_words(kafka, &e))?;
+    let is_there = |name: &&String| metadata.topics().iter().any(|topic| topic.name() == name.as_str());
+    Ok(topics.iter().filter(is_there).cloned().collect())
+}
+
 /// Reads partitions, in no order between them.
 pub(crate) struct Reader {
     consumer: BaseConsumer,

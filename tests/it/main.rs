@@ -11,6 +11,7 @@
 
 mod support;
 
+mod audit;
 mod batches;
 mod check;
 mod dead_letters;
