@@ -90,11 +90,16 @@ impl SpoolError {
     }
 }
 
-/// Says so when less than `least` bytes are free where `dir` is.
+/// Says so when less than `least` bytes would be left where `dir` is, once the log was copied into the database.
 pub(crate) fn scarce(dir: &Path, least: u64) -> Option<String> {
     let disk = rustix::fs::statvfs(dir).ok()?;
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    (free < least).then(|| format!("{free} bytes are free on its disk, and spool.min_free_bytes is {least}"))
+    (free < least.saturating_add(store::LOG_BYTES)).then(|| {
+        format!(
+            "{free} bytes are free on its disk; spool.min_free_bytes is {least}, and {} are for the log",
+            store::LOG_BYTES
+        )
+    })
 }
 
 /// What the writer and everyone else see.

@@ -24,8 +24,10 @@ pub(super) const FILE: &str = "spool.db";
 const VERSION: i32 = 1;
 /// "hkbr": tells `file` and other tools whose database this is.
 const APPLICATION_ID: i32 = 0x686b_6272;
-/// The log is copied into the database from this many pages (of 4 KiB) on.
-const CHECKPOINT_PAGES: i32 = 4096;
+/// The log is copied into the database from this many pages on.
+const CHECKPOINT_PAGES: u64 = 4096;
+/// So much the database grows at once then.
+pub(super) const LOG_BYTES: u64 = CHECKPOINT_PAGES * 4096;
 /// How long to wait for an operator's tool that holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -89,7 +91,7 @@ impl Store {
         connection.pragma_update(None, "journal_mode", "wal")?;
         // In WAL mode, NORMAL would leave the last commits to the operating system.
         connection.pragma_update(None, "synchronous", "full")?;
-        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES as i64)?;
         connection.pragma_update(None, "cache_size", -4096)?;
         let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         if version == 0 {
