@@ -1,5 +1,5 @@
 //! The integration tests: the built program, driven over HTTP and signals, against a real Kafka and a real registry
-//! where they can be had (`support/servers.rs` says which), and read back by clients that are not ours.
+//! where they can be had (`../support/servers.rs` says which), and read back by clients that are not ours.
 //!
 //! ```text
 //! support/sender ──▶ hookbridge (support/bridge) ──▶ Kafka, registry (support/servers) ──▶ support/reader, read_back.py
@@ -9,6 +9,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the report")]
 
+#[path = "../support/support.rs"]
 mod support;
 
 mod audit;

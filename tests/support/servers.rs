@@ -68,9 +68,10 @@ fn start_kafka() -> (String, String, Option<Mock>, Option<Server>) {
         let words = format!("Kafka at {address} (HOOKBRIDGE_TEST_KAFKA)");
         return (address, words, None, None);
     }
-    match java::start_kafka() {
-        Ok((server, address)) => {
-            (address, format!("Apache Kafka {} (started here)", java::KAFKA_VERSION), None, Some(server))
+    match java::prepare_kafka("kafka", None, "").and_then(|kafka| kafka.start().map(|()| kafka)) {
+        Ok(kafka) => {
+            let words = format!("Apache Kafka {} (started here)", java::KAFKA_VERSION);
+            (kafka.address, words, None, Some(kafka.server))
         }
         Err(missing) => {
             let enable = "install Java and Maven, or set HOOKBRIDGE_TEST_KAFKA";

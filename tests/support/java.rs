@@ -2,12 +2,16 @@
 //! with this process.
 //!
 //! No destructor runs for statics, nor when the process is killed, so each server hangs on a pipe: a shell holds the
-//! reading end, and when it sees the end of it (this process is gone) it ends the server and removes its files.
+//! reading end, and when it sees the end of it (this process is gone) it ends the server and removes its files. The
+//! same shell takes orders over the pipe: it is the server's parent, so it never signals another process by mistake.
 
 use std::fs::{self, File};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{self, Child, Command, Stdio};
+use std::process::{self, Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,13 +23,44 @@ pub(crate) const REGISTRY_VERSION: &str = "3.3.3";
 const START_LIMIT: Duration = Duration::from_secs(120);
 /// One question to a server that may still be starting.
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
-/// `$0` is the server's directory, the rest its command.
-const HANG_ON_PIPE: &str = r#""$@" & server=$!; cat >/dev/null; kill -9 $server; wait $server; rm -rf "$0""#;
+/// `$0` is the server's directory, the rest its command; the orders are `start` and the names of signals.
+const HANG_ON_PIPE: &str = r#"
+while read -r order; do
+    case $order in
+        start) "$@" >>"$0/log" 2>&1 </dev/null & server=$! ;;
+        KILL) kill -KILL $server; wait $server ;;
+        *) kill -$order $server ;;
+    esac
+    echo carried out
+done
+kill -KILL $server; wait $server; rm -rf "$0""#;
 
-/// A running server; it ends when this is dropped or the process ends.
+/// A server that can be started; it ends when this is dropped or the process ends.
 pub(crate) struct Server {
-    /// Holds the writing end of the pipe.
     _shell: Child,
+    /// The writing end of the pipe, and where the shell says that an order was carried out.
+    pipe: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
+    dir: PathBuf,
+}
+
+impl Server {
+    /// Of `program`, whose directory this is from now on; it does not run yet.
+    pub(crate) fn new(dir: PathBuf, mut shell: Command, program: &Path, args: &[&str]) -> Server {
+        let words = File::create(dir.join("shell")).expect("a file for what the shell says");
+        shell.args(["-c", HANG_ON_PIPE]).arg(&dir).arg(program).args(args);
+        let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(words).spawn().expect("sh runs");
+        let pipe = (shell.stdin.take().expect("a pipe"), BufReader::new(shell.stdout.take().expect("a pipe")));
+        Server { _shell: shell, pipe: Mutex::new(pipe), dir }
+    }
+
+    /// `start`, or a signal: `KILL`, `STOP`, `CONT`. Waits until it is carried out.
+    pub(crate) fn order(&self, order: &str) {
+        let mut pipe = self.pipe.lock().expect("the pipe");
+        writeln!(pipe.0, "{order}").expect("the shell lives");
+        let mut done = String::new();
+        pipe.1.read_line(&mut done).expect("the shell lives");
+        assert_eq!(done, "carried out\n", "{order}");
+    }
 }
 
 /// Where fetched servers are kept from run to run.
@@ -34,13 +69,40 @@ pub(crate) fn test_servers() -> PathBuf {
     target.join("test-servers")
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, and below those that the kernel gives to outgoing connections (from 32768 on):
+/// while nothing listens on it, one of those could take it, or even connect to itself.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+    const FIRST: u32 = 15_000;
+    const COUNT: u32 = 15_000;
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    // Another run begins elsewhere; a prime step, so that two that follow each other part.
+    let begin = process::id().wrapping_mul(7919);
+    let next = || begin.wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed)) % COUNT + FIRST;
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    (0..COUNT).filter_map(|_| u16::try_from(next()).ok()).find(free).expect("a free port")
 }
 
-/// Starts Apache Kafka; gives its address, or what is missing.
-pub(crate) fn start_kafka() -> Result<(Server, String), String> {
+/// An Apache Kafka, one node, with its directory and port.
+pub(crate) struct Kafka {
+    pub(crate) server: Server,
+    /// As `kafka.bootstrap_servers` has it.
+    pub(crate) address: String,
+    /// Its back door, for clients that are to reach it by way of something else.
+    #[allow(dead_code, reason = "only the fault suite comes that way")]
+    pub(crate) back_door: String,
+}
+
+impl Kafka {
+    /// Starts it, for the first time or again on what it had, and waits until it listens.
+    pub(crate) fn start(&self) -> Result<(), String> {
+        self.server.order("start");
+        up("Kafka listens", &self.server.dir, || TcpStream::connect(&self.address).ok().map(drop))
+    }
+}
+
+/// Makes a Kafka that only has to be started, or says what is missing. Whoever comes by its back door is told to find it
+/// at `front`. `properties` are further lines of its configuration.
+pub(crate) fn prepare_kafka(name: &str, front: Option<SocketAddr>, properties: &str) -> Result<Kafka, String> {
     let java = java(17)?;
     let libs = test_servers().join(format!("kafka-{KAFKA_VERSION}"));
     if !complete(&libs) {
@@ -49,13 +111,14 @@ pub(crate) fn start_kafka() -> Result<(Server, String), String> {
             maven(&["-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime"], "outputDirectory", into)
         })?;
     }
-    let dir = fresh_dir("kafka");
-    let (port, controller) = (free_port(), free_port());
-    let properties = dir.join("server.properties");
-    fs::write(&properties, kafka_properties(&dir, port, controller)).expect("server.properties");
+    let dir = fresh_dir(name);
+    let [address, back_door, controller] = [(); 3].map(|()| SocketAddr::from(([127, 0, 0, 1], free_port())));
+    let config = dir.join("server.properties");
+    let text = kafka_properties(&dir, address, (back_door, front.unwrap_or(back_door)), controller);
+    fs::write(&config, text + properties).expect("server.properties");
     let class_path = format!("{}/*", libs.display());
     let base = ["-Xmx384m", "-XX:+UseSerialGC", "-cp", &class_path];
-    let file = properties.display().to_string();
+    let file = config.display().to_string();
     let format = Command::new(&java)
         .args(base)
         .args(["kafka.tools.StorageTool", "format", "--standalone", "-t", "4L6g3nShT-eMCtK--X86sw", "-c", &file])
@@ -63,17 +126,22 @@ pub(crate) fn start_kafka() -> Result<(Server, String), String> {
         .output()
         .expect("java runs");
     assert!(format.status.success(), "StorageTool: {}", String::from_utf8_lossy(&format.stderr));
-    let server = hang(&dir, Command::new("sh"), &java, &[&base[..], &["kafka.Kafka", &file]].concat());
-    up("Kafka listens", &dir, || TcpStream::connect(("127.0.0.1", port)).ok().map(drop))?;
-    Ok((server, format!("127.0.0.1:{port}")))
+    let server = Server::new(dir, Command::new("sh"), &java, &[&base[..], &["kafka.Kafka", &file]].concat());
+    Ok(Kafka { server, address: address.to_string(), back_door: back_door.to_string() })
 }
 
-fn kafka_properties(dir: &Path, port: u16, controller: u16) -> String {
+fn kafka_properties(
+    dir: &Path,
+    address: SocketAddr,
+    (back_door, front): (SocketAddr, SocketAddr),
+    controller: SocketAddr,
+) -> String {
     format!(
-        "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.bootstrap.servers=127.0.0.1:{controller}\n\
-         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\ncontroller.listener.names=CONTROLLER\n\
-         log.dirs={}/data\nnum.partitions=1\nauto.create.topics.enable=false\n\
+        "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.bootstrap.servers={controller}\n\
+         listeners=PLAINTEXT://{address},BACK_DOOR://{back_door},CONTROLLER://{controller}\n\
+         advertised.listeners=PLAINTEXT://{address},BACK_DOOR://{front}\ncontroller.listener.names=CONTROLLER\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,BACK_DOOR:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+         inter.broker.listener.name=PLAINTEXT\nlog.dirs={}/data\nnum.partitions=1\nauto.create.topics.enable=false\n\
          offsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n\
          transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\
          transaction.state.log.num.partitions=1\ngroup.initial.rebalance.delay.ms=0\n\
@@ -122,10 +190,11 @@ fn try_registry(java: &Path, jar: &Path) -> Result<(Server, String), String> {
     ];
     let mut shell = Command::new("sh");
     shell.current_dir(jar.parent().expect("a directory"));
-    let server = hang(&dir, shell, java, &args);
+    let server = Server::new(dir, shell, java, &args);
+    server.order("start");
     let url = format!("http://127.0.0.1:{port}/apis/ccompat/v7");
     let client = reqwest::Client::builder().no_proxy().timeout(PROBE_LIMIT).build().map_err(|e| e.to_string())?;
-    up("Apicurio answers", &dir, || {
+    up("Apicurio answers", &server.dir, || {
         let answer = RUNTIME.block_on(async { client.get(format!("{url}/subjects")).send().await }).ok()?;
         answer.status().is_success().then_some(())
     })?;
@@ -146,14 +215,6 @@ pub(crate) fn up(what: &str, dir: &Path, mut probe: impl FnMut() -> Option<()>) 
         thread::sleep(Duration::from_millis(50));
     }
     Ok(())
-}
-
-/// Runs `program` until the server is dropped or this process is gone.
-pub(crate) fn hang(dir: &Path, mut shell: Command, program: &Path, args: &[&str]) -> Server {
-    let log = File::create(dir.join("log")).expect("a log");
-    shell.args(["-c", HANG_ON_PIPE]).arg(dir).arg(program).args(args);
-    shell.stdin(Stdio::piped()).stdout(log.try_clone().expect("a log")).stderr(log);
-    Server { _shell: shell.spawn().expect("sh runs") }
 }
 
 /// A server's directory; it goes with the server.

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::java::{Server, free_port, fresh_dir, hang, up};
+use super::java::{Server, free_port, fresh_dir, up};
 use super::python::python;
 
 /// The versions a run was last seen to work with.
@@ -27,7 +27,8 @@ impl S3 {
         let mut shell = Command::new("sh");
         shell.env("INITIAL_NO_AUTH_ACTION_COUNT", "4");
         let args = ["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()];
-        let server = hang(&dir, shell, &python, &args);
+        let server = Server::new(dir.clone(), shell, &python, &args);
+        server.order("start");
         up("moto listens", &dir, || TcpStream::connect(("127.0.0.1", port)).ok().map(drop))?;
         let endpoint = format!("http://127.0.0.1:{port}");
         let keys = String::from_utf8(script(&python, ["prepare", &endpoint])).expect("text");

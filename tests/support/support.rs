@@ -1,4 +1,6 @@
 //! What the tests are made of: servers, the program, a sender, readers, and odd payloads.
+//!
+//! Not a test: the test targets include it by its path, each as a module `support`.
 
 pub(crate) mod bridge;
 pub(crate) mod java;

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::mem;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, ExitStatus, Output, Stdio};
@@ -39,6 +40,7 @@ pub(crate) const TOPICS: [&str; 12] = [
 ];
 
 /// A configuration to be. Lines in the fields go into the section of that name.
+#[derive(Clone)]
 pub(crate) struct Setup {
     pub(crate) prefix: String,
     pub(crate) bootstrap: String,
@@ -51,18 +53,28 @@ pub(crate) struct Setup {
     /// Whole sections; the sources `wegly` and `whazing` unless replaced.
     pub(crate) sources: String,
     pub(crate) dir: Arc<TempDir>,
+    /// Of `http.listen` and `admin.listen`; 0 is any.
+    pub(crate) ports: [u16; 2],
+    pub(crate) log_level: String,
+    /// A command that runs the program, such as `strace`; with its arguments.
+    pub(crate) runner: Vec<String>,
 }
 
 impl Setup {
     /// A setup whose topics no other test and no other run has.
     pub(crate) fn new(test: &str) -> Setup {
+        Setup::on(&servers().kafka, &servers().registry, test)
+    }
+
+    /// The same, on servers of the test's own.
+    pub(crate) fn on(bootstrap: &str, registry_url: &str, test: &str) -> Setup {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_secs();
         Setup {
             prefix: format!("it{}-{now}-{count}-{test}.", process::id()),
-            bootstrap: servers().kafka.clone(),
-            registry_url: servers().registry.clone(),
+            bootstrap: bootstrap.to_owned(),
+            registry_url: registry_url.to_owned(),
             // The tests of a run make over a thousand topics.
             partitions: 1,
             top: String::new(),
@@ -75,6 +87,9 @@ impl Setup {
                  [sources.whazing]\ntokens = [\"{TOKEN}\", \"{OLD_TOKEN}\"]\n"
             ),
             dir: Arc::new(TempDir::new().expect("a directory")),
+            ports: [0, 0],
+            log_level: "debug".into(),
+            runner: Vec::new(),
         }
     }
 
@@ -96,14 +111,16 @@ impl Setup {
     pub(crate) fn write(&self) -> PathBuf {
         let file = self.dir.path().join("hookbridge.toml");
         let text = format!(
-            "data_dir = \"{data}\"\n{top}\n[http]\nlisten = \"127.0.0.1:0\"\n{http}\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+            "data_dir = \"{data}\"\n{top}\n[http]\nlisten = \"127.0.0.1:{}\"\n{http}\n[admin]\nlisten = \"127.0.0.1:{}\"\n\
              [log]\nlevel = \"{level}\"\n\
              [kafka]\nbootstrap_servers = {bootstrap:?}\ntopic_prefix = {prefix:?}\npartitions = {partitions}\n{kafka}\n\
              [registry]\nurl = {url:?}\n{registry}\n{sources}",
+            self.ports[0],
+            self.ports[1],
             data = self.data_dir().display(),
             top = self.top,
             http = self.http,
-            level = variable("HOOKBRIDGE_TEST_LOG").unwrap_or_else(|| "debug".into()),
+            level = variable("HOOKBRIDGE_TEST_LOG").unwrap_or_else(|| self.log_level.clone()),
             bootstrap = self.bootstrap,
             prefix = self.prefix,
             partitions = self.partitions,
@@ -130,7 +147,7 @@ impl Setup {
     /// Starts the bridge and waits until it listens.
     pub(crate) fn start_unready(self) -> Bridge {
         let file = self.write();
-        let mut child = command(&["serve"], &file).spawn().expect("hookbridge runs");
+        let mut child = command(&self.runner, &["serve"], &file).spawn().expect("hookbridge runs");
         let stderr = child.stderr.take().expect("a pipe");
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = Arc::clone(&log);
@@ -140,7 +157,7 @@ impl Setup {
             }
         });
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
-        let mut bridge = Bridge { http: nowhere, admin: nowhere, child, log, setup: self };
+        let mut bridge = Bridge { http: nowhere, admin: nowhere, child, log, judged: false, setup: self };
         bridge.http = bridge.address("http.listen");
         bridge.admin = bridge.address("admin.listen");
         bridge
@@ -159,7 +176,7 @@ impl Setup {
 
 /// Runs the program to its end; a program that goes on instead is a failure.
 pub(crate) fn run(args: &[&str], file: &Path) -> Output {
-    let mut child = command(args, file).spawn().expect("hookbridge runs");
+    let mut child = command(&[], args, file).spawn().expect("hookbridge runs");
     let started = std::time::Instant::now();
     while child.try_wait().expect("a child").is_none() {
         if started.elapsed() > SOON {
@@ -171,8 +188,10 @@ pub(crate) fn run(args: &[&str], file: &Path) -> Output {
     child.wait_with_output().expect("its output")
 }
 
-fn command(args: &[&str], file: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hookbridge"));
+fn command(runner: &[String], args: &[&str], file: &Path) -> Command {
+    let mut words = runner.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_hookbridge")]);
+    let mut command = Command::new(words.next().expect("a program"));
+    command.args(words);
     command.arg("--config").arg(file).args(args);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
@@ -195,6 +214,8 @@ pub(crate) struct Bridge {
     pub(crate) admin: SocketAddr,
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
+    /// Its log was searched.
+    judged: bool,
     pub(crate) setup: Setup,
 }
 
@@ -235,6 +256,10 @@ impl Bridge {
         line.unwrap_or_else(|| panic!("no {series} in\n{text}")).parse().expect("a number")
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGTERM.
     pub(crate) fn terminate(&self) {
         signal(self.child.id(), "TERM");
@@ -264,20 +289,31 @@ impl Bridge {
     }
 }
 
-impl Drop for Bridge {
-    fn drop(&mut self) {
+impl Bridge {
+    /// Ends the process (`kill -9`); says once what must not be in its log.
+    pub(crate) fn end(&mut self) -> Option<String> {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if mem::replace(&mut self.judged, true) {
+            return None;
+        }
+        let secret = |line: &String| [SECRET, OLD_SECRET, TOKEN, OLD_TOKEN].iter().any(|secret| line.contains(secret));
         let log = self.log();
+        let secret = log.iter().find(|line| secret(line)).map(|line| format!("a secret in the log: {line}"));
+        let panic = || log.iter().position(|line| line.contains("panicked")).map(|at| log[at..].join("\n"));
+        secret.or_else(panic)
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        let complaint = self.end();
         if thread::panicking() {
+            let log = self.log();
             let calm: Vec<_> = log.iter().filter(|line| !line.contains("\"DEBUG\"")).collect();
             eprintln!("log of {}: {calm:#?}", self.setup.prefix);
-            return;
-        }
-        for line in log {
-            let secret = [SECRET, OLD_SECRET, TOKEN, OLD_TOKEN].into_iter().find(|secret| line.contains(secret));
-            assert_eq!(secret, None, "a secret in the log: {line}");
-            assert!(!line.contains("panicked"), "{line}");
+        } else if let Some(words) = complaint {
+            panic!("{words}");
         }
     }
 }
