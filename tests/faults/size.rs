@@ -1,0 +1,39 @@
+//! How much of everything: the short form runs with every merge, the full one (`HOOKBRIDGE_FAULTS=full`) at leisure.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use crate::load::Plan;
+use crate::support::variable;
+
+/// Whether this is the full form.
+pub(crate) fn full() -> bool {
+    static FULL: LazyLock<bool> = LazyLock::new(|| match variable("HOOKBRIDGE_FAULTS").as_deref() {
+        None | Some("short") => false,
+        Some("full") => true,
+        Some(other) => panic!("HOOKBRIDGE_FAULTS is {other}; it may be short (the default) or full"),
+    });
+    *FULL
+}
+
+/// One of two, by the form.
+pub(crate) fn pick<T>(short: T, full_form: T) -> T {
+    if full() { full_form } else { short }
+}
+
+/// The load of most scenarios.
+pub(crate) fn plan() -> Plan {
+    Plan {
+        entities: pick(200, 600),
+        connections: 64,
+        rate: Some(pick(250, 1500)),
+        padding: 200,
+        // Above anything an answer may take: `http.ack_timeout`, and what a busy machine adds.
+        patience: Duration::from_secs(20),
+    }
+}
+
+/// Accepted events that a scenario goes on for, at least. Eleven scenarios of the full form make 200,000.
+pub(crate) fn accepted() -> usize {
+    pick(600, 19_000)
+}
