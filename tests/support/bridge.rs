@@ -165,7 +165,7 @@ impl Setup {
 
     /// Starts a subcommand, to be interrupted.
     pub(crate) fn spawn(&self, args: &[&str]) -> Child {
-        command(args, &self.write()).spawn().expect("hookbridge runs")
+        command(&[], args, &self.write()).spawn().expect("hookbridge runs")
     }
 
     /// Runs a subcommand to its end.
@@ -262,7 +262,7 @@ impl Bridge {
 
     /// SIGTERM.
     pub(crate) fn terminate(&self) {
-        signal(self.child.id(), "TERM");
+        signal(self.pid(), "TERM");
     }
 
     /// Waits until the process ended.
