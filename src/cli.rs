@@ -27,7 +27,7 @@ use crate::wiring::StartError;
 #[derive(Debug, Parser)]
 #[command(name = "hookbridge", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
-    /// Configuration file; `HOOKBRIDGE__SECTION__KEY` variables go over it [default for `serve` and `check`:
+    /// Configuration file; `HOOKBRIDGE__SECTION__KEY` variables go over it [default for `serve`, `check` and `spool`:
     /// hookbridge.toml]
     #[arg(long, short, global = true, value_name = "FILE", env = "HOOKBRIDGE_CONFIG")]
     config: Option<PathBuf>,

@@ -74,7 +74,11 @@ impl Drain {
             tokio::select! {
                 () = drain.stop.cancelled() => break,
                 Some(lane) = to_drain.recv() => { lanes.spawn(Arc::clone(&drain).empty(lane)); }
-                Some(_) = lanes.join_next(), if !lanes.is_empty() => {}
+                Some(ended) = lanes.join_next(), if !lanes.is_empty() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "emptying a lane failed; what is in it waits for a restart");
+                    }
+                }
             }
         }
         while lanes.join_next().await.is_some() {}
@@ -85,13 +89,15 @@ impl Drain {
         let (mut after, mut pause, mut records) = (lane.drained(), FIRST_PAUSE, 0_u64);
         // Asks with one delivery whether Kafka takes any.
         let mut asking = true;
-        let mut warned = false;
+        let (mut warned, mut unreadable) = (false, false);
         while !lane.open_if_empty() {
             let Some(rows) = self.unless_stopped(self.spool.read(&lane, after)).await else { return };
             let rows = match rows {
                 Ok(rows) => rows,
                 Err(error) => {
-                    tracing::error!(lane = %lane.name, %error, "the spool cannot be read");
+                    if !std::mem::replace(&mut unreadable, true) {
+                        tracing::error!(lane = %lane.name, %error, "the spool cannot be read; the lane waits");
+                    }
                     if self.unless_stopped(tokio::time::sleep(LONGEST_PAUSE)).await.is_none() {
                         return;
                     }
@@ -141,7 +147,10 @@ impl Drain {
             }
             lane.set_drained(after);
         }
-        tracing::info!(lane = %lane.name, records, "the lane is empty; its events go straight to Kafka");
+        // Nothing was in it when the spool did not take what was to be.
+        if records > 0 {
+            tracing::info!(lane = %lane.name, records, "the lane is empty; its events go straight to Kafka");
+        }
     }
 
     async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {

@@ -10,6 +10,7 @@ mod reply;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -19,7 +20,7 @@ use axum::response::Response;
 use axum::routing::any;
 use http::{HeaderMap, Method, header};
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::config::{HttpSettings, Source};
@@ -32,6 +33,9 @@ pub(crate) use admin::{Health, admin_router};
 pub(crate) use connection::{Limits, listen, serve};
 pub(crate) use reply::ANSWERS;
 use reply::{Answer, Refusal};
+
+/// How long the disk may take for a commit, beyond what Kafka and the media store may.
+const SPOOL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the webhook handler needs.
 pub(crate) struct Door {
@@ -124,7 +128,11 @@ impl Door {
             drop((received.charge, under_way));
             outcome
         });
-        let outcome = processed.await.unwrap_or(Outcome::Unavailable);
+        // On a disk that does not answer the delivery waits on, and is charged for; its sender shall try again.
+        let outcome = match timeout(3 * self.settings.ack_timeout + SPOOL_PATIENCE, processed).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) | Err(_) => Outcome::Unavailable,
+        };
         metrics.answer_seconds.observe(started.elapsed().as_secs_f64());
         reply::from_outcome(outcome)
     }

@@ -7,9 +7,8 @@
 //! ```
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::catalog::EventType;
 use crate::dead_letter::Reason;
@@ -17,9 +16,6 @@ use crate::pipeline::{End, Pipeline, Waits};
 use crate::publish::Patience;
 use crate::spool::Spool;
 use crate::verify::Verified;
-
-/// How long the disk may take for a commit that others wait for too, before the sender is told to try again.
-const SPOOL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a delivery was answered. The first three are promises: Kafka has it, or our own disk.
 #[derive(Debug)]
@@ -78,16 +74,14 @@ impl Intake {
             return Outcome::Unavailable;
         }
         let lane = self.spool.lane(&waits.lane);
-        match (timeout(SPOOL_PATIENCE, self.spool.append(&lane, delivery, event_type)).await, waits.reason) {
-            (Ok(Ok(())), None) => Outcome::Spooled { id },
-            (Ok(Ok(())), Some(reason)) => Outcome::DeadLettered { id, reason },
-            (Ok(Err(error)), _) => {
+        match (self.spool.append(&lane, delivery, event_type).await, waits.reason) {
+            (Ok(()), None) => Outcome::Spooled { id },
+            (Ok(()), Some(reason)) => Outcome::DeadLettered { id, reason },
+            (Err(error), _) => {
                 tracing::debug!(%error, "the spool did not take a delivery; the sender has to try again");
                 self.pipeline.metrics.refused(source, event_type);
                 Outcome::Unavailable
             }
-            // It may still get there, and is counted then.
-            (Err(_), _) => Outcome::Unavailable,
         }
     }
 

@@ -38,11 +38,13 @@ mod store;
 mod writer;
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
@@ -57,6 +59,10 @@ use writer::{Append, Command, Writer};
 
 /// What a delivery counts for besides its body and headers: its row, its index entry, and their share of pages.
 const ROW_BYTES: u64 = 256;
+/// What a usual delivery takes: without room for one, the spool is full.
+const USUAL_BYTES: u64 = 2048;
+/// A disk that takes longer for a commit is in trouble.
+const SLOW_COMMIT: Duration = Duration::from_secs(5);
 /// Deliveries read at a time, and bytes after which no more are: what a lane that is drained takes in memory.
 const READ_RECORDS: usize = 256;
 const READ_BYTES: usize = 4 << 20;
@@ -102,10 +108,20 @@ pub(crate) fn scarce(dir: &Path, least: u64) -> Option<String> {
     })
 }
 
+/// Tells a file from any other, under whatever name.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
+}
+
 /// What the writer and everyone else see.
 struct Shared {
     limits: SpoolSettings,
     dir: PathBuf,
+    /// The file that was opened, by device and number.
+    file: Option<(u64, u64)>,
+    /// Set while a commit is under way.
+    writing_since: Mutex<Option<Instant>>,
     metrics: Arc<Metrics>,
     /// In the spool and on their way there.
     bytes: AtomicU64,
@@ -126,11 +142,11 @@ impl Shared {
             // Full and failed are tried again each time.
             Some(SpoolError::Full(_) | SpoolError::Failed(_)) | None => {}
         }
-        let disk = rustix::fs::statvfs(&self.dir).ok()?;
-        let (free, least) = (disk.f_bavail.saturating_mul(disk.f_frsize), self.limits.min_free_bytes);
-        (free < least).then(|| {
-            SpoolError::Full(format!("{free} bytes are free on its disk, and spool.min_free_bytes is {least}"))
-        })
+        if identity(&self.dir.join(store::FILE)) != self.file {
+            // What is written to it now is gone with this process.
+            return Some(SpoolError::Broken(format!("{} was removed or replaced while in use", store::FILE)));
+        }
+        scarce(&self.dir, self.limits.min_free_bytes).map(SpoolError::Full)
     }
 
     fn failed(&self, error: &SpoolError) {
@@ -166,8 +182,9 @@ pub(crate) struct Spool {
 }
 
 impl Spool {
-    /// Opens the spool in `dir` with what is in it, each delivery in the lane that `lane_of` names; gives also the
-    /// lanes that are to be drained, as they come up.
+    /// Opens the spool in `dir` with what is in it, each delivery in the lane that `lane_of` names; what was a dead letter
+    /// in the lane and with the type that `revised` gives, if it is none by now. Gives also the lanes that are to be
+    /// drained, as they come up.
     ///
     /// # Errors
     /// When the file cannot be used.
@@ -176,15 +193,20 @@ impl Spool {
         limits: SpoolSettings,
         metrics: Arc<Metrics>,
         lane_of: impl Fn(&Waiting) -> String,
+        dead_letters: &str,
+        revised: impl Fn(&Row) -> Option<(String, Option<String>)>,
     ) -> Result<(Spool, UnboundedReceiver<Arc<Lane>>), SpoolError> {
         let mut store = Store::create(dir)?;
         store.reroute(lane_of)?;
+        store.revisit(dead_letters, revised)?;
         let (last, waiting) = (store.last_seq()?, store.waiting()?);
         let reader = Store::look(dir)?.ok_or_else(|| SpoolError::Failed("gone while it was opened".into()))?;
         let (commands, received) = mpsc::channel();
         let (to_drain, drained) = unbounded_channel();
         let shared = Arc::new(Shared {
             limits,
+            file: identity(&dir.join(store::FILE)),
+            writing_since: Mutex::default(),
             dir: dir.to_owned(),
             metrics,
             bytes: AtomicU64::new(0),
@@ -298,7 +320,9 @@ impl Spool {
             let reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
             reader.read(&name, (after, last), READ_RECORDS, READ_BYTES)
         };
-        let rows = tokio::task::spawn_blocking(read).await.map_err(|e| SpoolError::Failed(e.to_string()))??;
+        let rows = tokio::task::spawn_blocking(read).await.map_err(|e| SpoolError::Failed(e.to_string()))?;
+        // What cannot be read back is no place for more.
+        let rows = rows.inspect_err(|error| self.shared.failed(error))?;
         if rows.is_empty() {
             lane.changed.notified().await;
         }
@@ -329,11 +353,20 @@ impl Spool {
 
     /// Why the spool would not take a delivery now.
     pub(crate) fn trouble(&self) -> Option<String> {
-        let limits = &self.shared.limits;
-        match self.shared.refusal() {
+        let (shared, limits) = (&self.shared, &self.shared.limits);
+        let writing = *shared.writing_since.lock().unwrap_or_else(PoisonError::into_inner);
+        match shared.refusal().or_else(|| shared.trouble()) {
             Some(refusal) => Some(refusal.to_string()),
-            None if self.bytes() >= limits.max_bytes => Some(format!("spool.max_bytes is {}", limits.max_bytes)),
-            None => None,
+            None if self.bytes() + USUAL_BYTES > limits.max_bytes => {
+                Some(format!("spool.max_bytes is {}, and {} are taken", limits.max_bytes, self.bytes()))
+            }
+            None if USUAL_BYTES > limits.max_lane_bytes => {
+                Some(format!("spool.max_lane_bytes is {}", limits.max_lane_bytes))
+            }
+            None => {
+                let long = writing.map(|since| since.elapsed()).filter(|elapsed| *elapsed > SLOW_COMMIT)?;
+                Some(format!("the disk has not answered for {} s", long.as_secs()))
+            }
         }
     }
 

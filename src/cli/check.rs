@@ -3,6 +3,8 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use rustix::fs::Access;
+
 use super::{Ending, fail_config, on_runtime};
 use crate::config::{self, Settings};
 use crate::media::{self, Unfit};
@@ -102,8 +104,8 @@ fn data_dir(settings: &Settings, report: &mut Report) {
     let dir = &settings.data_dir;
     match std::fs::metadata(dir) {
         Ok(found) if !found.is_dir() => report.finding(&format!("data_dir {}: not a directory", dir.display())),
-        Ok(found) if found.permissions().readonly() => {
-            report.finding(&format!("data_dir {}: read-only", dir.display()));
+        Ok(_) if rustix::fs::access(dir, Access::WRITE_OK).is_err() => {
+            report.finding(&format!("data_dir {}: not writable for this user", dir.display()));
         }
         Ok(_) => well(&format!("data_dir {}", dir.display())),
         Err(_) => well(&format!("data_dir {}: not there yet, `serve` will make it", dir.display())),

@@ -27,7 +27,12 @@ async fn serve(settings: Settings) -> Ending {
         Ok(shutdown) => shutdown,
         Err(error) => return fail(&error, Ending::Unavailable),
     };
-    let app = match App::build(settings).await {
+    let app = tokio::select! {
+        app = App::build(settings) => app,
+        // Nothing was taken yet.
+        () = shutdown.wait() => return Ending::Well,
+    };
+    let app = match app {
         Ok(app) => app,
         Err(error) => return fail_start(&error),
     };

@@ -3,32 +3,38 @@
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
-/// The first signal asks for an orderly end; a second one ends the process at once.
+/// The first signal asks for an orderly end; a second one ends the process at once, whatever it is at.
 pub(super) struct Shutdown {
-    term: Signal,
-    int: Signal,
+    asked: CancellationToken,
 }
 
 impl Shutdown {
     /// From here on, signals are ours.
     pub(super) fn listen() -> io::Result<Shutdown> {
-        Ok(Shutdown { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
-    }
-
-    pub(super) async fn wait(mut self) {
-        self.next().await;
+        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let asked = CancellationToken::new();
+        let told = asked.clone();
         tokio::spawn(async move {
-            self.next().await;
+            next(&mut term, &mut int).await;
+            told.cancel();
+            next(&mut term, &mut int).await;
             tracing::warn!("told twice to end: ending at once");
             std::process::exit(1);
         });
+        Ok(Shutdown { asked })
     }
 
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.term.recv() => {}
-            _ = self.int.recv() => {}
-        }
+    /// Waits for the first signal.
+    pub(super) async fn wait(&self) {
+        self.asked.cancelled().await;
+    }
+}
+
+async fn next(term: &mut Signal, int: &mut Signal) {
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -27,7 +28,8 @@ Examples:
   hookbridge spool inspect --data-dir data --events --json    every delivery, a JSON object a line
   hookbridge spool drain --config /etc/hookbridge.toml        publish all of it, then end
 
-The file is an SQLite database, DIR/spool.db; its table `deliveries` holds the bodies.
+The file is an SQLite database, DIR/spool.db; its table `deliveries` holds the bodies. Change it only while no bridge uses
+it. Draining has no --data-dir: it needs the sources, Kafka and the registry of the configuration.
 
 Exit codes: 0 done, 1 something is left, 69 Kafka or the spool is not available, 78 configuration.";
 
@@ -41,8 +43,10 @@ pub(super) struct SpoolArgs {
 #[derive(Debug, Subcommand)]
 enum SpoolCommand {
     /// Show what waits, while a bridge runs or not
+    #[command(after_help = HELP)]
     Inspect(InspectArgs),
     /// Publish all of it without serving, then end
+    #[command(after_help = HELP)]
     Drain(DrainArgs),
 }
 
@@ -173,12 +177,22 @@ async fn drain(settings: &Settings, patience: Duration) -> Ending {
         Ok(shutdown) => shutdown,
         Err(error) => return fail(&error, Ending::Unavailable),
     };
+    // A name that is wrong must not look like a spool that is empty.
+    match Store::look(&settings.data_dir) {
+        Ok(Some(_)) => {}
+        Ok(None) => {
+            let words = format!("data_dir {}: no spool there", settings.data_dir.display());
+            return fail(&words, Ending::Unavailable);
+        }
+        Err(error) => return fail(&format!("data_dir: {error}"), Ending::Unavailable),
+    }
     let core = match Core::build(settings).await {
         Ok(core) => core,
         Err(error) => return fail_start(&error),
     };
-    let spool = std::sync::Arc::clone(&core.intake.spool);
+    let spool = Arc::clone(&core.intake.spool);
     let all = spool.records();
+    let registry = Arc::clone(&core.registry);
     let running = core.start();
     let bar = progress::bar(all);
     let (mut before, mut moved) = (all, Instant::now());
@@ -200,13 +214,14 @@ async fn drain(settings: &Settings, patience: Duration) -> Ending {
         () = shutdown.wait() => true,
     };
     bar.finish_and_clear();
-    let trouble = running.intake.pipeline.publisher.watch().trouble();
+    let kafka = running.intake.pipeline.publisher.watch().trouble().map(|words| format!("Kafka: {words}"));
+    let trouble = kafka.or_else(|| registry.trouble().map(|words| format!("the registry: {words}")));
     running.end(Instant::now() + settings.shutdown_timeout).await;
     let left = spool.records();
-    let _ = writeln!(io::stdout(), "published {}, left {left}", all.saturating_sub(left));
+    let _ = writeln!(io::stdout(), "drained {}, left {left}", all.saturating_sub(left));
     match (left, trouble) {
         (0, _) => Ending::Well,
-        (_, Some(trouble)) if !told_to_end => fail(&format!("Kafka: {trouble}"), Ending::Unavailable),
+        (_, Some(trouble)) if !told_to_end => fail(&trouble, Ending::Unavailable),
         _ => Ending::Findings,
     }
 }

@@ -11,6 +11,8 @@
 //!             body        as it arrived
 //! ```
 
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -77,10 +79,28 @@ impl Store {
     /// Opens the file for writing, makes it if need be, and sees to it that a commit is on disk when it returns.
     pub(super) fn create(dir: &Path) -> Result<Store, SpoolError> {
         let path = dir.join(FILE);
+        let fail = |words: String| SpoolError::Failed(format!("{}: {words}", path.display()));
+        // SQLite gives what it puts beside the file the same permissions: bodies are nobody else's business.
+        let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        file.map_err(|e| fail(e.to_string()))?;
         let store = Store { connection: Connection::open(&path).map_err(|e| SpoolError::of(&e))? };
-        store.prepare().map_err(|e| SpoolError::Failed(format!("{}: {e}", path.display())))?;
-        store.check().map_err(|words| SpoolError::Failed(format!("{}: {words}", path.display())))?;
+        store.check_owner().map_err(&fail)?;
+        store.prepare().map_err(|e| fail(e.to_string()))?;
+        store.check().map_err(&fail)?;
         Ok(store)
+    }
+
+    /// Whether the file is a spool, or still empty: another's database is left alone.
+    fn check_owner(&self) -> Result<(), String> {
+        let (owner, version): (i32, i32) = (self.pragma("application_id")?, self.pragma("user_version")?);
+        let tables = self.connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
+        let tables = tables.map_err(|e| e.to_string())?;
+        match (owner, version) {
+            (0, 0) if tables == 0 => Ok(()),
+            (APPLICATION_ID, VERSION) => Ok(()),
+            (APPLICATION_ID, version) => Err(format!("layout {version}, and this version knows {VERSION}")),
+            _ => Err("an SQLite database, but no spool".into()),
+        }
     }
 
     fn prepare(&self) -> rusqlite::Result<()> {
@@ -110,8 +130,7 @@ impl Store {
         if (journal.as_str(), synchronous) != ("wal", 2) {
             return Err(format!("this file system does not do: journal_mode {journal}, synchronous {synchronous}"));
         }
-        let version: i32 = self.pragma("user_version")?;
-        if version == VERSION { Ok(()) } else { Err(format!("layout {version}, and this version knows {VERSION}")) }
+        Ok(())
     }
 
     fn pragma<T: rusqlite::types::FromSql>(&self, name: &str) -> Result<T, String> {
@@ -125,9 +144,11 @@ impl Store {
             return Ok(None);
         }
         let connection =
-            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
                 .and_then(|connection| connection.busy_timeout(BUSY_TIMEOUT).map(|()| connection));
-        Ok(Some(Store { connection: connection.map_err(|e| SpoolError::of(&e))? }))
+        let store = Store { connection: connection.map_err(|e| SpoolError::of(&e))? };
+        store.check_owner().map_err(|words| SpoolError::Failed(format!("{}: {words}", path.display())))?;
+        Ok(Some(store))
     }
 
     /// Carries out `work` as one transaction; when this returns `Ok`, it is on disk.
@@ -175,14 +196,23 @@ impl Store {
             let mut statement = self.connection.prepare_cached(sql)?;
             let mut found = statement.query(params![lane, after, last])?;
             let (mut rows, mut taken) = (Vec::new(), 0);
-            while rows.len() < records
-                && let Some(row) = found.next()?
-            {
-                taken += row.get::<_, i64>(6)?.unsigned_abs() as usize;
+            while rows.len() < records {
+                let row = match found.next() {
+                    Ok(Some(row)) => full(row),
+                    Ok(None) => break,
+                    Err(error) => Err(error),
+                };
+                let row = match row {
+                    Ok(row) => row,
+                    // What comes before a damaged page can be delivered.
+                    Err(_) if !rows.is_empty() => break,
+                    Err(error) => return Err(error),
+                };
+                taken += row.bytes as usize;
                 if taken > bytes && !rows.is_empty() {
                     break;
                 }
-                rows.push(full(row)?);
+                rows.push(row);
             }
             Ok(rows)
         };
@@ -191,16 +221,18 @@ impl Store {
 
     /// Hands each delivery to `each`, in order of arrival, without its body and headers, until that gives `false`.
     pub(crate) fn each(&self, mut each: impl FnMut(Row) -> bool) -> Result<(), SpoolError> {
-        let mut go = || {
-            let sql = "SELECT seq, lane, source, type, id, received_at, bytes, x'', x'' FROM deliveries ORDER BY seq";
-            let mut statement = self.connection.prepare(sql)?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()?
-                && each(full(row)?)
-            {}
-            Ok(())
-        };
-        go().map_err(|e: rusqlite::Error| SpoolError::of(&e))
+        // A few at a time: a reading that goes on for long keeps the writer from starting its log anew.
+        let sql = "SELECT seq, lane, source, type, id, received_at, bytes, x'', x'' FROM deliveries WHERE seq > ?1
+                   ORDER BY seq LIMIT 1000";
+        let mut after = 0;
+        loop {
+            let rows = self.rows(sql, [after], full)?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = last.seq;
+            if !rows.into_iter().all(&mut each) {
+                return Ok(());
+            }
+        }
     }
 
     /// Puts what waits into the lanes that `lane_of` names by source and type: a topic may have another name now.
@@ -215,6 +247,29 @@ impl Store {
             Ok(())
         });
         done.map_err(|e| SpoolError::of(&e))
+    }
+
+    /// Looks again at what waits in `lane`, and puts each delivery where `revised` says it belongs by now, with its type; its
+    /// place in the order of arrival stays.
+    pub(super) fn revisit(
+        &mut self,
+        lane: &str,
+        revised: impl Fn(&Row) -> Option<(String, Option<String>)>,
+    ) -> Result<(), SpoolError> {
+        let mut after = 0;
+        loop {
+            let rows = self.read(lane, (after, i64::MAX), 256, 4 << 20)?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = last.seq;
+            let moves: Vec<_> = rows.iter().filter_map(|row| Some((row.seq, revised(row)?))).collect();
+            let done = self.commit(|connection| {
+                let sql = "UPDATE deliveries SET lane = ?1, type = ?2 WHERE seq = ?3";
+                moves.iter().try_for_each(|(seq, (lane, event_type))| {
+                    connection.execute(sql, params![lane, event_type, seq]).map(drop)
+                })
+            });
+            done.map_err(|e| SpoolError::of(&e))?;
+        }
     }
 
     /// Gives a few unused pages back to the file system; says whether there may be more.

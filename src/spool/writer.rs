@@ -8,10 +8,10 @@
 //!
 //! While one group is being written the next one gathers; nobody waits for company.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rusqlite::Connection;
@@ -85,6 +85,7 @@ impl Writer {
                 Ok(command) => command,
                 Err(RecvTimeoutError::Timeout) => {
                     self.remove_left_over();
+                    self.look_again();
                     shrinking = shrinking && self.store.shrink(SHRINK_PAGES).unwrap_or(false);
                     continue;
                 }
@@ -158,6 +159,17 @@ impl Writer {
         }
     }
 
+    /// Whether what was in the way is gone, though nobody asks: readiness rests on it.
+    fn look_again(&mut self) {
+        let mended = |trouble: &SpoolError| matches!(trouble, SpoolError::Full(_) | SpoolError::Failed(_));
+        if self.shared.trouble().is_some_and(|t| mended(&t))
+            && self.shared.refusal().is_none()
+            && self.store.commit(|_| Ok(())).is_ok()
+        {
+            self.shared.well();
+        }
+    }
+
     /// Tries once more to remove what is in Kafka already.
     fn remove_left_over(&mut self) {
         if self.left_over.is_empty() {
@@ -179,7 +191,10 @@ impl Writer {
         if commands.peek().is_none() {
             return Ok(());
         }
+        let since = |now| *self.shared.writing_since.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        since(Some(Instant::now()));
         let written = self.store.commit(|connection| commands.try_for_each(|c| apply(connection, c, &mut last)));
+        since(None);
         written.map_err(|error| SpoolError::of(&error))?;
         self.last = last;
         Ok(())

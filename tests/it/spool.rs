@@ -11,7 +11,7 @@ use crate::support::bridge::{Bridge, SOON, Setup, TOPICS, words};
 use crate::support::eventually;
 use crate::support::mock::Mock;
 use crate::support::reader;
-use crate::support::sender::{Answer, Line, TOKEN, WHAZING_HEADER};
+use crate::support::sender::{self, Answer, Line, TOKEN, WHAZING_HEADER};
 
 /// A ticket event of `ticket`; `n` tells it from the others.
 fn ticket(ticket: u32, n: u32) -> String {
@@ -196,6 +196,27 @@ fn a_sender_that_hangs_up_early_does_not_take_its_event_back() {
 }
 
 #[test]
+fn no_credential_is_in_the_spool() {
+    let (_kafka, bridge) = without_kafka("spool-secret", "");
+    let path = format!("/webhooks/whazing/{TOKEN}");
+    let bearer = format!("Bearer {TOKEN}");
+    let headers = [
+        ("content-type", "application/json"),
+        ("authorization", bearer.as_str()),
+        ("x-original-uri", path.as_str()),
+        ("x-kept", "kept-too"),
+    ];
+    spooled(&sender::post(bridge.http, &path, &headers, ticket(3, 3).as_bytes()));
+    let mut all = Vec::new();
+    for file in std::fs::read_dir(bridge.setup.data_dir()).unwrap().flatten().filter(|file| file.path().is_file()) {
+        all.extend(std::fs::read(file.path()).unwrap());
+    }
+    let holds = |part: &str| all.windows(part.len()).any(|window| window == part.as_bytes());
+    assert!(holds("x-kept: kept-too") && holds("NewTicket"));
+    assert!(!holds(TOKEN));
+}
+
+#[test]
 fn a_topic_that_cannot_be_written_waits_alone() {
     let kafka = Mock::start();
     let mut setup = Setup::new("spool-lane");
@@ -228,11 +249,11 @@ fn a_spool_whose_bridge_does_not_come_back_can_be_drained() {
     drop(bridge);
     let output = setup.run(&["spool", "drain", "--wait", "2s"]);
     assert_eq!(output.status.code(), Some(69), "not while Kafka is away: {}", words(&output));
-    assert!(words(&output).contains("published 0, left 5"), "{}", words(&output));
+    assert!(words(&output).contains("drained 0, left 5"), "{}", words(&output));
     kafka.come_up();
     let output = setup.run(&["spool", "drain"]);
     assert_eq!(output.status.code(), Some(0), "{}", words(&output));
-    assert!(words(&output).contains("published 5, left 0"), "{}", words(&output));
+    assert!(words(&output).contains("drained 5, left 0"), "{}", words(&output));
     assert_eq!(ids(&kafka, &topic), accepted);
     assert_eq!(inspect(&setup), Vec::<Value>::new());
 }
@@ -241,7 +262,7 @@ fn a_spool_whose_bridge_does_not_come_back_can_be_drained() {
 fn at_the_end_what_kafka_does_not_take_is_in_the_spool_and_answered() {
     let (_kafka, mut bridge) = without_kafka("spool-end", "");
     let (address, body) = (bridge.http, ticket(4, 4));
-    let under_way = thread::spawn(move || crate::support::sender::deliver(address, "whazing", body.as_bytes()));
+    let under_way = thread::spawn(move || sender::deliver(address, "whazing", body.as_bytes()));
     thread::sleep(Duration::from_millis(100));
     bridge.terminate();
     let answer = under_way.join().unwrap();
