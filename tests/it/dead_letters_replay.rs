@@ -343,3 +343,34 @@ fn a_topic_that_does_not_take_records_ends_the_replay_and_another_one_goes_on() 
     kafka.go_down();
     said(&bridge.setup, "replay --all", 69);
 }
+
+#[test]
+fn what_waited_as_a_dead_letter_and_is_none_by_now_keeps_its_place() {
+    let kafka = Mock::start();
+    let mut setup = Setup::new("replay-spooled");
+    setup.bootstrap.clone_from(&kafka.address);
+    setup.http = "ack_timeout = \"1s\"\n".into();
+    for name in crate::support::bridge::TOPICS.iter().chain(&["parcels.parcel"]) {
+        kafka.create_topic(&setup.topic(name), 3);
+    }
+    kafka.go_down();
+    let bridge = with_parcels(setup).start_unready();
+    bridge.wait_ready();
+    let accepted: Vec<_> = (0..9)
+        .map(|n| match n {
+            4 => bury(&bridge, "parcels", &lost(42, n)),
+            _ => {
+                let answer = bridge.deliver("parcels", format!(r#"{{"kind":"moved","number":42,"n":{n}}}"#));
+                assert_eq!(answer.sum(), (202, "spooled".into()), "{answer:?}");
+                answer.get("id")
+            }
+        })
+        .collect();
+    let (setup, topic) = (again(&bridge), bridge.topic("parcels.parcel"));
+    drop(bridge);
+    write_catalog(&setup, &["moved", "lost"]);
+    kafka.come_up();
+    let output = setup.run(&["spool", "drain"]);
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output));
+    assert_eq!(ids(&reader::read_from(&kafka.address, &topic)), accepted);
+}

@@ -217,6 +217,20 @@ fn no_credential_is_in_the_spool() {
 }
 
 #[test]
+fn a_file_that_was_removed_takes_nothing_more() {
+    let (_kafka, bridge) = without_kafka("spool-removed", "");
+    spooled(&bridge.deliver("whazing", ticket(3, 3)));
+    for file in std::fs::read_dir(bridge.setup.data_dir()).unwrap().flatten() {
+        if file.file_name().to_string_lossy().starts_with("spool.db") {
+            std::fs::remove_file(file.path()).unwrap();
+        }
+    }
+    assert_eq!(bridge.deliver("whazing", ticket(3, 4)).sum(), (503, "unavailable".into()));
+    let report = bridge.wait_not_ready();
+    assert!(report["spool"]["reason"].as_str().unwrap().contains("removed or replaced"), "{report}");
+}
+
+#[test]
 fn a_topic_that_cannot_be_written_waits_alone() {
     let kafka = Mock::start();
     let mut setup = Setup::new("spool-lane");
