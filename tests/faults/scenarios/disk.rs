@@ -14,7 +14,7 @@ use crate::small_disk::SmallDisk;
 /// Large, so that the disk fills within seconds.
 const PADDING: usize = 12 << 10;
 const PAGE: u64 = 4096;
-/// The least that `spool.min_free_bytes` may be, in MiB.
+/// The least that `spool.min_free_bytes` may be, in MiB. Beyond it 16 are kept for the log, which takes as much itself.
 const LEFT: u64 = 64;
 /// Until a small disk must be full, or a sync must have been tried.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// The database meets `ENOSPC`: another takes all there is, also what `spool.min_free_bytes` was to leave, and gives it
 /// back only when Kafka has been back for a while. After that the spool takes deliveries again, up to its own limit.
 pub(super) fn full(rig: &mut Rig) -> Outcome {
-    let disk = SmallDisk::mount(&rig.setup.data_dir(), megabytes(LEFT + pick(24, 64))).expect("a mount");
+    let disk = SmallDisk::mount(&rig.setup.data_dir(), megabytes(LEFT + pick(56, 96))).expect("a mount");
     rig.setup.sources += &format!("[spool]\nmin_free_bytes = {}\n", megabytes(LEFT));
     rig.put_proxy_before_kafka();
     rig.start(Plan { padding: PADDING, ..plan() });
@@ -52,7 +52,7 @@ pub(super) fn full(rig: &mut Rig) -> Outcome {
 /// With `spool.min_free_bytes`: so much is left for others. And when another takes it, and gives it back, the spool goes
 /// on.
 pub(super) fn nearly_full(rig: &mut Rig) -> Outcome {
-    let disk = SmallDisk::mount(&rig.setup.data_dir(), megabytes(LEFT + pick(24, 64))).expect("a mount");
+    let disk = SmallDisk::mount(&rig.setup.data_dir(), megabytes(LEFT + pick(56, 96))).expect("a mount");
     let left = megabytes(LEFT);
     rig.setup.sources += &format!("[spool]\nmin_free_bytes = {left}\n");
     rig.put_proxy_before_kafka();
