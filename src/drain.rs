@@ -22,7 +22,7 @@ use crate::config::Source;
 use crate::pipeline::Pipeline;
 use crate::prepare::Prepared;
 use crate::publish::Patience;
-use crate::spool::{Done, Lane, Row, Spool};
+use crate::spool::{Done, Lane, Spool};
 use crate::verify::Verified;
 
 /// First pause after Kafka did not take a delivery; doubled each time.
@@ -109,8 +109,9 @@ impl Drain {
             let caught_up = rows.len() < FEW;
             let mut waiting: VecDeque<Spooled> = VecDeque::with_capacity(rows.len());
             for row in rows {
-                match self.restore(row) {
-                    Ok(spooled) => waiting.push_back(spooled),
+                let (done, event_type) = (Done { seq: row.seq, bytes: row.bytes }, row.event_type.clone());
+                match row.restore(&self.sources) {
+                    Ok(delivery) => waiting.push_back(Spooled { done, event_type, delivery }),
                     Err(source) => {
                         tracing::error!(lane = %lane.name, source, "deliveries of a source that is not configured wait in the spool");
                         return;
@@ -157,19 +158,12 @@ impl Drain {
         self.stop.run_until_cancelled(work).await
     }
 
-    fn restore(&self, row: Row) -> Result<Spooled, String> {
-        let Some(source) = self.sources.get(&row.source) else { return Err(row.source) };
-        let delivery = Verified::kept(row.id, Arc::clone(source), &row.headers, row.body.into(), row.received_at);
-        Ok(Spooled { done: Done { seq: row.seq, bytes: row.bytes }, event_type: row.event_type, delivery })
-    }
-
     /// Tries to deliver all of `waiting`; gives those that still wait, in order, and why.
     async fn turn(&self, lane: &Arc<Lane>, waiting: VecDeque<Spooled>) -> (VecDeque<Spooled>, Option<String>) {
         let mut chains: BTreeMap<String, Vec<(usize, _)>> = BTreeMap::new();
         for (at, spooled) in waiting.iter().enumerate() {
             let prepared = self.pipeline.prepare(&spooled.delivery).await;
-            let key = prepared.key.clone().unwrap_or_else(|| spooled.delivery.id().to_owned());
-            chains.entry(key).or_default().push((at, prepared));
+            chains.entry(prepared.order_key().to_owned()).or_default().push((at, prepared));
         }
         let mut chains: FuturesUnordered<_> = chains
             .into_values()

@@ -29,6 +29,11 @@ impl<'a> Prepared<'a> {
         self.event_type.map(|event_type| event_type.name.as_str())
     }
 
+    /// What it shares with those that it has to keep its order with; one without an entity is alone.
+    pub(crate) fn order_key(&self) -> &str {
+        self.key.as_deref().unwrap_or_else(|| self.delivery.id())
+    }
+
     /// Why it is a dead letter, if it is one.
     pub(crate) fn reason(&self) -> Option<Reason> {
         self.made.as_ref().err().map(|rejection| rejection.reason)

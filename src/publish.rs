@@ -189,12 +189,13 @@ impl Publisher {
         if timed_out && self.last_ack.load(Ordering::Relaxed) <= sent_at {
             self.watch.miss();
         }
-        match verdict::of(&error) {
+        let verdict = verdict::of(&error);
+        match verdict {
             Verdict::TooLarge => return Err(PublishError::TooLarge { topic, source: error }),
             Verdict::Rejected => return Err(PublishError::Rejected { topic, source: error }),
             Verdict::Wait | Verdict::Fatal => {}
         }
-        if verdict::of(&error) == Verdict::Fatal || producer.client().fatal_error().is_some() {
+        if verdict == Verdict::Fatal || producer.client().fatal_error().is_some() {
             slot.discard(&producer);
         }
         Err(PublishError::Waits { topic, source: error })

@@ -96,8 +96,7 @@ impl Replay<'_> {
         let mut chains: BTreeMap<String, Vec<(&Letter, Prepared<'_>)>> = BTreeMap::new();
         for (letter, delivery) in &deliveries {
             let prepared = self.pipeline.prepare(delivery).await;
-            let key = prepared.key.clone().unwrap_or_else(|| delivery.id().to_owned());
-            chains.entry(key).or_default().push((letter, prepared));
+            chains.entry(prepared.order_key().to_owned()).or_default().push((letter, prepared));
         }
         // Should Kafka not take one, the others end as well: it is asked no more.
         let halt = self.stop.child_token();

@@ -194,7 +194,7 @@ impl Spool {
         metrics: Arc<Metrics>,
         lane_of: impl Fn(&Waiting) -> String,
         dead_letters: &str,
-        revised: impl Fn(&Row) -> Option<(String, Option<String>)>,
+        revised: impl Fn(Row) -> Option<(String, Option<String>)>,
     ) -> Result<(Spool, UnboundedReceiver<Arc<Lane>>), SpoolError> {
         let mut store = Store::create(dir)?;
         store.reroute(lane_of)?;
@@ -235,9 +235,7 @@ impl Spool {
         let lane = self.lane(&waiting.lane);
         self.shared.bytes.fetch_add(waiting.bytes, Ordering::Relaxed);
         self.shared.metrics.recovered(&waiting.lane, &waiting.source, waiting.records, waiting.bytes);
-        if lane.reserve(waiting.records, waiting.bytes, u64::MAX) == Some(true) {
-            let _ = self.to_drain.send(lane);
-        }
+        self.occupy(&lane, waiting.records, waiting.bytes, u64::MAX);
         tracing::info!(
             lane = waiting.lane,
             source = waiting.source,
@@ -270,21 +268,41 @@ impl Spool {
         let headers = delivery.header_lines();
         let bytes = (headers.len() + delivery.body().len()) as u64 + ROW_BYTES;
         self.reserve(lane, bytes)?;
-        let (kept, answer) = oneshot::channel();
-        let append = Append {
-            lane: Arc::clone(lane),
-            source: delivery.source().name.clone(),
-            event_type: event_type.map(str::to_owned),
-            id: delivery.id().to_owned(),
-            received_at: delivery.received_at(),
-            bytes,
-            headers,
-            body: delivery.body().clone(),
-            kept,
-        };
-        let gone = || SpoolError::Failed("the spool is closed".into());
-        self.commands.send(Command::Append(append)).map_err(|_| gone())?;
-        answer.await.unwrap_or_else(|_| Err(gone()))
+        self.ask(|kept| {
+            Command::Append(Append {
+                lane: Arc::clone(lane),
+                source: delivery.source().name.clone(),
+                event_type: event_type.map(str::to_owned),
+                id: delivery.id().to_owned(),
+                received_at: delivery.received_at(),
+                bytes,
+                headers,
+                body: delivery.body().clone(),
+                kept,
+            })
+        })
+        .await
+    }
+
+    /// Hands the writer a command, and waits for its answer.
+    async fn ask(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<(), SpoolError>>) -> Command,
+    ) -> Result<(), SpoolError> {
+        let (done, answer) = oneshot::channel();
+        let closed = || SpoolError::Failed("the spool is closed".into());
+        self.commands.send(command(done)).map_err(|_| closed())?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Makes room in a lane, if that is no more than `max_bytes` then, and sees to it that somebody empties it.
+    fn occupy(&self, lane: &Arc<Lane>, records: u64, bytes: u64, max_bytes: u64) -> bool {
+        let reserved = lane.reserve(records, bytes, max_bytes);
+        if reserved == Some(true) {
+            // The drain ends only with the process.
+            let _ = self.to_drain.send(Arc::clone(lane));
+        }
+        reserved.is_some()
     }
 
     /// Makes room within the limits, or says which one is reached.
@@ -293,17 +311,10 @@ impl Spool {
         let all = self.shared.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let refusal = if all > limits.max_bytes {
             format!("spool.max_bytes is {}", limits.max_bytes)
+        } else if self.occupy(lane, 1, bytes, limits.max_lane_bytes) {
+            return Ok(());
         } else {
-            match lane.reserve(1, bytes, limits.max_lane_bytes) {
-                Some(alone) => {
-                    if alone {
-                        // The drain ends only with the process.
-                        let _ = self.to_drain.send(Arc::clone(lane));
-                    }
-                    return Ok(());
-                }
-                None => format!("spool.max_lane_bytes is {}, and {} has as much", limits.max_lane_bytes, lane.name),
-            }
+            format!("spool.max_lane_bytes is {}, and {} has as much", limits.max_lane_bytes, lane.name)
         };
         self.shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
         Err(SpoolError::Full(refusal))
@@ -341,14 +352,8 @@ impl Spool {
     /// When the file cannot be written; it is where it was then.
     pub(crate) async fn relocate(&self, from: &Arc<Lane>, to: &Arc<Lane>, row: Done) -> Result<(), SpoolError> {
         // It is in the spool already: no limit applies.
-        if to.reserve(1, row.bytes, u64::MAX) == Some(true) {
-            let _ = self.to_drain.send(Arc::clone(to));
-        }
-        let (moved, answer) = oneshot::channel();
-        let command = Command::Relocate { from: Arc::clone(from), to: Arc::clone(to), row, moved };
-        let gone = || SpoolError::Failed("the spool is closed".into());
-        self.commands.send(command).map_err(|_| gone())?;
-        answer.await.unwrap_or_else(|_| Err(gone()))
+        self.occupy(to, 1, row.bytes, u64::MAX);
+        self.ask(|moved| Command::Relocate { from: Arc::clone(from), to: Arc::clone(to), row, moved }).await
     }
 
     /// Why the spool would not take a delivery now.

@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinHandle, JoinSet};
@@ -26,7 +25,6 @@ use crate::publish::Publisher;
 use crate::registry::{Refusal, Registry};
 use crate::route::Routes;
 use crate::spool::{Lane, Row, Spool, SpoolError, Waiting};
-use crate::verify::Verified;
 
 /// How long what is called back from the producer takes to be in the spool, at the longest.
 const CALL_BACK: Duration = Duration::from_secs(2);
@@ -99,7 +97,7 @@ impl Core {
             pipeline.media.prepare()?;
         }
         let lane_of = |waiting: &Waiting| lane_of(settings, routes, waiting);
-        let revised = |row: &Row| revised(settings, &pipeline, row);
+        let revised = |row: Row| revised(settings, &pipeline, row);
         let (dir, metrics) = (&settings.data_dir, Arc::clone(metrics));
         let (spool, to_drain) = Spool::open(dir, settings.spool, metrics, lane_of, &routes.dead_letters, revised)?;
         let registry = Registry::new(&settings.registry, &settings.data_dir, routes.subjects.clone())?;
@@ -175,13 +173,12 @@ fn lane_of(settings: &Settings, routes: &Routes, waiting: &Waiting) -> String {
 
 /// Where an earlier run's dead letter belongs by today's catalog, and its type, if it is none by now: it must not go past
 /// what arrived before it.
-fn revised(settings: &Settings, pipeline: &Pipeline, row: &Row) -> Option<(String, Option<String>)> {
-    let source = Arc::clone(settings.sources.get(&row.source)?);
-    let body = Bytes::copy_from_slice(&row.body);
-    let delivery = Verified::kept(row.id.clone(), source, &row.headers, body, row.received_at);
+fn revised(settings: &Settings, pipeline: &Pipeline, row: Row) -> Option<(String, Option<String>)> {
+    let before = row.lane.clone();
+    let delivery = row.restore(&settings.sources).ok()?;
     let prepared = prepare(&delivery, &pipeline.media);
     let lane = pipeline.lane(&prepared).to_owned();
-    (lane != row.lane).then(|| (lane, prepared.type_name().map(str::to_owned)))
+    (lane != before).then(|| (lane, prepared.type_name().map(str::to_owned)))
 }
 
 /// Makes the data directory, if need be, and takes it. The lock ends with the process, however that ends.

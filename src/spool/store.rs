@@ -11,14 +11,18 @@
 //!             body        as it arrived
 //! ```
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::SpoolError;
+use crate::config::Source;
+use crate::verify::Verified;
 
 /// Name of the file in the data directory; SQLite puts `-wal` and `-shm` beside it.
 pub(super) const FILE: &str = "spool.db";
@@ -56,6 +60,17 @@ pub(crate) struct Row {
     pub(crate) bytes: u64,
     pub(crate) headers: Vec<u8>,
     pub(crate) body: Vec<u8>,
+}
+
+impl Row {
+    /// The delivery as it was taken in.
+    ///
+    /// # Errors
+    /// The name of its source, when that is not configured.
+    pub(crate) fn restore(self, sources: &BTreeMap<String, Arc<Source>>) -> Result<Verified, String> {
+        let Some(source) = sources.get(&self.source) else { return Err(self.source) };
+        Ok(Verified::kept(self.id, Arc::clone(source), &self.headers, self.body.into(), self.received_at))
+    }
 }
 
 /// What waits of one source and type in one lane.
@@ -254,14 +269,14 @@ impl Store {
     pub(super) fn revisit(
         &mut self,
         lane: &str,
-        revised: impl Fn(&Row) -> Option<(String, Option<String>)>,
+        revised: impl Fn(Row) -> Option<(String, Option<String>)>,
     ) -> Result<(), SpoolError> {
         let mut after = 0;
         loop {
             let rows = self.read(lane, (after, i64::MAX), 256, 4 << 20)?;
             let Some(last) = rows.last() else { return Ok(()) };
             after = last.seq;
-            let moves: Vec<_> = rows.iter().filter_map(|row| Some((row.seq, revised(row)?))).collect();
+            let moves: Vec<_> = rows.into_iter().filter_map(|row| Some((row.seq, revised(row)?))).collect();
             let done = self.commit(|connection| {
                 let sql = "UPDATE deliveries SET lane = ?1, type = ?2 WHERE seq = ?3";
                 moves.iter().try_for_each(|(seq, (lane, event_type))| {
