@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use crate::catalog::EventType;
 use crate::dead_letter::{self, Reason, Rejection};
 use crate::encode::Encoded;
 use crate::media::{Away, File, Kept, Store};
@@ -74,7 +75,7 @@ impl Pipeline {
 
     /// The lane of a delivery: where it queues, if anything queues there.
     pub(crate) fn lane(&self, prepared: &Prepared<'_>) -> &str {
-        match (&prepared.made, self.route(prepared)) {
+        match (&prepared.made, self.route(prepared.delivery, prepared.event_type)) {
             // A schema that the registry refuses may take long to be mended. Its events wait apart: the others go on.
             (Ok(_), Some(route)) if route.subject.is_refused() => &route.subject.name,
             (Ok(_), Some(route)) => &route.topic,
@@ -82,8 +83,8 @@ impl Pipeline {
         }
     }
 
-    fn route(&self, prepared: &Prepared<'_>) -> Option<&Route> {
-        self.routes.get(&prepared.delivery.source().name, &prepared.event_type?.name)
+    fn route(&self, delivery: &Verified, event_type: Option<&EventType>) -> Option<&Route> {
+        self.routes.get(&delivery.source().name, &event_type?.name)
     }
 
     /// Writes a prepared delivery to Kafka, or a dead letter in its place; its file, if it has one, is kept by `deadline`.
@@ -163,7 +164,7 @@ impl Pipeline {
     }
 
     fn route_of(&self, event: &Event<'_>) -> Result<&Route, Rejection> {
-        let route = event.event_type.and_then(|known| self.routes.get(&event.delivery.source().name, &known.name));
+        let route = self.route(event.delivery, event.event_type);
         route.ok_or_else(|| Rejection { reason: Reason::UnknownType, error: "no topic for this type".into() })
     }
 

@@ -137,10 +137,9 @@ impl Shared {
 
     /// Why nothing can be added now.
     fn refusal(&self) -> Option<SpoolError> {
-        match self.trouble() {
-            Some(broken @ SpoolError::Broken(_)) => return Some(broken),
-            // Full and failed are tried again each time.
-            Some(SpoolError::Full(_) | SpoolError::Failed(_)) | None => {}
+        // Full and failed are tried again each time.
+        if let Some(broken @ SpoolError::Broken(_)) = self.trouble() {
+            return Some(broken);
         }
         if identity(&self.dir.join(store::FILE)) != self.file {
             // What is written to it now is gone with this process.
