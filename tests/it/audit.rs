@@ -5,7 +5,7 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use crate::support::bridge::{Bridge, Setup, TOPICS, words};
+use crate::support::bridge::{Bridge, Setup, words};
 use crate::support::mock::Mock;
 
 const NEVER_SENT: &str = "00000000-0000-8000-8000-000000000000";
@@ -16,13 +16,7 @@ fn ticket(n: u32) -> String {
 
 /// A bridge on a Kafka of its own.
 fn start(test: &str) -> (Mock, Bridge) {
-    let kafka = Mock::start();
-    let mut setup = Setup::new(test);
-    setup.bootstrap.clone_from(&kafka.address);
-    setup.http = "ack_timeout = \"1s\"\n".into();
-    for name in TOPICS {
-        kafka.create_topic(&setup.topic(name), 3);
-    }
+    let (kafka, setup) = Setup::on_its_own_kafka(test, &[]);
     let bridge = setup.start();
     (kafka, bridge)
 }
@@ -55,13 +49,7 @@ fn events_are_found_wherever_they_are_and_those_that_are_nowhere_are_named() {
     ids.extend((10..14).map(|n| deliver(&bridge, "whazing", &ticket(n), "spooled")));
     let down = audit(&bridge.setup, &ids, &[]);
     assert_eq!(down.status.code(), Some(69), "{}", words(&down));
-    let setup = Setup {
-        prefix: bridge.setup.prefix.clone(),
-        bootstrap: bridge.setup.bootstrap.clone(),
-        sources: bridge.setup.sources.clone(),
-        dir: bridge.setup.dir.clone(),
-        ..Setup::new("again")
-    };
+    let setup = bridge.setup.clone();
     // Kills it, so that what waits stays where it is.
     drop(bridge);
     kafka.come_up();

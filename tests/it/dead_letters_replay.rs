@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use crate::support::bridge::{Bridge, SOON, Setup, words};
 use crate::support::eventually;
-use crate::support::mock::Mock;
 use crate::support::reader::{self, Record};
 use crate::support::sender::{SECRET, event_id};
 
@@ -198,7 +197,7 @@ fn filters_choose_by_id_source_type_and_time() {
     let leads: Vec<_> = (0..2).map(|n| large("lead.updated", n)).collect();
     let deals: Vec<_> = (0..2).map(|n| large("deal.updated", n)).collect();
     let ticket = bury(&bridge, "whazing", &format!(r#"{{"Type":"NewTicket","ticket":{{"id":1}},"n":"{title}"}}"#));
-    let setup = Setup { kafka: String::new(), ..again(&bridge) };
+    let setup = Setup { kafka: String::new(), ..bridge.setup.clone() };
     let listed = |args: &str| -> Vec<String> {
         list(&setup, args).iter().map(|letter| letter["id"].as_str().unwrap().to_owned()).collect()
     };
@@ -217,15 +216,15 @@ fn filters_choose_by_id_source_type_and_time() {
     assert!(text.contains("no dead letter 00000000") && text.contains("published 1; 0 stay"), "{text}");
     assert_eq!(ids(&reader::read(&bridge.topic("wegly.deal"))), deals[1..]);
 
-    let mut fewer = again(&bridge);
+    let mut fewer = bridge.setup.clone();
     fewer.sources = fewer.sources.split("[sources.whazing]").next().unwrap().to_owned();
     let text = said(&fewer, "replay --source whazing", 1);
     assert!(text.contains("the source whazing is not configured"), "{text}");
     assert!(text.contains("published 0; 1 stay: source not configured 1; left 0"), "{text}");
     // Still too large, by the settings of then.
-    let text = said(&again(&bridge), "replay --source whazing --dry-run", 1);
+    let text = said(&bridge.setup, "replay --source whazing --dry-run", 1);
     assert!(text.contains("stays: record_too_large"), "{text}");
-    let text = said(&again(&bridge), "replay --source whazing", 1);
+    let text = said(&bridge.setup, "replay --source whazing", 1);
     assert!(text.contains("published 0; 1 stay: record_too_large 1; left 0"), "{text}");
     assert_eq!(listed(""), [deals[0].clone(), ticket]);
 }
@@ -241,26 +240,13 @@ fn a_body_that_was_blanked_stays_so_and_keeps_its_id() {
     );
     let id = bury(&bridge, "whazing", &body);
     assert_eq!(id, event_id("whazing", body.as_bytes()));
-    let setup = Setup { kafka: String::new(), ..again(&bridge) };
+    let setup = Setup { kafka: String::new(), ..bridge.setup.clone() };
     assert!(said(&setup, "replay --all", 0).contains("published 1; 0 stay; left 0"));
     let record = reader::read(&bridge.topic("whazing.channel")).remove(0);
     assert_eq!(record.header("ce_id"), Some(id.as_str()));
     let decoded = record.decode();
     assert_eq!(decoded["event"]["id"], id);
     assert!(decoded["channel"]["qrcode"].is_null() && !decoded.to_string().contains("SECRET"), "{decoded}");
-}
-
-/// The same topics and directory as those of `bridge`.
-fn again(bridge: &Bridge) -> Setup {
-    let Setup { prefix, bootstrap, kafka, sources, dir, .. } = &bridge.setup;
-    Setup {
-        prefix: prefix.clone(),
-        bootstrap: bootstrap.clone(),
-        kafka: kafka.clone(),
-        sources: sources.clone(),
-        dir: dir.clone(),
-        ..Setup::new("again")
-    }
 }
 
 /// Many dead letters of one parcel, which today's catalog could convert.
@@ -322,13 +308,7 @@ fn a_replay_that_is_told_to_end_says_how_far_it_came() {
 
 #[test]
 fn a_topic_that_does_not_take_records_ends_the_replay_and_another_one_goes_on() {
-    let kafka = Mock::start();
-    let mut setup = Setup::new("replay-refused");
-    setup.bootstrap.clone_from(&kafka.address);
-    setup.http = "ack_timeout = \"1s\"\n".into();
-    for name in crate::support::bridge::TOPICS.iter().chain(&["parcels.parcel"]) {
-        kafka.create_topic(&setup.topic(name), 3);
-    }
+    let (kafka, setup) = Setup::on_its_own_kafka("replay-refused", &["parcels.parcel"]);
     let bridge = with_parcels(setup).start_unready();
     bridge.wait_ready();
     let buried: Vec<_> = (0..3).map(|n| bury(&bridge, "parcels", &lost(42, n))).collect();
@@ -346,13 +326,7 @@ fn a_topic_that_does_not_take_records_ends_the_replay_and_another_one_goes_on() 
 
 #[test]
 fn what_waited_as_a_dead_letter_and_is_none_by_now_keeps_its_place() {
-    let kafka = Mock::start();
-    let mut setup = Setup::new("replay-spooled");
-    setup.bootstrap.clone_from(&kafka.address);
-    setup.http = "ack_timeout = \"1s\"\n".into();
-    for name in crate::support::bridge::TOPICS.iter().chain(&["parcels.parcel"]) {
-        kafka.create_topic(&setup.topic(name), 3);
-    }
+    let (kafka, setup) = Setup::on_its_own_kafka("replay-spooled", &["parcels.parcel"]);
     kafka.go_down();
     let bridge = with_parcels(setup).start_unready();
     bridge.wait_ready();
@@ -366,7 +340,7 @@ fn what_waited_as_a_dead_letter_and_is_none_by_now_keeps_its_place() {
             }
         })
         .collect();
-    let (setup, topic) = (again(&bridge), bridge.topic("parcels.parcel"));
+    let (setup, topic) = (bridge.setup.clone(), bridge.topic("parcels.parcel"));
     drop(bridge);
     write_catalog(&setup, &["moved", "lost"]);
     kafka.come_up();

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::bridge::{Bridge, SOON, Setup, TOPICS};
+use crate::support::bridge::{Bridge, SOON, Setup};
 use crate::support::eventually;
 use crate::support::mock::Mock;
 use crate::support::proxy::{Proxy, split_url};
@@ -51,14 +51,8 @@ fn without_kafka_and_without_room_to_wait_it_is_not_ready_and_becomes_so_when_ka
 
 /// A bridge that is ready, on a Kafka of its own: nobody else's may go down with it.
 fn with_a_kafka_of_its_own(test: &str, sections: &str) -> (Mock, Bridge) {
-    let kafka = Mock::start();
-    let mut setup = Setup::new(test);
-    setup.bootstrap.clone_from(&kafka.address);
-    setup.http = "ack_timeout = \"1s\"\n".into();
+    let (kafka, mut setup) = Setup::on_its_own_kafka(test, &[]);
     setup.sources += sections;
-    for name in TOPICS {
-        kafka.create_topic(&setup.topic(name), 3);
-    }
     let bridge = setup.start_unready();
     bridge.wait_ready();
     (kafka, bridge)
@@ -115,13 +109,7 @@ fn with_cached_ids_it_is_ready_though_the_registry_is_away() {
     setup.registry_url = format!("http://{}{path}", proxy.address);
     setup.registry = "verify_interval = \"1s\"\n".into();
     proxy.open(&target);
-    let again = Setup {
-        prefix: setup.prefix.clone(),
-        registry_url: setup.registry_url.clone(),
-        registry: setup.registry.clone(),
-        dir: setup.dir.clone(),
-        ..Setup::new("registry-cached")
-    };
+    let again = setup.clone();
     drop(setup.start());
 
     proxy.close();

@@ -90,7 +90,7 @@ fn a_second_process_on_the_same_directory_does_not_start() {
 #[test]
 fn the_directory_is_free_again_after_a_kill() {
     let setup = Setup::new("killed");
-    let again = Setup { prefix: setup.prefix.clone(), dir: setup.dir.clone(), ..Setup::new("killed") };
+    let again = setup.clone();
     drop(setup.start());
     let bridge = again.start_unready();
     eventually("it is ready", SOON, || (bridge.readyz().0 == 200).then_some(()));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::bridge::{Bridge, SOON, Setup, TOPICS, words};
+use crate::support::bridge::{Bridge, SOON, Setup, words};
 use crate::support::eventually;
 use crate::support::mock::Mock;
 use crate::support::reader;
@@ -20,14 +20,8 @@ fn ticket(ticket: u32, n: u32) -> String {
 
 /// A bridge on a Kafka of its own that is down; `sections` go into its configuration.
 fn without_kafka(test: &str, sections: &str) -> (Mock, Bridge) {
-    let kafka = Mock::start();
-    let mut setup = Setup::new(test);
-    setup.bootstrap.clone_from(&kafka.address);
-    setup.http = "ack_timeout = \"1s\"\n".into();
+    let (kafka, mut setup) = Setup::on_its_own_kafka(test, &[]);
     setup.sources += sections;
-    for name in TOPICS {
-        kafka.create_topic(&setup.topic(name), 3);
-    }
     kafka.go_down();
     let bridge = setup.start_unready();
     bridge.wait_ready();
@@ -56,19 +50,6 @@ fn inspect(setup: &Setup) -> Vec<Value> {
     let output = setup.run(&["spool", "inspect", "--events", "--json"]);
     assert_eq!(output.status.code(), Some(0), "{}", words(&output));
     String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-/// A setup on the same directory, topics and Kafka as that of `bridge`.
-fn again(bridge: &Bridge) -> Setup {
-    let setup = &bridge.setup;
-    Setup {
-        prefix: setup.prefix.clone(),
-        bootstrap: setup.bootstrap.clone(),
-        http: setup.http.clone(),
-        sources: setup.sources.clone(),
-        dir: setup.dir.clone(),
-        ..Setup::new("again")
-    }
 }
 
 #[test]
@@ -123,7 +104,7 @@ fn what_waits_survives_a_kill_and_can_be_looked_at_before_and_after() {
         found.iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(listed(inspect(&bridge.setup)), accepted, "while the bridge runs");
-    let setup = again(&bridge);
+    let setup = bridge.setup.clone();
     // Kills it.
     drop(bridge);
     assert_eq!(listed(inspect(&setup)), accepted, "without a bridge");
@@ -232,13 +213,7 @@ fn a_file_that_was_removed_takes_nothing_more() {
 
 #[test]
 fn a_topic_that_cannot_be_written_waits_alone() {
-    let kafka = Mock::start();
-    let mut setup = Setup::new("spool-lane");
-    setup.bootstrap.clone_from(&kafka.address);
-    setup.http = "ack_timeout = \"1s\"\n".into();
-    for name in TOPICS {
-        kafka.create_topic(&setup.topic(name), 3);
-    }
+    let (kafka, setup) = Setup::on_its_own_kafka("spool-lane", &[]);
     let broken = setup.topic("whazing.ticket");
     kafka.refuse(&broken, true);
     let bridge = setup.start_unready();
@@ -258,7 +233,7 @@ fn a_spool_whose_bridge_does_not_come_back_can_be_drained() {
     let accepted: Vec<_> = (0..5).map(|n| spooled(&bridge.deliver("whazing", ticket(1, n)))).collect();
     let output = bridge.setup.run(&["spool", "drain"]);
     assert_eq!(output.status.code(), Some(69), "not while a bridge uses it: {}", words(&output));
-    let setup = again(&bridge);
+    let setup = bridge.setup.clone();
     let topic = bridge.topic("whazing.ticket");
     drop(bridge);
     let output = setup.run(&["spool", "drain", "--wait", "2s"]);
@@ -291,8 +266,8 @@ fn deliveries_of_a_source_that_is_gone_are_kept_until_it_is_back() {
     let (kafka, bridge) =
         without_kafka("spool-source", "[sources.other]\nprofile = \"whazing\"\ntokens = [\"other-token\"]\n");
     spooled(&bridge.deliver("whazing", ticket(4, 4)));
-    let mut fewer = again(&bridge);
-    let mut all = again(&bridge);
+    let mut fewer = bridge.setup.clone();
+    let mut all = bridge.setup.clone();
     fewer.sources = fewer.sources.split("[sources.whazing]").next().unwrap().to_owned();
     all.sources.clone_from(&bridge.setup.sources);
     drop(bridge);

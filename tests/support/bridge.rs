@@ -16,6 +16,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::mock::Mock;
 use super::sender::{self, Answer, OLD_SECRET, OLD_TOKEN, SECRET, TOKEN};
 use super::servers::servers;
 use super::{eventually, variable};
@@ -66,7 +67,20 @@ impl Setup {
         Setup::on(&servers().kafka, &servers().registry, test)
     }
 
-    /// The same, on servers of the test's own.
+    /// A setup on a Kafka of its own, since nobody else's may go down with it, with our topics and `more` on it. Senders do
+    /// not wait for long.
+    pub(crate) fn on_its_own_kafka(test: &str, more: &[&str]) -> (Mock, Setup) {
+        let kafka = Mock::start();
+        let mut setup = Setup::new(test);
+        setup.bootstrap.clone_from(&kafka.address);
+        setup.http = "ack_timeout = \"1s\"\n".into();
+        for name in TOPICS.iter().chain(more) {
+            kafka.create_topic(&setup.topic(name), 3);
+        }
+        (kafka, setup)
+    }
+
+    /// A setup on servers of the test's own.
     pub(crate) fn on(bootstrap: &str, registry_url: &str, test: &str) -> Setup {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
