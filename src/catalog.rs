@@ -11,7 +11,9 @@
 //! After that nothing about a vendor is code: a third vendor is a folder.
 
 mod avsc;
+mod derived;
 mod files;
+mod linked;
 mod media;
 mod path;
 mod plan;
@@ -22,9 +24,10 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 pub(crate) use avsc::Type;
+pub(crate) use linked::{Further, Join, Latest};
 pub(crate) use path::Path;
 pub(crate) use plan::{Field, Kind, Names};
-pub(crate) use profile::{EventType, Method, Profile, Rule};
+pub(crate) use profile::{EventType, Method, Profile, Rule, Schema};
 
 /// What is wrong with a catalog file, and where in it.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +70,16 @@ impl Catalog {
             profiles.insert(name.clone(), Arc::new(profile::resolve(&name, &folder, &records)?));
         }
         Ok(Catalog { profiles })
+    }
+
+    /// Leaves away the further topics of events that are not `wanted`.
+    pub(crate) fn keep(&mut self, wanted: &[Further]) {
+        for profile in self.profiles.values_mut().filter_map(Arc::get_mut) {
+            for event_type in profile.types.values_mut() {
+                event_type.joins.retain(|join| wanted.contains(&join.kind));
+                event_type.latest.take_if(|_| !wanted.contains(&Further::Latest));
+            }
+        }
     }
 }
 

@@ -6,6 +6,8 @@ mod connect;
 mod dead_letters;
 mod dev;
 mod docs;
+mod forget;
+mod partition;
 mod progress;
 mod schemas;
 mod send;
@@ -53,6 +55,10 @@ enum Command {
     Schemas(schemas::SchemasArgs),
     /// Read topics back as JSON
     Tail(tail::TailArgs),
+    /// Print the partition that a key goes to
+    Where(partition::WhereArgs),
+    /// Write a tombstone to a latest topic
+    Forget(forget::ForgetArgs),
     /// List, show or replay what could not be converted
     DeadLetters(dead_letters::DeadLettersArgs),
     /// Show what waits on disk, or publish it without serving
@@ -158,6 +164,8 @@ pub fn main() -> ExitCode {
         Command::Docs(args) => docs::run(&args, given),
         Command::Schemas(args) => schemas::run(&args, given),
         Command::Tail(args) => tail::run(&args, given),
+        Command::Where(args) => partition::run(&args, given),
+        Command::Forget(args) => forget::run(&args, given),
         Command::DeadLetters(args) => dead_letters::run(&args, given),
         Command::Spool(args) => spool::run(args, file),
         Command::Audit(args) => audit::run(&args, given),

@@ -3,14 +3,14 @@
 mod asyncapi;
 mod events;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::catalog::{EventType, Profile};
+use crate::catalog::{EventType, Latest, Profile};
 use crate::config::Settings;
 use crate::read::render;
-use crate::route::{Route, Routes};
+use crate::route::{Route, Routes, Subject};
 use crate::sample::{self, Sampler};
 
 pub(crate) use asyncapi::asyncapi;
@@ -78,9 +78,47 @@ fn example(profile: &Profile, event_type: &EventType) -> Option<Example> {
 fn by_topic<'a, 'b>(entries: &'b [Entry<'a>]) -> BTreeMap<&'b str, Vec<&'b Entry<'a>>> {
     let mut topics: BTreeMap<&str, Vec<&Entry<'_>>> = BTreeMap::new();
     for entry in entries {
-        topics.entry(&entry.route.topic).or_default().push(entry);
+        topics.entry(&entry.route.main.topic).or_default().push(entry);
     }
     topics
+}
+
+/// A topic that has events once more.
+struct Links<'b, 'a> {
+    /// The paths of its keys, each once.
+    keys: BTreeSet<&'b str>,
+    entries: Vec<(&'b Entry<'a>, &'b Subject)>,
+}
+
+/// By topic.
+fn links<'a, 'b>(entries: &'b [Entry<'a>]) -> BTreeMap<&'b str, Links<'b, 'a>> {
+    let mut topics: BTreeMap<&str, Links<'_, '_>> = BTreeMap::new();
+    for entry in entries {
+        for (join, target) in entry.event_type.joins.iter().zip(&entry.route.joins) {
+            let new = || Links { keys: BTreeSet::new(), entries: Vec::new() };
+            let topic = topics.entry(&target.topic).or_insert_with(new);
+            topic.keys.extend(join.keys.iter().map(|path| path.text.as_str()));
+            topic.entries.push((entry, &target.subject));
+        }
+    }
+    topics
+}
+
+/// The last state of an entity.
+struct State<'b> {
+    subject: &'b Subject,
+    latest: &'b Latest,
+    /// The key's path in the record.
+    key: &'b str,
+}
+
+/// By topic.
+fn states<'b>(entries: &'b [Entry<'_>]) -> BTreeMap<&'b str, State<'b>> {
+    let of = |entry: &'b Entry<'_>| {
+        let (latest, target) = entry.event_type.latest.as_ref().zip(entry.route.latest.as_ref())?;
+        Some((&*target.topic, State { subject: &target.subject, latest, key: entry.key_path() }))
+    };
+    entries.iter().filter_map(of).collect()
 }
 
 /// JSON text on several lines.

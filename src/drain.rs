@@ -1,7 +1,7 @@
 //! Empties the spool into Kafka, each lane in order.
 //!
 //! ```text
-//! lane ─read─▶ batch ─prepare─▶ by key ─┬─ one after the other ─▶ deliver ─▶ remove
+//! lane ─read─▶ batch ─prepare─▶ chains ─┬─ one after the other ─▶ deliver ─▶ remove
 //!                                       └─ keys side by side
 //! ```
 //!
@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::chains::chains;
 use crate::config::Source;
 use crate::pipeline::Pipeline;
 use crate::prepare::Prepared;
@@ -160,13 +161,11 @@ impl Drain {
 
     /// Tries to deliver all of `waiting`; gives those that still wait, in order, and why.
     async fn turn(&self, lane: &Arc<Lane>, waiting: VecDeque<Spooled>) -> (VecDeque<Spooled>, Option<String>) {
-        let mut chains: BTreeMap<String, Vec<(usize, _)>> = BTreeMap::new();
+        let mut prepared = Vec::with_capacity(waiting.len());
         for (at, spooled) in waiting.iter().enumerate() {
-            let prepared = self.pipeline.prepare(&spooled.delivery).await;
-            chains.entry(prepared.order_key().to_owned()).or_default().push((at, prepared));
+            prepared.push((at, self.pipeline.prepare(&spooled.delivery).await));
         }
-        let mut chains: FuturesUnordered<_> = chains
-            .into_values()
+        let mut chains: FuturesUnordered<_> = chains(prepared)
             .map(async |chain| {
                 let mut turns = Vec::with_capacity(chain.len());
                 for (at, prepared) in chain {

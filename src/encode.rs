@@ -14,7 +14,10 @@
 mod extra;
 mod value;
 
-use crate::catalog::{EventType, Field, Kind, Names, Profile};
+use std::ops::Range;
+
+use crate::catalog::{EventType, Field, Kind, Latest, Names, Path, Profile};
+use crate::derive::{How, derive};
 use crate::json::{self, Document, Node};
 use crate::redact;
 
@@ -48,11 +51,23 @@ pub(crate) struct Moved<'a> {
     pub(crate) content_type: Option<&'a str>,
 }
 
+/// The records of an event.
+pub(crate) struct Records {
+    pub(crate) event: Encoded,
+    /// The entity's last state, where the event tells it.
+    pub(crate) latest: Option<Encoded>,
+}
+
 /// An Avro record, with room in front for the frame.
 #[derive(Clone, Debug)]
 pub(crate) struct Encoded(Vec<u8>);
 
 impl Encoded {
+    /// The same record under another schema's id as well.
+    pub(crate) fn framed_too(&self, schema_id: u32) -> Vec<u8> {
+        Encoded(self.0.clone()).framed(schema_id)
+    }
+
     /// The Kafka value: Confluent's wire format with the schema's id in the registry.
     pub(crate) fn framed(mut self, schema_id: u32) -> Vec<u8> {
         self.0[1..FRAME].copy_from_slice(&schema_id.to_be_bytes());
@@ -113,7 +128,7 @@ pub(crate) fn encode(
     event_type: &EventType,
     head: &Head<'_>,
     moved: Option<&Moved<'_>>,
-) -> Result<Encoded, Fault> {
+) -> Result<Records, Fault> {
     let elsewhere = moved.map_or(0, |moved| doc.raw(moved.file).len());
     let mut encoder = Encoder {
         doc,
@@ -122,11 +137,17 @@ pub(crate) fn encode(
         // Avro is smaller than the JSON it came from, the head aside.
         out: Vec::with_capacity(doc.raw(Node::ROOT).len() - elsewhere + 512),
         slots: Vec::with_capacity(128),
+        snapshot_slot: event_type.latest.as_ref().map(|latest| latest.slot),
+        snapshot: None,
     };
     encoder.out.resize(FRAME, 0);
     encoder.head(head);
+    let head_end = encoder.out.len();
     encoder.event(event_type).map_err(Misfit::into_fault)?;
-    Ok(Encoded(encoder.out))
+    let event = Encoded(std::mem::take(&mut encoder.out));
+    let latest = event_type.latest.as_ref().zip(encoder.snapshot.take());
+    let latest = latest.map(|(latest, snapshot)| encoder.latest(&event.0[..head_end], &event.0[snapshot], latest));
+    Ok(Records { event, latest })
 }
 
 struct Encoder<'a> {
@@ -136,6 +157,9 @@ struct Encoder<'a> {
     out: Vec<u8>,
     /// The slots of the records being written, the innermost last.
     slots: Vec<Option<Node>>,
+    /// Of an entity's last state: the slot in the event's record, and where it was written.
+    snapshot_slot: Option<usize>,
+    snapshot: Option<Range<usize>>,
 }
 
 impl<'a> Encoder<'a> {
@@ -151,6 +175,37 @@ impl<'a> Encoder<'a> {
             None => self.branch(false),
         }
         self.long(head.received_at);
+    }
+
+    /// Writes the record of an entity's last state from parts of the event's: its head and its snapshot.
+    fn latest(&mut self, head: &[u8], snapshot: &[u8], latest: &Latest) -> Encoded {
+        self.out.reserve(head.len() + snapshot.len() + 64);
+        self.out.extend_from_slice(head);
+        self.out.extend_from_slice(snapshot);
+        if let Some(path) = &latest.list {
+            self.list(path);
+        }
+        // Its own `extra`: the snapshot has one, and the rest is in the event's record.
+        self.branch(false);
+        Encoded(std::mem::take(&mut self.out))
+    }
+
+    /// Writes what is derived of the values at `path`, each once, or null when that is nothing.
+    fn list(&mut self, path: &Path) {
+        let doc = self.doc;
+        let payload = self.profile.payload.as_deref().map_or(Some(Node::ROOT), |name| doc.get(Node::ROOT, name));
+        let mut made: Vec<String> = Vec::new();
+        for node in payload.into_iter().flat_map(|payload| doc.reach(payload, &path.steps)) {
+            made.extend(path.derived.as_ref().and_then(|how| derive(doc, node, how)).filter(|new| !made.contains(new)));
+        }
+        self.branch(!made.is_empty());
+        if !made.is_empty() {
+            self.long(made.len() as i64);
+            for text in &made {
+                self.string(text);
+            }
+            self.long(0);
+        }
     }
 
     fn event(&mut self, event_type: &'a EventType) -> Result<(), Misfit> {
@@ -232,9 +287,16 @@ impl<'a> Encoder<'a> {
     fn fields(&mut self, record: usize, base: usize, mut extra: Extra<'a>) -> Result<(), Misfit> {
         let profile = self.profile;
         for (index, field) in profile.records[record].fields.iter().enumerate() {
-            if let Kind::MediaObject { file } = field.kind {
-                self.media_object(self.slots[base + file]);
-                continue;
+            match &field.kind {
+                Kind::MediaObject { file } => {
+                    self.media_object(self.slots[base + file]);
+                    continue;
+                }
+                Kind::Derived { from, how } => {
+                    self.derived(self.slots[base + from], how);
+                    continue;
+                }
+                _ => {}
             }
             let value = self.slots[base + index].filter(|&node| self.doc.kind(node) != json::Kind::Null);
             let Some(node) = value else {
@@ -254,7 +316,12 @@ impl<'a> Encoder<'a> {
                 self.branch(true);
             }
             match self.value(&field.kind, node) {
-                Ok(value::Fit::Whole) => {}
+                Ok(value::Fit::Whole) => {
+                    // The event's own record is the outermost: its slots are the first.
+                    if base == 0 && self.snapshot_slot == Some(index) {
+                        self.snapshot = Some(mark..self.out.len());
+                    }
+                }
                 Ok(value::Fit::Mended) if field.optional => self.keep(&mut extra, field, node),
                 Ok(value::Fit::Mended) => {
                     return Err(Misfit::rises("half a surrogate pair in a required string").within(&field.json));
@@ -289,6 +356,15 @@ impl<'a> Encoder<'a> {
         self.branch(moved.content_type.is_some());
         if let Some(content_type) = moved.content_type {
             self.string(content_type);
+        }
+    }
+
+    /// Writes what is derived of the value at `from`, or null when that is nothing.
+    fn derived(&mut self, from: Option<Node>, how: &How) {
+        let made = from.and_then(|node| derive(self.doc, node, how));
+        self.branch(made.is_some());
+        if let Some(text) = made {
+            self.string(&text);
         }
     }
 

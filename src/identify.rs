@@ -1,8 +1,10 @@
 //! Says what a verified body is: its event type, the entity's id, and when it happened.
 
-use crate::catalog::{EventType, Path, Profile, Rule, Type};
+use crate::catalog::{EventType, Join, Path, Profile, Rule, Type};
+use crate::derive::derive;
 use crate::encode::{self, clip};
 use crate::json::{self, Document, Node};
+use crate::time;
 
 /// An event whose type, key and time are known.
 pub(crate) struct Identified<'a> {
@@ -11,6 +13,10 @@ pub(crate) struct Identified<'a> {
     pub(crate) key: String,
     /// Milliseconds since 1970.
     pub(crate) occurred_at: Option<i64>,
+    /// For each of the type's join topics the ids of the entities it is linked to, each once.
+    pub(crate) links: Vec<Vec<String>>,
+    /// When the entity was last changed, where the type tells its last state. Milliseconds since 1970.
+    pub(crate) updated_at: Option<i64>,
 }
 
 /// An authentic body that is no event we know, and what can be told of it all the same.
@@ -39,9 +45,15 @@ pub(crate) fn identify<'a>(doc: &Document<'_>, profile: &'a Profile) -> Result<I
         None => Some(Node::ROOT),
         Some(name) => doc.get(Node::ROOT, name),
     };
-    let occurred_at = payload.and_then(|payload| event_type.times.iter().find_map(|path| time(doc, payload, path)));
+    let occurred_at = payload.and_then(|payload| event_type.times.iter().find_map(|path| occurred(doc, payload, path)));
     match key(doc, profile.payload.as_deref(), payload, &event_type.key) {
-        Ok(key) => Ok(Identified { event_type, key, occurred_at }),
+        Ok(key) => {
+            let payload = payload.unwrap_or(Node::ROOT);
+            let links = event_type.joins.iter().map(|join| links(doc, payload, join)).collect();
+            let updated_at = event_type.latest.as_ref().and_then(|latest| instant(doc, payload, &latest.updated));
+            let updated_at = updated_at.map(|instant| instant.millis);
+            Ok(Identified { event_type, key, occurred_at, links, updated_at })
+        }
         Err(why) => Err(Unidentified { event_type: Some(event_type), occurred_at, why }),
     }
 }
@@ -112,16 +124,38 @@ fn key(doc: &Document<'_>, around: Option<&str>, payload: Option<Node>, path: &P
     if text.as_ref().is_some_and(|t| t.text.trim().is_empty()) {
         return Err(Why::MissingKey { path: place, what: "blank" });
     }
-    let key = match path.leaf {
+    id(doc, value, &path.leaf).ok_or_else(|| Why::SchemaViolation {
+        path: place,
+        what: format!("{} that is no {}", doc.kind(value).word(), path.leaf.word()),
+    })
+}
+
+/// An id as a Kafka key has it.
+fn id(doc: &Document<'_>, value: Node, leaf: &Type) -> Option<String> {
+    let text = doc.text(value);
+    match leaf {
         Type::Uuid => text.and_then(|t| encode::uuid(&t.text)).map(|uuid| String::from_utf8_lossy(&uuid).into_owned()),
         Type::Long => encode::long(doc, value).map(|id| id.to_string()),
         _ if doc.kind(value) == json::Kind::Number => Some(doc.raw(value).to_owned()),
         _ => text.filter(|t| !t.lone_surrogate).map(|t| t.text.into_owned()),
-    };
-    key.ok_or_else(|| Why::SchemaViolation {
-        path: place,
-        what: format!("{} that is no {}", doc.kind(value).word(), path.leaf.word()),
-    })
+    }
+}
+
+/// The ids of the entities at the keys of `join`, each once, in their order; blank ones and what is no id are none.
+fn links(doc: &Document<'_>, payload: Node, join: &Join) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::new();
+    for path in &join.keys {
+        for node in doc.reach(payload, &path.steps) {
+            let found = match &path.derived {
+                Some(how) => derive(doc, node, how),
+                None => id(doc, node, &join.id),
+            };
+            if let Some(found) = found.filter(|id| !id.trim().is_empty() && !ids.contains(id)) {
+                ids.push(found);
+            }
+        }
+    }
+    ids
 }
 
 /// `value`, unless it is absent or null.
@@ -132,9 +166,13 @@ fn there(doc: &Document<'_>, value: Option<Node>, place: &str) -> Result<Node, W
 }
 
 /// The instant at `path`; a date without a time of day does not say when.
-fn time(doc: &Document<'_>, payload: Node, path: &Path) -> Option<i64> {
+fn occurred(doc: &Document<'_>, payload: Node, path: &Path) -> Option<i64> {
+    instant(doc, payload, path).filter(|instant| instant.has_time).map(|instant| instant.millis)
+}
+
+fn instant(doc: &Document<'_>, payload: Node, path: &Path) -> Option<time::Iso> {
     let value = path.steps.iter().try_fold(payload, |node, step| doc.get(node, step))?;
-    encode::timestamp(doc, value).filter(|instant| instant.has_time).map(|instant| instant.millis)
+    encode::timestamp(doc, value)
 }
 
 #[cfg(test)]

@@ -170,6 +170,19 @@ impl<'a> Document<'a> {
         if entry.kind == kind { (node.0 + 1, entry.next) } else { (0, 0) }
     }
 
+    /// What `steps` lead to from `node`, through every item of the lists on the way.
+    pub(crate) fn reach(&self, node: Node, steps: &[Box<str>]) -> Vec<Node> {
+        let mut reached = vec![node];
+        for step in steps {
+            let within = reached.into_iter().flat_map(|node| {
+                let itself = (self.kind(node) != Kind::Array).then_some(node);
+                itself.into_iter().chain(self.items(node))
+            });
+            reached = within.filter_map(|object| self.get(object, step)).collect();
+        }
+        reached
+    }
+
     /// The first member of `object` that is called `name`.
     pub(crate) fn get(&self, object: Node, name: &str) -> Option<Node> {
         self.members(object).find(|&(key, _)| self.spells(key, name)).map(|(_, value)| value)

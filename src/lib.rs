@@ -38,6 +38,7 @@ mod json;
 mod time;
 
 mod catalog;
+mod derive;
 mod encode;
 mod media;
 
@@ -48,6 +49,7 @@ mod registry;
 
 mod spool;
 
+mod chains;
 mod drain;
 
 mod dead_letter;
@@ -58,6 +60,7 @@ mod dev;
 mod docs;
 mod event_id;
 mod letters;
+mod partition;
 mod random;
 mod read;
 mod replay;

@@ -9,17 +9,17 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use crate::catalog::EventType;
 use crate::dead_letter::{self, Reason, Rejection};
-use crate::encode::Encoded;
 use crate::media::{Away, File, Kept, Store};
 use crate::metrics::Metrics;
 use crate::prepare::{self, Made, Prepared};
 use crate::publish::{Patience, PublishError, Publisher};
-use crate::route::{Event, Record, Route, Routes};
+use crate::route::{Event, Record, Route, Routes, Subject};
 use crate::verify::Verified;
 
 /// Bodies from this size on are converted where waiting does not hold up other requests, a few at a time.
@@ -77,8 +77,7 @@ impl Pipeline {
     pub(crate) fn lane(&self, prepared: &Prepared<'_>) -> &str {
         match (&prepared.made, self.route(prepared.delivery, prepared.event_type)) {
             // A schema that the registry refuses may take long to be mended. Its events wait apart: the others go on.
-            (Ok(_), Some(route)) if route.subject.is_refused() => &route.subject.name,
-            (Ok(_), Some(route)) => &route.topic,
+            (Ok(_), Some(route)) => route.refused().map_or(&route.lane, |subject| &subject.name),
             _ => &self.routes.dead_letters,
         }
     }
@@ -104,7 +103,7 @@ impl Pipeline {
         }
     }
 
-    /// Writes a prepared delivery to its topic, and nothing in its place: it is a dead letter already. The deadline is that
+    /// Writes a prepared delivery to its topics, and nothing in its place: it is a dead letter already. The deadline is that
     /// of its file.
     pub(crate) async fn publish(&self, prepared: Prepared<'_>, deadline: Instant) -> Result<(), NotTaken> {
         let lane = self.lane(&prepared).to_owned();
@@ -117,10 +116,11 @@ impl Pipeline {
     pub(crate) fn foresee(&self, prepared: Prepared<'_>) -> Result<&Route, Rejection> {
         let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
         let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
-        let Made { encoded, .. } = made?;
+        let Made { parts, .. } = made?;
         let route = self.route_of(&event)?;
         // Every id takes as many bytes as any other.
-        self.record(&event, route, route.subject.id().unwrap_or_default(), encoded)?;
+        let records = self.routes.records(&event, route, parts, |subject| subject.id().or(Some(0)));
+        self.check_size(&records.unwrap_or_default())?;
         Ok(route)
     }
 
@@ -141,26 +141,41 @@ impl Pipeline {
         deadline: Instant,
         patience: Patience,
     ) -> Result<(), NotTaken> {
-        let Made { encoded, file } = made.map_err(NotTaken::Ever)?;
+        let Made { parts, file } = made.map_err(NotTaken::Ever)?;
         let route = self.route_of(event).map_err(NotTaken::Ever)?;
-        let Some(schema_id) = route.subject.id() else {
-            let words = format!("{}: the schema's id is not known yet", route.subject.name);
-            return Err(NotTaken::Now(Waits { lane, reason: None, is_ours: true, words }));
+        let not_now = |words| NotTaken::Now(Waits { lane: lane.clone(), reason: None, is_ours: true, words });
+        let Some(records) = self.routes.records(event, route, parts, Subject::id) else {
+            let subject = route.unknown().map(|subject| subject.name.as_str()).unwrap_or_default();
+            return Err(not_now(format!("{subject}: the schema's id is not known yet")));
         };
-        let record = self.record(event, route, schema_id, encoded).map_err(NotTaken::Ever)?;
+        self.check_size(&records).map_err(NotTaken::Ever)?;
         if let Some(file) = file
             && let Err(away) = self.keep(&event.delivery.source().name, &file, deadline).await
         {
-            return Err(NotTaken::Now(Waits { lane, reason: None, is_ours: true, words: away.to_string() }));
+            return Err(not_now(away.to_string()));
         }
-        self.publisher.publish(record, patience).await.map_err(|error| {
-            let reason = match error {
-                PublishError::TooLarge { .. } => Reason::RecordTooLarge,
-                PublishError::Rejected { .. } => Reason::KafkaRejected,
-                error => return NotTaken::Now(waits(lane, None, &error)),
-            };
-            NotTaken::Ever(Rejection { reason, error: error.to_string() })
-        })
+        self.publish_all(records, patience, lane).await
+    }
+
+    /// Sends all records of an event at once, and waits for all. What Kafka will never take decides, then what it does not
+    /// take now.
+    async fn publish_all(&self, records: Vec<Record>, patience: Patience, lane: String) -> Result<(), NotTaken> {
+        let sent = join_all(records.into_iter().map(|record| self.publisher.publish(record, patience))).await;
+        let (mut ever, mut now) = (None, None);
+        for error in sent.into_iter().filter_map(Result::err) {
+            match error {
+                PublishError::TooLarge { .. } => ever = Some((Reason::RecordTooLarge, error)),
+                PublishError::Rejected { .. } => ever = Some((Reason::KafkaRejected, error)),
+                // No word on one is no word on the event.
+                PublishError::Unreported { .. } => return Err(NotTaken::Now(waits(lane, None, &error))),
+                PublishError::Waits { .. } => now = Some(error),
+            }
+        }
+        match (ever, now) {
+            (Some((reason, error)), _) => Err(NotTaken::Ever(Rejection { reason, error: error.to_string() })),
+            (None, Some(error)) => Err(NotTaken::Now(waits(lane, None, &error))),
+            (None, None) => Ok(()),
+        }
     }
 
     fn route_of(&self, event: &Event<'_>) -> Result<&Route, Rejection> {
@@ -168,14 +183,12 @@ impl Pipeline {
         route.ok_or_else(|| Rejection { reason: Reason::UnknownType, error: "no topic for this type".into() })
     }
 
-    /// The record of an event, unless it is larger than we may write.
-    fn record(&self, event: &Event<'_>, route: &Route, schema_id: u32, encoded: Encoded) -> Result<Record, Rejection> {
-        let record = self.routes.record(event, route, schema_id, encoded);
-        let (bytes, most) = (record.bytes(), self.max_record_bytes);
-        if bytes <= most {
-            return Ok(record);
-        }
-        let error = format!("the record takes {bytes} bytes, and kafka.max_record_bytes is {most}");
+    /// Whether none of an event's records is larger than we may write.
+    fn check_size(&self, records: &[Record]) -> Result<(), Rejection> {
+        let most = self.max_record_bytes;
+        let Some(record) = records.iter().find(|record| record.bytes() > most) else { return Ok(()) };
+        let (topic, bytes) = (&record.topic, record.bytes());
+        let error = format!("{topic}: the record takes {bytes} bytes, and kafka.max_record_bytes is {most}");
         Err(Rejection { reason: Reason::RecordTooLarge, error })
     }
 

@@ -2,10 +2,11 @@
 
 use crate::catalog::EventType;
 use crate::dead_letter::{Reason, Rejection};
-use crate::encode::{self, Encoded, Head};
+use crate::encode::{self, Head};
 use crate::identify::{self, Why};
 use crate::json::{Document, MAX_DEPTH};
 use crate::media::{self, File, Store};
+use crate::route::Parts;
 use crate::verify::Verified;
 
 /// A delivery whose body was read, and what is known of the event, be it a record or not.
@@ -18,9 +19,9 @@ pub(crate) struct Prepared<'a> {
     pub(crate) made: Result<Made, Rejection>,
 }
 
-/// A record to be, and the file that it only names: to be kept first.
+/// What the records to be are made of, and the file that they only name: to be kept first.
 pub(crate) struct Made {
-    pub(crate) encoded: Encoded,
+    pub(crate) parts: Parts,
     pub(crate) file: Option<File>,
 }
 
@@ -29,9 +30,11 @@ impl<'a> Prepared<'a> {
         self.event_type.map(|event_type| event_type.name.as_str())
     }
 
-    /// What it shares with those that it has to keep its order with; one without an entity is alone.
-    pub(crate) fn order_key(&self) -> &str {
-        self.key.as_deref().unwrap_or_else(|| self.delivery.id())
+    /// Everything whose order it is part of: the entity it is about, and those it is linked to. One without is alone.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        let own = self.key.as_deref().unwrap_or_else(|| self.delivery.id());
+        let links = self.made.iter().flat_map(|made| made.parts.links.iter().flatten());
+        std::iter::once(own).chain(links.map(String::as_str))
     }
 
     /// Why it is a dead letter, if it is one.
@@ -49,7 +52,7 @@ pub(crate) fn prepare<'a>(delivery: &'a Verified, store: &Store) -> Prepared<'a>
         Ok(doc) => doc,
         Err(error) => return unknown(not(Reason::MalformedJson, error.to_string())),
     };
-    let identify::Identified { event_type, key, occurred_at } = match identify::identify(&doc, profile) {
+    let identified = match identify::identify(&doc, profile) {
         Ok(identified) => identified,
         Err(identify::Unidentified { event_type, occurred_at, why }) => {
             let reason = match &why {
@@ -60,6 +63,7 @@ pub(crate) fn prepare<'a>(delivery: &'a Verified, store: &Store) -> Prepared<'a>
             return Prepared { event_type, occurred_at, ..unknown(not(reason, why.to_string())) };
         }
     };
+    let identify::Identified { event_type, key, occurred_at, links, updated_at } = identified;
     let head = Head {
         id: delivery.id(),
         event_type: &event_type.name,
@@ -72,7 +76,7 @@ pub(crate) fn prepare<'a>(delivery: &'a Verified, store: &Store) -> Prepared<'a>
     let uri = file.as_ref().map(|file| store.uri(file)).unwrap_or_default();
     let moved = node.zip(file.as_ref()).map(|(node, file)| file.moved(node, &uri));
     let made = match encode::encode(&doc, profile, event_type, &head, moved.as_ref()) {
-        Ok(encoded) => Ok(Made { encoded, file }),
+        Ok(records) => Ok(Made { parts: Parts { records, links, updated_at }, file }),
         Err(fault) => not(Reason::SchemaViolation, fault.to_string()),
     };
     Prepared { delivery, event_type: Some(event_type), key: Some(key), occurred_at, made }

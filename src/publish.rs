@@ -33,7 +33,7 @@ use tokio::time::{Instant, timeout};
 use crate::config::{ConfigError, Settings};
 use crate::route::{Record, Routes};
 use producer::{Context, Producer, Slot, client_config};
-pub(crate) use topics::{TopicState, Watch, uneven};
+pub(crate) use topics::{Differing, TopicState, Watch, uneven};
 use verdict::Verdict;
 
 /// Why a record is not known to be in Kafka.
@@ -134,12 +134,12 @@ impl Publisher {
         self.watch.look(&producer, create, topics::LOOK_TIMEOUT).await
     }
 
-    /// The settings of the dead-letter topic that are not as they should be: (key, as it is, as it should be).
+    /// What is not as it should be in the configuration of topics that it matters for.
     ///
     /// # Errors
     /// Kafka's own words when it does not tell.
-    pub(crate) async fn differing_dead_letter_configs(&self) -> Result<Vec<(String, String, String)>, String> {
-        self.watch.differing_dead_letter_configs().await
+    pub(crate) async fn differing_configs(&self) -> Result<Vec<Differing>, String> {
+        self.watch.differing_configs().await
     }
 
     /// The first look at Kafka, and the missing topics made, so that the first events find them. That Kafka cannot be

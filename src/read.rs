@@ -118,6 +118,19 @@ pub(crate) fn those_there(kafka: &KafkaSettings, topics: &[String]) -> Result<Ve
     Ok(topics.iter().filter(is_there).cloned().collect())
 }
 
+/// How many partitions `topic` has.
+///
+/// # Errors
+/// Kafka's own words, or that there is no such topic.
+pub(crate) fn partitions(kafka: &KafkaSettings, topic: &str) -> Result<u32, String> {
+    let words = |e: KafkaError| in_words(kafka, &e);
+    // All topics are asked for: to ask for one by name may make it.
+    let metadata = connect(kafka, "latest")?.fetch_metadata(None, PATIENCE).map_err(words)?;
+    let found = metadata.topics().iter().find(|found| found.name() == topic);
+    let count = found.and_then(|found| u32::try_from(found.partitions().len()).ok()).filter(|&count| count > 0);
+    count.ok_or_else(|| format!("kafka {}: no topic {topic}", kafka.bootstrap_servers))
+}
+
 /// Reads partitions, in no order between them.
 pub(crate) struct Reader {
     consumer: BaseConsumer,

@@ -1,7 +1,7 @@
 //! Dead letters through today's catalog again.
 //!
 //! ```text
-//! places ─chunk─▶ bodies ─prepare─▶ by key ─┬─ one after the other ─▶ publish ─▶ mark
+//! places ─chunk─▶ bodies ─prepare─▶ chains ─┬─ one after the other ─▶ publish ─▶ mark
 //!                                           └─ keys side by side ──▶ stays, with today's reason
 //! ```
 //!
@@ -16,6 +16,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::chains::chains;
 use crate::config::Source;
 use crate::dead_letter::{self, HTTP, Rejection};
 use crate::drain::patience;
@@ -57,6 +58,8 @@ pub(crate) struct Replay<'a> {
     pub(crate) ack_timeout: Duration,
     /// Nothing is written.
     pub(crate) dry_run: bool,
+    /// Latest topics are written too.
+    pub(crate) latest: bool,
     /// Ends it: what is under way is finished, nothing new begun.
     pub(crate) stop: CancellationToken,
 }
@@ -89,19 +92,17 @@ impl Replay<'_> {
         }
         if self.dry_run {
             for (letter, delivery) in &deliveries {
-                tell(letter, &self.foresee(self.pipeline.prepare(delivery).await));
+                tell(letter, &self.foresee(self.prepare(delivery).await));
             }
             return Ok(());
         }
-        let mut chains: BTreeMap<String, Vec<(&Letter, Prepared<'_>)>> = BTreeMap::new();
+        let mut prepared = Vec::with_capacity(deliveries.len());
         for (letter, delivery) in &deliveries {
-            let prepared = self.pipeline.prepare(delivery).await;
-            chains.entry(prepared.order_key().to_owned()).or_default().push((letter, prepared));
+            prepared.push((letter, self.prepare(delivery).await));
         }
         // Should Kafka not take one, the others end as well: it is asked no more.
         let halt = self.stop.child_token();
-        let mut chains: FuturesUnordered<_> = chains
-            .into_values()
+        let mut chains: FuturesUnordered<_> = chains(prepared)
             .map(async |chain| {
                 for (letter, prepared) in chain {
                     if halt.is_cancelled() {
@@ -119,7 +120,18 @@ impl Replay<'_> {
         ended
     }
 
-    /// One dead letter: its record, then its mark.
+    /// What is to be written of one: what is an entity's last state now, a dead letter of long ago does not know.
+    async fn prepare<'a>(&self, delivery: &'a Verified) -> Prepared<'a> {
+        let mut prepared = self.pipeline.prepare(delivery).await;
+        if let Ok(made) = &mut prepared.made
+            && !self.latest
+        {
+            made.parts.records.latest = None;
+        }
+        prepared
+    }
+
+    /// One dead letter: its records, then its mark.
     async fn one(&self, prepared: Prepared<'_>) -> Result<Fate, String> {
         let id = prepared.delivery.id().to_owned();
         let patience = patience(self.ack_timeout, prepared.delivery.body().len() as u64);
@@ -138,8 +150,10 @@ impl Replay<'_> {
     fn foresee(&self, prepared: Prepared<'_>) -> Fate {
         let bytes = prepared.delivery.body().len();
         match off_the_hot_path(bytes, || self.pipeline.foresee(prepared)) {
-            Ok(route) if route.subject.is_refused() => Fate::SchemaRefused(route.subject.name.clone()),
-            Ok(route) => Fate::WouldBePublished(Arc::clone(&route.topic)),
+            Ok(route) => match route.refused() {
+                Some(subject) => Fate::SchemaRefused(subject.name.clone()),
+                None => Fate::WouldBePublished(Arc::clone(&route.main.topic)),
+            },
             Err(rejection) => Fate::Stays(rejection),
         }
     }

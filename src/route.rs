@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use crate::catalog::EventType;
+use crate::catalog::{EventType, Schema, Type};
 use crate::config::{KafkaSettings, Settings, Source, Timestamps, Topics};
-use crate::encode::Encoded;
+use crate::encode;
 use crate::time;
 use crate::verify::Verified;
 
@@ -52,17 +52,58 @@ impl Subject {
     }
 }
 
+/// A topic, and the schema of what is written there.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) topic: Arc<str>,
+    pub(crate) subject: Arc<Subject>,
+}
+
 /// Where one event type of one source goes.
 #[derive(Debug)]
 pub(crate) struct Route {
-    pub(crate) topic: Arc<str>,
-    pub(crate) subject: Arc<Subject>,
+    pub(crate) main: Target,
+    /// The type's join topics, in their order.
+    pub(crate) joins: Vec<Target>,
+    pub(crate) latest: Option<Target>,
+    /// What its events queue in while any of them waits: the main topic, or the first of those that share a further
+    /// topic, whose order is theirs together.
+    pub(crate) lane: Arc<str>,
+}
+
+impl Route {
+    fn targets(&self) -> impl Iterator<Item = &Target> {
+        [&self.main].into_iter().chain(&self.joins).chain(&self.latest)
+    }
+
+    /// A subject whose schema the registry does not want.
+    pub(crate) fn refused(&self) -> Option<&Subject> {
+        self.targets().map(|target| &*target.subject).find(|subject| subject.is_refused())
+    }
+
+    /// A subject whose schema's id is not known yet.
+    pub(crate) fn unknown(&self) -> Option<&Subject> {
+        self.targets().map(|target| &*target.subject).find(|subject| subject.id().is_none())
+    }
+}
+
+/// What a topic is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Every event once.
+    Events,
+    /// Events once more, by what they are linked to.
+    Links,
+    /// The last state of each entity.
+    Latest,
+    DeadLetters,
 }
 
 /// A topic as it has to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TopicSpec {
     pub(crate) name: Arc<str>,
+    pub(crate) role: Role,
     pub(crate) configs: Vec<(&'static str, String)>,
 }
 
@@ -75,47 +116,88 @@ pub(crate) struct Routes {
     pub(crate) dead_letters: Arc<str>,
     /// What is allowed but probably not meant.
     pub(crate) warnings: Vec<String>,
+    /// What the keys of a latest topic are.
+    latest_keys: BTreeMap<Arc<str>, Type>,
     timestamps: Timestamps,
 }
 
 impl Routes {
-    /// Works out topics and subjects for all sources.
+    /// Works out topics, subjects and lanes for all sources.
     #[must_use]
     pub(crate) fn plan(settings: &Settings) -> Routes {
+        let kafka = &settings.kafka;
         let mut records_of: BTreeMap<Arc<str>, BTreeSet<&str>> = BTreeMap::new();
         let mut sources_of: BTreeMap<Arc<str>, BTreeSet<&str>> = BTreeMap::new();
+        let (mut roles, mut latest_keys) = (BTreeMap::new(), BTreeMap::new());
         let each = || settings.sources.values().flat_map(|s| s.profile.types.values().map(move |t| (s, t)));
         for (source, event_type) in each() {
-            let topic: Arc<str> = topic(&settings.kafka, source, event_type).into();
-            records_of.entry(Arc::clone(&topic)).or_default().insert(&event_type.schema.name);
-            sources_of.entry(topic).or_default().insert(&source.name);
+            for (role, topic, schema) in outlets(kafka, source, event_type) {
+                let topic: Arc<str> = topic.into();
+                records_of.entry(Arc::clone(&topic)).or_default().insert(&schema.name);
+                sources_of.entry(Arc::clone(&topic)).or_default().insert(&source.name);
+                if role == Role::Latest {
+                    latest_keys.insert(Arc::clone(&topic), event_type.key.leaf.clone());
+                }
+                roles.insert(topic, role);
+            }
         }
-        let mut routes: BTreeMap<String, BTreeMap<String, Route>> = BTreeMap::new();
         let mut subjects: BTreeMap<String, Arc<Subject>> = BTreeMap::new();
-        for (source, event_type) in each() {
-            let topic = topic(&settings.kafka, source, event_type);
-            let Some((topic, records)) = records_of.get_key_value(topic.as_str()) else { continue };
+        let mut target = |(_, topic, schema): (Role, String, &Schema)| {
+            let (topic, records) = records_of.get_key_value(topic.as_str())?;
             let name = match records.len() {
                 1 => format!("{topic}-value"),
-                _ => format!("{topic}-{}", event_type.schema.name),
+                _ => format!("{topic}-{}", schema.name),
             };
-            let subject = subjects
-                .entry(name.clone())
-                .or_insert_with(|| Arc::new(Subject::new(name, event_type.schema.text.clone())));
-            let route = Route { topic: Arc::clone(topic), subject: Arc::clone(subject) };
+            let subject =
+                subjects.entry(name.clone()).or_insert_with(|| Arc::new(Subject::new(name, schema.text.clone())));
+            Some(Target { topic: Arc::clone(topic), subject: Arc::clone(subject) })
+        };
+        let mut routes: BTreeMap<String, BTreeMap<String, Route>> = BTreeMap::new();
+        for (source, event_type) in each() {
+            let Some(main) = target(main(kafka, source, event_type)) else { continue };
+            let route = Route {
+                lane: Arc::clone(&main.topic),
+                main,
+                joins: joins(kafka, source, event_type).filter_map(&mut target).collect(),
+                latest: latest(kafka, source, event_type).and_then(&mut target),
+            };
             routes.entry(source.name.clone()).or_default().insert(event_type.name.clone(), route);
         }
-        let dead_letters: Arc<str> = format!("{}{DEAD_LETTERS}", settings.kafka.topic_prefix).into();
-        let mut topics: Vec<_> =
-            records_of.keys().map(|name| TopicSpec { name: Arc::clone(name), configs: Vec::new() }).collect();
-        topics.push(TopicSpec { name: Arc::clone(&dead_letters), configs: dead_letter_configs(settings) });
+        share_lanes(&mut routes);
+        let dead_letters: Arc<str> = format!("{}{DEAD_LETTERS}", kafka.topic_prefix).into();
+        let mut topics: Vec<_> = roles
+            .into_iter()
+            .map(|(name, role)| {
+                let configs =
+                    if role == Role::Latest { vec![("cleanup.policy", "compact".to_owned())] } else { Vec::new() };
+                TopicSpec { name, role, configs }
+            })
+            .collect();
+        let name = Arc::clone(&dead_letters);
+        topics.push(TopicSpec { name, role: Role::DeadLetters, configs: dead_letter_configs(settings) });
         Routes {
             routes,
             subjects: subjects.into_values().collect(),
             topics,
             dead_letters,
             warnings: shared_serial_ids(settings, &sources_of),
-            timestamps: settings.kafka.timestamps,
+            latest_keys,
+            timestamps: kafka.timestamps,
+        }
+    }
+
+    /// Every lane there is by plan: those of the routes, and the dead letters'.
+    pub(crate) fn lanes(&self) -> BTreeSet<&str> {
+        let of_routes = self.routes.values().flat_map(BTreeMap::values).map(|route| &*route.lane);
+        of_routes.chain([&*self.dead_letters]).collect()
+    }
+
+    /// An id as the keys of the latest topic `topic` have it; `None` when it is no such id.
+    pub(crate) fn canonical_key(&self, topic: &str, id: &str) -> Option<String> {
+        match self.latest_keys.get(topic)? {
+            Type::Uuid => encode::uuid(id).map(|uuid| String::from_utf8_lossy(&uuid).into_owned()),
+            Type::Long => id.parse::<i64>().ok().map(|id| id.to_string()),
+            _ => Some(id.to_owned()).filter(|id| !id.trim().is_empty()),
         }
     }
 
@@ -124,36 +206,115 @@ impl Routes {
         self.routes.get(source)?.get(event_type)
     }
 
-    /// The lane of what has this source and type: its topic, or that of the dead letters.
+    /// The lane of what has this source and type: its route's, or that of the dead letters.
     pub(crate) fn lane(&self, source: &str, event_type: Option<&str>) -> &Arc<str> {
-        event_type.and_then(|name| self.get(source, name)).map_or(&self.dead_letters, |route| &route.topic)
+        event_type.and_then(|name| self.get(source, name)).map_or(&self.dead_letters, |route| &route.lane)
     }
 
-    /// The record of an event, framed with its schema's id.
-    pub(crate) fn record(&self, event: &Event<'_>, route: &Route, schema_id: u32, value: Encoded) -> Record {
-        let mut headers = event.cloud_event_headers();
-        headers.push(("content-type".into(), b"application/avro".to_vec()));
-        if let Some(traceparent) = event.delivery.headers().get("traceparent") {
-            headers.push(("traceparent".into(), traceparent.as_bytes().to_vec()));
-        }
+    /// The records of an event, framed with what `id` says of their subjects; `None` if that is nothing for one.
+    pub(crate) fn records(
+        &self,
+        event: &Event<'_>,
+        route: &Route,
+        parts: Parts,
+        id: impl Fn(&Subject) -> Option<u32>,
+    ) -> Option<Vec<Record>> {
+        let Parts { records, links, updated_at } = parts;
         let received_at = event.delivery.received_at();
         let timestamp = match self.timestamps {
             Timestamps::Received => received_at,
             // A broker refuses timestamps before 1970, and those far ahead of its clock.
             Timestamps::Occurred => event.occurred_at.unwrap_or(received_at).clamp(0, received_at),
         };
-        let key = event.key.unwrap_or_default().to_owned();
-        Record { topic: Arc::clone(&route.topic), key, value: Some(value.framed(schema_id)), headers, timestamp }
+        let record = |target: &Target, key: &str, value: Vec<u8>, timestamp: i64| {
+            let mut headers = Event { key: Some(key), ..*event }.cloud_event_headers();
+            headers.push(("content-type".into(), b"application/avro".to_vec()));
+            if let Some(traceparent) = event.delivery.headers().get("traceparent") {
+                headers.push(("traceparent".into(), traceparent.as_bytes().to_vec()));
+            }
+            Record { topic: Arc::clone(&target.topic), key: key.to_owned(), value: Some(value), headers, timestamp }
+        };
+        let key = event.key.unwrap_or_default();
+        let mut all = Vec::with_capacity(1);
+        for (target, ids) in route.joins.iter().zip(&links) {
+            let schema_id = id(&target.subject)?;
+            all.extend(ids.iter().map(|id| record(target, id, records.event.framed_too(schema_id), timestamp)));
+        }
+        if let (Some(target), Some(state)) = (&route.latest, records.latest) {
+            // By this, versioned tables can order what arrives late; never ahead of our clock.
+            let timestamp = updated_at.unwrap_or(received_at).clamp(0, received_at);
+            all.push(record(target, key, state.framed(id(&target.subject)?), timestamp));
+        }
+        let schema_id = id(&route.main.subject)?;
+        all.insert(0, record(&route.main, key, records.event.framed(schema_id), timestamp));
+        Some(all)
     }
 }
 
-/// The topic of an event type: one per entity, or one per type.
-fn topic(kafka: &KafkaSettings, source: &Source, event_type: &EventType) -> String {
+/// What the records of an event are made of.
+pub(crate) struct Parts {
+    pub(crate) records: encode::Records,
+    /// For each join topic the ids of the entities the event is linked to.
+    pub(crate) links: Vec<Vec<String>>,
+    /// Milliseconds since 1970.
+    pub(crate) updated_at: Option<i64>,
+}
+
+/// A topic to write to, what it is for, and the schema of what is written.
+type Outlet<'a> = (Role, String, &'a Schema);
+
+/// The main topic of an event type: one per entity, or one per type.
+fn main<'a>(kafka: &KafkaSettings, source: &Source, event_type: &'a EventType) -> Outlet<'a> {
     let base = match kafka.topics {
         Topics::PerEntity => event_type.topic.clone(),
         Topics::PerEvent => format!("{}.{}", source.profile.name, event_type.name.replace('_', "-")),
     };
-    format!("{}{}{base}", kafka.topic_prefix, source.topic_prefix)
+    (Role::Events, prefixed(kafka, source, &base), &event_type.schema)
+}
+
+fn joins<'a>(kafka: &KafkaSettings, source: &Source, event_type: &'a EventType) -> impl Iterator<Item = Outlet<'a>> {
+    event_type.joins.iter().map(|join| (Role::Links, prefixed(kafka, source, &join.topic), &event_type.schema))
+}
+
+fn latest<'a>(kafka: &KafkaSettings, source: &Source, event_type: &'a EventType) -> Option<Outlet<'a>> {
+    let latest = event_type.latest.as_ref()?;
+    Some((Role::Latest, prefixed(kafka, source, &latest.topic), &latest.schema))
+}
+
+/// Every topic of an event type, with the schema of what is written there.
+fn outlets<'a>(kafka: &KafkaSettings, source: &Source, event_type: &'a EventType) -> impl Iterator<Item = Outlet<'a>> {
+    let (joins, latest) = (joins(kafka, source, event_type), latest(kafka, source, event_type));
+    [main(kafka, source, event_type)].into_iter().chain(joins).chain(latest)
+}
+
+fn prefixed(kafka: &KafkaSettings, source: &Source, topic: &str) -> String {
+    format!("{}{}{topic}", kafka.topic_prefix, source.topic_prefix)
+}
+
+/// Gives routes that share a topic one lane: an event that waits for one of them must not be overtaken there by an
+/// event of another.
+fn share_lanes(routes: &mut BTreeMap<String, BTreeMap<String, Route>>) {
+    loop {
+        let mut first_of: BTreeMap<Arc<str>, Arc<str>> = BTreeMap::new();
+        for route in routes.values().flat_map(BTreeMap::values) {
+            for target in route.targets() {
+                let first = first_of.entry(Arc::clone(&target.topic)).or_insert_with(|| Arc::clone(&route.lane));
+                if route.lane < *first {
+                    *first = Arc::clone(&route.lane);
+                }
+            }
+        }
+        let mut changed = false;
+        for route in routes.values_mut().flat_map(BTreeMap::values_mut) {
+            let lanes = route.targets().filter_map(|target| first_of.get(&target.topic));
+            let Some(first) = lanes.min().filter(|first| **first < route.lane) else { continue };
+            route.lane = Arc::clone(first);
+            changed = true;
+        }
+        if !changed {
+            return;
+        }
+    }
 }
 
 /// A dead letter waits until someone looks at it, and is as large as the largest body and its headers.
@@ -180,6 +341,7 @@ fn shared_serial_ids(settings: &Settings, sources_of: &BTreeMap<Arc<str>, BTreeS
 }
 
 /// An event on its way to Kafka, as far as it is known.
+#[derive(Clone, Copy)]
 pub(crate) struct Event<'a> {
     pub(crate) delivery: &'a Verified,
     pub(crate) event_type: Option<&'a EventType>,
@@ -208,6 +370,11 @@ impl Event<'_> {
         }
         headers
     }
+}
+
+/// The record after which a latest topic knows nothing of `key` any more.
+pub(crate) fn tombstone(topic: &Arc<str>, key: String, now: i64) -> Record {
+    Record { topic: Arc::clone(topic), key, value: None, headers: Vec::new(), timestamp: now }
 }
 
 /// Headers of a Kafka record.

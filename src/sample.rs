@@ -28,7 +28,7 @@ fn uuid(random: &mut Random) -> String {
 /// value, under schema id 1.
 pub(crate) fn converted(profile: &Profile, body: &str, received_at: i64) -> Option<(String, Vec<u8>)> {
     let doc = Document::scan(body.as_bytes(), MAX_DEPTH).ok()?;
-    let Identified { event_type, key, occurred_at } = identify(&doc, profile).ok()?;
+    let Identified { event_type, key, occurred_at, .. } = identify(&doc, profile).ok()?;
     let head = Head {
         id: "9a67c00d-b2c5-8677-8489-2cf44ff60965",
         event_type: &event_type.name,
@@ -37,7 +37,7 @@ pub(crate) fn converted(profile: &Profile, body: &str, received_at: i64) -> Opti
         occurred_at,
         received_at,
     };
-    let value = encode(&doc, profile, event_type, &head, None).ok()?.framed(1);
+    let value = encode(&doc, profile, event_type, &head, None).ok()?.event.framed(1);
     Some((key, value))
 }
 
@@ -106,7 +106,7 @@ impl<'a> Sampler<'a> {
     /// An object of `record`, which stands under the name `place`.
     fn record(&mut self, place: &str, record: usize) -> Map<String, Value> {
         let mut members = Map::new();
-        let sent = |field: &&Field| !matches!(field.kind, Kind::MediaObject { .. });
+        let sent = |field: &&Field| !field.kind.is_made();
         for field in self.profile.records[record].fields.iter().filter(sent) {
             // What never leaves has no place in a sample either. Senders leave out or null what they do not have.
             let value = match self.random.below(10) {
@@ -156,7 +156,7 @@ impl<'a> Sampler<'a> {
                 words::open(&mut self.random, name, &id)
             }
             Kind::Record(record) => Value::Object(self.record(name, *record)),
-            Kind::MediaObject { .. } => Value::Null,
+            Kind::MediaObject { .. } | Kind::Derived { .. } => Value::Null,
             Kind::Array(items) => {
                 let count = self.random.below(3);
                 (0..count).map(|_| self.value(place, name, items)).collect()

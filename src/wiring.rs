@@ -57,8 +57,9 @@ fn list(refusals: &[Refusal]) -> String {
 /// When a setting of Kafka's producer or of the media store cannot be used.
 pub(crate) fn pipeline(settings: &Settings) -> Result<Pipeline, ConfigError> {
     let routes = Routes::plan(settings);
-    let lanes = routes.topics.iter().map(|topic| &*topic.name);
-    let metrics = Metrics::new(settings, &ANSWERS, lanes).map_err(|e| ConfigError::key("metrics", e.to_string()))?;
+    let lanes = routes.lanes();
+    let metrics =
+        Metrics::new(settings, &ANSWERS, lanes.into_iter()).map_err(|e| ConfigError::key("metrics", e.to_string()))?;
     let publisher = Arc::new(Publisher::new(settings, &routes)?);
     Ok(Pipeline {
         routes,

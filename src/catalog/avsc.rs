@@ -2,14 +2,17 @@
 //!
 //! Only what a payload needs is taken: `boolean`, `long`, `double`, `string`, the logical types `uuid`,
 //! `timestamp-millis` and `date`, JSON text (`connect.name` `io.debezium.data.Json`), arrays, records by name, and a
-//! union of null and one of these. The attribute `json` gives the field's name in the source where it differs.
+//! union of null and one of these. The attribute `json` gives the field's name in the source where it differs; a field
+//! with the attribute `derive` is not sent but made here, from another one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::CatalogError;
 use super::files::{Folder, HEAD_FOLDER};
+use crate::derive::How;
 
 /// The name of the last field of every record, which holds what the schema has no place for.
 pub(super) const EXTRA: &str = "extra";
@@ -82,6 +85,40 @@ pub(super) struct Field {
     pub(super) ty: Type,
     /// Whether it may be null.
     pub(super) optional: bool,
+    /// Set when it is made here.
+    pub(super) derive: Option<Derive>,
+}
+
+/// The attribute `derive`: a field's value is made from that at `from`, a path of Avro names from the record on.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "WrittenDerive")]
+pub(super) struct Derive {
+    pub(super) from: String,
+    pub(super) how: How,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenDerive {
+    from: String,
+    reference: Option<String>,
+    phone: Option<String>,
+}
+
+impl TryFrom<WrittenDerive> for Derive {
+    type Error = String;
+
+    fn try_from(written: WrittenDerive) -> Result<Derive, String> {
+        let how = match (written.reference, written.phone) {
+            (Some(member), None) => How::Reference { member },
+            (None, Some(region)) => {
+                let unknown = |_| format!("{region:?}: the two letters of a country are due, such as \"BR\"");
+                How::Phone { region: region.parse().map_err(unknown)? }
+            }
+            _ => return Err("`from` and one of `reference` and `phone` are due".into()),
+        };
+        Ok(Derive { from: written.from, how })
+    }
 }
 
 /// A record as its file has it.
@@ -157,7 +194,11 @@ fn read_field(namespace: &str, field: &Value) -> Result<Field, Problem> {
         },
         ty => (read_type(namespace, ty)?, false),
     };
-    Ok(Field { name: name.to_owned(), json, ty, optional })
+    let derive = match field.get("derive") {
+        Some(derive) => Some(Derive::deserialize(derive).map_err(|e| ("/derive", e.to_string()))?),
+        None => None,
+    };
+    Ok(Field { name: name.to_owned(), json, ty, optional, derive })
 }
 
 fn read_type(namespace: &str, ty: &Value) -> Result<Type, Problem> {

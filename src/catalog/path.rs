@@ -1,6 +1,7 @@
 //! Paths into an event's record, such as `lead.id`, checked against the schemas.
 
 use super::avsc::{Field, Records, Type};
+use crate::derive::How;
 
 /// A path whose steps are the names in the source's JSON, from the payload on.
 #[derive(Clone, Debug)]
@@ -9,6 +10,8 @@ pub(crate) struct Path {
     pub(crate) text: String,
     pub(crate) steps: Vec<Box<str>>,
     pub(crate) leaf: Type,
+    /// Set when the last step leads to what the value is made from.
+    pub(crate) derived: Option<How>,
     /// Whether nothing on the way may be null.
     pub(super) required: bool,
 }
@@ -21,20 +24,53 @@ impl Path {
         text: &str,
         named: fn(&Field) -> &str,
     ) -> Result<Path, String> {
-        let mut path =
-            Path { text: text.to_owned(), steps: Vec::new(), leaf: Type::Record(record.to_owned()), required: true };
+        Path::follow(records, record, text, named, false)
+    }
+
+    /// The same by Avro names, and further: through lists, to what is in each, and into JSON of open shape, by its members'
+    /// names.
+    pub(super) fn reach(records: &Records, record: &str, text: &str) -> Result<Path, String> {
+        Path::follow(records, record, text, |f| &f.name, true)
+    }
+
+    fn follow(
+        records: &Records,
+        record: &str,
+        text: &str,
+        named: fn(&Field) -> &str,
+        reach: bool,
+    ) -> Result<Path, String> {
+        let leaf = Type::Record(record.to_owned());
+        let mut path = Path { text: text.to_owned(), steps: Vec::new(), leaf, derived: None, required: true };
         for step in text.split('.') {
-            let Type::Record(name) = &path.leaf else {
-                return Err(format!("`{step}` is looked for in something that is no record"));
+            let leaf = match &path.leaf {
+                Type::Array(items) if reach => items,
+                leaf => leaf,
+            };
+            let name = match leaf {
+                Type::Record(name) if path.derived.is_none() => name.clone(),
+                Type::Json if reach => {
+                    path.steps.push(step.into());
+                    path.leaf = Type::Json;
+                    continue;
+                }
+                _ => return Err(format!("`{step}` is looked for in something that is no record")),
             };
             if path.leaf.is_head() {
                 return Err("the event's head is made here, not sent".into());
             }
-            let found = records.get(name).and_then(|r| r.fields.iter().find(|f| named(f) == step));
-            let Some(field) = found else { return Err(format!("{name} has no field `{step}`")) };
+            let fields = records.get(&name).map(|record| record.fields.as_slice()).unwrap_or_default();
+            let Some(mut field) = fields.iter().find(|f| named(f) == step) else {
+                return Err(format!("{name} has no field `{step}`"));
+            };
             path.required &= !field.optional;
-            path.steps.push(field.json.as_str().into());
             path.leaf = field.ty.clone();
+            if let Some(derive) = &field.derive {
+                let from = fields.iter().find(|f| f.name == derive.from && f.derive.is_none());
+                field = from.ok_or_else(|| format!("{name} has no field `{}`", derive.from))?;
+                path.derived = Some(derive.how.clone());
+            }
+            path.steps.push(field.json.as_str().into());
         }
         Ok(path)
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::CatalogError;
 use super::avsc::{EXTRA, Records, Type};
+use crate::derive::How;
 
 /// How a value is written.
 #[derive(Clone, Debug)]
@@ -24,6 +25,18 @@ pub(crate) enum Kind {
     MediaObject {
         file: usize,
     },
+    /// Never sent: made from what stands in this slot of the same record.
+    Derived {
+        from: usize,
+        how: How,
+    },
+}
+
+impl Kind {
+    /// Whether no key of the payload leads to it.
+    pub(crate) fn is_made(&self) -> bool {
+        matches!(self, Kind::MediaObject { .. } | Kind::Derived { .. })
+    }
 }
 
 /// A field that takes a value of the payload.

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::avsc::{self, EVENT, EXTRA, Records, Type};
+use super::derived;
 use super::files::{Folder, HEAD_FOLDER, PROFILE_FILE};
+use super::linked::{self, Further, Join, Latest, WrittenJoin, WrittenLatest};
 use super::media::{self, MediaField, WrittenMedia};
 use super::plan::{self, Names, Record};
 use super::{CatalogError, Path};
@@ -84,6 +86,12 @@ struct Written {
     envelope: Option<Envelope>,
     recognise: Vec<Rule>,
     types: BTreeMap<String, WrittenType>,
+    #[serde(default)]
+    join_topics: BTreeMap<String, WrittenJoin>,
+    #[serde(default)]
+    timeline_topics: BTreeMap<String, WrittenJoin>,
+    #[serde(default)]
+    latest_topics: BTreeMap<String, WrittenLatest>,
 }
 
 /// A record's schema, ready to be registered.
@@ -115,6 +123,28 @@ pub(crate) struct EventType {
     pub(crate) payload_slot: Option<usize>,
     /// Where a file may stand that is too large for the record.
     pub(crate) media: Option<MediaField>,
+    pub(crate) joins: Vec<Join>,
+    pub(crate) latest: Option<Latest>,
+}
+
+impl EventType {
+    /// The schemas of all that is written of it.
+    pub(crate) fn schemas(&self) -> impl Iterator<Item = &Schema> {
+        [&self.schema].into_iter().chain(self.latest.as_ref().map(|latest| &latest.schema))
+    }
+
+    /// Whether `topic`, without the profile's name, is its main topic.
+    pub(super) fn comes_from(&self, profile: &str, topic: &str) -> bool {
+        self.topic.strip_prefix(profile).and_then(|rest| rest.strip_prefix('.')) == Some(topic)
+    }
+
+    /// A path starts at the record; where the payload as a whole is one field, the first step is behind us.
+    pub(super) fn starting_at_payload(&self, mut path: Path) -> Path {
+        if self.payload_slot.is_some() {
+            path.steps.remove(0);
+        }
+        path
+    }
 }
 
 /// All that is known about a vendor.
@@ -170,6 +200,9 @@ pub(super) fn resolve(name: &str, folder: &Folder, records: &Records) -> Result<
     check_records(name, records, &media)?;
     let (mut plans, indexes) = plan::compile(records)?;
     media.plan(&mut plans, &indexes);
+    let latest = linked::latest_records(name, &written.latest_topics, records);
+    let latest = latest.map_err(|(place, what)| fail(&place, what))?;
+    derived::plan(records, &latest, &mut plans, &indexes)?;
     let mut types = BTreeMap::new();
     let mut claimed: BTreeMap<&str, &str> = BTreeMap::new();
     for (type_name, ty) in &written.types {
@@ -182,7 +215,11 @@ pub(super) fn resolve(name: &str, folder: &Folder, records: &Records) -> Result<
         resolved.media = media.field(&resolved.schema.name, resolved.payload_slot.is_some());
         types.insert(type_name.clone(), resolved);
     }
-    check_heads(records, &events)?;
+    let linked = linked::add_joins(name, Further::Join, &written.join_topics, records, &mut types)
+        .and_then(|()| linked::add_joins(name, Further::Timeline, &written.timeline_topics, records, &mut types))
+        .and_then(|()| linked::add_latest(name, &written.latest_topics, records, &plans, &mut types));
+    linked.map_err(|(place, what)| fail(&place, what))?;
+    check_heads(records, &[events, latest].concat())?;
     check_rules(&written, &types).map_err(|(place, what)| fail(&place, what))?;
 
     let mut redacted = Vec::new();
@@ -313,6 +350,8 @@ fn resolve_type(
         times,
         payload_slot,
         media: None,
+        joins: Vec::new(),
+        latest: None,
     })
 }
 
@@ -379,6 +418,10 @@ fn mark_redacted(
         }
         field.redacted = true;
         found = true;
+        if plan.fields.iter().any(|f| matches!(f.kind, plan::Kind::Derived { from, .. } if plan.fields[from].redacted))
+        {
+            return Err(format!("{path}: a field of {holder} is derived of it, so it would not be gone"));
+        }
     }
     if found { Ok(field.to_owned()) } else { Err(format!("{path} is a field of no event")) }
 }

@@ -1,5 +1,6 @@
 //! The catalog against the vendors' own pages (kept in `docs/vendors/`), and what it says of broken files.
 
+mod linked;
 mod pages;
 
 use std::fs;
@@ -99,7 +100,9 @@ fn every_field_of_whazings_pages_has_its_place() {
 fn every_type_record_and_field_has_a_doc_and_snake_case_names() {
     let catalog = Catalog::load(None).unwrap();
     for event_type in catalog.profiles.values().flat_map(|p| p.types.values()) {
-        assert_documented(&serde_json::from_str(&event_type.schema.text).unwrap());
+        for schema in event_type.schemas() {
+            assert_documented(&serde_json::from_str(&schema.text).unwrap());
+        }
         let words = event_type.name.split(['.', '_']);
         let pascal: String = words.map(|w| w[..1].to_uppercase() + &w[1..]).collect();
         assert!(event_type.schema.name.ends_with(&format!(".{pascal}")), "{}", event_type.schema.name);

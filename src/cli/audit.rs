@@ -13,7 +13,7 @@ use crate::audit::{Audit, Counts, Given, IdsError};
 use crate::config::Settings;
 use crate::event_id::EventId;
 use crate::read::{From, Reader, those_there};
-use crate::route::Routes;
+use crate::route::{Role, Routes};
 use crate::spool::{Row, Store};
 
 const HELP: &str = "\
@@ -107,8 +107,10 @@ fn look(settings: &Settings, data_dir: Option<&Path>, since: Option<i64>) -> Res
         }
     }
     let routes = Routes::plan(settings);
-    let (letters, topics): (Vec<_>, Vec<_>) =
-        routes.topics.iter().map(|topic| topic.name.to_string()).partition(|name| **name == *routes.dead_letters);
+    let named =
+        |role: Role| routes.topics.iter().filter(move |topic| topic.role == role).map(|topic| topic.name.to_string());
+    // An event is in its own topic once; the others follow from it.
+    let (letters, topics): (Vec<_>, Vec<_>) = (named(Role::DeadLetters).collect(), named(Role::Events).collect());
     let from = since.map_or(From::Beginning, From::Time);
     for (topics, what) in [(letters, "dead letters"), (topics, "topics")] {
         // Asked each time: a topic may be made meanwhile, for a dead letter that is replayed.

@@ -8,7 +8,7 @@ use rustix::fs::Access;
 use super::{Ending, fail_config, on_runtime};
 use crate::config::{self, Settings};
 use crate::media::{self, Unfit};
-use crate::publish::{Publisher, TopicState, uneven};
+use crate::publish::{Differing, Publisher, TopicState, uneven};
 use crate::registry::{Registry, Standing};
 use crate::route::Routes;
 use crate::spool::{self, Store};
@@ -167,18 +167,15 @@ async fn kafka(settings: &Settings, routes: &Routes, publisher: &Publisher, repo
     if let Some(words) = uneven(&states, &routes.dead_letters, to_be_made) {
         report.finding(&words);
     }
-    if states.iter().any(|s| s.name == routes.dead_letters && s.partitions.is_some()) {
-        dead_letter_topic(routes, publisher, report).await;
-    }
+    topic_configs(publisher, report).await;
 }
 
-/// A topic that somebody made by hand may be too small for a body, or forget dead letters after a week.
-async fn dead_letter_topic(routes: &Routes, publisher: &Publisher, report: &mut Report) {
-    let topic = &routes.dead_letters;
-    match publisher.differing_dead_letter_configs().await {
-        Err(words) => warn(&format!("topic {topic}: its configuration could not be read: {words}")),
+/// A topic that somebody made by hand may be too small for a body, or forget after a week.
+async fn topic_configs(publisher: &Publisher, report: &mut Report) {
+    match publisher.differing_configs().await {
+        Err(words) => warn(&format!("topics: their configuration could not be read: {words}")),
         Ok(differing) => {
-            for (key, is, due) in differing {
+            for Differing { topic, key, is, due } in differing {
                 report.finding(&format!("topic {topic}: {key} is {is}, {due} is due: set it with kafka-configs"));
             }
         }

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::connect::Connect;
 use super::{Ending, fail, fail_config, fail_start, on_runtime};
+use crate::catalog::EventType;
 use crate::config::Settings;
 use crate::registry::{Registry, Standing};
 use crate::route::Routes;
@@ -22,7 +23,7 @@ Examples:
   hookbridge schemas list
   hookbridge schemas show wegly.LeadStageChanged
   hookbridge schemas export --dir schemas            one file per named type, in dependency order
-  hookbridge schemas export --dir schemas --bundle   one self-contained file per event type
+  hookbridge schemas export --dir schemas --bundle   one self-contained file per record
   hookbridge schemas check --registry http://localhost:8081
   hookbridge schemas register --registry http://localhost:8081
 
@@ -39,7 +40,7 @@ pub(super) struct SchemasArgs {
 
 #[derive(Debug, Subcommand)]
 enum SchemasCommand {
-    /// Every event type with its record, topic and subject
+    /// Every event type with its records, topics and subjects
     List,
     /// A type's fields as a tree, with their docs
     Show {
@@ -51,7 +52,7 @@ enum SchemasCommand {
         /// The folder to write to; made if need be
         #[arg(long)]
         dir: PathBuf,
-        /// Self-contained files, one per event type
+        /// Self-contained files, one per record that is written
         #[arg(long)]
         bundle: bool,
     },
@@ -86,16 +87,17 @@ pub(super) fn run(args: &SchemasArgs, file: Option<&Path>) -> Ending {
 
 fn list(settings: &Settings) -> String {
     let routes = Routes::plan(settings);
-    let mut text = format!("{:<16} {:<38} {:<44} {:<22} subject\n", "source", "event type", "record", "topic");
+    let mut text = format!("{:<16} {:<38} {:<44} {:<30} subject\n", "source", "event type", "record", "topic");
     for source in settings.sources.values() {
         for event_type in source.profile.types.values() {
             let Some(route) = routes.get(&source.name, &event_type.name) else { continue };
             let (name, record) = (&event_type.name, &event_type.schema.name);
-            let _ = writeln!(
-                text,
-                "{:<16} {name:<38} {record:<44} {:<22} {}",
-                source.name, route.topic, route.subject.name
-            );
+            let of_events = [&route.main].into_iter().chain(&route.joins).map(|target| (record, target));
+            let of_state = event_type.latest.as_ref().map(|latest| &latest.schema.name).zip(route.latest.as_ref());
+            for (record, target) in of_events.chain(of_state) {
+                let (source, topic, subject) = (&source.name, &target.topic, &target.subject.name);
+                let _ = writeln!(text, "{source:<16} {name:<38} {record:<44} {topic:<30} {subject}");
+            }
         }
     }
     text
@@ -105,8 +107,8 @@ fn list(settings: &Settings) -> String {
 fn types(settings: &Settings) -> (BTreeMap<String, Value>, Vec<String>) {
     let mut types = BTreeMap::new();
     let mut order = Vec::new();
-    for event_type in settings.sources.values().flat_map(|s| s.profile.types.values()) {
-        let Ok(schema) = serde_json::from_str(&event_type.schema.text) else { continue };
+    for schema in settings.sources.values().flat_map(|s| s.profile.types.values()).flat_map(EventType::schemas) {
+        let Ok(schema) = serde_json::from_str(&schema.text) else { continue };
         for (name, record) in schema::named(&schema) {
             if types.insert(name.clone(), record).is_none() {
                 order.push(name);
@@ -148,9 +150,9 @@ fn export(settings: &Settings, dir: &Path, bundle: bool) -> io::Result<String> {
         fs::write(path, format!("{schema:#}\n"))
     };
     if bundle {
-        for event_type in settings.sources.values().flat_map(|s| s.profile.types.values()) {
-            let schema: Value = serde_json::from_str(&event_type.schema.text)?;
-            write(format!("{}.avsc", event_type.schema.name), &schema)?;
+        for schema in settings.sources.values().flat_map(|s| s.profile.types.values()).flat_map(EventType::schemas) {
+            let text: Value = serde_json::from_str(&schema.text)?;
+            write(format!("{}.avsc", schema.name), &text)?;
         }
     } else {
         let (types, order) = types(settings);

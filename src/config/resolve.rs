@@ -17,7 +17,7 @@ use super::{
     ConfigError, MediaSettings, Secret, SpoolSettings, Written, WrittenHttp, WrittenKafka, WrittenRegistry,
     WrittenSource,
 };
-use crate::catalog::{Catalog, Method, Profile};
+use crate::catalog::{Catalog, Further, Method, Profile};
 use crate::telemetry::{self, Format, Logging};
 use crate::verify::Verifier;
 
@@ -80,6 +80,8 @@ pub(crate) struct KafkaSettings {
     pub(crate) replication_factor: i32,
     pub(crate) timestamps: Timestamps,
     pub(crate) max_record_bytes: usize,
+    /// What is switched on of the topics that events go to besides their own.
+    pub(crate) further_topics: Vec<Further>,
     /// librdkafka's, passed through; values may be secrets.
     pub(crate) properties: BTreeMap<String, Secret>,
 }
@@ -152,7 +154,9 @@ impl Written {
         if let Some(dir) = dir.as_ref().filter(|dir| !dir.is_dir()) {
             return Err(ConfigError::key("catalog.dir", format!("{}: no such folder", dir.display())));
         }
-        let catalog = Catalog::load(dir.as_deref())?;
+        let mut catalog = Catalog::load(dir.as_deref())?;
+        let kafka = self.kafka.resolve()?;
+        catalog.keep(&kafka.further_topics);
         let http = self.http.resolve()?;
         let headers = catalog.profiles.values().filter_map(|p| HeaderName::try_from(&p.header).ok());
         let credential_headers: Arc<[HeaderName]> = headers.collect();
@@ -187,7 +191,6 @@ impl Written {
             return Err(ConfigError::key("admin.listen", "the same as http.listen"));
         }
         let data_dir = PathBuf::from(or(self.data_dir, "data".to_owned()));
-        let kafka = self.kafka.resolve()?;
         Ok(Settings {
             media: self.media.resolve(&data_dir, kafka.max_record_bytes)?,
             data_dir,
@@ -281,11 +284,6 @@ impl WrittenKafka {
         if servers.is_empty() {
             return Err(ConfigError::key("kafka.bootstrap_servers", "missing: such as \"localhost:9092\""));
         }
-        for (key, wanted) in [("join_topics", &self.join_topics), ("latest_topics", &self.latest_topics)] {
-            if wanted.as_ref().is_some_and(|w| w.0) {
-                return Err(ConfigError::key(format!("kafka.{key}"), "true: this version does not write them yet"));
-            }
-        }
         let mut properties = BTreeMap::new();
         flatten("kafka.properties", "", &self.properties, &mut properties)?;
         // librdkafka takes a topic's property with `topic.` in front as well.
@@ -306,6 +304,11 @@ impl WrittenKafka {
         if max_record_bytes == 0 {
             return Err(ConfigError::key("kafka.max_record_bytes", "zero: every event would be a dead letter"));
         }
+        let further = [
+            (Further::Join, or(self.join_topics, true)),
+            (Further::Latest, or(self.latest_topics, true)),
+            (Further::Timeline, or(self.timeline_topics, false)),
+        ];
         let timestamps = [("received", Timestamps::Received), ("occurred", Timestamps::Occurred)];
         Ok(KafkaSettings {
             bootstrap_servers: servers,
@@ -321,6 +324,7 @@ impl WrittenKafka {
             timestamps: choice("kafka.timestamp", self.timestamp, &timestamps)?,
             // A broker takes batches of 1,048,588 bytes unless told otherwise; the rest is for what wraps a record.
             max_record_bytes,
+            further_topics: further.into_iter().filter_map(|(which, on)| on.then_some(which)).collect(),
             properties,
         })
     }

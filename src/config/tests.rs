@@ -70,6 +70,7 @@ fn the_sample_documents_every_key_and_is_valid() {
         "max_record_bytes",
         "join_topics",
         "latest_topics",
+        "timeline_topics",
         "url",
         "mode",
         "username",
@@ -164,7 +165,7 @@ fn what_is_wrong_is_told_by_its_key() {
         ),
         (with("[sources.whazing]", "[sources.other]"), "sources.other.profile: no such profile: \"other\""),
         (with("[sources.whazing]", "[sources.Big]"), "sources.Big: a source's name is"),
-        (with("[kafka]", "[kafka]\njoin_topics = true"), "kafka.join_topics: true: this version"),
+        (with("[kafka]", "[kafka]\njoin_topics = \"yes\""), "kafka.join_topics: provided string was not"),
         (
             with("[kafka]", "[kafka]\ntopics = \"each\""),
             "kafka.topics: \"each\": \"per-entity\" or \"per-event\" is due",

@@ -4,7 +4,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Entry, by_topic, entries};
+use super::{Entry, Links, State, by_topic, entries, links, states};
+use crate::catalog::{Latest, Schema};
 use crate::config::Settings;
 use crate::route::Routes;
 
@@ -13,20 +14,19 @@ pub(crate) fn asyncapi(settings: &Settings) -> String {
     let routes = Routes::plan(settings);
     let entries = entries(settings, &routes);
     let (mut channels, mut operations, mut messages) = (Map::new(), Map::new(), Map::new());
-    for (topic, entries) in by_topic(&entries) {
-        let mut sent = Map::new();
-        for entry in &entries {
-            let name = &entry.event_type.schema.name;
-            sent.insert(name.clone(), json!({ "$ref": format!("#/components/messages/{name}") }));
-            messages.insert(name.clone(), message(entry));
+    let mut add = |topic: &str, description: String, sent: Vec<(&str, &str)>, compacted: bool| {
+        let refer = |name: &str| json!({ "$ref": format!("#/components/messages/{name}") });
+        let names: Map<_, _> = sent.iter().map(|(name, _)| ((*name).to_owned(), refer(name))).collect();
+        let subjects: Map<_, _> = sent.iter().map(|(name, subject)| ((*name).to_owned(), json!(subject))).collect();
+        let mut kafka = json!({
+            "topic": topic, "partitions": settings.kafka.partitions, "bindingVersion": "0.5.0",
+        });
+        if compacted {
+            kafka["topicConfiguration"] = json!({ "cleanup.policy": ["compact"] });
         }
         let channel = json!({
-            "address": topic,
-            "description": format!("Events of {}, partitioned by {}.", topic, key_description(&entries)),
-            "messages": sent,
-            "bindings": { "kafka": {
-                "topic": topic, "partitions": settings.kafka.partitions, "bindingVersion": "0.5.0",
-            } },
+            "address": topic, "description": description, "messages": names, "bindings": { "kafka": kafka },
+            "x-subjects": subjects,
         });
         channels.insert(topic.to_owned(), channel);
         let operation = json!({
@@ -35,6 +35,26 @@ pub(crate) fn asyncapi(settings: &Settings) -> String {
             "summary": format!("hookbridge publishes to {topic} what it verified and converted."),
         });
         operations.insert(format!("publish.{topic}"), operation);
+    };
+    for (topic, entries) in by_topic(&entries) {
+        let sent = entries.iter().map(|e| (e.event_type.schema.name.as_str(), e.route.main.subject.name.as_str()));
+        add(topic, format!("Events of {topic}, partitioned by {}.", key_description(&entries)), sent.collect(), false);
+        messages.extend(entries.iter().map(|entry| (entry.event_type.schema.name.clone(), message(entry))));
+    }
+    for (topic, Links { keys, entries }) in links(&entries) {
+        let keys = keys.into_iter().collect::<Vec<_>>().join(" or ");
+        let sent =
+            entries.iter().map(|(entry, subject)| (entry.event_type.schema.name.as_str(), subject.name.as_str()));
+        let what = format!("Events once more, once for each distinct {keys}, and partitioned by it.");
+        add(topic, what, sent.collect(), false);
+    }
+    for (topic, State { subject, latest, key }) in states(&entries) {
+        let name = latest.schema.name.as_str();
+        let updated = &latest.updated.text;
+        let what =
+            format!("The last state by {key}. Readers keep the one with the greater {updated}. No value: forgotten.");
+        add(topic, what, vec![(name, &subject.name)], true);
+        messages.insert(name.to_owned(), state(latest, key));
     }
     let document = json!({
         "asyncapi": "3.0.0",
@@ -60,22 +80,33 @@ fn key_description(entries: &[&Entry<'_>]) -> String {
 }
 
 fn message(entry: &Entry<'_>) -> Value {
-    let name = &entry.event_type.schema.name;
-    let schema: Value = serde_json::from_str(&entry.event_type.schema.text).unwrap_or_default();
+    let title = format!("{}.{}", entry.profile.name, entry.event_type.name);
+    let key = format!("{}, as plain UTF-8; in join topics what they are partitioned by", entry.key_path());
+    let key = if entry.event_type.joins.is_empty() { format!("{}, as plain UTF-8", entry.key_path()) } else { key };
+    of_schema(&entry.event_type.schema, &title, entry.doc(), &key)
+}
+
+fn state(latest: &Latest, key: &str) -> Value {
+    let schema: Value = serde_json::from_str(&latest.schema.text).unwrap_or_default();
+    let doc = schema["doc"].as_str().unwrap_or_default();
+    of_schema(&latest.schema, &latest.schema.name, doc, &format!("{key}, as plain UTF-8"))
+}
+
+fn of_schema(schema: &Schema, title: &str, summary: &str, key: &str) -> Value {
+    let text: Value = serde_json::from_str(&schema.text).unwrap_or_default();
     json!({
-        "name": name,
-        "title": format!("{}.{}", entry.profile.name, entry.event_type.name),
-        "summary": entry.doc(),
+        "name": schema.name,
+        "title": title,
+        "summary": summary,
         "contentType": "application/avro",
         "traits": [{ "$ref": "#/components/messageTraits/cloudEvent" }],
-        "payload": { "schemaFormat": "application/vnd.apache.avro+json;version=1.9.0", "schema": schema },
+        "payload": { "schemaFormat": "application/vnd.apache.avro+json;version=1.9.0", "schema": text },
         "bindings": { "kafka": {
-            "key": { "type": "string", "description": format!("{}, as plain UTF-8", entry.key_path()) },
+            "key": { "type": "string", "description": key },
             "schemaIdLocation": "payload",
             "schemaIdPayloadEncoding": "confluent",
             "bindingVersion": "0.5.0",
         } },
-        "x-subject": entry.route.subject.name,
     })
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{Entry, by_topic, entries, pretty};
+use super::{Entry, Links, State, by_topic, entries, links, pretty, states};
 use crate::config::Settings;
 use crate::route::Routes;
 use crate::schema::{self, Field};
@@ -28,7 +28,7 @@ pub(crate) fn events(settings: &Settings) -> String {
     page += "| event type | when | topic | key |\n| --- | --- | --- | --- |\n";
     for entry in &entries {
         let (profile, name) = (&entry.profile.name, &entry.event_type.name);
-        let (topic, key) = (&entry.route.topic, entry.key_path());
+        let (topic, key) = (&entry.route.main.topic, entry.key_path());
         let _ = writeln!(page, "| [{profile}.{name}](#{}) | {} | `{topic}` | `{key}` |", anchor(entry), entry.doc());
     }
     let mut shared: Vec<(String, Value)> = Vec::new();
@@ -41,6 +41,7 @@ pub(crate) fn events(settings: &Settings) -> String {
             shared.extend(types.iter().filter(|(name, _)| known.insert(name.clone())).cloned());
         }
     }
+    further(&mut page, &entries);
     page += "\n## Types\n";
     shared.sort_by(|(a, _), (b, _)| a.cmp(b));
     for (name, record) in &shared {
@@ -48,6 +49,37 @@ pub(crate) fn events(settings: &Settings) -> String {
         table(&mut page, record);
     }
     page
+}
+
+/// The topics that follow from events.
+fn further(page: &mut String, entries: &[Entry<'_>]) {
+    let links = links(entries);
+    if !links.is_empty() {
+        *page += "\n## Join topics\n\nThe same records once more, once for each entity that the event is linked to, keyed by \
+            its id.\n\n| topic | key | events |\n| --- | --- | --- |\n";
+    }
+    for (topic, Links { keys, entries }) in links {
+        let keys: Vec<_> = keys.into_iter().map(|key| format!("`{key}`")).collect();
+        let link = |(entry, _): &(&Entry<'_>, _)| {
+            format!("[{}.{}](#{})", entry.profile.name, entry.event_type.name, anchor(entry))
+        };
+        let events: Vec<_> = entries.iter().map(link).collect();
+        let _ = writeln!(page, "| `{topic}` | {} | {} |", keys.join(", "), events.join(", "));
+    }
+    let states = states(entries);
+    if !states.is_empty() {
+        *page += "\n## Latest topics\n\nThe last state of each entity, from every event that carries it; log-compacted. Readers \
+            keep the greater update time.\n";
+    }
+    for (topic, State { subject, latest, key }) in states {
+        let Ok(schema) = serde_json::from_str(&latest.schema.text) else { continue };
+        let types = schema::named(&schema);
+        let Some((name, record)) = types.last() else { continue };
+        let (doc, updated) = (record["doc"].as_str().unwrap_or_default(), &latest.updated.text);
+        let _ = writeln!(page, "\n### Topic `{topic}`\n\n{doc}\n");
+        let _ = writeln!(page, "Record `{name}`, key `{key}`, update time `{updated}`, subject `{}`.\n", subject.name);
+        table(page, record);
+    }
 }
 
 /// What a heading is called in a link, by the rules that forges share.
@@ -59,7 +91,7 @@ fn event(page: &mut String, entry: &Entry<'_>) {
     let (profile, name) = (&entry.profile.name, &entry.event_type.name);
     let Some((record_name, record)) = entry.types.last() else { return };
     let _ = writeln!(page, "\n### {profile}.{name}\n\n{}\n", entry.doc());
-    let (subject, key) = (&entry.route.subject.name, entry.key_path());
+    let (subject, key) = (&entry.route.main.subject.name, entry.key_path());
     let _ = writeln!(page, "Record `{record_name}`, key `{key}`, subject `{subject}`.\n");
     table(page, record);
     let (body, out) = (pretty(&entry.example.body), pretty(&entry.example.record));

@@ -51,7 +51,9 @@ pub(super) fn write(encoder: &mut Encoder<'_>, kind: &Kind, node: Node) -> Resul
             None => return misfit(doc, node, "a date"),
         },
         Kind::Json => encoder.string(doc.raw(node)),
-        Kind::Record(_) | Kind::Array(_) | Kind::MediaObject { .. } => return misfit(doc, node, "a scalar"),
+        Kind::Record(_) | Kind::Array(_) | Kind::MediaObject { .. } | Kind::Derived { .. } => {
+            return misfit(doc, node, "a scalar");
+        }
     }
     Ok(Fit::Whole)
 }

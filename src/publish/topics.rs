@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::producer::Producer as _;
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::{Notify, watch};
@@ -34,6 +36,15 @@ pub(crate) struct TopicState {
     pub(crate) partitions: Option<usize>,
     /// Why it could not be made.
     pub(crate) error: Option<String>,
+}
+
+/// A setting of a topic that is not as it should be.
+#[derive(Debug)]
+pub(crate) struct Differing {
+    pub(crate) topic: Arc<str>,
+    pub(crate) key: &'static str,
+    pub(crate) is: String,
+    pub(crate) due: String,
 }
 
 /// What is known about Kafka at this moment.
@@ -133,7 +144,7 @@ impl Watch {
     }
 
     pub(super) async fn keep(&self, producer: impl Fn() -> Result<Arc<Producer>, ConfigError>) {
-        let (mut warned, mut looked_at_dead_letters) = (false, false);
+        let (mut warned, mut looked_at_configs) = (false, false);
         let mut patience = FIRST_LOOK_TIMEOUT;
         loop {
             let found = match producer() {
@@ -152,9 +163,9 @@ impl Watch {
                     warned = true;
                     tracing::warn!("{words}");
                 }
-                if !looked_at_dead_letters && missing(states).is_none() {
-                    looked_at_dead_letters = true;
-                    self.warn_of_dead_letter_topic().await;
+                if !looked_at_configs && missing(states).is_none() {
+                    looked_at_configs = true;
+                    self.warn_of_differing_configs().await;
                 }
             }
             let interval = if self.trouble.borrow().is_none() { WELL_INTERVAL } else { UNWELL_INTERVAL };
@@ -167,31 +178,36 @@ impl Watch {
         }
     }
 
-    /// A dead-letter topic that somebody made by hand may be too small for a body, or forget after a week.
-    async fn warn_of_dead_letter_topic(&self) {
+    /// A topic that somebody made by hand may be too small for a body, or forget after a week.
+    async fn warn_of_differing_configs(&self) {
         // A broker that does not tell is no reason for alarm.
-        for (key, is, due) in self.differing_dead_letter_configs().await.unwrap_or_default() {
-            tracing::warn!(topic = %self.dead_letters, key, is, due, "the dead-letter topic is set otherwise than it should be");
+        for Differing { topic, key, is, due } in self.differing_configs().await.unwrap_or_default() {
+            tracing::warn!(%topic, key, is, due, "the topic is set otherwise than it should be");
         }
     }
 
-    /// The settings of the dead-letter topic that are not as they should be: (key, as it is, as it should be).
-    pub(super) async fn differing_dead_letter_configs(&self) -> Result<Vec<(String, String, String)>, String> {
-        let spec = self.topics.iter().find(|spec| spec.name == self.dead_letters).ok_or("no such topic")?;
+    /// What is not as it should be in the configuration of topics that it matters for.
+    pub(super) async fn differing_configs(&self) -> Result<Vec<Differing>, String> {
         let admin = self.admin()?;
-        let topic = ResourceSpecifier::Topic(&spec.name);
-        let found = admin.describe_configs([&topic], &options()).await.map_err(|e| e.to_string())?;
-        let found = found.into_iter().next().ok_or("no answer")?.map_err(|e| e.to_string())?;
+        let specs: Vec<_> = self.topics.iter().filter(|spec| !spec.configs.is_empty()).collect();
+        let resources: Vec<_> = specs.iter().map(|spec| ResourceSpecifier::Topic(&spec.name)).collect();
+        let found = admin.describe_configs(&resources, &options()).await.map_err(|e| e.to_string())?;
         let mut differing = Vec::new();
-        for (key, due) in &spec.configs {
-            let is = found.get(key).and_then(|entry| entry.value.clone()).unwrap_or_default();
-            let enough = match (is.parse::<i64>(), due.parse::<i64>()) {
-                // -1 is for ever; any other number must not be smaller.
-                (Ok(is), Ok(due)) => is == due || (due >= 0 && is > due),
-                _ => is == *due,
-            };
-            if !enough {
-                differing.push(((*key).to_owned(), is, due.clone()));
+        for resource in found {
+            // Topics that are not there are told of elsewhere.
+            let Ok(resource) = resource else { continue };
+            let OwnedResourceSpecifier::Topic(name) = &resource.specifier else { continue };
+            let Some(spec) = specs.iter().find(|spec| *spec.name == **name) else { continue };
+            for (key, due) in &spec.configs {
+                let is = resource.get(key).and_then(|entry| entry.value.clone()).unwrap_or_default();
+                let enough = match (is.parse::<i64>(), due.parse::<i64>()) {
+                    // -1 is for ever; any other number must not be smaller.
+                    (Ok(is), Ok(due)) => is == due || (due >= 0 && is > due),
+                    _ => is == *due,
+                };
+                if !enough {
+                    differing.push(Differing { topic: Arc::clone(&spec.name), key, is, due: due.clone() });
+                }
             }
         }
         Ok(differing)
@@ -286,7 +302,8 @@ pub(crate) fn uneven(states: &[TopicState], dead_letters: &str, to_be_made: Opti
     (!odd.is_empty()).then(|| {
         format!(
             "partition counts differ: {}, the others {usual}; topics that are to be joined by key need one count: \
-             make these again with {usual}",
+             delete these and make them again with {usual} (partitions that are only added leave a key's old records \
+             where they were)",
             odd.join("; ")
         )
     })

@@ -2,10 +2,11 @@
 
 use std::fs;
 
-use crate::support::bridge::{Setup, run, words};
+use crate::support::bridge::{SOON, Setup, run, words};
 use crate::support::java::free_port;
 use crate::support::registry;
 use crate::support::servers::servers;
+use crate::support::{eventually, say};
 
 /// Runs `check` and expects its exit code and words.
 fn check(setup: &Setup, code: i32, expected: &[&str]) -> String {
@@ -21,7 +22,7 @@ fn check(setup: &Setup, code: i32, expected: &[&str]) -> String {
 #[test]
 fn before_the_first_start_all_is_well_and_nothing_is_changed() {
     let setup = Setup::new("check-new");
-    check(&setup, 0, &["all well", "not there yet", "0 registered, 41 new"]);
+    check(&setup, 0, &["all well", "not there yet", "0 registered, 51 new"]);
     assert!(!setup.data_dir().exists());
     let subject = format!("/subjects/{}/versions", setup.topic("wegly.task-value"));
     let found = registry::fetch(&format!("{}{subject}", servers().registry));
@@ -31,7 +32,7 @@ fn before_the_first_start_all_is_well_and_nothing_is_changed() {
 #[test]
 fn after_a_start_it_finds_topics_and_schemas() {
     let bridge = Setup::new("check-there").start();
-    check(&bridge.setup, 0, &["topics: 12 of 12 are there", "41 registered, 0 new", "all well"]);
+    check(&bridge.setup, 0, &["topics: 19 of 19 are there", "51 registered, 0 new", "all well"]);
 }
 
 #[test]
@@ -39,7 +40,36 @@ fn topics_that_are_missing_and_may_not_be_made_are_a_finding() {
     let mut setup = Setup::new("check-missing");
     setup.kafka = "create_topics = false\n".into();
     let topic = setup.topic("wegly.lead");
-    check(&setup, 1, &["FAIL", &topic, "create_topics", "12 finding(s)"]);
+    check(&setup, 1, &["FAIL", &topic, "create_topics", "19 finding(s)"]);
+}
+
+#[test]
+fn topics_that_cannot_be_joined_are_found_and_named_with_how_to_mend_them() {
+    let mut setup = Setup::new("check-uneven");
+    if servers().is_mock() {
+        return say(
+            "skipped, since the stand-in makes no topics: install Java and Maven, or set HOOKBRIDGE_TEST_KAFKA",
+        );
+    }
+    setup.partitions = 3;
+    setup.kafka = "join_topics = false\n".into();
+    let mut setup = setup.start().setup.clone();
+    check(&setup, 0, &["all well"]);
+    setup.partitions = 2;
+    setup.kafka = String::new();
+    let uneven =
+        ["wegly.chat-by-deal", "wegly.chat-by-lead", "whazing.message-by-reference"].map(|name| setup.topic(name));
+    let expected = format!(
+        "partition counts differ: {} has 2, the others 3; topics that are to be joined by key need one count: \
+         delete these and make them again with 3",
+        uneven.join(", ")
+    );
+    // Before they are made, and when they are there.
+    check(&setup, 1, &[&expected, "1 finding(s)"]);
+    let bridge = setup.start();
+    let told = || bridge.log().iter().any(|line| line.contains("partition counts differ")).then_some(());
+    eventually("serve says so", SOON, told);
+    check(&bridge.setup, 1, &["19 of 19", &expected]);
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod dead_letters;
 mod dead_letters_replay;
 mod dev;
 mod foreign_client;
+mod linked;
 mod media;
 mod metrics;
 mod outages;

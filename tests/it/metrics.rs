@@ -54,7 +54,7 @@ fn every_metric_is_there_from_the_start_under_one_name() {
     }
     assert_eq!(bridge.metric("hookbridge_kafka_up"), 1);
     assert_eq!(bridge.metric("hookbridge_registry_up"), 1);
-    assert_eq!(bridge.metric("hookbridge_schemas{state=\"known\"}"), 41);
+    assert_eq!(bridge.metric("hookbridge_schemas{state=\"known\"}"), 51);
     assert_eq!(bridge.metric("hookbridge_schemas{state=\"refused\"}"), 0);
 }
 

@@ -96,7 +96,7 @@ fn without_the_registry_at_start_events_wait_until_the_registry_comes() {
 
     proxy.open(&target);
     delivered_again(&bridge);
-    assert_eq!(bridge.metric("hookbridge_schemas{state=\"known\"}"), 41);
+    assert_eq!(bridge.metric("hookbridge_schemas{state=\"known\"}"), 51);
     let records = reader::read(&bridge.topic("wegly.lead"));
     assert_eq!(records[0].header("ce_id").unwrap(), waiting.get("id"));
 }

@@ -24,8 +24,11 @@ use super::{eventually, variable};
 /// For what should take a moment; a machine that compiles meanwhile is slow.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
-/// The topics of the two profiles, without prefix.
-pub(crate) const TOPICS: [&str; 12] = [
+/// Those that have every event once, without prefix.
+pub(crate) const EVENT_TOPICS: &[&str] = TOPICS.split_at(11).0;
+
+/// The topics of the two profiles, without prefix: of events, of events once more, of dead letters.
+pub(crate) const TOPICS: [&str; 19] = [
     "wegly.lead",
     "wegly.deal",
     "wegly.chat",
@@ -37,6 +40,13 @@ pub(crate) const TOPICS: [&str; 12] = [
     "whazing.ticket",
     "whazing.channel",
     "whazing.tenant",
+    "wegly.chat-by-deal",
+    "wegly.chat-by-lead",
+    "whazing.message-by-reference",
+    "wegly.lead-latest",
+    "wegly.deal-latest",
+    "wegly.delivery-latest",
+    "wegly.contract-latest",
     "hookbridge.dead-letters",
 ];
 

@@ -21,7 +21,8 @@ use crate::wiring::{self, StartError};
 const HELP: &str = "\
 Needs the configuration with the sources of what it replays. Each goes through today's catalog in
 the order received, keeps its event id, and is marked when Kafka has acknowledged its record; what
-still cannot be converted stays as it is, and is named with today's reason. Ctrl-C ends it after
+still cannot be converted stays as it is, and is named with today's reason. The *-latest topics are
+left alone, unless --latest is given: there a newer state may have come since. Ctrl-C ends it after
 those under way. It may be interrupted and repeated: what was replayed is not replayed twice (but
 for what an outage or a kill kept from being marked).
 
@@ -45,6 +46,9 @@ pub(super) struct ReplayArgs {
     /// Say what would become of each; write nothing, neither records nor schemas
     #[arg(long)]
     dry_run: bool,
+    /// Write to the *-latest topics too, where a dead letter's state takes the place of what is there
+    #[arg(long)]
+    latest: bool,
     #[command(flatten)]
     pub(super) connect: Connect,
 }
@@ -100,6 +104,7 @@ async fn replay(settings: &Settings, args: &ReplayArgs) -> Result<Ending, Ending
         sources: &settings.sources,
         ack_timeout: settings.http.ack_timeout,
         dry_run: args.dry_run,
+        latest: args.latest,
         stop,
     };
     let bar = progress::bar(letters.len() as u64).with_message("replaying");

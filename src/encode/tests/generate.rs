@@ -103,7 +103,7 @@ fn shuffle<T>(random: &mut Random, items: &mut [T]) {
 fn record(random: &mut Random, profile: &Profile, index: usize, odd: Odd, depth: usize) -> Sent {
     let mut members = Vec::new();
     for field in &profile.records[index].fields {
-        if matches!(field.kind, Kind::MediaObject { .. }) {
+        if field.kind.is_made() {
             continue;
         }
         let value = match (field.optional, odd, random.below(100)) {
@@ -157,7 +157,7 @@ fn fitting(random: &mut Random, profile: &Profile, kind: &Kind, odd: Odd, depth:
             format!("\"{:04}-{:02}-{:02}\"", 1 + random.below(9999), 1 + random.below(12), 1 + random.below(28))
         }
         Kind::Json => return any_but_null(random),
-        Kind::MediaObject { .. } => unreachable!("never sent"),
+        Kind::MediaObject { .. } | Kind::Derived { .. } => unreachable!("never sent"),
         Kind::Record(inner) => return record(random, profile, *inner, odd, depth + 1),
         Kind::Array(items) => {
             let count = random.below(4);

@@ -1,0 +1,49 @@
+//! Fields that are not sent but made here, from another field of the same record: their attribute `derive` says how.
+//!
+//! ```text
+//! Ticket.avsc     {"name": "reference", "derive": {"from": "api_config", "reference": "externalKey"}, …}
+//! in the body     {"apiConfig": {"externalKey": "deal-1"}, …}
+//! in the record   api_config = "{\"externalKey\": \"deal-1\"}" ▸ reference = "deal-1"
+//! ```
+
+use std::collections::BTreeMap;
+
+use super::CatalogError;
+use super::avsc::{Records, Type};
+use super::plan::{Kind, Record};
+use crate::derive::How;
+
+/// Tells the plans which fields are made here, and of what. Records in `latest` are not made by plan.
+pub(super) fn plan(
+    records: &Records,
+    latest: &[String],
+    plans: &mut [Record],
+    indexes: &BTreeMap<String, usize>,
+) -> Result<(), CatalogError> {
+    for (name, record) in records.iter().filter(|(name, _)| !latest.contains(name)) {
+        // An event's head is no slot of the encoder's.
+        let head = usize::from(record.has_head());
+        for (index, field) in record.fields.iter().enumerate() {
+            let Some(derive) = &field.derive else { continue };
+            let fail = |what: String| CatalogError::new(&record.label, format!("/fields/{index}"), what);
+            let from = record.fields.iter().position(|f| f.name == derive.from && f.derive.is_none());
+            let Some(from) = from.filter(|&from| from >= head) else {
+                return Err(fail(format!("derive.from: {name} has no field `{}` that is sent", derive.from)));
+            };
+            let due = match derive.how {
+                How::Reference { .. } => Type::Json,
+                How::Phone { .. } => Type::String,
+            };
+            if record.fields[from].ty != due {
+                return Err(fail(format!("derive.from: {} is due, `{}` is none", due.word(), derive.from)));
+            }
+            if field.ty != Type::String || !field.optional {
+                return Err(fail("type: what is derived is null or a string".into()));
+            }
+            let Some(plan) = indexes.get(name).and_then(|&index| plans.get_mut(index)) else { continue };
+            plan.names.hide(index - head);
+            plan.fields[index - head].kind = Kind::Derived { from: from - head, how: derive.how.clone() };
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,220 @@
+//! Further topics of an event, as its profile has them: the same record once more for each entity it is linked to, for
+//! joins; and an entity's last state, for tables.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::Path;
+use super::avsc::{self, EVENT, EXTRA, RecordSchema, Records, Type};
+use super::plan::Record;
+use super::profile::{EventType, Schema};
+
+/// `[join_topics]` and `[timeline_topics]`, by topic.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenJoin {
+    /// Main topics.
+    from: Vec<String>,
+    /// Paths by Avro names, through lists and into JSON.
+    keys: Vec<String>,
+}
+
+/// `[latest_topics]`, by topic.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenLatest {
+    record: String,
+    updated: String,
+}
+
+/// The kinds of topics that events go to besides their own; `kafka.join_topics` and so on switch them on and off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Further {
+    Join,
+    Timeline,
+    Latest,
+}
+
+/// The same record again, once for each distinct entity found at `keys`.
+#[derive(Debug)]
+pub(crate) struct Join {
+    /// Without prefix, such as `wegly.chat-by-deal`.
+    pub(crate) topic: String,
+    pub(crate) kind: Further,
+    /// Where the entities' ids stand, from the payload on.
+    pub(crate) keys: Vec<Path>,
+    /// What an id is; one in JSON of open shape has to be one of these as well.
+    pub(crate) id: Type,
+}
+
+/// The entity's state as the event tells it, in a record of its own.
+#[derive(Debug)]
+pub(crate) struct Latest {
+    /// Without prefix, such as `wegly.deal-latest`.
+    pub(crate) topic: String,
+    pub(crate) schema: Schema,
+    /// The snapshot's slot in the event's record.
+    pub(crate) slot: usize,
+    /// When the entity was last changed, from the payload on.
+    pub(crate) updated: Path,
+    /// Where the record has a list made of the snapshot: what of, from the payload on.
+    pub(crate) list: Option<Path>,
+}
+
+type Problem = (String, String);
+
+/// Adds to `types` the topics of `written`.
+pub(super) fn add_joins(
+    profile: &str,
+    kind: Further,
+    written: &BTreeMap<String, WrittenJoin>,
+    records: &Records,
+    types: &mut BTreeMap<String, EventType>,
+) -> Result<(), Problem> {
+    let section = if kind == Further::Timeline { "timeline_topics" } else { "join_topics" };
+    for (topic, join) in written {
+        let fail = |key: &str, what: String| (format!("{section}.{topic:?}{key}"), what);
+        check_topic(profile, topic, types).map_err(|what| fail("", what))?;
+        // What a key is not of in one type it may be of in another; in one at least.
+        let mut found: BTreeMap<&str, Vec<Path>> = BTreeMap::new();
+        let mut id = None;
+        for (at, key) in join.keys.iter().enumerate() {
+            let mut not_found = String::from("no such type of event");
+            let mut used = false;
+            for (name, event_type) in
+                types.iter().filter(|(_, ty)| join.from.iter().any(|from| ty.comes_from(profile, from)))
+            {
+                match Path::reach(records, &event_type.schema.name, key) {
+                    Ok(path) => {
+                        let leaf = if path.derived.is_some() { &Type::String } else { &path.leaf };
+                        if *leaf != Type::Json && *id.get_or_insert_with(|| leaf.clone()) != *leaf {
+                            return Err(fail(
+                                &format!(".keys[{at}]"),
+                                format!("{key}: {}, unlike the others", leaf.word()),
+                            ));
+                        }
+                        found.entry(name).or_default().push(event_type.starting_at_payload(path));
+                        used = true;
+                    }
+                    Err(what) => not_found = what,
+                }
+            }
+            if !used {
+                return Err(fail(&format!(".keys[{at}]"), format!("{key}: {not_found}")));
+            }
+        }
+        let id = id.unwrap_or(Type::String);
+        if !matches!(id, Type::Uuid | Type::Long | Type::String) {
+            return Err(fail(".keys", format!("{}: a key is a uuid, a long or a string", id.word())));
+        }
+        let unused = join.from.iter().position(|from| !found.keys().any(|name| types[*name].comes_from(profile, from)));
+        if let Some(at) = unused {
+            return Err(fail(
+                &format!(".from[{at}]"),
+                format!("{}: no event of this topic has one of the keys", join.from[at]),
+            ));
+        }
+        let found: Vec<_> = found.into_iter().map(|(name, keys)| (name.to_owned(), keys)).collect();
+        for (name, keys) in found {
+            let join = Join { topic: format!("{profile}.{topic}"), kind, keys, id: id.clone() };
+            types.entry(name).and_modify(|event_type| event_type.joins.push(join));
+        }
+    }
+    Ok(())
+}
+
+/// The full names of the records of latest topics.
+pub(super) fn latest_records(
+    profile: &str,
+    written: &BTreeMap<String, WrittenLatest>,
+    records: &Records,
+) -> Result<Vec<String>, Problem> {
+    let name = |(topic, latest): (&String, &WrittenLatest)| {
+        let name = format!("{profile}.{}", latest.record);
+        let missing = || (format!("latest_topics.{topic:?}.record"), format!("no such type: {name}"));
+        if records.contains_key(&name) { Ok(name) } else { Err(missing()) }
+    };
+    written.iter().map(name).collect()
+}
+
+/// Adds to every type that carries a snapshot what `[latest_topics]` says of it.
+pub(super) fn add_latest(
+    profile: &str,
+    written: &BTreeMap<String, WrittenLatest>,
+    records: &Records,
+    plans: &[Record],
+    types: &mut BTreeMap<String, EventType>,
+) -> Result<(), Problem> {
+    for (topic, latest) in written {
+        let fail = |key: &str, what: String| (format!("latest_topics.{topic:?}{key}"), what);
+        check_topic(profile, topic, types).map_err(|what| fail("", what))?;
+        let name = format!("{profile}.{}", latest.record);
+        let Some(schema) = records.get(&name) else { continue };
+        let (snapshot, list) = parts(schema).ok_or_else(|| {
+            let what =
+                format!("{name} is not `{EVENT}`, a required snapshot, perhaps a list derived of it, and `{EXTRA}`");
+            fail(".record", what)
+        })?;
+        let text = avsc::self_contained(records, &name).map_err(|e| fail(".record", e.to_string()))?;
+        let path = |key: &str, text: &str| Path::reach(records, &name, text).map_err(|what| fail(key, what));
+        let updated = path(".updated", &latest.updated)?;
+        if !updated.is_time() {
+            return Err(fail(".updated", format!("{}: a timestamp-millis is due", latest.updated)));
+        }
+        let list =
+            list.map(|field| list_path(records, &name, field).map_err(|what| fail(".record", what))).transpose()?;
+        let mut carried = false;
+        for event_type in types.values_mut() {
+            let fields = records.get(&event_type.schema.name).map(|r| r.fields.as_slice()).unwrap_or_default();
+            let same = |f: &&avsc::Field| f.name == snapshot.name && f.ty == snapshot.ty && !f.optional;
+            let Some(field) = fields.iter().find(same) else { continue };
+            // Keyed like the event, so the snapshot has to be the event's own entity.
+            if !event_type.key.text.starts_with(&format!("{}.", field.name)) {
+                continue;
+            }
+            let Some(slot) = plans[event_type.record].names.slot(&field.json, 0) else { continue };
+            event_type.latest = Some(Latest {
+                topic: format!("{profile}.{topic}"),
+                schema: Schema { name: name.clone(), text: text.clone() },
+                slot,
+                updated: event_type.starting_at_payload(updated.clone()),
+                list: list.clone().map(|path| event_type.starting_at_payload(path)),
+            });
+            carried = true;
+        }
+        if !carried {
+            return Err(fail(".record", format!("no event carries `{}` as its entity", snapshot.name)));
+        }
+    }
+    Ok(())
+}
+
+/// The snapshot of a latest topic's record, and the list made of it, if that is what the record is.
+fn parts(schema: &RecordSchema) -> Option<(&avsc::Field, Option<&avsc::Field>)> {
+    let [event, snapshot, list @ .., extra] = schema.fields.as_slice() else { return None };
+    let is_one = event.name == EVENT && schema.has_head() && extra.name == EXTRA && !snapshot.optional;
+    match list {
+        [] if is_one => Some((snapshot, None)),
+        [list] if is_one && list.optional && list.derive.is_some() => Some((snapshot, Some(list))),
+        _ => None,
+    }
+}
+
+/// What a list of strings is made of.
+fn list_path(records: &Records, record: &str, field: &avsc::Field) -> Result<Path, String> {
+    let derive = field.derive.as_ref().filter(|_| field.ty == Type::Array(Box::new(Type::String)));
+    let derive = derive.ok_or_else(|| format!("`{}`: a list of strings with `derive` is due", field.name))?;
+    let mut path = Path::reach(records, record, &derive.from)?;
+    path.derived = Some(derive.how.clone());
+    Ok(path)
+}
+
+fn check_topic(profile: &str, topic: &str, types: &BTreeMap<String, EventType>) -> Result<(), String> {
+    let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if topic.is_empty() || !topic.bytes().all(fine) {
+        return Err("small letters, digits and `-` are due".into());
+    }
+    let whole = format!("{profile}.{topic}");
+    if types.values().any(|ty| ty.topic == whole) { Err("the topic of events already".into()) } else { Ok(()) }
+}

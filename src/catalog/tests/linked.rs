@@ -1,0 +1,133 @@
+//! Join and latest topics and derived fields of a third vendor, and what is said when they are wrong.
+
+use std::fs;
+
+use super::*;
+
+const JSON: &str = r#"{"type":"string","connect.name":"io.debezium.data.Json"}"#;
+const ORDER_LATEST: &str = r#"{"type":"record","namespace":"loja","name":"OrderLatest","fields":[
+    {"name":"event","type":"hookbridge.Event"},
+    {"name":"order","type":"loja.Order"},
+    {"name":"phones","derive":{"from":"order.items.phone","phone":"BR"},"type":["null",{"type":"array","items":"string"}],"default":null},
+    {"name":"extra","type":["null",{"type":"string","connect.name":"io.debezium.data.Json"}],"default":null}]}"#;
+const ITEM: &str = r#"{"type":"record","namespace":"loja","name":"Item","fields":[
+    {"name":"sku","type":"string"},
+    {"name":"phone","type":["null","string"],"default":null},
+    {"name":"extra","type":["null",{"type":"string","connect.name":"io.debezium.data.Json"}],"default":null}]}"#;
+const TOPICS: &str = r#"
+[join_topics]
+"order-by-item" = { from = ["order"], keys = ["order.items.sku", "order.ref", "order.meta.sku"] }
+[timeline_topics]
+"item-timeline" = { from = ["order"], keys = ["order.id"] }
+[latest_topics]
+"order-latest" = { record = "OrderLatest", updated = "order.at" }
+"#;
+
+/// What loading that vendor says, once one of its files is changed.
+fn loaded(file: &str, from: &str, to: &str) -> Result<Catalog, String> {
+    let dir = vendor(&[]);
+    let folder = dir.path().join("loja");
+    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    fs::write(folder.join("OrderLatest.avsc"), ORDER_LATEST).unwrap();
+    fs::write(folder.join("Item.avsc"), ITEM).unwrap();
+    fs::write(folder.join("profile.toml"), read("profile.toml") + TOPICS).unwrap();
+    let fields = format!(
+        r#"{{"name":"items","type":["null",{{"type":"array","items":"loja.Item"}}],"default":null}},
+           {{"name":"meta","type":["null",{JSON}],"default":null}},
+           {{"name":"ref","derive":{{"from":"meta","reference":"sku"}},"type":["null","string"],"default":null}},
+           {{"name":"at""#
+    );
+    fs::write(folder.join("Order.avsc"), read("Order.avsc").replacen(r#"{"name":"at""#, &fields, 1)).unwrap();
+    let text = read(file);
+    assert!(text.contains(from), "{file}: no {from}");
+    fs::write(folder.join(file), text.replacen(from, to, 1)).unwrap();
+    let words = |error: CatalogError| error.to_string().replace(&format!("{}/", dir.path().display()), "");
+    Catalog::load(Some(dir.path())).map_err(words)
+}
+
+#[test]
+fn a_third_vendor_has_join_and_latest_topics_by_its_files_alone() {
+    let mut catalog = loaded("profile.toml", "", "").unwrap();
+    let paid = |catalog: &Catalog| {
+        let paid = &catalog.profiles["loja"].types["order.paid"];
+        let joins: Vec<_> = paid.joins.iter().map(|join| (join.topic.clone(), join.id.clone())).collect();
+        (joins, paid.latest.as_ref().map(|latest| latest.topic.clone()))
+    };
+    let by_item = ("loja.order-by-item".to_owned(), Type::String);
+    let timeline = ("loja.item-timeline".to_owned(), Type::Long);
+    assert_eq!(paid(&catalog), (vec![by_item.clone(), timeline], Some("loja.order-latest".into())));
+    catalog.keep(&[Further::Join]);
+    assert_eq!(paid(&catalog), (vec![by_item], None));
+}
+
+#[test]
+fn what_is_wrong_with_further_topics_is_named_by_file_and_place() {
+    for (file, from, to, expected) in [
+        (
+            "profile.toml",
+            "order-by-item",
+            "Order",
+            "profile.toml: join_topics.\"Order\": small letters, digits and `-`",
+        ),
+        ("profile.toml", "\"order-by-item\"", "\"order\"", "join_topics.\"order\": the topic of events already"),
+        (
+            "profile.toml",
+            "from = [\"order\"]",
+            "from = [\"cart\"]",
+            "join_topics.\"order-by-item\".keys[0]: order.items.sku: no such type of event",
+        ),
+        (
+            "profile.toml",
+            "from = [\"order\"]",
+            "from = [\"order\", \"cart\"]",
+            "join_topics.\"order-by-item\".from[1]: cart: no event of this topic has one of the keys",
+        ),
+        ("profile.toml", "items.sku", "items.code", ".keys[0]: order.items.code: loja.Item has no field `code`"),
+        (
+            "profile.toml",
+            r#"["order.items.sku", "order.ref", "order.meta.sku"]"#,
+            r#"["order.items"]"#,
+            ".keys: array: a key is a uuid, a long or a string",
+        ),
+        ("profile.toml", "order.meta.sku", "order.id", ".keys[2]: order.id: whole number, unlike the others"),
+        ("profile.toml", "order.ref", "order.ref.x", "`x` is looked for in something that is no record"),
+        ("profile.toml", "order.ref", "event.id", "the event's head is made here, not sent"),
+        (
+            "profile.toml",
+            "\"OrderLatest\"",
+            "\"Last\"",
+            "latest_topics.\"order-latest\".record: no such type: loja.Last",
+        ),
+        ("OrderLatest.avsc", "\"event\"", "\"head\"", ".record: loja.OrderLatest is not `event`, a required snapshot"),
+        ("profile.toml", "updated = \"order.at\"", "updated = \"order.id\"", ".updated: order.id: a timestamp-millis"),
+        ("profile.toml", "updated = \"order.at\"", "updated = \"order.on\"", ".updated: loja.Order has no field `on`"),
+        ("OrderLatest.avsc", "\"loja.Order\"", "\"loja.Item\"", ".updated: loja.Item has no field `at`"),
+        ("OrderLatest.avsc", "order.items.phone", "order.items.fax", "loja.Item has no field `fax`"),
+        ("OrderLatest.avsc", "\"items\":\"string\"", "\"items\":\"long\"", "`phones`: a list of strings with `derive`"),
+        ("OrderLatest.avsc", "\"BR\"", "\"Brasil\"", "OrderLatest.avsc: /fields/2/derive: \"Brasil\": the two letters"),
+        ("Order.avsc", "\"reference\":\"sku\"", "\"copy\":true", "Order.avsc: /fields/3/derive: unknown field `copy`"),
+        ("Order.avsc", ",\"reference\":\"sku\"", "", "Order.avsc: /fields/3/derive: `from` and one of `reference` and"),
+        (
+            "Order.avsc",
+            "\"from\":\"meta\"",
+            "\"from\":\"data\"",
+            "/fields/3: derive.from: loja.Order has no field `data`",
+        ),
+        ("Order.avsc", "\"from\":\"meta\"", "\"from\":\"id\"", "/fields/3: derive.from: JSON is due, `id` is none"),
+        (
+            "Order.avsc",
+            r#""sku"},"type":["null","string"]"#,
+            r#""sku"},"type":["null","long"]"#,
+            "/fields/3: type: what is derived is null or a string",
+        ),
+        (
+            "profile.toml",
+            "\n[verify]",
+            "redact = [\"order.meta\"]\n[verify]",
+            "redact[0]: order.meta: a field of loja.Order is derived of it",
+        ),
+    ] {
+        let words = loaded(file, from, to).err().unwrap_or_default();
+        assert!(words.contains(expected), "{from} -> {to}: {words}");
+    }
+}

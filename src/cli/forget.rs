@@ -1,0 +1,80 @@
+//! `hookbridge forget`: a tombstone in a latest topic.
+
+use std::path::Path;
+
+use clap::Args;
+
+use super::connect::Connect;
+use super::{Ending, fail, fail_config, on_runtime};
+use crate::config::Settings;
+use crate::publish::{Patience, PublishError, Publisher};
+use crate::route::{self, Role, Routes};
+use crate::time;
+
+const HELP: &str = "\
+Writes a record with this key and no value: tables built on the topic drop the entity, and compaction
+removes its states from the topic some time later. An event of the entity that comes after, or still
+waits in a spool, brings it back. Other topics are left as they are: their records go when their
+retention ends.
+
+Example:
+  hookbridge forget wegly.deal-latest 11111111-1111-4111-8111-111111111111 --config hookbridge.toml
+
+Exit codes: 0 written, 64 wrong usage, no latest topic or no such id, 69 Kafka is not available or does
+not take it, 78 configuration.";
+
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(super) struct ForgetArgs {
+    /// A latest topic, by its whole name, such as wegly.deal-latest
+    topic: String,
+    /// The entity's id
+    key: String,
+    #[command(flatten)]
+    connect: Connect,
+}
+
+pub(super) fn run(args: &ForgetArgs, file: Option<&Path>) -> Ending {
+    let settings = match args.connect.settings(file) {
+        Ok(settings) => settings,
+        Err(error) => return fail_config(&error),
+    };
+    on_runtime(forget(&settings, args)).unwrap_or_else(|ending| ending)
+}
+
+async fn forget(settings: &Settings, args: &ForgetArgs) -> Ending {
+    let routes = Routes::plan(settings);
+    let Some(topic) = routes.topics.iter().find(|spec| *spec.name == *args.topic && spec.role == Role::Latest) else {
+        let latest = routes.topics.iter().filter(|spec| spec.role == Role::Latest).map(|spec| &*spec.name);
+        let latest = latest.collect::<Vec<_>>().join(", ");
+        let known =
+            if latest.is_empty() { "kafka.latest_topics is false".into() } else { format!("there are {latest}") };
+        return fail(&format!("{}: no latest topic; {known}", args.topic), Ending::Usage);
+    };
+    // A tombstone for an id that is written otherwise would forget nothing.
+    let Some(key) = routes.canonical_key(&topic.name, &args.key) else {
+        return fail(&format!("{}: no id as the keys of {} are", args.key, args.topic), Ending::Usage);
+    };
+    let publisher = match Publisher::new(settings, &routes) {
+        Ok(publisher) => publisher,
+        Err(error) => return fail_config(&error),
+    };
+    match publisher.look(false).await {
+        Err(words) => return fail(&words, Ending::Unavailable),
+        Ok(states) if states.iter().any(|s| s.name == topic.name && s.partitions.is_none()) => {
+            return fail(
+                &format!("kafka {}: no topic {}", settings.kafka.bootstrap_servers, topic.name),
+                Ending::Unavailable,
+            );
+        }
+        Ok(_) => {}
+    }
+    let tombstone = route::tombstone(&topic.name, key, time::now_millis());
+    match publisher.publish(tombstone, Patience::Sender).await {
+        Ok(()) => Ending::Well,
+        Err(error @ PublishError::Unreported { .. }) => {
+            fail(&format!("{error}: it may have been written"), Ending::Unavailable)
+        }
+        Err(error) => fail(&error, Ending::Unavailable),
+    }
+}

@@ -1,0 +1,53 @@
+//! `hookbridge where`: the partition of a key.
+
+use std::path::Path;
+
+use clap::Args;
+
+use super::connect::Connect;
+use super::{Ending, fail, fail_config};
+use crate::partition;
+use crate::read::partitions;
+
+const HELP: &str = "\
+Prints the number of the partition, from 0, and nothing else. It is where hookbridge, the Java client
+and every client with the partitioner murmur2 put a record with this key. The key is taken as given:
+ids of hookbridge's topics are UUIDs in small letters, or numbers.
+
+Examples:
+  hookbridge where wegly.deal-latest 11111111-1111-4111-8111-111111111111 --config hookbridge.toml
+  hookbridge where wegly.deal 11111111-1111-4111-8111-111111111111 --partitions 12
+
+Exit codes: 0 printed, 64 wrong usage, 69 Kafka cannot be reached or has no such topic, 78 configuration.";
+
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(super) struct WhereArgs {
+    /// The topic, by its whole name
+    topic: String,
+    /// The key
+    key: String,
+    /// How many partitions the topic has; Kafka is not asked then
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    partitions: Option<u32>,
+    #[command(flatten)]
+    connect: Connect,
+}
+
+pub(super) fn run(args: &WhereArgs, file: Option<&Path>) -> Ending {
+    let count = match args.partitions {
+        Some(count) => count,
+        None => {
+            let settings = match args.connect.settings(file) {
+                Ok(settings) => settings,
+                Err(error) => return fail_config(&error),
+            };
+            match partitions(&settings.kafka, &args.topic) {
+                Ok(count) => count,
+                Err(words) => return fail(&words, Ending::Unavailable),
+            }
+        }
+    };
+    println!("{}", partition::of_key(args.key.as_bytes(), count));
+    Ending::Well
+}
