@@ -18,6 +18,7 @@ mod check;
 mod dead_letters;
 mod dead_letters_replay;
 mod dev;
+mod examples;
 mod foreign_client;
 mod linked;
 mod media;

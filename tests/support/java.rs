@@ -259,6 +259,16 @@ fn find_jar(dir: &Path) -> Option<PathBuf> {
     here.or_else(|| entries.iter().filter(|path| path.is_dir()).find_map(|path| find_jar(path)))
 }
 
+/// Whether there is Maven, and a Java of at least `version` that `java` starts; or what is missing.
+#[allow(dead_code, reason = "only the examples are built with it")]
+pub(crate) fn available(version: u32) -> Result<(), String> {
+    java(version)?;
+    match java_version(Path::new("java")) {
+        Some(found) if found >= version => Ok(()),
+        _ => Err(format!("`java` is not Java {version} or later")),
+    }
+}
+
 /// A Java of at least `version`: on the PATH, in `JAVA_HOME`, or where Linux distributions put them.
 fn java(version: u32) -> Result<PathBuf, String> {
     if Command::new("mvn").arg("-v").output().is_err() || Command::new("java").arg("-version").output().is_err() {

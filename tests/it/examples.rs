@@ -1,0 +1,231 @@
+//! The programs under `examples/`, built and run as their READMEs say, on chats and deals that were sent through HTTP in
+//! random order. What they make of them is held against a join of the bodies alone (`join.py`).
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::{Offset, TopicPartitionList};
+use serde_json::Value;
+
+use crate::support::bridge::{Bridge, SOON, Setup, signal};
+use crate::support::servers::servers;
+use crate::support::{eventually, java, python, skip};
+
+/// A cold start on a small machine that does other things at the same time.
+const LIMIT: Duration = Duration::from_secs(180);
+const TOPICS: [&str; 2] = ["wegly.chat-by-deal", "wegly.deal-latest"];
+
+/// Chats and deals of a test's own, and a bridge to send them to.
+struct Inputs {
+    bridge: Bridge,
+    bodies: Vec<String>,
+    file: PathBuf,
+}
+
+impl Inputs {
+    fn new(test: &str, messages: usize, deals: usize) -> Inputs {
+        let mut setup = Setup::new(test);
+        setup.partitions = 12;
+        let bridge = setup.start();
+        let file = bridge.setup.dir.path().join("events.jsonl");
+        let made = join(&["events", "1", &messages.to_string(), &deals.to_string()]);
+        assert!(made.status.success(), "{made:?}");
+        fs::write(&file, &made.stdout).unwrap();
+        let bodies: Vec<_> = String::from_utf8(made.stdout).unwrap().lines().map(str::to_owned).collect();
+        assert!(bodies.len() > messages + deals);
+        Inputs { bridge, bodies, file }
+    }
+
+    /// Sends all of them, several at a time.
+    fn send(&self) {
+        let next = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    while let Some(body) = self.bodies.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let answer = self.bridge.deliver("wegly", body);
+                        assert_eq!(answer.sum(), (200, "published".into()), "{answer:?}");
+                    }
+                });
+            }
+        });
+    }
+
+    /// How an example is told where to look.
+    fn environment(&self) -> [(&str, &str); 3] {
+        let setup = &self.bridge.setup;
+        [
+            ("BOOTSTRAP_SERVERS", &setup.bootstrap),
+            ("REGISTRY_URL", &setup.registry_url),
+            ("TOPIC_PREFIX", &setup.prefix),
+        ]
+    }
+
+    /// Holds `rows`, JSON lines, against the join of what was sent.
+    fn compare(&self, rows: &str, more: &[&str]) {
+        let file = self.bridge.setup.dir.path().join("rows.jsonl");
+        fs::write(&file, rows).unwrap();
+        let args = ["compare", self.file.to_str().unwrap(), file.to_str().unwrap()];
+        let judged = join(&[&args, more].concat());
+        assert!(judged.status.success(), "{judged:?}");
+    }
+}
+
+/// Runs the plain script.
+fn join(args: &[&str]) -> std::process::Output {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/join.py");
+    Command::new("python3").arg(script).args(args).output().expect("python3 runs")
+}
+
+/// Whether that script can run.
+fn judge() -> Result<(), String> {
+    let old = "import sys; sys.exit(sys.version_info < (3, 11))";
+    java::run(Command::new("python3").args(["-c", old])).map_err(|words| format!("no Python 3.11 or later: {words}"))
+}
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
+}
+
+/// Builds an example with Maven, its own tests included; says what is missing where that cannot be.
+fn build(name: &str, jar: &str) -> Option<PathBuf> {
+    let kafka = if servers().is_mock() { Err("it needs a real Kafka".to_owned()) } else { Ok(()) };
+    if let Err(missing) = kafka.and_then(|()| java::available(17)).and_then(|()| judge()) {
+        skip(&format!("examples/{name}"), &missing, "install Java 17, Maven and Python 3.11");
+        return None;
+    }
+    let output = Command::new("mvn").args(["-q", "-B", "package"]).current_dir(example(name)).output().unwrap();
+    let words = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "mvn package of {name}: {}", String::from_utf8_lossy(&words));
+    Some(example(name).join("target").join(jar))
+}
+
+/// A program that is ended with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits until the group has read all there is of `topics` now.
+fn wait_until_caught_up(bootstrap: &str, group: &str, topics: &[String]) {
+    let consumer: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).set("group.id", group).create().expect("a consumer");
+    let mut ends = Vec::new();
+    let mut partitions = TopicPartitionList::new();
+    for topic in topics {
+        for partition in 0..12 {
+            ends.push(consumer.fetch_watermarks(topic, partition, SOON).expect("watermarks").1);
+            partitions.add_partition(topic, partition);
+        }
+    }
+    eventually(&format!("{group} has caught up"), LIMIT, || {
+        let committed = consumer.committed_offsets(partitions.clone(), SOON).ok()?;
+        let behind = committed
+            .elements()
+            .iter()
+            .zip(&ends)
+            .any(|(element, &end)| end > 0 && !matches!(element.offset(), Offset::Offset(offset) if offset >= end));
+        (!behind).then_some(())
+    });
+}
+
+#[test]
+fn kafka_streams_joins_ten_thousand_chats_with_a_thousand_deals() {
+    let Some(jar) = build("kafka-streams", "chat-with-deal.jar") else { return };
+    let inputs = Inputs::new("streams", 10_000, 1_000);
+    let setup = &inputs.bridge.setup;
+    // Not where temporary files are: Kafka Streams warns of that.
+    let state = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let [output, group] = ["chat-with-deal", "join"].map(|name| setup.topic(name));
+    let child = Command::new("java")
+        .args(["-Xmx512m", "-jar"])
+        .arg(jar)
+        .envs(inputs.environment())
+        .env("APPLICATION_ID", &group)
+        .env("STATE_DIR", state.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap();
+    let mut streams = Running(child);
+    let mut said = BufReader::new(streams.0.stdout.take().unwrap());
+    let mut first = String::new();
+    said.read_line(&mut first).unwrap();
+    assert!(first.starts_with("joining "), "{first:?}");
+
+    inputs.send();
+    wait_until_caught_up(&setup.bootstrap, &group, &TOPICS.map(|name| setup.topic(name)));
+    signal(streams.0.id(), "TERM");
+    let status = eventually("it ends", SOON, || streams.0.try_wait().unwrap());
+    let mut last = String::new();
+    said.read_to_string(&mut last).unwrap();
+    assert_eq!((status.code(), last.contains("rows written")), (Some(143), true), "{last}");
+
+    // What the README says to look at the rows with.
+    let tail = Command::new(env!("CARGO_BIN_EXE_hookbridge"))
+        .args(["tail", &output, "--kafka", &setup.bootstrap, "--registry", &setup.registry_url])
+        .output()
+        .unwrap();
+    assert!(tail.status.success(), "{}", String::from_utf8_lossy(&tail.stderr));
+    let text = String::from_utf8(tail.stdout).unwrap();
+    let rows: Vec<_> =
+        text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["value"].to_string() + "\n").collect();
+    assert!(rows.len() > 10_000, "{}", rows.len());
+    inputs.compare(&rows.concat(), &["--last"]);
+}
+
+#[test]
+fn flink_sql_joins_chats_with_deals() {
+    let Some(jar) = build("flink-sql", "flink-sql.jar") else { return };
+    let inputs = Inputs::new("flink", 1_000, 100);
+    inputs.send();
+    let output = Command::new("java")
+        .args(["-Xmx512m", "-jar"])
+        .arg(jar)
+        .envs(inputs.environment())
+        .current_dir(example("flink-sql"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    inputs.compare(&String::from_utf8(output.stdout).unwrap(), &[]);
+}
+
+#[test]
+fn python_joins_chats_with_deals_once_however_often_it_is_killed() {
+    let requirements = fs::read_to_string(example("python").join("requirements.txt")).unwrap();
+    let packages = requirements.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    let packages: Vec<_> = packages.filter(|package| !package.is_empty()).collect();
+    let python = match judge().and_then(|()| python::python("venv-example", &packages)) {
+        Ok(python) => python,
+        Err(missing) => return skip("examples/python", &missing, python::ENABLE),
+    };
+    let own = Command::new(&python).args(["-m", "unittest", "-q"]).current_dir(example("python")).output().unwrap();
+    assert!(own.status.success(), "{}", String::from_utf8_lossy(&own.stderr));
+
+    let inputs = Inputs::new("python", 1_000, 100);
+    let read = |args: &[&str]| {
+        let mut command = Command::new(&python);
+        command.arg("chat_with_deal.py").args(args).arg("--db").arg(inputs.bridge.setup.dir.path().join("chat.duckdb"));
+        command.envs(inputs.environment()).current_dir(example("python"));
+        command
+    };
+    let follower = Running(read(&[]).stderr(Stdio::inherit()).spawn().unwrap());
+    inputs.send();
+    drop(follower);
+    for _ in 0..2 {
+        let output = read(&["--until-end", "--print"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        inputs.compare(&String::from_utf8(output.stdout).unwrap(), &[]);
+    }
+}
