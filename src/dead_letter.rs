@@ -80,7 +80,7 @@ pub(crate) fn record(topic: &Arc<str>, event: &Event<'_>, rejection: &Rejection)
         Err(_) => delivery.body().to_vec(),
     };
     let timestamp = delivery.received_at();
-    Record { topic: Arc::clone(topic), key: delivery.id().to_owned(), value: Some(value), headers, timestamp }
+    Record { topic: Arc::clone(topic), key: delivery.id().to_owned(), value: Some(value.into()), headers, timestamp }
 }
 
 /// The mark behind the dead letter `id`: it was published at `now`.

@@ -14,6 +14,7 @@
 mod extra;
 mod value;
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::catalog::{EventType, Field, Kind, Latest, Names, Path, Profile};
@@ -63,6 +64,11 @@ pub(crate) struct Records {
 pub(crate) struct Encoded(Vec<u8>);
 
 impl Encoded {
+    /// Bytes of the Kafka value.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The same record under another schema's id as well.
     pub(crate) fn framed_too(&self, schema_id: u32) -> Vec<u8> {
         Encoded(self.0.clone()).framed(schema_id)
@@ -194,9 +200,10 @@ impl<'a> Encoder<'a> {
     fn list(&mut self, path: &Path) {
         let doc = self.doc;
         let payload = self.profile.payload.as_deref().map_or(Some(Node::ROOT), |name| doc.get(Node::ROOT, name));
-        let mut made: Vec<String> = Vec::new();
+        let (mut made, mut seen) = (Vec::new(), HashSet::new());
         for node in payload.into_iter().flat_map(|payload| doc.reach(payload, &path.steps)) {
-            made.extend(path.derived.as_ref().and_then(|how| derive(doc, node, how)).filter(|new| !made.contains(new)));
+            let new = path.derived.as_ref().and_then(|how| derive(doc, node, how));
+            made.extend(new.filter(|new: &String| seen.insert(new.clone())));
         }
         self.branch(!made.is_empty());
         if !made.is_empty() {

@@ -1,5 +1,7 @@
 //! Says what a verified body is: its event type, the entity's id, and when it happened.
 
+use std::collections::HashSet;
+
 use crate::catalog::{EventType, Join, Path, Profile, Rule, Type};
 use crate::derive::derive;
 use crate::encode::{self, clip};
@@ -143,14 +145,14 @@ fn id(doc: &Document<'_>, value: Node, leaf: &Type) -> Option<String> {
 
 /// The ids of the entities at the keys of `join`, each once, in their order; blank ones and what is no id are none.
 fn links(doc: &Document<'_>, payload: Node, join: &Join) -> Vec<String> {
-    let mut ids: Vec<String> = Vec::new();
+    let (mut ids, mut seen) = (Vec::new(), HashSet::new());
     for path in &join.keys {
         for node in doc.reach(payload, &path.steps) {
             let found = match &path.derived {
                 Some(how) => derive(doc, node, how),
                 None => id(doc, node, &join.id),
             };
-            if let Some(found) = found.filter(|id| !id.trim().is_empty() && !ids.contains(id)) {
+            if let Some(found) = found.filter(|id| !id.trim().is_empty() && seen.insert(id.clone())) {
                 ids.push(found);
             }
         }

@@ -19,7 +19,7 @@ use crate::media::{Away, File, Kept, Store};
 use crate::metrics::Metrics;
 use crate::prepare::{self, Made, Prepared};
 use crate::publish::{Patience, PublishError, Publisher};
-use crate::route::{Event, Record, Route, Routes, Subject};
+use crate::route::{Event, Parts, Record, Route, Routes, Subject};
 use crate::verify::Verified;
 
 /// Bodies from this size on are converted where waiting does not hold up other requests, a few at a time.
@@ -27,6 +27,10 @@ const LARGE_BODY: usize = 256 << 10;
 /// How many large bodies are converted at once: the places of its values
 /// take up to 64 MiB ([`crate::json::MAX_VALUES`]).
 pub(crate) const LARGE_AT_ONCE: usize = 2;
+
+/// The records of one event take at most so many times what one may: bodies are bounded, and so has to be what they are
+/// multiplied by.
+const EVENT_RECORDS: usize = 16;
 
 /// How a delivery ended: in Kafka.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +121,7 @@ impl Pipeline {
         let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
         let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
         let Made { parts, .. } = made?;
+        self.check_extent(&parts)?;
         let route = self.route_of(&event)?;
         // Every id takes as many bytes as any other.
         let records = self.routes.records(&event, route, parts, |subject| subject.id().or(Some(0)));
@@ -142,6 +147,7 @@ impl Pipeline {
         patience: Patience,
     ) -> Result<(), NotTaken> {
         let Made { parts, file } = made.map_err(NotTaken::Ever)?;
+        self.check_extent(&parts).map_err(NotTaken::Ever)?;
         let route = self.route_of(event).map_err(NotTaken::Ever)?;
         let not_now = |words| NotTaken::Now(Waits { lane: lane.clone(), reason: None, is_ours: true, words });
         let Some(records) = self.routes.records(event, route, parts, Subject::id) else {
@@ -181,6 +187,17 @@ impl Pipeline {
     fn route_of(&self, event: &Event<'_>) -> Result<&Route, Rejection> {
         let route = self.route(event.delivery, event.event_type);
         route.ok_or_else(|| Rejection { reason: Reason::UnknownType, error: "no topic for this type".into() })
+    }
+
+    /// Whether an event's records are not too large together: each entity that it is linked to is a record more.
+    fn check_extent(&self, parts: &Parts) -> Result<(), Rejection> {
+        let ((count, bytes), most) = (parts.extent(), self.max_record_bytes.saturating_mul(EVENT_RECORDS));
+        if bytes <= most {
+            return Ok(());
+        }
+        let error =
+            format!("its {count} records take {bytes} bytes, {EVENT_RECORDS} times kafka.max_record_bytes is {most}");
+        Err(Rejection { reason: Reason::RecordTooLarge, error })
     }
 
     /// Whether none of an event's records is larger than we may write.

@@ -134,12 +134,12 @@ impl Publisher {
         self.watch.look(&producer, create, topics::LOOK_TIMEOUT).await
     }
 
-    /// What is not as it should be in the configuration of topics that it matters for.
+    /// What is not as it should be in the configuration of topics that it matters for, of those that are there.
     ///
     /// # Errors
     /// Kafka's own words when it does not tell.
-    pub(crate) async fn differing_configs(&self) -> Result<Vec<Differing>, String> {
-        self.watch.differing_configs().await
+    pub(crate) async fn differing_configs(&self, states: &[TopicState]) -> Result<Vec<Differing>, String> {
+        self.watch.differing_configs(states).await
     }
 
     /// The first look at Kafka, and the missing topics made, so that the first events find them. That Kafka cannot be

@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
+use bytes::Bytes;
+
 use crate::catalog::{EventType, Schema, Type};
 use crate::config::{KafkaSettings, Settings, Source, Timestamps, Topics};
-use crate::encode;
+use crate::encode::{self, Encoded};
 use crate::time;
 use crate::verify::Verified;
 
@@ -226,7 +228,7 @@ impl Routes {
             // A broker refuses timestamps before 1970, and those far ahead of its clock.
             Timestamps::Occurred => event.occurred_at.unwrap_or(received_at).clamp(0, received_at),
         };
-        let record = |target: &Target, key: &str, value: Vec<u8>, timestamp: i64| {
+        let record = |target: &Target, key: &str, value: Bytes, timestamp: i64| {
             let mut headers = Event { key: Some(key), ..*event }.cloud_event_headers();
             headers.push(("content-type".into(), b"application/avro".to_vec()));
             if let Some(traceparent) = event.delivery.headers().get("traceparent") {
@@ -237,16 +239,16 @@ impl Routes {
         let key = event.key.unwrap_or_default();
         let mut all = Vec::with_capacity(1);
         for (target, ids) in route.joins.iter().zip(&links) {
-            let schema_id = id(&target.subject)?;
-            all.extend(ids.iter().map(|id| record(target, id, records.event.framed_too(schema_id), timestamp)));
+            let value = Bytes::from(records.event.framed_too(id(&target.subject)?));
+            all.extend(ids.iter().map(|id| record(target, id, value.clone(), timestamp)));
         }
         if let (Some(target), Some(state)) = (&route.latest, records.latest) {
             // By this, versioned tables can order what arrives late; never ahead of our clock.
             let timestamp = updated_at.unwrap_or(received_at).clamp(0, received_at);
-            all.push(record(target, key, state.framed(id(&target.subject)?), timestamp));
+            all.push(record(target, key, state.framed(id(&target.subject)?).into(), timestamp));
         }
         let schema_id = id(&route.main.subject)?;
-        all.insert(0, record(&route.main, key, records.event.framed(schema_id), timestamp));
+        all.insert(0, record(&route.main, key, records.event.framed(schema_id).into(), timestamp));
         Some(all)
     }
 }
@@ -258,6 +260,16 @@ pub(crate) struct Parts {
     pub(crate) links: Vec<Vec<String>>,
     /// Milliseconds since 1970.
     pub(crate) updated_at: Option<i64>,
+}
+
+impl Parts {
+    /// How many records they make, and about how many bytes these take together.
+    pub(crate) fn extent(&self) -> (usize, usize) {
+        let links: usize = self.links.iter().map(Vec::len).sum();
+        let state = self.records.latest.as_ref();
+        let bytes = (1 + links) * self.records.event.len() + state.map_or(0, Encoded::len);
+        (1 + links + usize::from(state.is_some()), bytes)
+    }
 }
 
 /// A topic to write to, what it is for, and the schema of what is written.
@@ -386,7 +398,7 @@ pub(crate) struct Record {
     pub(crate) topic: Arc<str>,
     pub(crate) key: String,
     /// `None` is a tombstone.
-    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) value: Option<Bytes>,
     pub(crate) headers: Headers,
     /// Milliseconds since 1970.
     pub(crate) timestamp: i64,
@@ -396,6 +408,6 @@ impl Record {
     /// About how many bytes the record takes in a batch: what is variable in it, and 64 for what wraps it.
     pub(crate) fn bytes(&self) -> usize {
         let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
-        self.key.len() + self.value.as_ref().map_or(0, Vec::len) + headers + 64
+        self.key.len() + self.value.as_ref().map_or(0, Bytes::len) + headers + 64
     }
 }

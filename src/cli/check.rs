@@ -167,12 +167,12 @@ async fn kafka(settings: &Settings, routes: &Routes, publisher: &Publisher, repo
     if let Some(words) = uneven(&states, &routes.dead_letters, to_be_made) {
         report.finding(&words);
     }
-    topic_configs(publisher, report).await;
+    topic_configs(publisher, &states, report).await;
 }
 
 /// A topic that somebody made by hand may be too small for a body, or forget after a week.
-async fn topic_configs(publisher: &Publisher, report: &mut Report) {
-    match publisher.differing_configs().await {
+async fn topic_configs(publisher: &Publisher, states: &[TopicState], report: &mut Report) {
+    match publisher.differing_configs(states).await {
         Err(words) => warn(&format!("topics: their configuration could not be read: {words}")),
         Ok(differing) => {
             for Differing { topic, key, is, due } in differing {

@@ -165,7 +165,7 @@ impl Watch {
                 }
                 if !looked_at_configs && missing(states).is_none() {
                     looked_at_configs = true;
-                    self.warn_of_differing_configs().await;
+                    self.warn_of_differing_configs(states).await;
                 }
             }
             let interval = if self.trouble.borrow().is_none() { WELL_INTERVAL } else { UNWELL_INTERVAL };
@@ -179,23 +179,27 @@ impl Watch {
     }
 
     /// A topic that somebody made by hand may be too small for a body, or forget after a week.
-    async fn warn_of_differing_configs(&self) {
+    async fn warn_of_differing_configs(&self, states: &[TopicState]) {
         // A broker that does not tell is no reason for alarm.
-        for Differing { topic, key, is, due } in self.differing_configs().await.unwrap_or_default() {
+        for Differing { topic, key, is, due } in self.differing_configs(states).await.unwrap_or_default() {
             tracing::warn!(%topic, key, is, due, "the topic is set otherwise than it should be");
         }
     }
 
-    /// What is not as it should be in the configuration of topics that it matters for.
-    pub(super) async fn differing_configs(&self) -> Result<Vec<Differing>, String> {
+    /// What is not as it should be in the configuration of topics that it matters for, of those that are there.
+    pub(super) async fn differing_configs(&self, states: &[TopicState]) -> Result<Vec<Differing>, String> {
+        let is_there = |name: &str| states.iter().any(|state| *state.name == *name && state.partitions.is_some());
+        let specs = self.topics.iter().filter(|spec| !spec.configs.is_empty() && is_there(&spec.name));
+        let specs: Vec<_> = specs.collect();
+        if specs.is_empty() {
+            return Ok(Vec::new());
+        }
         let admin = self.admin()?;
-        let specs: Vec<_> = self.topics.iter().filter(|spec| !spec.configs.is_empty()).collect();
         let resources: Vec<_> = specs.iter().map(|spec| ResourceSpecifier::Topic(&spec.name)).collect();
         let found = admin.describe_configs(&resources, &options()).await.map_err(|e| e.to_string())?;
         let mut differing = Vec::new();
         for resource in found {
-            // Topics that are not there are told of elsewhere.
-            let Ok(resource) = resource else { continue };
+            let resource = resource.map_err(|e| e.to_string())?;
             let OwnedResourceSpecifier::Topic(name) = &resource.specifier else { continue };
             let Some(spec) = specs.iter().find(|spec| *spec.name == **name) else { continue };
             for (key, due) in &spec.configs {

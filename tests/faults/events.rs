@@ -31,6 +31,9 @@ pub(crate) struct Event {
 }
 
 pub(crate) const DEAD_LETTERS: &str = "hookbridge.dead-letters";
+/// Where every event of [`LINKED_FROM`] lands once more, under the same key: a ticket's reference is its id here.
+pub(crate) const LINKED: &str = "whazing.message-by-reference";
+pub(crate) const LINKED_FROM: &str = "whazing.message";
 
 /// `count` entities: deals, leads and tickets in turn.
 pub(crate) fn entities(count: usize) -> Vec<Entity> {
@@ -56,7 +59,7 @@ impl Entity {
         let dead = (self.number + number as usize) % DEAD_EVERY == DEAD_EVERY - 1;
         let body = match (*source, self.topic, dead) {
             ("whazing", _, false) => format!(
-                r#"{{"messageId":"{token}","fromMe":{},"body":"{number}","ticket":{{"id":{key}}},{tail}}}"#,
+                r#"{{"messageId":"{token}","fromMe":{},"body":"{number}","ticket":{{"id":{key},"apiConfig":"{key}"}},{tail}}}"#,
                 number.is_multiple_of(2)
             ),
             ("whazing", _, true) => format!(r#"{{"Type":"Nobody","n":"{token}",{tail}}}"#),

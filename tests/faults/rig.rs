@@ -1,6 +1,7 @@
 //! What a scenario is played on: the bridge, on ports that stay its own through every restart, under a load; and the
 //! end of every scenario, which is the same for all.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
@@ -11,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use crate::broker::Broker;
 use crate::check::{self, Verdict};
-use crate::events::DEAD_LETTERS;
-use crate::history::{Answer, History};
+use crate::events::{DEAD_LETTERS, LINKED, LINKED_FROM};
+use crate::history::{Answer, History, Sent};
 use crate::load::{Load, Plan};
 use crate::metrics;
 use crate::record::Found;
@@ -228,6 +229,7 @@ impl Rig {
         }
         let verdict = check::check(&sent, &records);
         complaints.extend(verdict.complaints());
+        complaints.extend(self.complaints_of_links(&sent));
         for event in sent.values().filter(|sent| sent.accepted().is_none()).take(3) {
             complaints.push(format!("never accepted: {event}"));
         }
@@ -239,6 +241,15 @@ impl Rig {
         let topics: Vec<_> = self.prefixes.iter().flat_map(of).collect();
         self.broker.delete_topics(&topics.iter().map(String::as_str).collect::<Vec<_>>());
         Outcome { row, records, complaints }
+    }
+
+    /// The same for the records that events have besides their own: a promise is one of all of them.
+    fn complaints_of_links(&self, sent: &BTreeMap<String, Sent>) -> Vec<String> {
+        let mut linked = sent.clone();
+        linked.retain(|_, sent| sent.event.topic == LINKED_FROM);
+        linked.values_mut().for_each(|sent| sent.event.topic = LINKED);
+        let verdict = check::check(&linked, &self.read_topic(LINKED));
+        verdict.complaints().into_iter().map(|words| format!("{LINKED}: {words}")).collect()
     }
 
     /// What Kafka has of the topics that events were sent to.

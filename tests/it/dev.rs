@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::foreign_client::read_back;
 use crate::partitions::partition_of_12;
-use crate::support::bridge::EVENT_TOPICS;
+use crate::support::bridge::{EVENT_TOPICS, SUBJECTS};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_hookbridge");
 
@@ -160,7 +160,7 @@ fn schemas_are_shown_exported_registered_and_checked() {
     assert_eq!(schemas(&["show", "wegly.Nothing"]).status.code(), Some(64));
 
     let same = schemas(&["check"]);
-    assert_eq!(text(&same.stdout).matches("same  ").count(), 51);
+    assert_eq!(text(&same.stdout).matches("same  ").count(), SUBJECTS);
     assert!(same.status.success());
     assert!(schemas(&["register"]).status.success());
 

@@ -258,3 +258,40 @@ fn a_replayed_event_leaves_the_latest_topics_alone_unless_asked() {
     assert_eq!(of("wegly.deal"), ids.iter().cloned().collect());
     assert_eq!(of("wegly.deal-latest"), BTreeSet::from([ids[1].clone()]));
 }
+
+#[test]
+fn a_200_is_for_all_records_of_an_event() {
+    let (kafka, setup) = Setup::on_its_own_kafka("join-partly", &[]);
+    let [own, latest] = ["wegly.deal", "wegly.deal-latest"].map(|name| setup.topic(name));
+    kafka.refuse(&latest, true);
+    let bridge = setup.start_unready();
+    bridge.wait_ready();
+    let body = json!({"event_key": "deal.updated", "payload": {"id": DEAL, "title": "T"}}).to_string();
+    let answer = bridge.deliver("wegly", &body);
+    assert_eq!(answer.sum(), (202, "spooled".into()), "{answer:?}");
+    let times = |topic: &str| {
+        let records = reader::read_from(&kafka.address, topic);
+        records.iter().filter(|record| record.header("ce_id") == Some(&answer.get("id"))).count()
+    };
+    kafka.refuse(&latest, false);
+    eventually("it is in its latest topic", SOON, || (times(&latest) == 1).then_some(()));
+    assert!(times(&own) >= 1, "in its own, perhaps twice");
+}
+
+#[test]
+fn what_an_event_is_multiplied_by_is_bounded() {
+    let mut setup = Setup::new("join-many");
+    setup.kafka = "max_record_bytes = 100000\n".into();
+    let bridge = setup.start();
+    let linked_to = |id: u32, count: u32| {
+        let ids: Vec<_> = (0..count).map(|n| format!("00000000-0000-4000-8000-{n:012x}")).collect();
+        bridge.deliver("wegly", chat(id, &ids.iter().map(String::as_str).collect::<Vec<_>>(), &[]))
+    };
+    assert_eq!(linked_to(1, 50).sum(), (200, "published".into()));
+    assert_eq!(reader::read(&bridge.topic("wegly.chat-by-deal")).len(), 50);
+    let answer = linked_to(2, 300);
+    assert_eq!((answer.sum(), answer.get("reason")), ((202, "dead_lettered".into()), "record_too_large".into()));
+    let letters = reader::read(&bridge.topic("hookbridge.dead-letters"));
+    let error = letters[0].header("hookbridge_error").unwrap();
+    assert!(error.starts_with("its 301 records take "), "{error}");
+}

@@ -1,6 +1,6 @@
 //! What `/metrics` shows: everything under one name, all of it from the start, and counts that move.
 
-use crate::support::bridge::Setup;
+use crate::support::bridge::{SUBJECTS, Setup};
 use crate::support::sender::{self, SECRET, WEGLY_HEADER, hex, mac};
 
 #[test]
@@ -54,7 +54,7 @@ fn every_metric_is_there_from_the_start_under_one_name() {
     }
     assert_eq!(bridge.metric("hookbridge_kafka_up"), 1);
     assert_eq!(bridge.metric("hookbridge_registry_up"), 1);
-    assert_eq!(bridge.metric("hookbridge_schemas{state=\"known\"}"), 51);
+    assert_eq!(bridge.metric("hookbridge_schemas{state=\"known\"}"), SUBJECTS as u64);
     assert_eq!(bridge.metric("hookbridge_schemas{state=\"refused\"}"), 0);
 }
 

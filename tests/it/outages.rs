@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::bridge::{Bridge, SOON, Setup};
+use crate::support::bridge::{Bridge, SOON, SUBJECTS, Setup};
 use crate::support::eventually;
 use crate::support::mock::Mock;
 use crate::support::proxy::{Proxy, split_url};
@@ -96,7 +96,7 @@ fn without_the_registry_at_start_events_wait_until_the_registry_comes() {
 
     proxy.open(&target);
     delivered_again(&bridge);
-    assert_eq!(bridge.metric("hookbridge_schemas{state=\"known\"}"), 51);
+    assert_eq!(bridge.metric("hookbridge_schemas{state=\"known\"}"), SUBJECTS as u64);
     let records = reader::read(&bridge.topic("wegly.lead"));
     assert_eq!(records[0].header("ce_id").unwrap(), waiting.get("id"));
 }

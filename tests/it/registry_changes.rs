@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::bridge::{SOON, Setup, words};
+use crate::support::bridge::{SOON, SUBJECTS, Setup, words};
 use crate::support::proxy::{Proxy, split_url};
 use crate::support::registry::{self, StandIn};
 use crate::support::servers::servers;
@@ -26,11 +26,11 @@ fn a_registry_that_was_replaced_by_an_empty_one_gets_the_schemas_again_and_its_i
     let second = RUNTIME.block_on(StandIn::start(7000));
     let (proxy, setup) = behind_a_proxy("registry-replaced", &first);
     let bridge = setup.start();
-    assert_eq!(first.subjects(), 51);
+    assert_eq!(first.subjects(), SUBJECTS);
     assert_eq!(bridge.deliver("wegly", BODY).status, 200);
 
     proxy.open(&split_url(&second.url).0);
-    eventually("the new registry has every subject", SOON, || (second.subjects() == 51).then_some(()));
+    eventually("the new registry has every subject", SOON, || (second.subjects() == SUBJECTS).then_some(()));
     let id = eventually("a record with an id of the new registry", SOON, || {
         assert_eq!(bridge.deliver("wegly", BODY).status, 200);
         let ids = reader::read(&bridge.topic("wegly.lead")).into_iter().map(|record| record.schema_id());

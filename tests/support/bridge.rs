@@ -24,6 +24,9 @@ use super::{eventually, variable};
 /// For what should take a moment; a machine that compiles meanwhile is slow.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
+/// How many subjects the two profiles have.
+pub(crate) const SUBJECTS: usize = 51;
+
 /// Those that have every event once, without prefix.
 pub(crate) const EVENT_TOPICS: &[&str] = TOPICS.split_at(11).0;
 

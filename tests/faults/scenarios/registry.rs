@@ -8,6 +8,7 @@ use crate::history::Answer;
 use crate::record::Value;
 use crate::rig::{Outcome, Rig};
 use crate::size::{accepted, pick, plan};
+use crate::support::bridge::SUBJECTS;
 use crate::support::proxy::{Proxy, split_url};
 use crate::support::registry::StandIn;
 use crate::support::{RUNTIME, eventually};
@@ -118,7 +119,7 @@ fn replace(rig: &mut Rig, proxy: &Proxy, first_id: u32) -> Duration {
     let (registry, address) = stand_in(first_id as usize);
     proxy.open(&address);
     rig.tell(&format!("an empty registry, whose ids begin with {first_id}"));
-    eventually("the schemas are registered again", NOTICED, || (registry.subjects() == 41).then_some(()));
+    eventually("the schemas are registered again", NOTICED, || (registry.subjects() == SUBJECTS).then_some(()));
     std::mem::forget(registry);
     rig.tell("it has all subjects") + IN_USE
 }
