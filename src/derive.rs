@@ -2,29 +2,53 @@
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, Region};
 
-use crate::json::{Document, Kind, Node};
+use crate::catalog::Type;
+use crate::encode;
+use crate::json::{Document, Kind, MAX_DEPTH, Node};
 
 /// How a value is made of another.
 #[derive(Clone, Debug)]
 pub(crate) enum How {
     /// JSON of open shape: the text itself, or this member of an object, also where that JSON stands in a string.
     Reference { member: String },
-    /// A phone number as digits of E.164; one without a country's code is taken to be of this region.
-    Phone { region: Region },
+    /// A phone number as digits of E.164; one without a country's code is taken to be of this region. WhatsApp writes whole
+    /// numbers as digits alone; people leave away their own country's code.
+    Phone { region: Region, whatsapp: bool },
 }
 
-/// Nesting of a reference that is JSON in a string; an object with one member is meant.
-const REFERENCE_DEPTH: usize = 32;
+impl How {
+    /// `region` is the two letters of a country.
+    pub(crate) fn phone(region: &str, whatsapp: bool) -> Result<How, String> {
+        let known = region
+            .parse()
+            .ok()
+            .filter(|&region| PHONE_NUMBER_UTIL.get_supported_regions().any(|known| known == region));
+        match known {
+            Some(region) => Ok(How::Phone { region, whatsapp }),
+            None => Err(format!("{region:?}: the two letters of a country are due, such as \"BR\"")),
+        }
+    }
+
+    /// The type of what it is made of.
+    pub(crate) fn takes(&self) -> Type {
+        match self {
+            How::Reference { .. } => Type::Json,
+            How::Phone { .. } => Type::String,
+        }
+    }
+}
+
+/// Longer ones are no references: they stand in keys and headers, once for each record.
+const LONGEST_REFERENCE: usize = 1024;
 /// Longer texts are no phone numbers: E.164 has 15 digits, people put spaces and signs between them.
-const LONGEST_NUMBER: usize = 40;
+const LONGEST_NUMBER: usize = 60;
 
 /// What is made of the value at `node`; nothing when it is not of that kind, or blank.
 pub(crate) fn derive(doc: &Document<'_>, node: Node, how: &How) -> Option<String> {
-    let made = match how {
+    match how {
         How::Reference { member } => reference(doc, node, member),
-        How::Phone { region } => phone(&text(doc, node)?, *region),
-    };
-    made.filter(|text| !text.trim().is_empty())
+        How::Phone { region, whatsapp } => phone(&text(doc, node)?, *region, *whatsapp),
+    }
 }
 
 /// A string, or a number as spelled.
@@ -36,40 +60,58 @@ fn text(doc: &Document<'_>, node: Node) -> Option<String> {
 }
 
 fn reference(doc: &Document<'_>, node: Node, member: &str) -> Option<String> {
-    let of = |doc: &Document<'_>, object| doc.get(object, member).and_then(|value| text(doc, value));
-    match doc.kind(node) {
-        Kind::Object => of(doc, node),
+    let found = match doc.kind(node) {
+        Kind::Object => member_of(doc, node, member),
         Kind::String | Kind::Escaped => {
-            let text = text(doc, node)?;
-            // Whoever put an object into a string meant what it holds.
-            let inner = Document::scan(text.as_bytes(), REFERENCE_DEPTH).ok();
-            match inner.filter(|inner| inner.kind(Node::ROOT) == Kind::Object) {
-                Some(inner) => of(&inner, Node::ROOT),
-                None => Some(text),
+            let outer = text(doc, node)?;
+            // Whoever put JSON into a string meant what it holds.
+            match Document::scan(outer.as_bytes(), MAX_DEPTH) {
+                Err(_) => Some(outer),
+                Ok(inner) => match inner.kind(Node::ROOT) {
+                    Kind::Object => member_of(&inner, Node::ROOT, member),
+                    Kind::Null | Kind::Array => None,
+                    Kind::String | Kind::Escaped => text(&inner, Node::ROOT),
+                    _ => Some(outer),
+                },
             }
         }
         _ => None,
-    }
+    };
+    let found = found.filter(|text| !text.trim().is_empty() && text.len() <= LONGEST_REFERENCE)?;
+    // A UUID as keys have it, so that it meets them.
+    Some(encode::uuid(&found).map_or(found, |uuid| String::from_utf8_lossy(&uuid).into_owned()))
+}
+
+/// A member of an object, if there is one of this name: of two, no two readers take the same.
+fn member_of(doc: &Document<'_>, object: Node, name: &str) -> Option<String> {
+    let mut found = doc.all(object, name);
+    let value = found.next()?;
+    if found.next().is_some() { None } else { text(doc, value) }
 }
 
 /// A number in the one form in which numbers can be joined: country code and number, digits only, such as
-/// `5511987654321`. What WhatsApp puts behind a number (`:12@s.whatsapp.net`) is left away; what is no valid number, such
-/// as a group's id, gives nothing.
-fn phone(text: &str, region: Region) -> Option<String> {
-    let number = text.split([':', '@']).next()?.trim();
-    if number.len() > LONGEST_NUMBER || number.chars().any(char::is_alphabetic) {
+/// `5511987654321`. What is no valid number, or a name of WhatsApp's that is none (a group's id), gives nothing.
+fn phone(text: &str, region: Region, whatsapp: bool) -> Option<String> {
+    let (number, domain) = text.split_once('@').unwrap_or((text, "c.us"));
+    if text.len() > LONGEST_NUMBER || !["c.us", "s.whatsapp.net"].contains(&domain) {
         return None;
     }
-    let digits: String = number.chars().filter(char::is_ascii_digit).collect();
-    let (whole, of_region) = (|| valid(&format!("+{digits}"), region), || valid(&digits, region));
-    if number.starts_with('+') {
-        whole()
-    } else if digits.len() == number.len() {
-        // WhatsApp writes whole numbers in digits alone; people leave away their own country's code.
-        whole().or_else(of_region)
-    } else {
-        of_region().or_else(whole)
+    // A device of the account stands behind a colon.
+    let number = number.split(':').next()?.trim();
+    // Other digits than these are not read, so a number with one would be read wrong.
+    if number.chars().any(|c| c.is_alphabetic() || (c.is_numeric() && !c.is_ascii_digit())) {
+        return None;
     }
+    let first = number.find(|c: char| c.is_ascii_digit())?;
+    let digits: String = number.chars().filter(char::is_ascii_digit).collect();
+    if number[..first].contains('+') {
+        return valid(&format!("+{digits}"), region);
+    }
+    if let Some(whole) = digits.strip_prefix("00") {
+        return valid(&format!("+{whole}"), region);
+    }
+    let (whole, of_region) = (|| valid(&format!("+{digits}"), region), || valid(&digits, region));
+    if whatsapp && digits.len() == number.len() { whole().or_else(of_region) } else { of_region().or_else(whole) }
 }
 
 fn valid(number: &str, region: Region) -> Option<String> {
@@ -96,7 +138,20 @@ fn add_ninth_digit(number: &mut PhoneNumber) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::MAX_DEPTH;
+
+    #[test]
+    fn digits_alone_are_a_whole_number_of_whatsapps_and_a_local_one_of_people() {
+        for (written, whatsapps, peoples) in [
+            ("5511987654321", "5511987654321", "5511987654321"),
+            ("351912345678", "351912345678", "351912345678"),
+            ("4799999999", "4799999999", "5547999999999"),
+            ("51987654321", "51987654321", "5551987654321"),
+            ("11987654321", "5511987654321", "5511987654321"),
+        ] {
+            assert_eq!(phone(written, Region::BR, true).as_deref(), Some(whatsapps), "{written}");
+            assert_eq!(phone(written, Region::BR, false).as_deref(), Some(peoples), "{written}");
+        }
+    }
 
     #[test]
     fn a_number_has_one_form_however_it_is_written() {
@@ -113,9 +168,7 @@ mod tests {
             ("551187654321", Some("5511987654321")),
             ("558177654321", Some("5581977654321")),
             ("+55 47 9999-9999", Some("5547999999999")),
-            // With a sign in it, somebody of the region wrote it; digits alone are a whole number.
             ("(47) 9999-9999", Some("5547999999999")),
-            ("4799999999", Some("4799999999")),
             // A landline has eight digits.
             ("551133334444", Some("551133334444")),
             ("(11) 3333-4444", Some("551133334444")),
@@ -123,6 +176,10 @@ mod tests {
             // Elsewhere.
             ("351912345678", Some("351912345678")),
             ("+1 202-555-0123", Some("12025550123")),
+            ("(+34) 987 654 321", Some("34987654321")),
+            ("\u{200e}+51 987 654 321", Some("51987654321")),
+            ("00 351 912 345 678", Some("351912345678")),
+            ("005511987654321", Some("5511987654321")),
             // No numbers.
             ("120363041234567890", None),
             ("5511987654321-1400000000", None),
@@ -133,20 +190,37 @@ mod tests {
             ("0800-FLORES", None),
             ("ramal 12", None),
             ("١١٩٨٧٦٥٤٣٢١", None),
+            ("+55 11 98765-432１", None),
+            ("551187654321@g.us", None),
+            ("5511987654321@newsletter", None),
+            ("49832240512809@lid", None),
         ] {
-            assert_eq!(phone(written, Region::BR).as_deref(), expected, "{written}");
+            assert_eq!(phone(written, Region::BR, true).as_deref(), expected, "{written}");
         }
+    }
+
+    fn reference_of(json: &str, how: &How) -> Option<String> {
+        derive(&Document::scan(json.as_bytes(), MAX_DEPTH).unwrap(), Node::ROOT, how)
     }
 
     #[test]
     fn a_reference_is_found_in_every_shape_it_comes_in() {
         let how = How::Reference { member: "externalKey".into() };
+        let long = |length| format!("\"{}\"", "x".repeat(length));
+        assert!(reference_of(&long(LONGEST_REFERENCE), &how).is_some());
+        assert_eq!(reference_of(&long(LONGEST_REFERENCE + 1), &how), None);
         for (json, expected) in [
             (r#""deal-1""#, Some("deal-1")),
             (r#"{"other": 1, "externalKey": "deal-2"}"#, Some("deal-2")),
             (r#""{\"externalKey\": \"deal-3\"}""#, Some("deal-3")),
             (r#"{"externalKey": 42}"#, Some("42")),
             (r#""[not json""#, Some("[not json")),
+            (r#""\"deal-5\"""#, Some("deal-5")),
+            (r#""42""#, Some("42")),
+            (r#""0A000000-0000-4000-8000-0000000000D1""#, Some("0a000000-0000-4000-8000-0000000000d1")),
+            (r#""null""#, None),
+            (r#""[\"deal-6\"]""#, None),
+            (r#"{"externalKey": "a", "externalKey": "b"}"#, None),
             (r#""{\"other\": 1}""#, None),
             (r#"{"externalKey": "  "}"#, None),
             (r#"{"externalKey": null}"#, None),
@@ -157,8 +231,7 @@ mod tests {
             ("42", None),
             (r#"["deal-4"]"#, None),
         ] {
-            let doc = Document::scan(json.as_bytes(), MAX_DEPTH).unwrap();
-            assert_eq!(derive(&doc, Node::ROOT, &how).as_deref(), expected, "{json}");
+            assert_eq!(reference_of(json, &how).as_deref(), expected, "{json}");
         }
     }
 }

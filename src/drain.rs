@@ -9,7 +9,7 @@
 //! none behind it is ahead of it in Kafka. While Kafka takes nothing, one delivery at a time asks.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chains::chains;
 use crate::config::Source;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Taken};
 use crate::prepare::Prepared;
 use crate::publish::Patience;
 use crate::spool::{Done, Lane, Spool};
@@ -56,6 +56,7 @@ struct Spooled {
     done: Done,
     event_type: Option<String>,
     delivery: Verified,
+    taken: Mutex<Taken>,
 }
 
 /// How one delivery's turn went.
@@ -112,7 +113,7 @@ impl Drain {
             for row in rows {
                 let (done, event_type) = (Done { seq: row.seq, bytes: row.bytes }, row.event_type.clone());
                 match row.restore(&self.sources) {
-                    Ok(delivery) => waiting.push_back(Spooled { done, event_type, delivery }),
+                    Ok(delivery) => waiting.push_back(Spooled { done, event_type, delivery, taken: Mutex::default() }),
                     Err(source) => {
                         tracing::error!(lane = %lane.name, source, "deliveries of a source that is not configured wait in the spool");
                         return;
@@ -201,8 +202,12 @@ impl Drain {
     /// Delivers one, or says why it waits on.
     async fn deliver(&self, lane: &Arc<Lane>, spooled: &Spooled, prepared: Prepared<'_>) -> Result<Turn, String> {
         let bytes = spooled.done.bytes;
-        match self.pipeline.deliver(prepared, Instant::now() + patience(self.ack_timeout, bytes), Patience::Spool).await
-        {
+        let deadline = Instant::now() + patience(self.ack_timeout, bytes);
+        let known = || spooled.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = std::mem::take(&mut *known());
+        let delivered = self.pipeline.deliver(prepared, deadline, Patience::Spool, &mut taken).await;
+        *known() = taken;
+        match delivered {
             Ok(end) => {
                 let source = &spooled.delivery.source().name;
                 self.pipeline.metrics.drained(&lane.name, source, spooled.event_type.as_deref(), end, bytes);

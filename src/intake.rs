@@ -12,9 +12,10 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::catalog::EventType;
 use crate::dead_letter::Reason;
-use crate::pipeline::{End, Pipeline, Waits};
+use crate::pipeline::{End, Pipeline, Taken, Waits};
+use crate::prepare::Prepared;
 use crate::publish::Patience;
-use crate::spool::Spool;
+use crate::spool::{Lane, Spool};
 use crate::verify::Verified;
 
 /// How a delivery was answered. The first three are promises: Kafka has it, or our own disk.
@@ -54,11 +55,11 @@ impl Intake {
         };
         self.compare_type_header(delivery, prepared.event_type);
         let (id, event_type) = (delivery.id().to_owned(), prepared.type_name());
-        let (lane, reason) = (self.spool.lane(self.pipeline.lane(&prepared)), prepared.reason());
+        let (lane, reason) = (self.lane(&prepared), prepared.reason());
         let waits = if self.pipeline.publisher.watch().is_away() || !lane.lets_past().await {
             Waits { lane: lane.name.to_string(), reason, is_ours: true, words: String::new() }
         } else {
-            match self.pipeline.deliver(prepared, deadline, Patience::Sender).await {
+            match self.pipeline.deliver(prepared, deadline, Patience::Sender, &mut Taken::default()).await {
                 Ok(end) => {
                     self.pipeline.metrics.accepted(source, event_type, end);
                     return match end {
@@ -83,6 +84,12 @@ impl Intake {
                 Outcome::Unavailable
             }
         }
+    }
+
+    /// Where a new delivery queues, if anything queues there: behind those of its type that still wait apart, if any do.
+    fn lane(&self, prepared: &Prepared<'_>) -> Arc<Lane> {
+        let apart = self.pipeline.apart(prepared).map(|name| self.spool.lane(name)).find(|lane| !lane.is_open());
+        apart.unwrap_or_else(|| self.spool.lane(self.pipeline.lane(prepared)))
     }
 
     /// The type in the header is not signed: the body decides, and a difference is worth a look.

@@ -185,7 +185,12 @@ impl<'a> Document<'a> {
 
     /// The first member of `object` that is called `name`.
     pub(crate) fn get(&self, object: Node, name: &str) -> Option<Node> {
-        self.members(object).find(|&(key, _)| self.spells(key, name)).map(|(_, value)| value)
+        self.all(object, name).next()
+    }
+
+    /// The members of `object` that are called `name`.
+    pub(crate) fn all(&self, object: Node, name: &str) -> impl Iterator<Item = Node> {
+        self.members(object).filter(move |&(key, _)| self.spells(key, name)).map(|(_, value)| value)
     }
 }
 

@@ -39,6 +39,10 @@ pub(crate) enum End {
     DeadLettered(Reason),
 }
 
+/// Which of a delivery's records Kafka has acknowledged, from one try to the next: those are not sent again.
+#[derive(Debug, Default)]
+pub(crate) struct Taken(Vec<bool>);
+
 /// Kafka does not take a delivery now, or the media store its file.
 #[derive(Debug)]
 pub(crate) struct Waits {
@@ -86,6 +90,12 @@ impl Pipeline {
         }
     }
 
+    /// The lanes in which its events may still wait apart, though nothing refuses their schema any more.
+    pub(crate) fn apart(&self, prepared: &Prepared<'_>) -> impl Iterator<Item = &str> {
+        let route = self.route(prepared.delivery, prepared.event_type).filter(|_| prepared.made.is_ok());
+        route.into_iter().flat_map(Route::once_refused).map(|subject| subject.name.as_str())
+    }
+
     fn route(&self, delivery: &Verified, event_type: Option<&EventType>) -> Option<&Route> {
         self.routes.get(&delivery.source().name, &event_type?.name)
     }
@@ -96,11 +106,12 @@ impl Pipeline {
         prepared: Prepared<'_>,
         deadline: Instant,
         patience: Patience,
+        taken: &mut Taken,
     ) -> Result<End, Waits> {
         let lane = self.lane(&prepared).to_owned();
         let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
         let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
-        match self.write(&event, made, lane, deadline, patience).await {
+        match self.write(&event, made, lane, deadline, patience, taken).await {
             Ok(()) => Ok(End::Published),
             Err(NotTaken::Ever(rejection)) => self.bury(&event, &rejection, patience).await,
             Err(NotTaken::Now(waits)) => Err(waits),
@@ -113,7 +124,7 @@ impl Pipeline {
         let lane = self.lane(&prepared).to_owned();
         let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
         let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
-        self.write(&event, made, lane, deadline, Patience::Spool).await
+        self.write(&event, made, lane, deadline, Patience::Spool, &mut Taken::default()).await
     }
 
     /// Where a prepared delivery would be written, or why nowhere. What Kafka would say to it is not known.
@@ -145,6 +156,7 @@ impl Pipeline {
         lane: String,
         deadline: Instant,
         patience: Patience,
+        taken: &mut Taken,
     ) -> Result<(), NotTaken> {
         let Made { parts, file } = made.map_err(NotTaken::Ever)?;
         self.check_extent(&parts).map_err(NotTaken::Ever)?;
@@ -160,13 +172,26 @@ impl Pipeline {
         {
             return Err(not_now(away.to_string()));
         }
-        self.publish_all(records, patience, lane).await
+        self.publish_all(records, patience, lane, taken).await
     }
 
-    /// Sends all records of an event at once, and waits for all. What Kafka will never take decides, then what it does not
-    /// take now.
-    async fn publish_all(&self, records: Vec<Record>, patience: Patience, lane: String) -> Result<(), NotTaken> {
-        let sent = join_all(records.into_iter().map(|record| self.publisher.publish(record, patience))).await;
+    /// Sends all records of an event at once that are not taken yet, and waits for all. What Kafka will never take decides,
+    /// then what it does not take now.
+    async fn publish_all(
+        &self,
+        records: Vec<Record>,
+        patience: Patience,
+        lane: String,
+        taken: &mut Taken,
+    ) -> Result<(), NotTaken> {
+        taken.0.resize(records.len(), false);
+        let left = records.into_iter().zip(&mut taken.0).filter(|(_, taken)| !**taken);
+        let sent = left.map(async |(record, taken)| {
+            let sent = self.publisher.publish(record, patience).await;
+            *taken = sent.is_ok();
+            sent
+        });
+        let sent = join_all(sent).await;
         let (mut ever, mut now) = (None, None);
         for error in sent.into_iter().filter_map(Result::err) {
             match error {

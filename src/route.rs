@@ -27,11 +27,19 @@ pub(crate) struct Subject {
     /// The schema's id in the registry; negative while it is not known.
     id: AtomicI64,
     refused: AtomicBool,
+    /// Whether it has been refused since the start.
+    once_refused: AtomicBool,
 }
 
 impl Subject {
     pub(crate) fn new(name: String, schema: String) -> Self {
-        Subject { name, schema, id: AtomicI64::new(-1), refused: AtomicBool::new(false) }
+        Subject {
+            name,
+            schema,
+            id: AtomicI64::new(-1),
+            refused: AtomicBool::default(),
+            once_refused: AtomicBool::default(),
+        }
     }
 
     /// The schema's id, if the registry (or the cache of what it said) has told it.
@@ -50,6 +58,7 @@ impl Subject {
     }
 
     pub(crate) fn set_refused(&self, refused: bool) {
+        self.once_refused.fetch_or(refused, Ordering::Relaxed);
         self.refused.store(refused, Ordering::Relaxed);
     }
 }
@@ -81,6 +90,11 @@ impl Route {
     /// A subject whose schema the registry does not want.
     pub(crate) fn refused(&self) -> Option<&Subject> {
         self.targets().map(|target| &*target.subject).find(|subject| subject.is_refused())
+    }
+
+    /// The subjects whose schemas the registry did not want at some time since the start.
+    pub(crate) fn once_refused(&self) -> impl Iterator<Item = &Subject> {
+        self.targets().map(|target| &*target.subject).filter(|subject| subject.once_refused.load(Ordering::Relaxed))
     }
 
     /// A subject whose schema's id is not known yet.
@@ -225,8 +239,7 @@ impl Routes {
         let received_at = event.delivery.received_at();
         let timestamp = match self.timestamps {
             Timestamps::Received => received_at,
-            // A broker refuses timestamps before 1970, and those far ahead of its clock.
-            Timestamps::Occurred => event.occurred_at.unwrap_or(received_at).clamp(0, received_at),
+            Timestamps::Occurred => record_time(event.occurred_at, received_at),
         };
         let record = |target: &Target, key: &str, value: Bytes, timestamp: i64| {
             let mut headers = Event { key: Some(key), ..*event }.cloud_event_headers();
@@ -244,13 +257,19 @@ impl Routes {
         }
         if let (Some(target), Some(state)) = (&route.latest, records.latest) {
             // By this, versioned tables can order what arrives late; never ahead of our clock.
-            let timestamp = updated_at.unwrap_or(received_at).clamp(0, received_at);
+            let timestamp = record_time(updated_at, received_at);
             all.push(record(target, key, state.framed(id(&target.subject)?).into(), timestamp));
         }
         let schema_id = id(&route.main.subject)?;
         all.insert(0, record(&route.main, key, records.event.framed(schema_id).into(), timestamp));
         Some(all)
     }
+}
+
+/// A record's timestamp of a time that was told: not ahead of our clock, since a broker refuses what is far ahead of its own;
+/// and after 1970, since it refuses what is before, and librdkafka takes 0 for now.
+fn record_time(told: Option<i64>, received_at: i64) -> i64 {
+    told.unwrap_or(received_at).clamp(1, received_at.max(1))
 }
 
 /// What the records of an event are made of.

@@ -50,7 +50,7 @@ CREATE TABLE deal_latest (
 CREATE TABLE lead_latest (
   lead_id STRING,
   event ROW<id STRING, type STRING, occurred_at TIMESTAMP(3), received_at TIMESTAMP(3)>,
-  `lead` ROW<name STRING, status BIGINT, stage STRING, responsible ROW<id STRING, name STRING>,
+  `lead` ROW<title STRING, status BIGINT, stage STRING, responsible ROW<id STRING, name STRING>,
     tags ARRAY<ROW<id STRING, name STRING>>, updated_at TIMESTAMP(3)>,
   PRIMARY KEY (lead_id) NOT ENFORCED
 ) WITH (

@@ -103,19 +103,18 @@ struct WrittenDerive {
     from: String,
     reference: Option<String>,
     phone: Option<String>,
+    whatsapp: Option<String>,
 }
 
 impl TryFrom<WrittenDerive> for Derive {
     type Error = String;
 
     fn try_from(written: WrittenDerive) -> Result<Derive, String> {
-        let how = match (written.reference, written.phone) {
-            (Some(member), None) => How::Reference { member },
-            (None, Some(region)) => {
-                let unknown = |_| format!("{region:?}: the two letters of a country are due, such as \"BR\"");
-                How::Phone { region: region.parse().map_err(unknown)? }
-            }
-            _ => return Err("`from` and one of `reference` and `phone` are due".into()),
+        let how = match (written.reference, written.phone, written.whatsapp) {
+            (Some(member), None, None) => How::Reference { member },
+            (None, Some(region), None) => How::phone(&region, false)?,
+            (None, None, Some(region)) => How::phone(&region, true)?,
+            _ => return Err("`from` and one of `reference`, `phone` and `whatsapp` are due".into()),
         };
         Ok(Derive { from: written.from, how })
     }

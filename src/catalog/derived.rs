@@ -9,18 +9,21 @@
 use std::collections::BTreeMap;
 
 use super::CatalogError;
-use super::avsc::{Records, Type};
+use super::avsc::{RecordSchema, Records, Type};
 use super::plan::{Kind, Record};
-use crate::derive::How;
 
-/// Tells the plans which fields are made here, and of what. Records in `latest` are not made by plan.
+/// Tells the plans which fields are made here, and of what. Records of latest topics are not made by plan: those in
+/// `latest`, and those with a head that are not in `events`, of topics that a profile leaves away.
 pub(super) fn plan(
     records: &Records,
+    events: &[String],
     latest: &[String],
     plans: &mut [Record],
     indexes: &BTreeMap<String, usize>,
 ) -> Result<(), CatalogError> {
-    for (name, record) in records.iter().filter(|(name, _)| !latest.contains(name)) {
+    let by_plan =
+        |name: &String, record: &RecordSchema| events.contains(name) || !(record.has_head() || latest.contains(name));
+    for (name, record) in records.iter().filter(|(name, record)| by_plan(name, record)) {
         // An event's head is no slot of the encoder's.
         let head = usize::from(record.has_head());
         for (index, field) in record.fields.iter().enumerate() {
@@ -30,10 +33,7 @@ pub(super) fn plan(
             let Some(from) = from.filter(|&from| from >= head) else {
                 return Err(fail(format!("derive.from: {name} has no field `{}` that is sent", derive.from)));
             };
-            let due = match derive.how {
-                How::Reference { .. } => Type::Json,
-                How::Phone { .. } => Type::String,
-            };
+            let due = derive.how.takes();
             if record.fields[from].ty != due {
                 return Err(fail(format!("derive.from: {} is due, `{}` is none", due.word(), derive.from)));
             }

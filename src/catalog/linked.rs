@@ -70,12 +70,18 @@ pub(super) fn add_joins(
     kind: Further,
     written: &BTreeMap<String, WrittenJoin>,
     records: &Records,
+    redact: &[String],
     types: &mut BTreeMap<String, EventType>,
 ) -> Result<(), Problem> {
     let section = if kind == Further::Timeline { "timeline_topics" } else { "join_topics" };
     for (topic, join) in written {
         let fail = |key: &str, what: String| (format!("{section}.{topic:?}{key}"), what);
         check_topic(profile, topic, types).map_err(|what| fail("", what))?;
+        for (key, list) in [(".from", &join.from), (".keys", &join.keys)] {
+            if list.is_empty() {
+                return Err(fail(key, "none".into()));
+            }
+        }
         // What a key is not of in one type it may be of in another; in one at least.
         let mut found: BTreeMap<&str, Vec<Path>> = BTreeMap::new();
         let mut id = None;
@@ -86,6 +92,12 @@ pub(super) fn add_joins(
                 types.iter().filter(|(_, ty)| join.from.iter().any(|from| ty.comes_from(profile, from)))
             {
                 match Path::reach(records, &event_type.schema.name, key) {
+                    Ok(path) if is_redacted(&path, redact) => {
+                        return Err(fail(
+                            &format!(".keys[{at}]"),
+                            format!("{key} is redacted: it would stand in the key"),
+                        ));
+                    }
                     Ok(path) => {
                         let leaf = if path.derived.is_some() { &Type::String } else { &path.leaf };
                         if *leaf != Type::Json && *id.get_or_insert_with(|| leaf.clone()) != *leaf {
@@ -144,6 +156,7 @@ pub(super) fn add_latest(
     written: &BTreeMap<String, WrittenLatest>,
     records: &Records,
     plans: &[Record],
+    redact: &[String],
     types: &mut BTreeMap<String, EventType>,
 ) -> Result<(), Problem> {
     for (topic, latest) in written {
@@ -164,6 +177,9 @@ pub(super) fn add_latest(
         }
         let list =
             list.map(|field| list_path(records, &name, field).map_err(|what| fail(".record", what))).transpose()?;
+        if list.as_ref().is_some_and(|path| is_redacted(path, redact)) {
+            return Err(fail(".record", format!("a list of {name} is derived of what is redacted")));
+        }
         let mut carried = false;
         for event_type in types.values_mut() {
             let fields = records.get(&event_type.schema.name).map(|r| r.fields.as_slice()).unwrap_or_default();
@@ -174,6 +190,12 @@ pub(super) fn add_latest(
                 continue;
             }
             let Some(slot) = plans[event_type.record].names.slot(&field.json, 0) else { continue };
+            if let Some(other) = &event_type.latest {
+                return Err(fail(
+                    ".record",
+                    format!("{} has the last state of `{}` already", other.topic, snapshot.name),
+                ));
+            }
             event_type.latest = Some(Latest {
                 topic: format!("{profile}.{topic}"),
                 schema: Schema { name: name.clone(), text: text.clone() },
@@ -188,6 +210,12 @@ pub(super) fn add_latest(
         }
     }
     Ok(())
+}
+
+/// Whether a path, which is still one from the record on, leads to or through what never leaves.
+fn is_redacted(path: &Path, redact: &[String]) -> bool {
+    let whole = format!("{}.", path.steps.join("."));
+    redact.iter().any(|redacted| whole.starts_with(&format!("{redacted}.")))
 }
 
 /// The snapshot of a latest topic's record, and the list made of it, if that is what the record is.
@@ -206,6 +234,10 @@ fn list_path(records: &Records, record: &str, field: &avsc::Field) -> Result<Pat
     let derive = field.derive.as_ref().filter(|_| field.ty == Type::Array(Box::new(Type::String)));
     let derive = derive.ok_or_else(|| format!("`{}`: a list of strings with `derive` is due", field.name))?;
     let mut path = Path::reach(records, record, &derive.from)?;
+    let due = derive.how.takes();
+    if path.leaf != due {
+        return Err(format!("`{}`: {} is due, {} is none", field.name, due.word(), derive.from));
+    }
     path.derived = Some(derive.how.clone());
     Ok(path)
 }
@@ -216,5 +248,14 @@ fn check_topic(profile: &str, topic: &str, types: &BTreeMap<String, EventType>) 
         return Err("small letters, digits and `-` are due".into());
     }
     let whole = format!("{profile}.{topic}");
-    if types.values().any(|ty| ty.topic == whole) { Err("the topic of events already".into()) } else { Ok(()) }
+    let is_further = |ty: &EventType| {
+        ty.joins.iter().map(|join| &join.topic).chain(ty.latest.iter().map(|latest| &latest.topic)).any(|t| *t == whole)
+    };
+    if types.values().any(|ty| ty.topic == whole) {
+        Err("the topic of events already".into())
+    } else if types.values().any(is_further) {
+        Err("there is such a topic already".into())
+    } else {
+        Ok(())
+    }
 }

@@ -1,6 +1,6 @@
 //! Paths into an event's record, such as `lead.id`, checked against the schemas.
 
-use super::avsc::{Field, Records, Type};
+use super::avsc::{EXTRA, Field, Records, Type};
 use crate::derive::How;
 
 /// A path whose steps are the names in the source's JSON, from the payload on.
@@ -63,6 +63,9 @@ impl Path {
             let Some(mut field) = fields.iter().find(|f| named(f) == step) else {
                 return Err(format!("{name} has no field `{step}`"));
             };
+            if field.name == EXTRA {
+                return Err("`extra` is made here, not sent".into());
+            }
             path.required &= !field.optional;
             path.leaf = field.ty.clone();
             if let Some(derive) = &field.derive {

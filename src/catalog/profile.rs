@@ -202,7 +202,7 @@ pub(super) fn resolve(name: &str, folder: &Folder, records: &Records) -> Result<
     media.plan(&mut plans, &indexes);
     let latest = linked::latest_records(name, &written.latest_topics, records);
     let latest = latest.map_err(|(place, what)| fail(&place, what))?;
-    derived::plan(records, &latest, &mut plans, &indexes)?;
+    derived::plan(records, &events, &latest, &mut plans, &indexes)?;
     let mut types = BTreeMap::new();
     let mut claimed: BTreeMap<&str, &str> = BTreeMap::new();
     for (type_name, ty) in &written.types {
@@ -215,9 +215,11 @@ pub(super) fn resolve(name: &str, folder: &Folder, records: &Records) -> Result<
         resolved.media = media.field(&resolved.schema.name, resolved.payload_slot.is_some());
         types.insert(type_name.clone(), resolved);
     }
-    let linked = linked::add_joins(name, Further::Join, &written.join_topics, records, &mut types)
-        .and_then(|()| linked::add_joins(name, Further::Timeline, &written.timeline_topics, records, &mut types))
-        .and_then(|()| linked::add_latest(name, &written.latest_topics, records, &plans, &mut types));
+    let linked = linked::add_joins(name, Further::Join, &written.join_topics, records, &written.redact, &mut types)
+        .and_then(|()| {
+            linked::add_joins(name, Further::Timeline, &written.timeline_topics, records, &written.redact, &mut types)
+        })
+        .and_then(|()| linked::add_latest(name, &written.latest_topics, records, &plans, &written.redact, &mut types));
     linked.map_err(|(place, what)| fail(&place, what))?;
     check_heads(records, &[events, latest].concat())?;
     check_rules(&written, &types).map_err(|(place, what)| fail(&place, what))?;
@@ -246,9 +248,11 @@ pub(super) fn resolve(name: &str, folder: &Folder, records: &Records) -> Result<
 /// An event's head stands first in the record of an event, and neither it nor such a record stands anywhere else.
 fn check_heads(records: &Records, events: &[String]) -> Result<(), CatalogError> {
     let is_event = |name: &str| events.iter().any(|event| event == name);
+    // A record of a topic that a profile leaves away does no harm.
+    let is_used = |name: &str| records.values().flat_map(|r| &r.fields).any(|field| field.ty.named() == Some(name));
     for (name, record) in records.iter().filter(|(name, _)| !name.starts_with(&format!("{HEAD_FOLDER}."))) {
         for (index, field) in record.fields.iter().enumerate() {
-            let its_head = index == 0 && record.has_head() && is_event(name);
+            let its_head = index == 0 && record.has_head() && (is_event(name) || !is_used(name));
             let what = match field.ty.named() {
                 Some(inner) if is_event(inner) => format!("{inner} is the record of an event: nothing holds it"),
                 _ if field.ty.is_head() && !its_head => {

@@ -95,7 +95,7 @@ async fn check(settings: &Settings, file: &Path) -> Ending {
     if settings.sources.values().any(|source| source.profile.has_media()) {
         media_store(settings, &media, &mut report).await;
     }
-    kafka(settings, &routes, &publisher, &mut report).await;
+    kafka(settings, &publisher, &mut report).await;
     schemas(settings, &registry, &mut report).await;
     report.verdict()
 }
@@ -147,7 +147,7 @@ async fn media_store(settings: &Settings, store: &media::Store, report: &mut Rep
     }
 }
 
-async fn kafka(settings: &Settings, routes: &Routes, publisher: &Publisher, report: &mut Report) {
+async fn kafka(settings: &Settings, publisher: &Publisher, report: &mut Report) {
     let servers = &settings.kafka.bootstrap_servers;
     let states = match publisher.look(false).await {
         Ok(states) => states,
@@ -164,7 +164,7 @@ async fn kafka(settings: &Settings, routes: &Routes, publisher: &Publisher, repo
     }
     well(&format!("topics: {} of {} are there", states.len() - missing.len(), states.len()));
     let to_be_made = settings.kafka.create_topics.then_some(settings.kafka.partitions);
-    if let Some(words) = uneven(&states, &routes.dead_letters, to_be_made) {
+    if let Some(words) = uneven(&states, to_be_made) {
         report.finding(&words);
     }
     topic_configs(publisher, &states, report).await;

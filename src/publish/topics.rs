@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{Context, Producer};
 use crate::config::{ConfigError, Settings};
-use crate::route::{Routes, TopicSpec};
+use crate::route::{Role, Routes, TopicSpec};
 
 /// How long one look may take.
 pub(super) const LOOK_TIMEOUT: Duration = Duration::from_secs(4);
@@ -32,6 +32,7 @@ const UNWELL_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TopicState {
     pub(crate) name: Arc<str>,
+    pub(crate) role: Role,
     /// `None` when it is missing.
     pub(crate) partitions: Option<usize>,
     /// Why it could not be made.
@@ -54,7 +55,6 @@ pub(crate) struct Watch {
     partitions: i32,
     replication_factor: i32,
     config: ClientConfig,
-    dead_letters: Arc<str>,
     failing: Arc<Notify>,
     /// Why Kafka cannot take events; `None` when it can.
     trouble: watch::Sender<Option<Trouble>>,
@@ -76,7 +76,6 @@ impl Watch {
     pub(super) fn new(settings: &Settings, routes: &Routes, config: ClientConfig, failing: Arc<Notify>) -> Self {
         Watch {
             config,
-            dead_letters: Arc::clone(&routes.dead_letters),
             topics: routes.topics.clone(),
             create: settings.kafka.create_topics,
             partitions: settings.kafka.partitions,
@@ -159,7 +158,7 @@ impl Watch {
             };
             self.found(&found);
             if let Ok(states) = &found {
-                if let Some(words) = uneven(states, &self.dead_letters, None).filter(|_| !warned) {
+                if let Some(words) = uneven(states, None).filter(|_| !warned) {
                     warned = true;
                     tracing::warn!("{words}");
                 }
@@ -242,7 +241,7 @@ impl Watch {
 
     async fn states(&self, producer: &Arc<Producer>, patience: Duration) -> Result<Vec<TopicState>, String> {
         let client = Arc::clone(producer);
-        let names: Vec<_> = self.topics.iter().map(|topic| Arc::clone(&topic.name)).collect();
+        let topics: Vec<_> = self.topics.iter().map(|topic| (Arc::clone(&topic.name), topic.role)).collect();
         let look = move || {
             let metadata = client.client().fetch_metadata(None, patience).map_err(|e| e.to_string())?;
             let counts: BTreeMap<_, _> = metadata
@@ -251,8 +250,11 @@ impl Watch {
                 .filter(|t| t.error().is_none())
                 .map(|t| (t.name().to_owned(), t.partitions().len()))
                 .collect();
-            let state = |name: Arc<str>| TopicState { partitions: counts.get(&*name).copied(), name, error: None };
-            Ok(names.into_iter().map(state).collect())
+            let state = |(name, role): (Arc<str>, Role)| {
+                let partitions = counts.get(&*name).copied();
+                TopicState { name, role, partitions, error: None }
+            };
+            Ok(topics.into_iter().map(state).collect())
         };
         tokio::task::spawn_blocking(look).await.map_err(|e| e.to_string())?
     }
@@ -261,11 +263,13 @@ impl Watch {
     async fn create_missing(&self, states: &[TopicState]) -> Result<BTreeMap<Arc<str>, String>, String> {
         let admin = self.admin()?;
         let missing: Vec<_> = self.topics.iter().zip(states).filter(|(_, s)| s.partitions.is_none()).collect();
+        let usual = usual(states).and_then(|count| i32::try_from(count).ok());
         let new: Vec<_> = missing
             .iter()
             .map(|(spec, _)| {
-                let topic =
-                    NewTopic::new(&spec.name, self.partitions, TopicReplication::Fixed(self.replication_factor));
+                let fitting = usual.filter(|_| matches!(spec.role, Role::Links | Role::Latest));
+                let partitions = fitting.unwrap_or(self.partitions);
+                let topic = NewTopic::new(&spec.name, partitions, TopicReplication::Fixed(self.replication_factor));
                 spec.configs.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
             })
             .collect();
@@ -273,7 +277,7 @@ impl Watch {
         let mut refused = BTreeMap::new();
         for result in results {
             match result {
-                Ok(name) => tracing::info!(topic = name, partitions = self.partitions, "topic created"),
+                Ok(name) => tracing::info!(topic = name, "topic created"),
                 Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((name, code)) => {
                     refused.insert(name.into(), code.to_string());
@@ -288,26 +292,34 @@ fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(LOOK_TIMEOUT)).operation_timeout(Some(LOOK_TIMEOUT))
 }
 
+/// How many partitions a topic that follows from events is to have: as many as most topics of events have.
+fn usual(states: &[TopicState]) -> Option<usize> {
+    let mut by_count: BTreeMap<usize, usize> = BTreeMap::new();
+    for count in states.iter().filter(|s| s.role == Role::Events).filter_map(|s| s.partitions) {
+        *by_count.entry(count).or_default() += 1;
+    }
+    by_count.into_iter().max_by_key(|&(_, topics)| topics).map(|(count, _)| count)
+}
+
 /// One sentence on topics whose partition counts differ, so that they cannot be joined by key, and how to mend it.
-/// Missing topics count with the partitions they are `to_be_made` with.
+/// Missing topics of events count with the partitions they are `to_be_made` with; the others are made to fit.
 #[must_use]
-pub(crate) fn uneven(states: &[TopicState], dead_letters: &str, to_be_made: Option<i32>) -> Option<String> {
-    let mut by_count: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
-    for state in states.iter().filter(|s| &*s.name != dead_letters) {
-        let due = to_be_made.and_then(|count| usize::try_from(count).ok());
-        if let Some(count) = state.partitions.or(due) {
-            by_count.entry(count).or_default().push(&state.name);
+pub(crate) fn uneven(states: &[TopicState], to_be_made: Option<i32>) -> Option<String> {
+    let usual = usual(states)?;
+    let to_be_made = to_be_made.and_then(|count| usize::try_from(count).ok());
+    let mut odd: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    for state in states.iter().filter(|s| s.role != Role::DeadLetters) {
+        let due = to_be_made.filter(|_| state.role == Role::Events);
+        if let Some(count) = state.partitions.or(due).filter(|&count| count != usual) {
+            odd.entry(count).or_default().push(&state.name);
         }
     }
-    // The count of most topics is taken for the one that is meant.
-    let (&usual, _) = by_count.iter().max_by_key(|(_, topics)| topics.len())?;
-    let odd = by_count.iter().filter(|&(&count, _)| count != usual);
-    let odd: Vec<_> = odd.map(|(count, topics)| format!("{} has {count}", topics.join(", "))).collect();
+    let odd: Vec<_> = odd.iter().map(|(count, topics)| format!("{} has {count}", topics.join(", "))).collect();
     (!odd.is_empty()).then(|| {
         format!(
-            "partition counts differ: {}, the others {usual}; topics that are to be joined by key need one count: \
-             delete these and make them again with {usual} (partitions that are only added leave a key's old records \
-             where they were)",
+            "partition counts differ: {}, the others {usual}; topics that are to be joined by key need one count: give \
+             these {usual}, by deleting and making again what may begin anew (or, where they have fewer, with \
+             kafka-topics --alter --partitions {usual}, which leaves a key's earlier records where they are)",
             odd.join("; ")
         )
     })

@@ -66,6 +66,11 @@ impl Lane {
         }
     }
 
+    /// Whether nothing waits in it.
+    pub(crate) fn is_open(&self) -> bool {
+        *self.way.borrow() == Way::Open
+    }
+
     /// Whether a new delivery may go straight to Kafka; waits a moment for a lane that opens.
     pub(crate) async fn lets_past(&self) -> bool {
         let way = *self.way.borrow();

@@ -247,7 +247,9 @@ impl Rig {
     fn complaints_of_links(&self, sent: &BTreeMap<String, Sent>) -> Vec<String> {
         let mut linked = sent.clone();
         linked.retain(|_, sent| sent.event.topic == LINKED_FROM);
-        linked.values_mut().for_each(|sent| sent.event.topic = LINKED);
+        for sent in linked.values_mut() {
+            sent.event.topic = LINKED;
+        }
         let verdict = check::check(&linked, &self.read_topic(LINKED));
         verdict.complaints().into_iter().map(|words| format!("{LINKED}: {words}")).collect()
     }

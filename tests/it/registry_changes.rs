@@ -91,6 +91,44 @@ fn a_schema_refused_later_marks_its_type_and_never_stops_the_others() {
 }
 
 #[test]
+fn what_comes_after_a_refusal_does_not_overtake_what_waited_through_it() {
+    let first = RUNTIME.block_on(StandIn::start(1));
+    let second = RUNTIME.block_on(StandIn::start(500));
+    let (proxy, setup) = behind_a_proxy("registry-mended", &first);
+    let subject = setup.topic("wegly.deal-latest-value");
+    make_incompatible_in(&second.url, &subject);
+    let bridge = setup.start();
+    let deliver = |number: u64| {
+        let id = "00000000-0000-4000-8000-0000000000d1";
+        // Two types, one entity.
+        let (key, code) = (["deal.updated", "deal.created"][number as usize % 2], json!({"id": id, "code": number}));
+        let payload = if key == "deal.updated" { code } else { json!({"deal": code}) };
+        bridge.deliver("wegly", json!({"event_key": key, "payload": payload}).to_string())
+    };
+    proxy.open(&split_url(&second.url).0);
+    eventually("the refusal is shown", SOON, || {
+        (bridge.readyz().1["schemas"]["refused"][0]["subject"] == subject.as_str()).then_some(())
+    });
+    let mut ids = Vec::new();
+    for number in 0..300 {
+        let answer = deliver(number);
+        assert_eq!(answer.sum(), (202, "spooled".into()), "{answer:?}");
+        ids.push(answer.get("id"));
+    }
+
+    proxy.open(&split_url(&first.url).0);
+    eventually("events are published at once again", SOON, || {
+        let answer = deliver(ids.len() as u64);
+        ids.push(answer.get("id"));
+        (answer.status == 200).then_some(())
+    });
+    let records = reader::read(&bridge.topic("wegly.deal"));
+    let mut seen = std::collections::BTreeSet::new();
+    let order = records.iter().map(|record| record.header("ce_id").unwrap().to_owned());
+    assert_eq!(order.filter(|id| seen.insert(id.clone())).collect::<Vec<_>>(), ids);
+}
+
+#[test]
 fn a_schema_that_the_registry_refuses_stops_the_start_with_its_reasons() {
     let setup = Setup::new("registry-refuses");
     let subject = setup.topic("wegly.task-value");

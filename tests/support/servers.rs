@@ -11,6 +11,10 @@
 use std::sync::LazyLock;
 use std::thread;
 
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+
 use super::java::{self, Server};
 use super::mock::Mock;
 use super::registry::StandIn;
@@ -44,6 +48,16 @@ impl Servers {
     /// Whether Kafka is a stand-in.
     pub(crate) fn is_mock(&self) -> bool {
         self.mock.is_some()
+    }
+
+    /// Makes a topic in the real Kafka.
+    #[allow(dead_code, reason = "the fault suite has a broker of its own")]
+    pub(crate) fn create_topic(&self, name: &str, partitions: i32) {
+        let admin: AdminClient<DefaultClientContext> =
+            ClientConfig::new().set("bootstrap.servers", &self.kafka).create().expect("a client");
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let made = RUNTIME.block_on(admin.create_topics([&topic], &AdminOptions::new())).expect("an answer");
+        assert!(made.iter().all(Result::is_ok), "{made:?}");
     }
 
     /// Makes topics where the program cannot: the mock cluster does not know `CreateTopics`.

@@ -61,6 +61,13 @@ fn a_third_vendor_has_join_and_latest_topics_by_its_files_alone() {
 }
 
 #[test]
+fn a_record_of_a_latest_topic_that_the_profile_leaves_away_does_no_harm() {
+    let whole = "\"order-latest\" = { record = \"OrderLatest\", updated = \"order.at\" }";
+    let catalog = loaded("profile.toml", whole, "").unwrap();
+    assert!(catalog.profiles["loja"].types["order.paid"].latest.is_none());
+}
+
+#[test]
 fn what_is_wrong_with_further_topics_is_named_by_file_and_place() {
     for (file, from, to, expected) in [
         (
@@ -104,9 +111,57 @@ fn what_is_wrong_with_further_topics_is_named_by_file_and_place() {
         ("OrderLatest.avsc", "\"loja.Order\"", "\"loja.Item\"", ".updated: loja.Item has no field `at`"),
         ("OrderLatest.avsc", "order.items.phone", "order.items.fax", "loja.Item has no field `fax`"),
         ("OrderLatest.avsc", "\"items\":\"string\"", "\"items\":\"long\"", "`phones`: a list of strings with `derive`"),
+    ] {
+        let words = loaded(file, from, to).err().unwrap_or_default();
+        assert!(words.contains(expected), "{from} -> {to}: {words}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_derived_fields_is_named_by_file_and_place() {
+    for (file, from, to, expected) in [
         ("OrderLatest.avsc", "\"BR\"", "\"Brasil\"", "OrderLatest.avsc: /fields/2/derive: \"Brasil\": the two letters"),
+        ("OrderLatest.avsc", "\"BR\"", "\"ZZ\"", "OrderLatest.avsc: /fields/2/derive: \"ZZ\": the two letters"),
+        ("OrderLatest.avsc", "order.items.phone", "order.items", "`phones`: text is due, order.items is none"),
+        (
+            "profile.toml",
+            "\"item-timeline\"",
+            "\"order-by-item\"",
+            "timeline_topics.\"order-by-item\": there is such a topic",
+        ),
+        (
+            "profile.toml",
+            "\"order-latest\"",
+            "\"item-timeline\"",
+            "latest_topics.\"item-timeline\": there is such a topic",
+        ),
+        (
+            "profile.toml",
+            "[latest_topics]",
+            "[latest_topics]\n\"order-now\" = { record = \"OrderLatest\", updated = \"order.at\" }",
+            "latest_topics.\"order-now\".record: loja.order-latest has the last state of `order` already",
+        ),
+        ("profile.toml", "order.ref", "order.extra.sku", ".keys[1]: order.extra.sku: `extra` is made here, not sent"),
+        ("profile.toml", "keys = [\"order.id\"]", "keys = []", "timeline_topics.\"item-timeline\".keys: none"),
+        (
+            "profile.toml",
+            "\n[verify]",
+            "redact = [\"order.items.phone\"]\n[verify]",
+            "latest_topics.\"order-latest\".record: a list of loja.OrderLatest is derived of what is redacted",
+        ),
+        (
+            "profile.toml",
+            "\n[verify]",
+            "redact = [\"order.items\"]\n[verify]",
+            "join_topics.\"order-by-item\".keys[0]: order.items.sku is redacted: it would stand in the key",
+        ),
         ("Order.avsc", "\"reference\":\"sku\"", "\"copy\":true", "Order.avsc: /fields/3/derive: unknown field `copy`"),
-        ("Order.avsc", ",\"reference\":\"sku\"", "", "Order.avsc: /fields/3/derive: `from` and one of `reference` and"),
+        (
+            "Order.avsc",
+            ",\"reference\":\"sku\"",
+            "",
+            "Order.avsc: /fields/3/derive: `from` and one of `reference`, `phone`",
+        ),
         (
             "Order.avsc",
             "\"from\":\"meta\"",
@@ -124,7 +179,7 @@ fn what_is_wrong_with_further_topics_is_named_by_file_and_place() {
             "profile.toml",
             "\n[verify]",
             "redact = [\"order.meta\"]\n[verify]",
-            "redact[0]: order.meta: a field of loja.Order is derived of it",
+            "join_topics.\"order-by-item\".keys[1]: order.ref is redacted",
         ),
     ] {
         let words = loaded(file, from, to).err().unwrap_or_default();
