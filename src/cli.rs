@@ -7,6 +7,7 @@ mod dead_letters;
 mod dev;
 mod docs;
 mod forget;
+mod health;
 mod partition;
 mod progress;
 mod schemas;
@@ -29,8 +30,8 @@ use crate::wiring::StartError;
 #[derive(Debug, Parser)]
 #[command(name = "hookbridge", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
-    /// Configuration file; `HOOKBRIDGE__SECTION__KEY` variables go over it [default for `serve`, `check` and `spool`:
-    /// hookbridge.toml]
+    /// Configuration file; `HOOKBRIDGE__SECTION__KEY` variables go over it [default for `serve`, `check`, `health` and
+    /// `spool`: hookbridge.toml]
     #[arg(long, short, global = true, value_name = "FILE", env = "HOOKBRIDGE_CONFIG")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -45,6 +46,8 @@ enum Command {
     /// Check configuration, media store, Kafka, topics and registry
     #[command(after_help = CHECK_HELP)]
     Check,
+    /// Ask a running bridge whether it lives, or is ready
+    Health(health::HealthArgs),
     /// Start everything in one process, for trying out
     Dev(dev::DevArgs),
     /// Make, sign and post sample events
@@ -159,6 +162,7 @@ pub fn main() -> ExitCode {
     let ending = match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(file),
         Command::Check => check::run(file),
+        Command::Health(args) => health::run(&args, file),
         Command::Dev(args) => dev::run(args),
         Command::Send(args) => send::run(&args),
         Command::Docs(args) => docs::run(&args, given),

@@ -146,6 +146,7 @@ struct WrittenSource {
     topic_prefix: Option<Text<String>>,
     max_body_bytes: Option<Text<Bytes>>,
     rate_limit: Option<Text<u32>>,
+    patience: Option<Text<Period>>,
 }
 
 #[cfg(test)]

@@ -28,6 +28,9 @@ pub(crate) use value::{long, timestamp, uuid};
 /// Bytes before the record in a Kafka value: a zero and the schema's id, four bytes, big-endian (Confluent).
 const FRAME: usize = 5;
 
+/// More keys than these are not told of one event.
+const MOST_DRIFT: usize = 32;
+
 /// What an event's `event` field says.
 pub(crate) struct Head<'a> {
     /// A UUID in its 36-character form.
@@ -57,6 +60,8 @@ pub(crate) struct Records {
     pub(crate) event: Encoded,
     /// The entity's last state, where the event tells it.
     pub(crate) latest: Option<Encoded>,
+    /// Where the payload was other than the schema: a record's name and the key, such as `DealSnapshot.novo`.
+    pub(crate) drift: Vec<String>,
 }
 
 /// An Avro record, with room in front for the frame.
@@ -145,6 +150,7 @@ pub(crate) fn encode(
         slots: Vec::with_capacity(128),
         snapshot_slot: event_type.latest.as_ref().map(|latest| latest.slot),
         snapshot: None,
+        drift: Vec::new(),
     };
     encoder.out.resize(FRAME, 0);
     encoder.head(head);
@@ -153,7 +159,7 @@ pub(crate) fn encode(
     let event = Encoded(std::mem::take(&mut encoder.out));
     let latest = event_type.latest.as_ref().zip(encoder.snapshot.take());
     let latest = latest.map(|(latest, snapshot)| encoder.latest(&event.0[..head_end], &event.0[snapshot], latest));
-    Ok(Records { event, latest })
+    Ok(Records { event, latest, drift: encoder.drift })
 }
 
 struct Encoder<'a> {
@@ -166,6 +172,7 @@ struct Encoder<'a> {
     /// Of an entity's last state: the slot in the event's record, and where it was written.
     snapshot_slot: Option<usize>,
     snapshot: Option<Range<usize>>,
+    drift: Vec<String>,
 }
 
 impl<'a> Encoder<'a> {
@@ -343,6 +350,7 @@ impl<'a> Encoder<'a> {
             }
         }
         self.slots.truncate(base);
+        self.note_drift(record, &extra);
         match extra.text() {
             Some(text) => {
                 self.branch(true);
@@ -351,6 +359,12 @@ impl<'a> Encoder<'a> {
             None => self.branch(false),
         }
         Ok(())
+    }
+
+    fn note_drift(&mut self, record: usize, extra: &Extra<'_>) {
+        let name = &self.profile.records[record].name;
+        let room = MOST_DRIFT.saturating_sub(self.drift.len());
+        self.drift.extend(extra.keys().take(room).map(|key| format!("{name}.{}", clip(&key))));
     }
 
     /// Writes where the file at `file` is kept, or null when it is not kept elsewhere.

@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{HttpSettings, Source};
 use crate::intake::{Intake, Outcome};
+use crate::metrics::Stage;
 use crate::pipeline::off_the_hot_path;
 use crate::time::now_millis;
 use crate::verify::Unverified;
@@ -116,7 +117,9 @@ impl Door {
         let source = Arc::clone(source);
         let delivery = Unverified { source, admission, headers: parts.headers, body: received.bytes, received_at };
         let bytes = delivery.body.len();
+        let verifying = metrics.stage(Stage::Verify);
         let delivery = off_the_hot_path(bytes, || delivery.verify())?;
+        drop(verifying);
         if delivery.source().rate_limit.as_ref().is_some_and(|limit| limit.check().is_err()) {
             return Err(Refusal::RateLimited);
         }

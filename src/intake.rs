@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::catalog::EventType;
 use crate::dead_letter::Reason;
+use crate::metrics::Stage;
 use crate::pipeline::{End, Pipeline, Taken, Waits};
 use crate::prepare::Prepared;
 use crate::publish::Patience;
@@ -49,17 +50,26 @@ impl Intake {
     pub(crate) async fn process(&self, delivery: &Verified, deadline: Instant) -> Outcome {
         let source = delivery.source().name.as_str();
         self.pipeline.metrics.body_bytes.with_label_values(&[source]).inc_by(delivery.body().len() as u64);
-        let Ok(prepared) = timeout_at(deadline, self.pipeline.prepare(delivery)).await else {
+        let preparing = self.pipeline.metrics.stage(Stage::Prepare);
+        let prepared = timeout_at(deadline, self.pipeline.prepare(delivery)).await;
+        drop(preparing);
+        let Ok(prepared) = prepared else {
             self.pipeline.metrics.refused(source, None);
             return Outcome::Overloaded;
         };
         self.compare_type_header(delivery, prepared.event_type);
+        if let (Ok(made), Some(event_type)) = (&prepared.made, prepared.event_type) {
+            self.pipeline.metrics.drifted(source, &event_type.name, &made.parts.records.drift);
+        }
         let (id, event_type) = (delivery.id().to_owned(), prepared.type_name());
         let (lane, reason) = (self.lane(&prepared), prepared.reason());
         let waits = if self.pipeline.publisher.watch().is_away() || !lane.lets_past().await {
             Waits { lane: lane.name.to_string(), reason, is_ours: true, words: String::new() }
         } else {
-            match self.pipeline.deliver(prepared, deadline, Patience::Sender, &mut Taken::default()).await {
+            let publishing = self.pipeline.metrics.stage(Stage::Publish);
+            let delivered = self.pipeline.deliver(prepared, deadline, Patience::Sender, &mut Taken::default()).await;
+            drop(publishing);
+            match delivered {
                 Ok(end) => {
                     self.pipeline.metrics.accepted(source, event_type, end);
                     return match end {
@@ -75,6 +85,7 @@ impl Intake {
             return Outcome::Unavailable;
         }
         let lane = self.spool.lane(&waits.lane);
+        let _spooling = self.pipeline.metrics.stage(Stage::Spool);
         match (self.spool.append(&lane, delivery, event_type).await, waits.reason) {
             (Ok(()), None) => Outcome::Spooled { id },
             (Ok(()), Some(reason)) => Outcome::DeadLettered { id, reason },

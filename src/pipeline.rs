@@ -187,8 +187,12 @@ impl Pipeline {
         taken.0.resize(records.len(), false);
         let left = records.into_iter().zip(&mut taken.0).filter(|(_, taken)| !**taken);
         let sent = left.map(async |(record, taken)| {
+            let sent_at = Instant::now();
             let sent = self.publisher.publish(record, patience).await;
-            *taken = sent.is_ok();
+            if sent.is_ok() {
+                *taken = true;
+                self.metrics.ack_seconds.observe(sent_at.elapsed().as_secs_f64());
+            }
             sent
         });
         let sent = join_all(sent).await;

@@ -16,6 +16,7 @@
 //! idempotence state is gone from the broker), a new one takes its place.
 
 mod producer;
+mod statistics;
 mod topics;
 mod verdict;
 
@@ -33,6 +34,7 @@ use tokio::time::{Instant, timeout};
 use crate::config::{ConfigError, Settings};
 use crate::route::{Record, Routes};
 use producer::{Context, Producer, Slot, client_config};
+pub(crate) use statistics::Summary;
 pub(crate) use topics::{Differing, TopicState, Watch, uneven};
 use verdict::Verdict;
 
@@ -91,7 +93,7 @@ impl Publisher {
     /// When librdkafka does not know a property of `kafka.properties`, or does not take its value.
     pub(crate) fn new(settings: &Settings, routes: &Routes) -> Result<Publisher, ConfigError> {
         let config = client_config(settings);
-        let context = Context { failing: Arc::new(Notify::new()) };
+        let context = Context { failing: Arc::new(Notify::new()), told: Arc::default() };
         // Timed out by then, and looked at up to a scan later, the verdict is there when the sender is due an answer.
         let ack_timeout = settings.http.ack_timeout;
         let senders = ack_timeout.saturating_sub(SCAN_INTERVAL).max(ack_timeout / 2);
@@ -108,6 +110,11 @@ impl Publisher {
         };
         publisher.for_senders.get(&publisher.context)?;
         Ok(publisher)
+    }
+
+    /// What the producers last said of themselves.
+    pub(crate) fn statistics(&self) -> Summary {
+        self.context.told.summary()
     }
 
     /// Whether the topics are there.

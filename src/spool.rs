@@ -339,6 +339,22 @@ impl Spool {
         Ok(rows)
     }
 
+    /// By lane, when the oldest delivery in it was received, in milliseconds since 1970; `None` where none waits.
+    pub(crate) async fn oldest(&self) -> Vec<(Arc<str>, Option<i64>)> {
+        let lanes: Vec<_> = self.lanes.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let reader = Arc::clone(&self.reader);
+        let look = move || {
+            let of = |lane: Arc<Lane>| {
+                // Most lanes are empty: the file is not asked for these.
+                let asked = (lane.records() > 0).then(|| reader.lock().unwrap_or_else(PoisonError::into_inner));
+                let found = asked.and_then(|reader| reader.oldest(&lane.name).ok().flatten());
+                (Arc::clone(&lane.name), found)
+            };
+            lanes.into_iter().map(of).collect()
+        };
+        tokio::task::spawn_blocking(look).await.unwrap_or_default()
+    }
+
     /// These deliveries are in Kafka.
     pub(crate) fn remove(&self, lane: &Arc<Lane>, rows: Vec<Done>) {
         // Without a writer the process is ending; the next one publishes them again.

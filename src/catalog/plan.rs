@@ -54,6 +54,8 @@ pub(crate) struct Field {
 /// A record: these fields in this order, then `extra`. (An event's head is written before, by the encoder.)
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
+    /// Without the namespace.
+    pub(crate) name: Box<str>,
     pub(crate) fields: Vec<Field>,
     pub(crate) names: Names,
 }
@@ -115,7 +117,7 @@ fn order(a: &str, b: &str) -> std::cmp::Ordering {
 pub(super) fn compile(records: &Records) -> Result<(Vec<Record>, BTreeMap<String, usize>), CatalogError> {
     let indexes: BTreeMap<String, usize> = records.keys().cloned().enumerate().map(|(i, name)| (name, i)).collect();
     let mut plans = Vec::with_capacity(records.len());
-    for record in records.values() {
+    for (name, record) in records {
         let mut fields = Vec::new();
         for (index, field) in record.fields.iter().enumerate() {
             if field.name == EXTRA || (index == 0 && record.has_head()) {
@@ -129,7 +131,8 @@ pub(super) fn compile(records: &Records) -> Result<(Vec<Record>, BTreeMap<String
             fields.push(Field { json, kind, optional: field.optional, redacted: false });
         }
         let names = Names::new(fields.iter().map(|f| f.json.clone()));
-        plans.push(Record { fields, names });
+        let name = name.rsplit_once('.').map_or(name.as_str(), |(_, name)| name).into();
+        plans.push(Record { name, fields, names });
     }
     Ok((plans, indexes))
 }

@@ -1,6 +1,7 @@
 //! A vendor's profile: `profile.toml` as written, then resolved against its records and checked.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -82,6 +83,7 @@ struct Written {
     #[serde(default)]
     redact: Vec<String>,
     media: Option<WrittenMedia>,
+    patience: Option<String>,
     verify: Verify,
     envelope: Option<Envelope>,
     recognise: Vec<Rule>,
@@ -166,6 +168,8 @@ pub(crate) struct Profile {
     pub(crate) records: Vec<Record>,
     /// Names of the JSON fields that never leave: blanked in dead letters at any depth.
     pub(crate) redacted: Vec<String>,
+    /// How long its senders try again before they give a delivery up, where that is known.
+    pub(crate) patience: Option<Duration>,
 }
 
 impl Profile {
@@ -229,6 +233,8 @@ pub(super) fn resolve(name: &str, folder: &Folder, records: &Records) -> Result<
         let field = mark_redacted(records, &indexes, &mut plans, &written, name, path);
         redacted.push(field.map_err(|what| fail(&format!("redact[{index}]"), what))?);
     }
+    let patience = written.patience.as_deref().map(humantime::parse_duration).transpose();
+    let patience = patience.map_err(|e| fail("patience", format!("{e}; such as \"6m\" is due")))?;
     let payload = written.envelope.as_ref().map(|e| e.payload.clone());
     let rule_fields = written.recognise.iter().map(|r| r.field.clone());
     Ok(Profile {
@@ -242,6 +248,7 @@ pub(super) fn resolve(name: &str, folder: &Folder, records: &Records) -> Result<
         types,
         records: plans,
         redacted,
+        patience,
     })
 }
 

@@ -123,6 +123,8 @@ pub(crate) struct Source {
     /// Headers in which any vendor sends a signature or token: senders mix them up.
     pub(crate) credential_headers: Arc<[HeaderName]>,
     pub(crate) rate_limit: Option<DefaultDirectRateLimiter>,
+    /// How long its sender tries again before it gives a delivery up, where that is known.
+    pub(crate) patience: Option<Duration>,
 }
 
 impl fmt::Debug for Source {
@@ -465,6 +467,7 @@ impl WrittenSource {
             credential_headers: Arc::clone(credential_headers),
             max_body_bytes,
             rate_limit,
+            patience: self.patience.map(|text| text.0.0).or(profile.patience),
         })
     }
 }

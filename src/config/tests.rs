@@ -91,6 +91,7 @@ fn the_sample_documents_every_key_and_is_valid() {
         "tokens",
         "allow_unauthenticated",
         "rate_limit",
+        "patience",
     ] {
         let there = sample.lines().any(|l| l.trim_start_matches(['#', ' ']).starts_with(&format!("{key} = ")));
         assert!(there, "{key} is not in the sample");

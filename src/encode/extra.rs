@@ -50,6 +50,11 @@ impl<'a> Extra<'a> {
         }
     }
 
+    /// The keys, without escapes.
+    pub(super) fn keys(&self) -> impl Iterator<Item = String> {
+        self.members.iter().map(|(key, _)| json::unescape(&key[1..key.len() - 1]).text.into_owned())
+    }
+
     /// The object's text; `None` when there are no members.
     pub(super) fn text(&self) -> Option<String> {
         let bytes: usize = self.members.iter().map(|(key, value)| key.len() + value.len() + 2).sum();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -10,12 +11,17 @@ use axum::response::Response;
 use axum::routing::get;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::reply;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use crate::registry::Registry;
 use crate::spool::Spool;
+use crate::time::now_millis;
+
+/// How long a scrape waits for the spool's file.
+const DISK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What readiness rests on.
 pub(crate) struct Health {
@@ -56,7 +62,14 @@ impl Health {
         (ready, report)
     }
 
-    fn gauge(&self) {
+    async fn gauge(&self) {
+        self.metrics.ready.set(self.report().0.into());
+        self.metrics.gauge_kafka(&self.publisher.statistics());
+        self.metrics.gauge_patience();
+        // A disk that does not answer must not keep the other figures from being read.
+        if let Ok(oldest) = timeout(DISK_PATIENCE, self.spool.oldest()).await {
+            self.metrics.gauge_oldest(&oldest, now_millis());
+        }
         let (known, all) = self.registry.known();
         let refused = self.registry.refusals().len();
         self.metrics.kafka_up.set(self.publisher.watch().trouble().is_none().into());
@@ -95,7 +108,7 @@ async fn readyz(State(health): State<Arc<Health>>) -> Response {
 }
 
 async fn metrics(State(health): State<Arc<Health>>) -> Response {
-    health.gauge();
+    health.gauge().await;
     answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", health.metrics.text())
 }
 

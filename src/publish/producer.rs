@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, Producer as _, PurgeConfig};
+use rdkafka::{ClientContext, Statistics};
 use tokio::sync::Notify;
 
+use super::statistics::{INTERVAL, Told};
 use crate::config::{ConfigError, Settings};
 use crate::route::largest_dead_letter;
 
@@ -108,6 +109,7 @@ pub(super) fn client_config(settings: &Settings) -> ClientConfig {
     }
     config
         .set("bootstrap.servers", &kafka.bootstrap_servers)
+        .set("statistics.interval.ms", INTERVAL.as_millis().to_string())
         .set("acks", "all")
         .set("enable.idempotence", "true")
         // librdkafka takes the success of a batch for that of the one before it, since a broker would have refused a
@@ -128,6 +130,7 @@ pub(super) fn client_config(settings: &Settings) -> ClientConfig {
 #[derive(Clone)]
 pub(super) struct Context {
     pub(super) failing: Arc<Notify>,
+    pub(super) told: Arc<Told>,
 }
 
 impl ClientContext for Context {
@@ -138,6 +141,10 @@ impl ClientContext for Context {
             }
             _ => tracing::debug!(facility, "Kafka client warns: {message}"),
         }
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.told.take(statistics);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

@@ -218,7 +218,7 @@ impl Watch {
 
     /// An admin client of its own connections: it lives for one request.
     fn admin(&self) -> Result<AdminClient<Context>, String> {
-        let context = Context { failing: Arc::clone(&self.failing) };
+        let context = Context { failing: Arc::clone(&self.failing), told: Arc::default() };
         self.config.create_with_context(context).map_err(|e| e.to_string())
     }
 

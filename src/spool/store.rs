@@ -180,6 +180,12 @@ impl Store {
         last.map_err(|e| SpoolError::of(&e))
     }
 
+    /// When the oldest of a lane was received, in milliseconds since 1970.
+    pub(super) fn oldest(&self, lane: &str) -> Result<Option<i64>, SpoolError> {
+        let sql = "SELECT received_at FROM deliveries WHERE lane = ?1 ORDER BY seq LIMIT 1";
+        Ok(self.rows(sql, [lane], |row| row.get(0))?.pop())
+    }
+
     /// What waits, by lane, source and type, in the order of the oldest.
     pub(crate) fn waiting(&self) -> Result<Vec<Waiting>, SpoolError> {
         let sql = "SELECT lane, source, type, count(*), sum(bytes), min(received_at) FROM deliveries

@@ -1,6 +1,8 @@
 //! What `/metrics` shows: everything under one name, all of it from the start, and counts that move.
 
-use crate::support::bridge::{SUBJECTS, Setup};
+use crate::support::bridge::{Bridge, SOON, SUBJECTS, Setup, words};
+use crate::support::eventually;
+use crate::support::java::free_port;
 use crate::support::sender::{self, SECRET, WEGLY_HEADER, hex, mac};
 
 #[test]
@@ -47,11 +49,20 @@ fn every_metric_is_there_from_the_start_under_one_name() {
         "hookbridge_http_in_flight_bytes",
         "hookbridge_accepted_total{source=\"whazing\",type=\"ticket.closed\"}",
         "hookbridge_recovered_total{source=\"wegly\"}",
+        "hookbridge_drift_total{field=\"other\",source=\"wegly\",type=\"lead.won\"}",
+        "hookbridge_stage_seconds_count{stage=\"spool\"}",
+        "hookbridge_kafka_ack_seconds_count",
+        "hookbridge_kafka_queue_records",
+        "hookbridge_kafka_queue_bytes",
+        &lane("hookbridge_spool_oldest_seconds"),
         &lane("hookbridge_spool_records"),
         &lane("hookbridge_spool_bytes"),
     ] {
         assert_eq!(bridge.metric(series), 0, "{series}");
     }
+    assert_eq!(bridge.metric("hookbridge_sender_patience_seconds{source=\"whazing\"}"), 360);
+    assert_eq!(bridge.metric("hookbridge_ready"), 1);
+    assert_eq!(bridge.metric("hookbridge_spool_limit_bytes"), 10 << 30);
     assert_eq!(bridge.metric("hookbridge_kafka_up"), 1);
     assert_eq!(bridge.metric("hookbridge_registry_up"), 1);
     assert_eq!(bridge.metric("hookbridge_schemas{state=\"known\"}"), SUBJECTS as u64);
@@ -80,6 +91,11 @@ fn counts_move() {
         ("hookbridge_dead_letters_total{reason=\"unknown_type\",source=\"wegly\"}", 1),
         ("hookbridge_type_header_mismatches_total{source=\"wegly\"}", 1),
         ("hookbridge_answer_seconds_count", 3),
+        ("hookbridge_stage_seconds_count{stage=\"verify\"}", 3),
+        ("hookbridge_stage_seconds_count{stage=\"prepare\"}", 3),
+        ("hookbridge_stage_seconds_count{stage=\"publish\"}", 3),
+        // Two leads, each with its latest state.
+        ("hookbridge_kafka_ack_seconds_count", 4),
         ("hookbridge_http_in_flight_bytes", 0),
         ("hookbridge_body_bytes_total{source=\"wegly\"}", 2 * body.len() as u64 + 2),
     ] {
@@ -99,4 +115,75 @@ fn the_admin_listener_says_that_it_lives_and_why_it_is_ready() {
         assert_eq!(sender::get(bridge.http, path).status, 404, "{path}");
     }
     assert_eq!(sender::post(bridge.admin, "/webhooks/wegly", &[], b"{}").status, 404);
+}
+
+#[test]
+fn drift_is_told_by_record_and_key() {
+    let bridge = Setup::new("metrics-drift").start();
+    let deal = r#""id":"00000000-0000-4000-8000-0000000000ee","novo":1,"code":"seven","stage":null"#;
+    let body =
+        format!(r#"{{"event_key":"deal.won","versão":2,"payload":{{"deal":{{{deal}}},"won_by":{{"name":"Ana"}}}}}}"#);
+    for _ in 0..2 {
+        assert_eq!(bridge.deliver("wegly", &body).status, 200);
+    }
+    let metrics = sender::get(bridge.admin, "/metrics").body;
+    let drift: Vec<_> =
+        metrics.lines().filter(|l| l.starts_with("hookbridge_drift_total{") && !l.ends_with(" 0")).collect();
+    let series =
+        |field: &str| format!("hookbridge_drift_total{{field=\"{field}\",source=\"wegly\",type=\"deal.won\"}} 2");
+    // Unknown; no number; no id, so that the whole goes; beside the payload.
+    let due = ["DealSnapshot.code", "DealSnapshot.novo", "DealWon.$envelope", "DealWon.won_by"].map(series);
+    assert_eq!(drift, due);
+}
+
+#[test]
+fn what_waits_grows_old_and_who_is_turned_away_grows_impatient() {
+    let (kafka, mut setup) = Setup::on_its_own_kafka("metrics-old", &[]);
+    setup.sources += "patience = \"60s\"\n[spool]\nmax_bytes = 8000\n";
+    kafka.go_down();
+    let bridge = setup.start_unready();
+    bridge.wait_ready();
+    let ticket = |n: u32| format!(r#"{{"Type":"NewTicket","ticket":{{"id":{n}}},"pad":"{}"}}"#, "x".repeat(2500));
+    let oldest = format!("hookbridge_spool_oldest_seconds{{lane=\"{}\"}}", bridge.topic("whazing.ticket"));
+    let patience = || seconds(&bridge, "hookbridge_sender_patience_seconds{source=\"whazing\"}");
+    assert_eq!(bridge.deliver("whazing", ticket(1)).status, 202);
+    eventually("there is no room for more", SOON, || {
+        (bridge.deliver("whazing", ticket(2)).status == 503).then_some(())
+    });
+    eventually("both are seen", SOON, || (seconds(&bridge, &oldest) > 1.0 && patience() < 59.5).then_some(()));
+    kafka.come_up();
+    eventually("it is taken", SOON, || (bridge.deliver("whazing", ticket(2)).status < 300).then_some(()));
+    assert!((patience() - 60.0).abs() < 0.01);
+    eventually("nothing waits", SOON, || (seconds(&bridge, &oldest) == 0.0).then_some(()));
+    let broker = |l: &str| l.starts_with("hookbridge_kafka_broker_connections{") && !l.ends_with(" 0");
+    eventually("librdkafka tells of its broker", SOON, || {
+        sender::get(bridge.admin, "/metrics").body.lines().any(broker).then_some(())
+    });
+}
+
+fn seconds(bridge: &Bridge, series: &str) -> f64 {
+    let metrics = sender::get(bridge.admin, "/metrics").body;
+    let line = metrics.lines().find_map(|line| line.strip_prefix(series)).unwrap_or_else(|| panic!("no {series}"));
+    line.trim().parse().unwrap()
+}
+
+#[test]
+fn health_asks_the_running_bridge() {
+    let (kafka, mut setup) = Setup::on_its_own_kafka("health", &[]);
+    setup.ports = [free_port(), free_port()];
+    setup.sources += "[spool]\nmax_bytes = 0\n";
+    let health = |setup: &Setup, more: &[&str]| {
+        let output = setup.run(&[&["health"], more].concat());
+        (output.status.code(), words(&output))
+    };
+    let (code, said) = health(&setup, &[]);
+    assert!(code == Some(1) && said.contains("/livez: no answer"), "{said}");
+    kafka.go_down();
+    let bridge = setup.clone().start_unready();
+    assert_eq!(health(&setup, &[]), (Some(0), String::new()));
+    let (code, said) = health(&setup, &["--ready"]);
+    assert!(code == Some(1) && said.contains("/readyz: 503"), "{said}");
+    kafka.come_up();
+    bridge.wait_ready();
+    assert_eq!(health(&setup, &["--ready"]), (Some(0), String::new()));
 }

@@ -1,0 +1,62 @@
+//! `hookbridge health`: asks a running bridge how it is, for health checks where there is no `curl`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{Ending, fail, fail_config, on_runtime};
+use crate::config;
+
+const HELP: &str = "\
+Asks the admin listener of the configuration, on this machine, for /livez. Says nothing when all is
+well. Kafka and the registry are not asked, and nothing is taken or locked.
+
+Examples:
+  hookbridge health --config /etc/hookbridge.toml           is it running?
+  hookbridge health --ready --config /etc/hookbridge.toml   could it accept an event now?
+
+Exit codes: 0 yes, 1 no, or no answer in time, 64 wrong usage, 78 configuration.";
+
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(super) struct HealthArgs {
+    /// Ask for /readyz
+    #[arg(long)]
+    ready: bool,
+    /// How long the answer may take
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+}
+
+pub(super) fn run(args: &HealthArgs, file: &Path) -> Ending {
+    let settings = match config::load(file) {
+        Ok(settings) => settings,
+        Err(error) => return fail_config(&error),
+    };
+    let path = if args.ready { "/readyz" } else { "/livez" };
+    let url = format!("http://{}{path}", here(settings.admin_listen));
+    match on_runtime(ask(&url, args.timeout)) {
+        Ok(Ok(())) => Ending::Well,
+        Ok(Err(words)) => fail(&format!("{url}: {words}"), Ending::Findings),
+        Err(ending) => ending,
+    }
+}
+
+/// Where a listener is to be found on its own machine.
+fn here(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+async fn ask(url: &str, timeout: Duration) -> Result<(), String> {
+    let client = reqwest::Client::builder().no_proxy().timeout(timeout).build().map_err(|e| e.to_string())?;
+    let answer =
+        client.get(url).send().await.map_err(|e| if e.is_timeout() { "no answer in time" } else { "no answer" })?;
+    if answer.status().is_success() { Ok(()) } else { Err(answer.status().to_string()) }
+}
