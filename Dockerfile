@@ -1,0 +1,45 @@
+# Built by BuildKit (Docker 23 or later, or `buildah build`): docker build -t hookbridge .
+
+# The compiler that the project is tested with; rust-version in Cargo.toml is the oldest that will do.
+ARG RUST_VERSION=1.95.0
+
+FROM rust:${RUST_VERSION}-bookworm AS build
+WORKDIR /src
+COPY Cargo.toml Cargo.lock build.rs ./
+COPY avro avro
+COPY src src
+# Cargo.toml names these, and Cargo wants them to be there though it builds none. Empty, so that a change of a test does
+# not build the image anew.
+RUN mkdir -p tests/it tests/faults benches && touch tests/it/main.rs tests/faults/main.rs benches/transcode.rs
+# The image of Rust has the C and C++ compiler, make and perl that librdkafka and OpenSSL are built with. `target` is a
+# cache and no part of the image, so the binary is copied out.
+RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
+    --mount=type=cache,target=/src/target,sharing=locked \
+    cargo build --release --locked --bin hookbridge \
+    && install -D -m 755 target/release/hookbridge /out/hookbridge \
+    && mkdir /out/data
+
+# glibc, libgcc_s and certificate authorities, of the same Debian as the compiler's image: all that the binary needs. No
+# shell. It has no tags of versions: give a digest where builds must be repeatable.
+FROM gcr.io/distroless/cc-debian12:nonroot
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="hookbridge" \
+      org.opencontainers.image.description="Verified webhooks in, registered Avro records in Kafka out" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY LICENSE /usr/share/doc/hookbridge/LICENSE
+COPY --from=build /out/hookbridge /usr/local/bin/hookbridge
+# A new named volume takes over content and owner of what the image has at its place.
+COPY --from=build --chown=65532:65532 /out/data /data
+# Variables go over the file: whoever mounts the volume elsewhere, or wants another address, sets these.
+ENV HOOKBRIDGE_CONFIG=/etc/hookbridge/hookbridge.toml \
+    HOOKBRIDGE__DATA_DIR=/data \
+    HOOKBRIDGE__ADMIN__LISTEN=0.0.0.0:9464
+USER 65532:65532
+VOLUME ["/data"]
+EXPOSE 8080 9464
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 CMD ["/usr/local/bin/hookbridge", "health"]
+ENTRYPOINT ["/usr/local/bin/hookbridge"]

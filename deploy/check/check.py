@@ -1,0 +1,177 @@
+"""What the files for deployment say of each other, and of hookbridge's metrics. Prints what does not agree.
+
+    check.py agree                          compose, .env.example, manifests, alerts and hookbridge.toml agree
+    check.py metrics FILE                   alerts and dashboards name only metrics that FILE (/metrics) has
+    check.py expressions                    a rules file with the expressions of the dashboards, for promtool
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = ROOT / "docker-compose.yml"
+ENV = ROOT / ".env.example"
+ALERTS = ROOT / "deploy/compose/alerts.yml"
+ALERTS_TEST = ROOT / "deploy/compose/alerts_test.yml"
+DASHBOARDS = sorted((ROOT / "deploy/compose/grafana/dashboards").glob("*.json"))
+MANIFESTS = sorted((ROOT / "deploy/kubernetes").glob("*.yaml"))
+
+findings = []
+
+
+def finding(what):
+    findings.append(what)
+
+
+def seconds(text):
+    number, unit = re.fullmatch(r"(\d+)\s*(s|m)?", str(text)).groups()
+    return int(number) * (60 if unit == "m" else 1)
+
+
+def toml_value(file, key):
+    found = re.search(rf'^{key} = "(.*)"', file.read_text(), re.MULTILINE)
+    if not found:
+        raise SystemExit(f"{file.relative_to(ROOT)}: no {key}")
+    return found.group(1)
+
+
+def bytes_of(text):
+    number, unit = re.fullmatch(r"(\d+) (KiB|MiB|GiB)", text).groups()
+    return int(number) * 1024 ** (1 + ["KiB", "MiB", "GiB"].index(unit))
+
+
+def variables():
+    """Each variable of the compose file is in .env.example with the same default, and none is there for nothing."""
+    used = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", COMPOSE.read_text()))
+    for bare in set(re.findall(r"\$\{(\w+)", COMPOSE.read_text())) - set(used):
+        finding(f"docker-compose.yml: {bare} has no default")
+    # Read by compose itself.
+    used["COMPOSE_PROFILES"] = ""
+    told = dict(line.split("=", 1) for line in ENV.read_text().splitlines() if line and not line.startswith("#"))
+    for name in sorted(used.keys() | told.keys()):
+        if used.get(name) != told.get(name):
+            finding(f"{name}: {used.get(name)!r} in docker-compose.yml, {told.get(name)!r} in .env.example")
+
+
+def services():
+    compose = yaml.safe_load(COMPOSE.read_text())
+    for name, service in compose["services"].items():
+        image = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", service["image"])
+        tag = image.rpartition(":")[2]
+        if tag == image or tag == "latest" or "/" in tag:
+            finding(f"docker-compose.yml: {name}: the image {image} has no tag")
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            if source.startswith(".") and not (ROOT / source).exists():
+                finding(f"docker-compose.yml: {name}: there is no {source}")
+        for port in service.get("ports", []):
+            default = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", port)
+            if not default.startswith("127.0.0.1:") and not default.startswith("0.0.0.0:8080:"):
+                finding(f"docker-compose.yml: {name}: {default} is open to others")
+    ours = compose["services"]["hookbridge"]
+    config = ROOT / "deploy/compose/hookbridge.toml"
+    if seconds(ours["stop_grace_period"]) <= seconds(toml_value(config, "shutdown_timeout")):
+        finding("docker-compose.yml: hookbridge: stop_grace_period is not above shutdown_timeout")
+    for limit in ["max_bytes", "max_lane_bytes"]:
+        rules = [r for g in yaml.safe_load(ALERTS.read_text())["groups"] for r in g["rules"]]
+        [rule] = [r for r in rules if r.get("record") == f"hookbridge:spool_{limit}"]
+        numbers = re.fullmatch(r"vector\(([\d* ]+)\)", rule["expr"]).group(1).split("*")
+        product = 1
+        for number in numbers:
+            product *= int(number)
+        if product != bytes_of(toml_value(config, limit)):
+            finding(f"alerts.yml: {rule['record']} is not spool.{limit} of hookbridge.toml")
+
+
+def manifests():
+    config = ROOT / "deploy/kubernetes/hookbridge.toml"
+    for file in MANIFESTS:
+        for manifest in yaml.safe_load_all(file.read_text()):
+            pod = manifest.get("spec", {}).get("template", {}).get("spec") if "spec" in manifest else None
+            if pod and pod["terminationGracePeriodSeconds"] <= seconds(toml_value(config, "shutdown_timeout")):
+                finding(f"{file.name}: terminationGracePeriodSeconds is not above shutdown_timeout")
+
+
+def alerts():
+    tests = ALERTS_TEST.read_text()
+    for group in yaml.safe_load(ALERTS.read_text())["groups"]:
+        for rule in group["rules"]:
+            name = rule.get("alert")
+            if not name:
+                continue
+            if rule["labels"].get("severity") not in ["critical", "warning", "info"]:
+                finding(f"alerts.yml: {name}: no severity")
+            if not {"summary", "description"} <= rule["annotations"].keys():
+                finding(f"alerts.yml: {name}: no summary or no description")
+            if not re.search(rf"\b{name}\b", tests) and not any(
+                re.search(pattern, name) for pattern in re.findall(r'alertname=~"([^"]*)"', tests)
+            ):
+                finding(f"alerts_test.yml: {name} is not tested")
+
+
+def expressions():
+    """(file and panel, expression) of every panel."""
+    for file in DASHBOARDS:
+        for panel in json.loads(file.read_text())["panels"]:
+            for target in panel.get("targets", []):
+                yield f"{file.name}: {panel['title']}", target["expr"]
+
+
+def dashboards():
+    for file in DASHBOARDS:
+        panels = json.loads(file.read_text())["panels"]
+        if len({panel["id"] for panel in panels}) != len(panels):
+            finding(f"{file.name}: an id of a panel stands twice")
+        taken = {}
+        for panel in panels:
+            at = panel["gridPos"]
+            for cell in [(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])]:
+                if cell in taken or cell[0] >= 24:
+                    finding(f"{file.name}: {panel['title']} lies over {taken.get(cell, 'the edge')}")
+                    break
+                taken[cell] = panel["title"]
+
+
+def metrics(exported):
+    there = set(re.findall(r"^# TYPE (\w+)", Path(exported).read_text(), re.MULTILINE))
+    there |= {f"{name}_{part}" for name in there for part in ["bucket", "sum", "count"]}
+    used = [(rule.get("alert") or rule["record"], rule["expr"])
+            for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+    for where, expression in [*used, *expressions()]:
+        # Those with a colon are recorded in alerts.yml.
+        for name in set(re.findall(r"\bhookbridge_\w+", expression)) - there:
+            finding(f"{where}: there is no metric {name}")
+
+
+def rules():
+    """The dashboards' expressions as recording rules, with a value in place of each variable."""
+    values = {"$__rate_interval": "5m", "$instance": ".*", "$source": ".*"}
+    listed = []
+    for number, (_, expression) in enumerate(expressions()):
+        for variable, value in values.items():
+            expression = expression.replace(variable, value)
+        listed.append({"record": f"panel:{number}", "expr": expression})
+    yaml.safe_dump({"groups": [{"name": "dashboards", "rules": listed}]}, sys.stdout, sort_keys=False)
+
+
+def main():
+    match sys.argv[1:]:
+        case ["agree"]:
+            for look in [variables, services, manifests, alerts, dashboards]:
+                look()
+        case ["metrics", exported]:
+            metrics(exported)
+        case ["expressions"]:
+            rules()
+        case _:
+            raise SystemExit(__doc__)
+    for what in findings:
+        print(what)
+    sys.exit(1 if findings else 0)
+
+
+main()
