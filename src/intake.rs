@@ -59,7 +59,7 @@ impl Intake {
         };
         self.compare_type_header(delivery, prepared.event_type);
         if let (Ok(made), Some(event_type)) = (&prepared.made, prepared.event_type) {
-            self.pipeline.metrics.drifted(source, &event_type.name, &made.parts.records.drift);
+            self.pipeline.metrics.drift.note(source, &event_type.name, &made.parts.records.drift);
         }
         let (id, event_type) = (delivery.id().to_owned(), prepared.type_name());
         let (lane, reason) = (self.lane(&prepared), prepared.reason());

@@ -64,11 +64,11 @@ impl Health {
 
     async fn gauge(&self) {
         self.metrics.ready.set(self.report().0.into());
-        self.metrics.gauge_kafka(&self.publisher.statistics());
-        self.metrics.gauge_patience();
+        self.metrics.kafka.show(&self.publisher.statistics());
+        self.metrics.patience.show();
         // A disk that does not answer must not keep the other figures from being read.
         if let Ok(oldest) = timeout(DISK_PATIENCE, self.spool.oldest()).await {
-            self.metrics.gauge_oldest(&oldest, now_millis());
+            self.metrics.show_oldest(&oldest, now_millis());
         }
         let (known, all) = self.registry.known();
         let refused = self.registry.refusals().len();
