@@ -31,5 +31,6 @@ mod refuses;
 mod registry_changes;
 mod shutdown;
 mod signatures;
+mod smuggling;
 mod spool;
 mod third_vendor;
