@@ -93,7 +93,7 @@ impl Publisher {
     /// When librdkafka does not know a property of `kafka.properties`, or does not take its value.
     pub(crate) fn new(settings: &Settings, routes: &Routes) -> Result<Publisher, ConfigError> {
         let config = client_config(settings);
-        let context = Context { failing: Arc::new(Notify::new()), told: Arc::default() };
+        let context = Context { failing: Arc::new(Notify::new()), told: Arc::default(), reason: Arc::default() };
         // Timed out by then, and looked at up to a scan later, the verdict is there when the sender is due an answer.
         let ack_timeout = settings.http.ack_timeout;
         let senders = ack_timeout.saturating_sub(SCAN_INTERVAL).max(ack_timeout / 2);
@@ -103,7 +103,7 @@ impl Publisher {
             for_senders: Slot::new(&config, senders),
             for_spool: Slot::new(&config, senders.max(SPOOL_PATIENCE)),
             alone: Slot::new(&one_by_one, senders),
-            watch: Watch::new(settings, routes, config, Arc::clone(&context.failing)),
+            watch: Watch::new(settings, routes, config, context.clone()),
             context,
             last_ack: AtomicU64::new(0),
             since: Instant::now(),

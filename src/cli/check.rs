@@ -3,6 +3,8 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use openssl::asn1::Asn1Time;
+use openssl::x509::X509;
 use rustix::fs::Access;
 
 use super::{Ending, fail_config, on_runtime};
@@ -95,6 +97,7 @@ async fn check(settings: &Settings, file: &Path) -> Ending {
     if settings.sources.values().any(|source| source.profile.has_media()) {
         media_store(settings, &media, &mut report).await;
     }
+    certificate(settings, &mut report);
     kafka(settings, &publisher, &mut report).await;
     schemas(settings, &registry, &mut report).await;
     report.verdict()
@@ -147,6 +150,28 @@ async fn media_store(settings: &Settings, store: &media::Store, report: &mut Rep
     }
 }
 
+/// Kafka says of a certificate that has ended no more than that it does not like it.
+fn certificate(settings: &Settings, report: &mut Report) {
+    const KEY: &str = "ssl.certificate.location";
+    let Some(file) = settings.kafka.properties.get(KEY) else { return };
+    let key = format!("kafka.properties.{KEY}");
+    let read = std::fs::read(file.expose()).map_err(|e| e.to_string());
+    let certificates = read.and_then(|pem| X509::stack_from_pem(&pem).map_err(|e| e.to_string()));
+    let now = Asn1Time::days_from_now(0);
+    match (certificates, now) {
+        (Err(words), _) => report.finding(&format!("{key}: {words}")),
+        (Ok(certificates), Ok(now)) => {
+            for ended in certificates.iter().filter(|certificate| certificate.not_after() < now) {
+                let name = ended.subject_name().entries().last().and_then(|entry| entry.data().to_string().ok());
+                let name = name.map_or_else(String::new, |name| format!(" CN = {name}"));
+                report
+                    .finding(&format!("{key}: the certificate{name} is no longer valid, since {}", ended.not_after()));
+            }
+        }
+        (Ok(_), Err(_)) => {}
+    }
+}
+
 async fn kafka(settings: &Settings, publisher: &Publisher, report: &mut Report) {
     let servers = &settings.kafka.bootstrap_servers;
     let states = match publisher.look(false).await {
@@ -155,8 +180,10 @@ async fn kafka(settings: &Settings, publisher: &Publisher, report: &mut Report) 
     };
     well(&format!("kafka {servers}"));
     let missing: Vec<_> = states.iter().filter(|s| s.partitions.is_none()).collect();
-    for TopicState { name, .. } in &missing {
-        if settings.kafka.create_topics {
+    for TopicState { name, error, .. } in &missing {
+        if let Some(words) = error {
+            report.finding(&format!("topic {name}: {words}"));
+        } else if settings.kafka.create_topics {
             well(&format!("topic {name}: not there yet, `serve` will create it"));
         } else {
             report.finding(&format!("topic {name}: missing, and kafka.create_topics is false: create it"));

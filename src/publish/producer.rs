@@ -1,12 +1,13 @@
 //! librdkafka's producers: how they are set, made, replaced, and what they tell us.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, Producer as _, PurgeConfig};
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientContext, Statistics};
 use tokio::sync::Notify;
 
@@ -131,6 +132,8 @@ pub(super) fn client_config(settings: &Settings) -> ClientConfig {
 pub(super) struct Context {
     pub(super) failing: Arc<Notify>,
     pub(super) told: Arc<Told>,
+    /// Why the last connection failed, in librdkafka's words.
+    pub(super) reason: Arc<Mutex<Option<String>>>,
 }
 
 impl ClientContext for Context {
@@ -150,6 +153,10 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         // The watch says once that Kafka is away, and once that it is back; this is the detail.
         tracing::debug!(%error, "Kafka client: {reason}");
+        // That all are down says less than why one is.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        }
         self.failing.notify_one();
     }
 }

@@ -2,8 +2,8 @@
 //! are made, unless `kafka.create_topics` says no.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -12,7 +12,7 @@ use rdkafka::admin::{
 };
 use rdkafka::producer::Producer as _;
 use rdkafka::types::RDKafkaErrorCode;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use super::{Context, Producer};
 use crate::config::{ConfigError, Settings};
@@ -55,7 +55,7 @@ pub(crate) struct Watch {
     partitions: i32,
     replication_factor: i32,
     config: ClientConfig,
-    failing: Arc<Notify>,
+    context: Context,
     /// Why Kafka cannot take events; `None` when it can.
     trouble: watch::Sender<Option<Trouble>>,
     silent: AtomicBool,
@@ -73,14 +73,14 @@ enum Trouble {
 }
 
 impl Watch {
-    pub(super) fn new(settings: &Settings, routes: &Routes, config: ClientConfig, failing: Arc<Notify>) -> Self {
+    pub(super) fn new(settings: &Settings, routes: &Routes, config: ClientConfig, context: Context) -> Self {
         Watch {
             config,
             topics: routes.topics.clone(),
             create: settings.kafka.create_topics,
             partitions: settings.kafka.partitions,
             replication_factor: settings.kafka.replication_factor,
-            failing,
+            context,
             trouble: watch::Sender::new(Some(Trouble::Unknown)),
             silent: AtomicBool::new(false),
         }
@@ -169,7 +169,7 @@ impl Watch {
             }
             let interval = if self.trouble.borrow().is_none() { WELL_INTERVAL } else { UNWELL_INTERVAL };
             let early = async {
-                self.failing.notified().await;
+                self.context.failing.notified().await;
                 // Failures come in crowds; one look will do for all of them.
                 tokio::time::sleep(UNWELL_INTERVAL).await;
             };
@@ -218,7 +218,7 @@ impl Watch {
 
     /// An admin client of its own connections: it lives for one request.
     fn admin(&self) -> Result<AdminClient<Context>, String> {
-        let context = Context { failing: Arc::clone(&self.failing), told: Arc::default() };
+        let context = Context { told: Arc::default(), ..self.context.clone() };
         self.config.create_with_context(context).map_err(|e| e.to_string())
     }
 
@@ -233,7 +233,7 @@ impl Watch {
             let refused = self.create_missing(&states).await?;
             states = self.states(producer, LOOK_TIMEOUT).await?;
             for state in states.iter_mut().filter(|s| s.partitions.is_none()) {
-                state.error = refused.get(&state.name).cloned();
+                state.error = state.error.take().or_else(|| refused.get(&state.name).cloned());
             }
         }
         Ok(states)
@@ -242,8 +242,13 @@ impl Watch {
     async fn states(&self, producer: &Arc<Producer>, patience: Duration) -> Result<Vec<TopicState>, String> {
         let client = Arc::clone(producer);
         let topics: Vec<_> = self.topics.iter().map(|topic| (Arc::clone(&topic.name), topic.role)).collect();
+        let reason = Arc::clone(&self.context.reason);
         let look = move || {
-            let metadata = client.client().fetch_metadata(None, patience).map_err(|e| e.to_string())?;
+            let why = || reason.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let metadata = client.client().fetch_metadata(None, patience);
+            let metadata = metadata.map_err(|e| why().map_or_else(|| e.to_string(), |why| format!("{e}: {why}")))?;
+            // What it said before is over.
+            why();
             let counts: BTreeMap<_, _> = metadata
                 .topics()
                 .iter()
@@ -252,7 +257,8 @@ impl Watch {
                 .collect();
             let state = |(name, role): (Arc<str>, Role)| {
                 let partitions = counts.get(&*name).copied();
-                TopicState { name, role, partitions, error: None }
+                let error = if partitions.is_none() { forbidden(&client, &name, patience) } else { None };
+                TopicState { name, role, partitions, error }
             };
             Ok(topics.into_iter().map(state).collect())
         };
@@ -290,6 +296,15 @@ impl Watch {
 
 fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(LOOK_TIMEOUT)).operation_timeout(Some(LOOK_TIMEOUT))
+}
+
+/// Whether Kafka hides a topic that we may not see: a list of all topics leaves it out, as if it were missing.
+fn forbidden(client: &Producer, topic: &str, patience: Duration) -> Option<String> {
+    let metadata = client.client().fetch_metadata(Some(topic), patience).ok()?;
+    let code = RDKafkaErrorCode::from(metadata.topics().first()?.error()?);
+    let words =
+        "not authorized: this principal needs the right to DESCRIBE and WRITE it, and to CREATE it if it is missing";
+    (code == RDKafkaErrorCode::TopicAuthorizationFailed).then(|| words.to_owned())
 }
 
 /// How many partitions a topic that follows from events is to have: as many as most topics of events have.

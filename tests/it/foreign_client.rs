@@ -14,7 +14,7 @@ use crate::support::servers::servers;
 use crate::support::{python, skip};
 
 /// The versions a run was last seen to work with.
-const PACKAGES: [&str; 2] = ["confluent-kafka==2.16.1", "fastavro==1.13.1"];
+pub(crate) const PACKAGES: [&str; 2] = ["confluent-kafka==2.16.1", "fastavro==1.13.1"];
 
 /// What the foreign client reads in `topics`, by event id; `None`, said loudly, where it cannot be had.
 pub(crate) fn read_back(bootstrap: &str, registry: &str, topics: &[String]) -> Option<BTreeMap<String, Value>> {

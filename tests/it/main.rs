@@ -20,6 +20,7 @@ mod dead_letters_replay;
 mod dev;
 mod examples;
 mod foreign_client;
+mod kafka_security;
 mod linked;
 mod media;
 mod metrics;

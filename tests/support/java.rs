@@ -101,8 +101,14 @@ impl Kafka {
 }
 
 /// Makes a Kafka that only has to be started, or says what is missing. Whoever comes by its back door is told to find it
-/// at `front`. `properties` are further lines of its configuration.
-pub(crate) fn prepare_kafka(name: &str, front: Option<SocketAddr>, properties: &str) -> Result<Kafka, String> {
+/// at `front`. `properties` are further lines of its configuration, in which `{listeners}` and `{advertised}` stand for what it
+/// has anyway; `format` are further arguments for making its storage.
+pub(crate) fn prepare_kafka(
+    name: &str,
+    front: Option<SocketAddr>,
+    properties: &str,
+    format: &[&str],
+) -> Result<Kafka, String> {
     let java = java(17)?;
     let libs = test_servers().join(format!("kafka-{KAFKA_VERSION}"));
     if !complete(&libs) {
@@ -114,18 +120,23 @@ pub(crate) fn prepare_kafka(name: &str, front: Option<SocketAddr>, properties: &
     let dir = fresh_dir(name);
     let [address, back_door, controller] = [(); 3].map(|()| SocketAddr::from(([127, 0, 0, 1], free_port())));
     let config = dir.join("server.properties");
-    let text = kafka_properties(&dir, address, (back_door, front.unwrap_or(back_door)), controller);
-    fs::write(&config, text + properties).expect("server.properties");
+    let front = front.unwrap_or(back_door);
+    let text = kafka_properties(&dir, address, (back_door, front), controller);
+    let listeners = format!("PLAINTEXT://{address},BACK_DOOR://{back_door},CONTROLLER://{controller}");
+    let advertised = format!("PLAINTEXT://{address},BACK_DOOR://{front}");
+    let properties = properties.replace("{listeners}", &listeners).replace("{advertised}", &advertised);
+    fs::write(&config, text + &properties).expect("server.properties");
     let class_path = format!("{}/*", libs.display());
     let base = ["-Xmx384m", "-XX:+UseSerialGC", "-cp", &class_path];
     let file = config.display().to_string();
-    let format = Command::new(&java)
+    let formatted = Command::new(&java)
         .args(base)
         .args(["kafka.tools.StorageTool", "format", "--standalone", "-t", "4L6g3nShT-eMCtK--X86sw", "-c", &file])
         .arg("--ignore-formatted")
+        .args(format)
         .output()
         .expect("java runs");
-    assert!(format.status.success(), "StorageTool: {}", String::from_utf8_lossy(&format.stderr));
+    assert!(formatted.status.success(), "StorageTool: {}", String::from_utf8_lossy(&formatted.stderr));
     let server = Server::new(dir, Command::new("sh"), &java, &[&base[..], &["kafka.Kafka", &file]].concat());
     Ok(Kafka { server, address: address.to_string(), back_door: back_door.to_string() })
 }
