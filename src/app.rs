@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Settings;
-use crate::http::{Door, Health, Limits, admin_router, serve, webhook_router};
+use crate::console::Console;
+use crate::http::{Desk, Door, Health, Limits, admin_router, serve, webhook_router};
 use crate::intake::Intake;
 use crate::wiring::{Core, StartError, last_part};
 
@@ -25,6 +26,7 @@ pub(crate) struct App {
     core: Core,
     door: Arc<Door>,
     health: Arc<Health>,
+    console: Arc<Console>,
     limits: Limits,
     shutdown_delay: Duration,
     shutdown_timeout: Duration,
@@ -51,6 +53,7 @@ impl App {
             metrics: Arc::clone(&pipeline.metrics),
             ending: AtomicBool::new(false),
         };
+        let console = Console::new(&settings, Arc::clone(pipeline));
         let door = Door {
             budget: Arc::new(Semaphore::new(settings.http.max_in_flight_bytes)),
             sources: settings.sources,
@@ -62,6 +65,7 @@ impl App {
         Ok(App {
             door: Arc::new(door),
             health: Arc::new(health),
+            console: Arc::new(console),
             limits,
             shutdown_delay: settings.shutdown_delay,
             shutdown_timeout: settings.shutdown_timeout,
@@ -77,7 +81,12 @@ impl App {
         let mut servers = JoinSet::new();
         let router = webhook_router(Arc::clone(&self.door));
         servers.spawn(serve(webhooks, router, self.limits.clone(), stop_webhooks.clone()));
-        servers.spawn(serve(admin, admin_router(Arc::clone(&self.health)), Limits::for_few(), stop_admin.clone()));
+        let desk = Desk::new(Arc::clone(&self.console), Arc::clone(&self.health), stop_admin.clone());
+        let router = admin_router(Arc::clone(&self.health), desk);
+        servers.spawn(serve(admin, router, Limits::for_few(), stop_admin.clone()));
+        // Apart from the listeners: the bridge is whole without it.
+        let mut sampling = JoinSet::new();
+        sampling.spawn(self.console.keep(stop_admin.clone()));
 
         tokio::select! {
             () = shutdown => {}
@@ -103,7 +112,11 @@ impl App {
         running.end(end).await;
         stop_webhooks.cancel();
         stop_admin.cancel();
-        let _ = timeout_at(end + LAST_STEPS / 2, async { while servers.join_next().await.is_some() {} }).await;
+        let ended = async {
+            while servers.join_next().await.is_some() {}
+            while sampling.join_next().await.is_some() {}
+        };
+        let _ = timeout_at(end + LAST_STEPS / 2, ended).await;
         tracing::info!("ended");
     }
 }

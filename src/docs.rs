@@ -12,6 +12,7 @@ use crate::config::Settings;
 use crate::read::render;
 use crate::route::{Route, Routes, Subject};
 use crate::sample::{self, Sampler};
+use crate::schema;
 
 pub(crate) use asyncapi::asyncapi;
 pub(crate) use events::events;
@@ -43,7 +44,7 @@ impl Entry<'_> {
     fn doc(&self) -> &str {
         let record = self.types.last().map(|(_, record)| record);
         let doc = record.and_then(|record| record["doc"].as_str()).unwrap_or_default();
-        doc.strip_prefix(&format!("{}: ", self.event_type.name)).unwrap_or(doc)
+        schema::when(doc, &self.event_type.name)
     }
 
     /// The key's path in the record.
@@ -59,7 +60,7 @@ fn entries<'a>(settings: &'a Settings, routes: &'a Routes) -> Vec<Entry<'a>> {
         for event_type in source.profile.types.values() {
             let Some(route) = routes.get(&source.name, &event_type.name) else { continue };
             let Ok(schema) = serde_json::from_str(&event_type.schema.text) else { continue };
-            let types = crate::schema::named(&schema);
+            let types = schema::named(&schema);
             let Some(example) = example(&source.profile, event_type) else { continue };
             entries.push(Entry { profile: &source.profile, event_type, route, types, example });
         }

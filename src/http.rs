@@ -6,6 +6,7 @@
 mod admin;
 mod body;
 mod connection;
+mod console;
 mod reply;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::verify::Unverified;
 
 pub(crate) use admin::{Health, admin_router};
 pub(crate) use connection::{Limits, listen, serve};
+pub(crate) use console::Desk;
 pub(crate) use reply::ANSWERS;
 use reply::{Answer, Refusal};
 

@@ -71,5 +71,6 @@ mod send;
 #[doc(hidden)]
 pub mod bench;
 
+mod console;
 mod metrics;
 mod telemetry;

@@ -18,6 +18,7 @@ mod patience;
 
 use std::sync::{Arc, RwLock};
 
+use prometheus::proto::MetricFamily;
 use prometheus::{
     Encoder as _, GaugeVec, Histogram, HistogramTimer, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
@@ -280,11 +281,14 @@ impl Metrics {
     /// The text format of Prometheus, version 0.0.4.
     pub(crate) fn text(&self) -> String {
         let mut text = Vec::new();
-        let balanced = self.balance.write();
-        let families = self.registry.gather();
-        drop(balanced);
         // Writing to memory does not fail.
-        let _ = TextEncoder::new().encode(&families, &mut text);
+        let _ = TextEncoder::new().encode(&self.families(), &mut text);
         String::from_utf8(text).unwrap_or_default()
+    }
+
+    /// Everything counted, as it balanced at one moment.
+    pub(crate) fn families(&self) -> Vec<MetricFamily> {
+        let _balanced = self.balance.write();
+        self.registry.gather()
     }
 }

@@ -49,6 +49,11 @@ pub(crate) fn full_name(record: &Value) -> String {
     format!("{}.{}", part("namespace"), part("name"))
 }
 
+/// When an event fires: its record's doc, without the type in front of it.
+pub(crate) fn when<'a>(doc: &'a str, event_type: &str) -> &'a str {
+    doc.strip_prefix(event_type).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(doc)
+}
+
 /// The fields of a record of [`named`].
 pub(crate) fn fields(record: &Value) -> impl Iterator<Item = Field<'_>> {
     record["fields"].as_array().into_iter().flatten().map(|field| {

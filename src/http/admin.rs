@@ -1,4 +1,4 @@
-//! The admin listener: is it alive, is it ready and if not why, and what it has counted.
+//! The admin listener: is it alive, is it ready and if not why, what it has counted, and the console.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +13,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::console::{self, Desk};
 use super::reply;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
@@ -35,7 +36,7 @@ pub(crate) struct Health {
 
 impl Health {
     /// Whether an event could be accepted now, and what stands against it.
-    fn report(&self) -> (bool, Value) {
+    pub(super) fn report(&self) -> (bool, Value) {
         let kafka = self.publisher.watch().trouble();
         let registry = self.registry.trouble();
         let (known, all) = self.registry.known();
@@ -82,16 +83,17 @@ impl Health {
 }
 
 /// The routes of the admin listener.
-pub(crate) fn admin_router(health: Arc<Health>) -> Router {
+pub(crate) fn admin_router(health: Arc<Health>, desk: Arc<Desk>) -> Router {
     Router::new()
         .route("/livez", get(async || answer(StatusCode::OK, "text/plain; charset=utf-8", "ok\n".into())))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .fallback(async || refusal(StatusCode::NOT_FOUND, "not_found", "there are /livez, /readyz and /metrics"))
+        .with_state(health)
+        .merge(console::router(desk))
+        .fallback(async || refusal(StatusCode::NOT_FOUND, "not_found", "there are /, /livez, /readyz and /metrics"))
         .method_not_allowed_fallback(async || {
             refusal(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "there is only something to GET")
         })
-        .with_state(health)
 }
 
 async fn readyz(State(health): State<Arc<Health>>) -> Response {
@@ -112,11 +114,11 @@ async fn metrics(State(health): State<Arc<Health>>) -> Response {
     answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", health.metrics.text())
 }
 
-fn refusal(status: StatusCode, code: &str, detail: &str) -> Response {
+pub(super) fn refusal(status: StatusCode, code: &str, detail: &str) -> Response {
     answer(status, reply::PROBLEM, reply::problem(status, code, detail).to_string())
 }
 
-fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response {
+pub(super) fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -177,6 +177,15 @@ impl Progress {
         }
     }
 
+    /// Bytes were sent: an answer that goes on does not leave its connection idle.
+    fn wrote(&self) {
+        if let Ok(mut phase) = self.phase.lock()
+            && let Phase::Idle(since) = &mut *phase
+        {
+            *since = Instant::now();
+        }
+    }
+
     fn is_head(&self) -> bool {
         self.phase.lock().is_ok_and(|phase| matches!(*phase, Phase::Head(_)))
     }
@@ -211,7 +220,11 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        if polled.is_ready() {
+            self.phase.wrote();
+        }
+        polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -227,7 +240,11 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        if polled.is_ready() {
+            self.phase.wrote();
+        }
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {

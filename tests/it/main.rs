@@ -15,6 +15,8 @@ mod support;
 mod audit;
 mod batches;
 mod check;
+mod console;
+mod console_browser;
 mod dead_letters;
 mod dead_letters_replay;
 mod dev;

@@ -1,0 +1,116 @@
+//! The console's routes on the admin listener: the page, what it shows as it changes, and the catalogue.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::get;
+use futures_util::stream::{self, StreamExt as _};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::admin::{Health, answer, refusal};
+use crate::console::{Console, Page};
+use crate::time::now_millis;
+
+/// From one state to the next. There is always something to send, so no heartbeat is needed beside it.
+const BEAT: Duration = Duration::from_secs(2);
+/// Streams at once: each gathers all metrics at every beat.
+const MOST_VIEWERS: usize = 8;
+
+/// What the console's routes need.
+pub(crate) struct Desk {
+    console: Arc<Console>,
+    health: Arc<Health>,
+    page: Page,
+    policy: HeaderValue,
+    places: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+impl Desk {
+    /// Streams end at `stop`.
+    pub(crate) fn new(console: Arc<Console>, health: Arc<Health>, stop: CancellationToken) -> Arc<Desk> {
+        let page = Page::new();
+        // It is made of hashes and plain words; without it nothing of the page would be allowed.
+        let policy = HeaderValue::from_str(&page.policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
+        Arc::new(Desk { console, health, page, policy, places: Arc::new(Semaphore::new(MOST_VIEWERS)), stop })
+    }
+}
+
+pub(super) fn router(desk: Arc<Desk>) -> Router {
+    Router::new()
+        .route("/", get(page))
+        .route("/console/events", get(events))
+        .route("/console/catalog.json", get(catalogue))
+        .with_state(desk)
+}
+
+async fn page(State(desk): State<Arc<Desk>>) -> Response {
+    let mut response = guarded(answer(StatusCode::OK, "text/html; charset=utf-8", desk.page.html.clone()));
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, desk.policy.clone());
+    response
+}
+
+async fn catalogue(State(desk): State<Arc<Desk>>) -> Response {
+    guarded(answer(StatusCode::OK, "application/json", desk.console.catalogue.clone()))
+}
+
+/// Server-sent events: `state` at once and at every beat, `history` when there is a new point.
+async fn events(State(desk): State<Arc<Desk>>) -> Response {
+    let Ok(place) = Arc::clone(&desk.places).try_acquire_owned() else {
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, "too_many_viewers", "eight others look already; try again");
+    };
+    let mut beat = interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let stop = desk.stop.clone();
+    let viewer = Viewer { desk, beat, known: None, _place: place };
+    let parts = stream::unfold(viewer, async |mut viewer| {
+        viewer.beat.tick().await;
+        let part = Ok::<_, Infallible>(Bytes::from(viewer.next()));
+        Some((part, viewer))
+    });
+    let mut response = guarded(answer(StatusCode::OK, "text/event-stream", String::new()));
+    *response.body_mut() = Body::from_stream(parts.take_until(stop.cancelled_owned()));
+    // Else nginx would collect them.
+    response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+/// Someone who looks.
+struct Viewer {
+    desk: Arc<Desk>,
+    beat: Interval,
+    /// The last point that was sent.
+    known: Option<i64>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Viewer {
+    fn next(&mut self) -> String {
+        let Desk { console, health, .. } = &*self.desk;
+        let mut text = format!("event: state\ndata: {}\n\n", console.state(now_millis(), &health.report().1));
+        if let Some((at, points)) = console.points(self.known) {
+            self.known = Some(at);
+            text.push_str(&format!("event: history\ndata: {points}\n\n"));
+        }
+        text
+    }
+}
+
+fn guarded(mut response: Response) -> Response {
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
