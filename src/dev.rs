@@ -139,7 +139,7 @@ impl Dev {
              \n            http://{webhooks}/webhooks/whazing  token {DEMO_TOKEN}\
              \n  Kafka     {}{kafka_note}\
              \n  registry  {}{registry_note}\
-             \n  admin     http://{admin}/readyz and /metrics\n\
+             \n  console   http://{admin}/  beside it /readyz and /metrics\n\
              \nNext, in another terminal:\n\
              \n  {program} send wegly deal.won{url}\
              \n  {program} tail wegly.deal{kafka}{registry}\

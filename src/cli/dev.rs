@@ -27,7 +27,7 @@ pub(super) struct DevArgs {
     /// Where webhooks are taken; a free port when this one is taken
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Where /readyz and /metrics are
+    /// Where the console, /readyz and /metrics are
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9464")]
     admin_listen: SocketAddr,
     /// Where the embedded broker is found
