@@ -97,6 +97,13 @@ pub(super) struct Derive {
     pub(super) how: How,
 }
 
+impl Derive {
+    /// The one of `fields`, those beside it, that it is made from: one that is sent, for nothing is derived of what is.
+    pub(super) fn source(&self, fields: &[Field]) -> Option<usize> {
+        fields.iter().position(|f| f.name == self.from && f.derive.is_none())
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenDerive {

@@ -29,8 +29,7 @@ pub(super) fn plan(
         for (index, field) in record.fields.iter().enumerate() {
             let Some(derive) = &field.derive else { continue };
             let fail = |what: String| CatalogError::new(&record.label, format!("/fields/{index}"), what);
-            let from = record.fields.iter().position(|f| f.name == derive.from && f.derive.is_none());
-            let Some(from) = from.filter(|&from| from >= head) else {
+            let Some(from) = derive.source(&record.fields).filter(|&from| from >= head) else {
                 return Err(fail(format!("derive.from: {name} has no field `{}` that is sent", derive.from)));
             };
             let due = derive.how.takes();

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::Path;
 use super::avsc::{self, EVENT, EXTRA, RecordSchema, Records, Type};
 use super::plan::Record;
-use super::profile::{EventType, Schema};
+use super::profile::{EventType, Schema, check_topic_name};
 
 /// `[join_topics]` and `[timeline_topics]`, by topic.
 #[derive(Clone, Debug, Deserialize)]
@@ -243,10 +243,7 @@ fn list_path(records: &Records, record: &str, field: &avsc::Field) -> Result<Pat
 }
 
 fn check_topic(profile: &str, topic: &str, types: &BTreeMap<String, EventType>) -> Result<(), String> {
-    let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    if topic.is_empty() || !topic.bytes().all(fine) {
-        return Err("small letters, digits and `-` are due".into());
-    }
+    check_topic_name(topic)?;
     let whole = format!("{profile}.{topic}");
     let is_further = |ty: &EventType| {
         ty.joins.iter().map(|join| &join.topic).chain(ty.latest.iter().map(|latest| &latest.topic)).any(|t| *t == whole)

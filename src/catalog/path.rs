@@ -69,8 +69,8 @@ impl Path {
             path.required &= !field.optional;
             path.leaf = field.ty.clone();
             if let Some(derive) = &field.derive {
-                let from = fields.iter().find(|f| f.name == derive.from && f.derive.is_none());
-                field = from.ok_or_else(|| format!("{name} has no field `{}`", derive.from))?;
+                let from = derive.source(fields).ok_or_else(|| format!("{name} has no field `{}`", derive.from))?;
+                field = &fields[from];
                 path.derived = Some(derive.how.clone());
             }
             path.steps.push(field.json.as_str().into());

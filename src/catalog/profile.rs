@@ -292,6 +292,15 @@ fn check_records(namespace: &str, records: &Records, media: &media::Resolved) ->
 
 type Problem = (&'static str, String);
 
+/// What a profile calls a topic, which its own name and a dot precede in Kafka.
+pub(super) fn check_topic_name(topic: &str) -> Result<(), String> {
+    if is_word(topic, b'-') { Ok(()) } else { Err("small letters, digits and `-` are due".into()) }
+}
+
+fn is_word(text: &str, also: u8) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == also)
+}
+
 fn resolve_type(
     profile: &str,
     name: &str,
@@ -308,13 +317,8 @@ fn resolve_type(
     if !schema.has_head() {
         return Err(("record", format!("the first field of {full_name} is not `{EVENT}`, a {HEAD_FOLDER}.Event")));
     }
-    let word = |text: &str, also: u8| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == also)
-    };
-    if !word(&written.topic, b'-') {
-        return Err(("topic", format!("{:?}: small letters, digits and `-` are due", written.topic)));
-    }
-    if !name.split('.').all(|part| word(part, b'_')) {
+    check_topic_name(&written.topic).map_err(|what| ("topic", format!("{:?}: {what}", written.topic)))?;
+    if !name.split('.').all(|part| is_word(part, b'_')) {
         return Err((
             "record",
             format!("{name:?}: an event type is words of small letters, digits and `_`, with dots"),
