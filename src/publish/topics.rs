@@ -226,19 +226,29 @@ impl Watch {
         &self,
         producer: &Arc<Producer>,
         create: bool,
-        patience: Duration,
+        mut patience: Duration,
     ) -> Result<Vec<TopicState>, String> {
         let mut states = self.states(producer, patience).await?;
-        if create && states.iter().any(|s| s.partitions.is_none()) {
-            let refused = self.create_missing(&states).await?;
-            states = self.states(producer, LOOK_TIMEOUT).await?;
-            for state in states.iter_mut().filter(|s| s.partitions.is_none()) {
-                state.error = state.error.take().or_else(|| refused.get(&state.name).cloned());
-            }
+        let mut refused = BTreeMap::new();
+        if create && missing(&states).is_some() {
+            refused = self.create_missing(&states).await?;
+            patience = LOOK_TIMEOUT;
+            states = self.states(producer, patience).await?;
         }
-        Ok(states)
+        if missing(&states).is_none() {
+            return Ok(states);
+        }
+        let client = Arc::clone(producer);
+        let why = move || {
+            for state in states.iter_mut().filter(|s| s.partitions.is_none()) {
+                state.error = forbidden(&client, &state.name, patience).or_else(|| refused.remove(&state.name));
+            }
+            states
+        };
+        tokio::task::spawn_blocking(why).await.map_err(|e| e.to_string())
     }
 
+    /// The topics as a list of all has them; why one is missing it does not say.
     async fn states(&self, producer: &Arc<Producer>, patience: Duration) -> Result<Vec<TopicState>, String> {
         let client = Arc::clone(producer);
         let topics: Vec<_> = self.topics.iter().map(|topic| (Arc::clone(&topic.name), topic.role)).collect();
@@ -257,8 +267,7 @@ impl Watch {
                 .collect();
             let state = |(name, role): (Arc<str>, Role)| {
                 let partitions = counts.get(&*name).copied();
-                let error = if partitions.is_none() { forbidden(&client, &name, patience) } else { None };
-                TopicState { name, role, partitions, error }
+                TopicState { name, role, partitions, error: None }
             };
             Ok(topics.into_iter().map(state).collect())
         };
