@@ -12,6 +12,8 @@
 //! duplicate key wherever a record is read, since JSON readers do not agree on which one counts.
 
 mod extra;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod judge;
 mod value;
 
 use std::collections::HashSet;

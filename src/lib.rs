@@ -70,6 +70,9 @@ mod send;
 
 #[doc(hidden)]
 pub mod bench;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 
 mod console;
 mod metrics;

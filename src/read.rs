@@ -49,7 +49,7 @@ impl std::str::FromStr for From {
 }
 
 /// A record as it was read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Found {
     pub(crate) topic: String,
     pub(crate) partition: i32,

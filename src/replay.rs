@@ -170,7 +170,7 @@ fn chunk(letters: &[Letter]) -> usize {
 }
 
 /// The delivery as it was taken in. Its id is the dead letter's: of a body that was redacted it could not be made again.
-fn restore(letter: &Letter, source: &Arc<Source>, found: Found) -> Verified {
+pub(crate) fn restore(letter: &Letter, source: &Arc<Source>, found: Found) -> Verified {
     let mut lines = Vec::new();
     for (name, value) in &found.headers {
         if let Some(name) = name.strip_prefix(HTTP) {

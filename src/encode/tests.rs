@@ -1,62 +1,18 @@
 //! What the encoder promises: the bytes `apache-avro` would write, and nothing lost.
 
 mod generate;
-mod judge;
 
-use std::sync::LazyLock;
-
-use apache_avro::reader::datum::GenericDatumReader;
-use apache_avro::writer::datum::GenericDatumWriter;
 use proptest::prelude::*;
 
+use super::judge::{self, CATALOG, Decoded, Sent, through};
 use super::*;
-use crate::catalog::Catalog;
-use crate::identify::identify;
-use crate::json::MAX_DEPTH;
 use crate::random::Random;
-use generate::Sent;
-
-const HEAD_ID: &str = "9a67c00d-b2c5-8677-8489-2cf44ff60965";
-
-/// An event's record as `apache-avro` reads it, and its JSON schema.
-struct Decoded {
-    schema: serde_json::Value,
-    record: apache_avro::types::Value,
-}
-
-static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog::load(None).unwrap());
 
 /// A random profile and one of its types.
 fn any_type(random: &mut Random) -> (&'static Profile, &'static EventType) {
     let profile = *random.pick(&CATALOG.profiles.values().collect::<Vec<_>>());
     let types: Vec<_> = profile.types.values().collect();
     (profile, *random.pick(&types))
-}
-
-/// Takes a body through scan, identify and encode, and has `apache-avro` read the record.
-fn through(profile: &Profile, body: &str) -> Result<Decoded, String> {
-    let doc = Document::scan(body.as_bytes(), MAX_DEPTH).map_err(|e| e.to_string())?;
-    let identified = identify(&doc, profile).map_err(|e| e.why.to_string())?;
-    let head = Head {
-        id: HEAD_ID,
-        event_type: &identified.event_type.name,
-        source: "test",
-        entity_id: &identified.key,
-        occurred_at: identified.occurred_at,
-        received_at: 1_780_401_600_123,
-    };
-    let encoded = encode(&doc, profile, identified.event_type, &head, None).map_err(|e| e.to_string())?.event;
-    let framed = encoded.framed(7);
-    assert_eq!(framed[..FRAME], [0, 0, 0, 0, 7]);
-
-    let schema = apache_avro::Schema::parse_str(&identified.event_type.schema.text).unwrap();
-    let mut bytes = &framed[FRAME..];
-    let record = GenericDatumReader::builder(&schema).build().unwrap().read_value(&mut bytes).unwrap();
-    assert!(bytes.is_empty(), "bytes after the record");
-    // The judge writes what it read: the same bytes.
-    let again = GenericDatumWriter::builder(&schema).build().unwrap().write_value_to_vec(record.clone()).unwrap();
-    assert_eq!(again, framed[FRAME..], "apache-avro writes this record otherwise");
-    Ok(Decoded { schema: serde_json::from_str(&identified.event_type.schema.text).unwrap(), record })
 }
 
 fn decode(profile: &str, body: &str) -> Decoded {
@@ -214,7 +170,7 @@ proptest! {
         let sent = generate::body(&mut random, profile, event_type, generate::Odd::Often);
         let body = sent.text();
         match through(profile, &body) {
-            Ok(decoded) => judge::nothing_lost(&decoded.schema, &decoded.record, profile, &sent).map_err(|lost| {
+            Ok(decoded) => judge::nothing_lost(decoded.schema, &decoded.record, profile, &sent).map_err(|lost| {
                 TestCaseError::fail(format!("{lost}\nbody: {body}"))
             })?,
             // A required value that does not fit is a fault, and the body then is kept whole.
@@ -232,7 +188,7 @@ proptest! {
         // Any text fits an e-mail address, a blank one too; but a blank one is no key.
         prop_assume!(!matches!(through(profile, &body), Err(words) if words.contains("blank")));
         let decoded = through(profile, &body).map_err(|words| TestCaseError::fail(format!("{words}\nbody: {body}")))?;
-        judge::nothing_lost(&decoded.schema, &decoded.record, profile, &sent).map_err(TestCaseError::fail)?;
+        judge::nothing_lost(decoded.schema, &decoded.record, profile, &sent).map_err(TestCaseError::fail)?;
         prop_assert!(!judge::has_extra(&decoded.record), "extra in {body}");
     }
 

@@ -1,8 +1,7 @@
 //! Random bodies, made from the plan of an event's record: what fits, in odd spellings, and what does not.
 
-use std::fmt::Write as _;
-
 use crate::catalog::{EventType, Kind, Profile};
+use crate::encode::judge::Sent;
 use crate::random::Random;
 
 impl Random {
@@ -12,33 +11,6 @@ impl Random {
 
     pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]
-    }
-}
-
-/// A JSON value as it is sent: spellings are kept.
-#[derive(Clone, Debug)]
-pub(super) enum Sent {
-    /// As spelled.
-    Scalar(String),
-    Array(Vec<Sent>),
-    /// (key as spelled, without quotes; key; value)
-    Object(Vec<(String, String, Sent)>),
-}
-
-impl Sent {
-    pub(super) fn text(&self) -> String {
-        match self {
-            Sent::Scalar(text) => text.clone(),
-            Sent::Array(items) => format!("[{}]", items.iter().map(Sent::text).collect::<Vec<_>>().join(",\n ")),
-            Sent::Object(members) => {
-                let mut text = String::from("{");
-                for (index, (key, _, value)) in members.iter().enumerate() {
-                    let comma = if index == 0 { "" } else { ", " };
-                    write!(text, "{comma}\"{key}\": {}", value.text()).unwrap();
-                }
-                text + "}"
-            }
-        }
     }
 }
 

@@ -1,23 +1,121 @@
-//! Holds what was read against what was sent. Knows the schema only as JSON, and nothing of the plan.
+//! For tests and fuzzing: has `apache-avro` read what was written, and holds it against what was sent. Knows the schema
+//! only as JSON, and nothing of the plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::LazyLock;
 
+use apache_avro::Schema;
+use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
+use apache_avro::writer::datum::GenericDatumWriter;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
-use super::generate::Sent;
-use crate::catalog::Profile;
-use crate::{json, time};
+use super::{FRAME, Head, encode};
+use crate::catalog::{Catalog, Profile, Rule};
+use crate::identify::identify;
+use crate::json::{self, Document, Kind, MAX_DEPTH, Node};
+use crate::time;
+
+/// The catalog compiled in.
+pub(crate) static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog::load(None).unwrap());
+
+/// The schemas of all events in it, by full name.
+static SCHEMAS: LazyLock<BTreeMap<String, (Schema, Json)>> = LazyLock::new(|| {
+    let types = CATALOG.profiles.values().flat_map(|profile| profile.types.values());
+    types
+        .map(|event_type| {
+            let text = &event_type.schema.text;
+            let parsed = (Schema::parse_str(text).unwrap(), serde_json::from_str(text).unwrap());
+            (event_type.schema.name.clone(), parsed)
+        })
+        .collect()
+});
+
+/// An event's record as `apache-avro` reads it, and its JSON schema.
+pub(crate) struct Decoded {
+    pub(crate) schema: &'static Json,
+    pub(crate) record: Value,
+}
+
+/// Takes a body through scan, identify and encode, and has `apache-avro` read the record.
+pub(crate) fn through(profile: &Profile, body: &str) -> Result<Decoded, String> {
+    let doc = Document::scan(body.as_bytes(), MAX_DEPTH).map_err(|e| e.to_string())?;
+    let identified = identify(&doc, profile).map_err(|e| e.why.to_string())?;
+    let head = Head {
+        id: "9a67c00d-b2c5-8677-8489-2cf44ff60965",
+        event_type: &identified.event_type.name,
+        source: "test",
+        entity_id: &identified.key,
+        occurred_at: identified.occurred_at,
+        received_at: 1_780_401_600_123,
+    };
+    let encoded = encode(&doc, profile, identified.event_type, &head, None).map_err(|e| e.to_string())?.event;
+    let framed = encoded.framed(7);
+    assert_eq!(framed[..FRAME], [0, 0, 0, 0, 7]);
+
+    let (schema, json) = &SCHEMAS[&identified.event_type.schema.name];
+    let mut bytes = &framed[FRAME..];
+    let record = GenericDatumReader::builder(schema).build().unwrap().read_value(&mut bytes).unwrap();
+    assert!(bytes.is_empty(), "bytes after the record");
+    // The judge writes what it read: the same bytes.
+    let again = GenericDatumWriter::builder(schema).build().unwrap().write_value_to_vec(record.clone()).unwrap();
+    assert_eq!(again, framed[FRAME..], "apache-avro writes this record otherwise");
+    Ok(Decoded { schema: json, record })
+}
+
+/// A JSON value as it is sent: spellings are kept.
+#[derive(Clone, Debug)]
+pub(crate) enum Sent {
+    /// As spelled.
+    Scalar(String),
+    Array(Vec<Sent>),
+    /// (key as spelled, without quotes; key; value)
+    Object(Vec<(String, String, Sent)>),
+}
+
+impl Sent {
+    /// The value `node`; `None` where two members of an object share a name.
+    pub(crate) fn of(doc: &Document<'_>, node: Node) -> Option<Sent> {
+        match doc.kind(node) {
+            Kind::Array => doc.items(node).map(|item| Sent::of(doc, item)).collect::<Option<_>>().map(Sent::Array),
+            Kind::Object => {
+                let mut seen = BTreeSet::new();
+                let members = doc.members(node).map(|(key, value)| {
+                    let (spelled, name) = (doc.inner(key).to_owned(), doc.text(key)?.text.into_owned());
+                    seen.insert(name.clone()).then_some((spelled, name, Sent::of(doc, value)?))
+                });
+                members.collect::<Option<_>>().map(Sent::Object)
+            }
+            _ => Some(Sent::Scalar(doc.raw(node).to_owned())),
+        }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Sent::Scalar(text) => text.clone(),
+            Sent::Array(items) => format!("[{}]", items.iter().map(Sent::text).collect::<Vec<_>>().join(",\n ")),
+            Sent::Object(members) => {
+                let mut text = String::from("{");
+                for (index, (key, _, value)) in members.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { ", " };
+                    write!(text, "{comma}\"{key}\": {}", value.text()).unwrap();
+                }
+                text + "}"
+            }
+        }
+    }
+}
 
 /// A field of a record.
-pub(super) fn field<'a>(record: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn field<'a>(record: &'a Value, name: &str) -> &'a Value {
     let Value::Record(fields) = inside(record) else { panic!("no record: {record:?}") };
     &fields.iter().find(|(field, _)| field == name).unwrap_or_else(|| panic!("no field {name}")).1
 }
 
 /// A record's `extra`.
-pub(super) fn extra(record: &Value) -> Option<String> {
+pub(crate) fn extra(record: &Value) -> Option<String> {
     match inside(field(record, "extra")) {
         Value::String(text) => Some(text.clone()),
         _ => None,
@@ -25,7 +123,7 @@ pub(super) fn extra(record: &Value) -> Option<String> {
 }
 
 /// Whether any record in it has an `extra`.
-pub(super) fn has_extra(value: &Value) -> bool {
+pub(crate) fn has_extra(value: &Value) -> bool {
     match inside(value) {
         Value::Record(fields) => fields
             .iter()
@@ -43,7 +141,7 @@ fn inside(value: &Value) -> &Value {
 }
 
 /// The value as plain JSON, logical types as their numbers and texts.
-pub(super) fn plain(value: &Value) -> Json {
+pub(crate) fn plain(value: &Value) -> Json {
     match inside(value) {
         Value::Null => Json::Null,
         Value::Boolean(b) => (*b).into(),
@@ -62,12 +160,14 @@ pub(super) fn plain(value: &Value) -> Json {
 type Names = BTreeMap<String, Json>;
 
 /// `Err` with what was lost, or came from nowhere.
-pub(super) fn nothing_lost(schema: &Json, record: &Value, profile: &Profile, sent: &Sent) -> Result<(), String> {
+pub(crate) fn nothing_lost(schema: &Json, record: &Value, profile: &Profile, sent: &Sent) -> Result<(), String> {
     let mut names = Names::new();
     collect(schema, &mut names);
     let Sent::Object(members) = sent else { return Err("no object was sent".into()) };
     let event = plain(field(record, "event"));
-    let telling: Vec<&str> = profile.recognise.iter().map(|rule| rule.field.as_str()).collect();
+    // What tells this type is told by it; what could have told another is a member like any other.
+    let tells = |rule: &&Rule| rule.values.as_ref().is_none_or(|types| types.values().any(|t| event["type"] == *t));
+    let telling: Vec<&str> = profile.recognise.iter().filter(tells).map(|rule| rule.field.as_str()).collect();
     let fields = || schema["fields"].as_array().into_iter().flatten();
     let known = |key: &str| fields().any(|f| json_name(f) == key && f["name"] != "event");
     let untold: Vec<_> =
