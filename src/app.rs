@@ -14,8 +14,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Settings;
 use crate::console::Console;
-use crate::http::{Desk, Door, Health, Limits, admin_router, serve, webhook_router};
+use crate::http::{Counts, Desk, Door, Health, Identity, Limits, Tls, admin_router, serve, webhook_router};
 use crate::intake::Intake;
+use crate::reload::Reload;
 use crate::wiring::{Core, StartError, last_part};
 
 /// What the end of shutdown keeps for itself: closing the listeners and the process.
@@ -28,6 +29,7 @@ pub(crate) struct App {
     health: Arc<Health>,
     console: Arc<Console>,
     limits: Limits,
+    tls: Option<Arc<Tls>>,
     shutdown_delay: Duration,
     shutdown_timeout: Duration,
 }
@@ -38,14 +40,19 @@ impl App {
     /// # Errors
     /// As [`Core::build`].
     pub(crate) async fn build(settings: Settings) -> Result<App, StartError> {
+        let identity = settings.http.tls.as_ref().map(Identity::read).transpose()?;
         let core = Core::build(&settings).await?;
         let Intake { pipeline, spool } = &*core.intake;
         let limits = Limits {
             connections: settings.http.max_connections,
             head: settings.http.header_timeout,
             idle: settings.http.idle_timeout,
-            gauge: Some(pipeline.metrics.connections.clone()),
+            counts: Some(Counts {
+                open: pipeline.metrics.listener.connections.clone(),
+                failed_handshakes: pipeline.metrics.listener.failed_handshakes.clone(),
+            }),
         };
+        pipeline.metrics.listener.certificate_ends_at.set(identity.as_ref().map_or(0, |identity| identity.ends_at));
         let health = Health {
             publisher: Arc::clone(&pipeline.publisher),
             registry: Arc::clone(&core.registry),
@@ -67,10 +74,23 @@ impl App {
             health: Arc::new(health),
             console: Arc::new(console),
             limits,
+            tls: identity.map(|identity| Arc::new(Tls::new(identity))),
             shutdown_delay: settings.shutdown_delay,
             shutdown_timeout: settings.shutdown_timeout,
             core,
         })
+    }
+
+    /// What a reload of the configuration reaches.
+    pub(crate) fn reload(&self) -> Reload {
+        let pipeline = &self.core.intake.pipeline;
+        Reload {
+            sources: self.door.sources.clone(),
+            tls: self.tls.clone(),
+            publisher: Arc::clone(&pipeline.publisher),
+            registry: Arc::clone(&self.core.registry),
+            metrics: Arc::clone(&pipeline.metrics),
+        }
     }
 
     /// Serves until `shutdown`, then ends in order: not ready, no new requests, those under way answered (by the spool,
@@ -80,10 +100,10 @@ impl App {
         let running = self.core.start();
         let mut servers = JoinSet::new();
         let router = webhook_router(Arc::clone(&self.door));
-        servers.spawn(serve(webhooks, router, self.limits.clone(), stop_webhooks.clone()));
+        servers.spawn(serve(webhooks, router, self.limits.clone(), self.tls.clone(), stop_webhooks.clone()));
         let desk = Desk::new(Arc::clone(&self.console), Arc::clone(&self.health), stop_admin.clone());
         let router = admin_router(Arc::clone(&self.health), desk);
-        servers.spawn(serve(admin, router, Limits::for_few(), stop_admin.clone()));
+        servers.spawn(serve(admin, router, Limits::for_few(), None, stop_admin.clone()));
         // Apart from the listeners: the bridge is whole without it.
         let mut sampling = JoinSet::new();
         sampling.spawn(self.console.keep(stop_admin.clone()));

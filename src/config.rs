@@ -4,6 +4,7 @@
 
 mod load;
 mod media;
+mod reload;
 mod resolve;
 mod spool;
 mod units;
@@ -14,8 +15,10 @@ use serde::Deserialize;
 
 pub(crate) use load::{from_text, load, load_with};
 pub(crate) use media::{MediaSettings, Place};
+pub(crate) use reload::{InForce, Reloaded, load_in_force};
 pub(crate) use resolve::{
-    HttpSettings, KafkaSettings, RegistryAuth, RegistryMode, RegistrySettings, Settings, Source, Timestamps, Topics,
+    HttpSettings, KafkaSettings, RegistryAuth, RegistryMode, RegistrySettings, Settings, Source, Timestamps,
+    TlsSettings, Topics,
 };
 pub(crate) use spool::SpoolSettings;
 pub(crate) use units::Secret;
@@ -77,6 +80,14 @@ struct WrittenHttp {
     header_timeout: Option<Text<Period>>,
     body_timeout: Option<Text<Period>>,
     idle_timeout: Option<Text<Period>>,
+    tls: Option<WrittenTls>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenTls {
+    certificate_file: Option<Text<String>>,
+    key_file: Option<Text<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -95,7 +95,7 @@ impl Dev {
             None => {
                 let Bound { listener, address } = Bound::to(options.registry_listen)?;
                 let limits = Limits::for_few();
-                servers.spawn(serve(listener, registry::router(), limits, CancellationToken::new()));
+                servers.spawn(serve(listener, registry::router(), limits, None, CancellationToken::new()));
                 format!("http://{address}")
             }
         };

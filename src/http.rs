@@ -7,7 +7,9 @@ mod admin;
 mod body;
 mod connection;
 mod console;
+mod progress;
 mod reply;
+mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,10 +34,11 @@ use crate::time::now_millis;
 use crate::verify::Unverified;
 
 pub(crate) use admin::{Health, admin_router};
-pub(crate) use connection::{Limits, listen, serve};
+pub(crate) use connection::{Counts, Limits, listen, serve};
 pub(crate) use console::Desk;
 pub(crate) use reply::ANSWERS;
 use reply::{Answer, Refusal};
+pub(crate) use tls::{Identity, Tls};
 
 /// How long the disk may take for a commit, beyond what Kafka and the media store may.
 const SPOOL_PATIENCE: Duration = Duration::from_secs(10);
@@ -96,7 +99,7 @@ impl Door {
     async fn receive(&self, source: &str, token: Option<&str>, request: Request<Body>) -> Answer {
         let _under_way = self.under_way.token();
         let source = self.sources.get(source).ok_or(Refusal::UnknownSource)?;
-        if token.is_some() && !source.verifier.takes_token_in_path() {
+        if token.is_some() && !source.verifier.load().takes_token_in_path() {
             return Err(Refusal::NotFound);
         }
         if request.method() != Method::POST {
@@ -109,11 +112,12 @@ impl Door {
             return Err(Refusal::Overloaded);
         }
         let (parts, body) = request.into_parts();
-        let admission = source.verifier.admit(&parts.headers, token)?;
+        let admission = source.verifier.load().admit(&parts.headers, token)?;
         check_content_type(&parts.headers)?;
         let limits = body::Limits { max_bytes: source.max_body_bytes, timeout: self.settings.body_timeout };
         let metrics = &self.intake.pipeline.metrics;
-        let received = body::read(&parts.headers, body, limits, &self.budget, &metrics.in_flight_bytes).await?;
+        let received =
+            body::read(&parts.headers, body, limits, &self.budget, &metrics.listener.in_flight_bytes).await?;
         let (started, received_at) = (Instant::now(), now_millis());
 
         let source = Arc::clone(source);

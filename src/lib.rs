@@ -22,6 +22,7 @@ pub mod cli;
 
 mod app;
 mod config;
+mod reload;
 mod wiring;
 
 mod http;

@@ -13,6 +13,7 @@
 
 mod drift;
 mod kafka;
+mod listener;
 mod make;
 mod patience;
 
@@ -28,6 +29,7 @@ use crate::dead_letter::Reason;
 use crate::pipeline::End;
 use drift::Drift;
 use kafka::Kafka;
+use listener::Listener;
 use make::Make;
 use patience::Patience;
 
@@ -86,8 +88,8 @@ pub(crate) struct Metrics {
     pub(crate) patience: Patience,
     spool_oldest_seconds: GaugeVec,
     pub(crate) kafka: Kafka,
-    pub(crate) connections: IntGauge,
-    pub(crate) in_flight_bytes: IntGauge,
+    pub(crate) listener: Listener,
+    pub(crate) reloads: IntCounterVec,
     pub(crate) ready: IntGauge,
     pub(crate) kafka_up: IntGauge,
     pub(crate) registry_up: IntGauge,
@@ -161,6 +163,11 @@ impl Metrics {
         let help = "spool.max_bytes: what the spool holds at the most.";
         let limit = make.gauge("spool_limit_bytes", help)?;
         limit.set(i64::try_from(settings.spool.max_bytes).unwrap_or(i64::MAX));
+        let help = "Times the configuration was read again (SIGHUP): taken_over, or refused and all as it was.";
+        let reloads = make.counter("reloads_total", help, &["outcome"])?;
+        for outcome in ["taken_over", "refused"] {
+            reloads.with_label_values(&[outcome]);
+        }
         let build = make.gauges("build_info", "Always 1; the version is the label.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Metrics {
@@ -185,9 +192,8 @@ impl Metrics {
             patience: Patience::new(&make, settings)?,
             spool_oldest_seconds,
             kafka: Kafka::new(&make)?,
-            connections: make.gauge("http_connections", "Connections open on the webhook listener.")?,
-            in_flight_bytes: make
-                .gauge("http_in_flight_bytes", "Bytes of bodies that are being received or published.")?,
+            listener: Listener::new(&make)?,
+            reloads,
             ready: make.gauge("ready", "1 while an event could be accepted, as /readyz says.")?,
             kafka_up: make.gauge("kafka_up", "1 while Kafka is reachable and every topic is there.")?,
             registry_up: make.gauge("registry_up", "1 while the registry can be used.")?,

@@ -13,7 +13,7 @@
 //! they were sent. `FutureProducer::send` is not used, since it retries a full queue and so reorders. What comes from the
 //! spool has a producer of its own, which no sender waits for. (A sender's record of the same key may still be under way
 //! then. It is not answered yet, so no order is promised.) When librdkafka declares a producer fatally broken (its
-//! idempotence state is gone from the broker), a new one takes its place.
+//! idempotence state is gone from the broker), a new one takes its place; and so when the configuration is read again.
 
 mod producer;
 mod statistics;
@@ -24,12 +24,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::future::join_all;
+use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureRecord, Producer as _};
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::{ConfigError, Settings};
 use crate::route::{Record, Routes};
@@ -61,6 +63,9 @@ const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 /// after that it may still take.
 const REPORT_GRACE: Duration = Duration::from_secs(1);
 
+/// How often is looked whether producers that were replaced have nothing under way any more.
+const RETIRING: Duration = Duration::from_millis(50);
+
 /// Who waits for a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
@@ -73,12 +78,43 @@ pub(crate) enum Patience {
 /// [`Patience::Spool`], at least.
 const SPOOL_PATIENCE: Duration = Duration::from_secs(30);
 
-/// The producers, and what keeps an eye on the topics.
-pub(crate) struct Publisher {
+/// The producers of one configuration.
+pub(crate) struct Clients {
+    config: ClientConfig,
     for_senders: Slot,
     for_spool: Slot,
     /// Sends each record in a batch of its own.
     alone: Slot,
+}
+
+impl Clients {
+    /// # Errors
+    /// When librdkafka does not know a property of `kafka.properties`, or does not take its value.
+    fn new(settings: &Settings, context: &Context) -> Result<Clients, ConfigError> {
+        let config = client_config(settings);
+        // Timed out by then, and looked at up to a scan later, the verdict is there when the sender is due an answer.
+        let ack_timeout = settings.http.ack_timeout;
+        let senders = ack_timeout.saturating_sub(SCAN_INTERVAL).max(ack_timeout / 2);
+        let mut one_by_one = config.clone();
+        one_by_one.set("batch.num.messages", "1");
+        let clients = Clients {
+            for_senders: Slot::new(&config, senders),
+            for_spool: Slot::new(&config, senders.max(SPOOL_PATIENCE)),
+            alone: Slot::new(&one_by_one, senders),
+            config,
+        };
+        clients.for_senders.get(context)?;
+        Ok(clients)
+    }
+
+    fn slots(&self) -> [&Slot; 3] {
+        [&self.for_senders, &self.for_spool, &self.alone]
+    }
+}
+
+/// The producers, and what keeps an eye on the topics.
+pub(crate) struct Publisher {
+    clients: ArcSwap<Clients>,
     context: Context,
     watch: Watch,
     /// When Kafka last acknowledged a record: milliseconds of `since`.
@@ -92,24 +128,57 @@ impl Publisher {
     /// # Errors
     /// When librdkafka does not know a property of `kafka.properties`, or does not take its value.
     pub(crate) fn new(settings: &Settings, routes: &Routes) -> Result<Publisher, ConfigError> {
-        let config = client_config(settings);
         let context = Context { failing: Arc::new(Notify::new()), told: Arc::default(), reason: Arc::default() };
-        // Timed out by then, and looked at up to a scan later, the verdict is there when the sender is due an answer.
-        let ack_timeout = settings.http.ack_timeout;
-        let senders = ack_timeout.saturating_sub(SCAN_INTERVAL).max(ack_timeout / 2);
-        let mut one_by_one = config.clone();
-        one_by_one.set("batch.num.messages", "1");
-        let publisher = Publisher {
-            for_senders: Slot::new(&config, senders),
-            for_spool: Slot::new(&config, senders.max(SPOOL_PATIENCE)),
-            alone: Slot::new(&one_by_one, senders),
-            watch: Watch::new(settings, routes, config, context.clone()),
+        Ok(Publisher {
+            clients: ArcSwap::from_pointee(Clients::new(settings, &context)?),
+            watch: Watch::new(settings, routes, client_config(settings), context.clone()),
             context,
             last_ack: AtomicU64::new(0),
             since: Instant::now(),
-        };
-        publisher.for_senders.get(&publisher.context)?;
-        Ok(publisher)
+        })
+    }
+
+    /// Producers as `settings` has them, once Kafka has shown them all topics. While Kafka cannot be used by those in force
+    /// either, there is nothing to be seen, and they may be what mends it.
+    ///
+    /// # Errors
+    /// When librdkafka does not take a property, or Kafka these producers.
+    pub(crate) async fn prepare(&self, settings: &Settings) -> Result<Clients, String> {
+        // Why these do not work has nothing to do with those.
+        let context = Context { reason: Arc::default(), ..self.context.clone() };
+        let clients = Clients::new(settings, &context).map_err(|e| e.to_string())?;
+        if self.watch.trouble().is_some() {
+            return Ok(clients);
+        }
+        let producer = clients.for_senders.get(&context).map_err(|e| e.to_string())?;
+        let seen = self.watch.try_out(&producer, &context.reason).await;
+        drop(producer);
+        match seen {
+            Ok(()) => Ok(clients),
+            Err(words) => {
+                end(clients).await;
+                Err(format!("kafka: {words}"))
+            }
+        }
+    }
+
+    /// Lets `clients` take over. Those before finish what they have under way, if Kafka takes it, and end.
+    pub(crate) async fn replace(&self, clients: Clients) {
+        self.watch.take_over(clients.config.clone());
+        let before = self.clients.swap(Arc::new(clients));
+        self.context.failing.notify_one();
+        if self.watch.is_away() {
+            // Those under way would time out, late.
+            for slot in before.slots() {
+                slot.call_back();
+            }
+        }
+        // Whoever has a record under way holds them; the spool's have the most time.
+        let latest = Instant::now() + before.for_spool.message_timeout + SCAN_INTERVAL + 2 * REPORT_GRACE;
+        while Arc::strong_count(&before) > 1 && Instant::now() < latest {
+            sleep(RETIRING).await;
+        }
+        end(before).await;
     }
 
     /// What the producers last said of themselves.
@@ -129,7 +198,7 @@ impl Publisher {
 
     /// Looks after the topics until the task is dropped.
     pub(crate) async fn keep_watch(self: Arc<Self>) {
-        self.watch.keep(|| self.for_senders.get(&self.context)).await;
+        self.watch.keep(|| self.producer()).await;
     }
 
     /// One look at Kafka: reachable, topics there (made if `create`).
@@ -137,7 +206,7 @@ impl Publisher {
     /// # Errors
     /// Kafka's own words when it cannot be reached.
     pub(crate) async fn look(&self, create: bool) -> Result<Vec<TopicState>, String> {
-        let producer = self.for_senders.get(&self.context).map_err(|e| e.to_string())?;
+        let producer = self.producer().map_err(|e| e.to_string())?;
         self.watch.look(&producer, create, topics::LOOK_TIMEOUT).await
     }
 
@@ -152,21 +221,22 @@ impl Publisher {
     /// The first look at Kafka, and the missing topics made, so that the first events find them. That Kafka cannot be
     /// reached is no reason not to start.
     pub(crate) async fn start(&self) {
-        if let Ok(producer) = self.for_senders.get(&self.context) {
+        if let Ok(producer) = self.producer() {
             self.watch.start(&producer).await;
         }
     }
 
     /// Sends `record` and waits for Kafka's verdict, which librdkafka gives in time for whoever waits for it.
     pub(crate) async fn publish(&self, record: Record, patience: Patience) -> Result<(), PublishError> {
+        let clients = self.clients.load_full();
         let slot = match patience {
-            Patience::Sender => &self.for_senders,
-            Patience::Spool => &self.for_spool,
+            Patience::Sender => &clients.for_senders,
+            Patience::Spool => &clients.for_spool,
         };
         let sent = self.attempt(slot, &record).await;
         let Err(PublishError::TooLarge { .. }) = sent else { return sent };
         // Kafka refuses a batch as a whole: whether it was this record that was too large, only it alone can tell.
-        self.attempt(&self.alone, &record).await
+        self.attempt(&clients.alone, &record).await
     }
 
     async fn attempt(&self, slot: &Slot, record: &Record) -> Result<(), PublishError> {
@@ -210,19 +280,26 @@ impl Publisher {
 
     /// Calls back everything that is not acknowledged yet; each record's sender gets it back.
     pub(crate) fn call_back_all(&self) {
-        for slot in self.slots() {
+        for slot in self.clients.load().slots() {
             slot.call_back();
         }
     }
 
     /// Waits until everything sent is acknowledged or given up; says how many records are left.
     pub(crate) async fn flush(&self, timeout: Duration) -> i32 {
-        join_all(self.slots().map(|slot| slot.flush(timeout))).await.into_iter().sum()
+        let clients = self.clients.load_full();
+        join_all(clients.slots().map(|slot| slot.flush(timeout))).await.into_iter().sum()
     }
 
-    fn slots(&self) -> [&Slot; 3] {
-        [&self.for_senders, &self.for_spool, &self.alone]
+    /// The senders' producer.
+    fn producer(&self) -> Result<Arc<Producer>, ConfigError> {
+        self.clients.load().for_senders.get(&self.context)
     }
+}
+
+/// Ends producers where they may be waited for: they end with their threads.
+async fn end(clients: impl Send + 'static) {
+    let _ = tokio::task::spawn_blocking(|| drop(clients)).await;
 }
 
 /// Waits for a record's delivery report. Should librdkafka not give one in time, everything it has under way is called

@@ -15,14 +15,17 @@ mod client;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::stream::{self, StreamExt as _};
 use serde::Serialize;
+use tokio::sync::Notify;
 
 use crate::config::{ConfigError, RegistryMode, RegistrySettings};
 use crate::route::Subject;
 use cache::Cache;
+pub(crate) use client::Client;
 pub(crate) use client::SchemaReader;
-use client::{Client, Search};
+use client::Search;
 
 /// How many requests are under way at once.
 const CONCURRENCY: usize = 8;
@@ -67,12 +70,14 @@ struct State {
 
 /// All subjects and their ids.
 pub(crate) struct Registry {
-    client: Client,
+    client: ArcSwap<Client>,
     cache: Cache,
     mode: RegistryMode,
     verify_interval: Duration,
     subjects: Vec<Arc<Subject>>,
     state: Mutex<State>,
+    /// Another client is in force.
+    replaced: Notify,
 }
 
 impl Registry {
@@ -104,12 +109,13 @@ impl Registry {
             subject.set_id(cache.id(subject));
         }
         Ok(Registry {
-            client: Client::new(settings)?,
+            client: ArcSwap::from_pointee(Client::new(settings)?),
             cache,
             mode: settings.mode,
             verify_interval: settings.verify_interval,
             subjects,
             state: Mutex::default(),
+            replaced: Notify::new(),
         })
     }
 
@@ -155,7 +161,7 @@ impl Registry {
     async fn explain(&self, mut refusals: Vec<Refusal>) -> Vec<Refusal> {
         for refusal in refusals.iter_mut().filter(|r| r.reasons == client::NO_REASONS) {
             let Some(subject) = self.subjects.iter().find(|s| s.name == refusal.subject) else { continue };
-            if let Err(RegistryError::Refused { reasons, .. }) = self.client.register(subject).await {
+            if let Err(RegistryError::Refused { reasons, .. }) = self.client.load_full().register(subject).await {
                 refusal.reasons = reasons;
             }
         }
@@ -177,12 +183,35 @@ impl Registry {
         Ok(())
     }
 
+    /// A client as `settings` has it, once the registry has answered it. While it does not answer the one in force either, there
+    /// is nothing to be seen, and it may be what mends it.
+    ///
+    /// # Errors
+    /// When `registry.ca_file` cannot be used, or the registry does not take the client.
+    pub(crate) async fn prepare(&self, settings: &RegistrySettings) -> Result<Client, String> {
+        let client = Client::new(settings).map_err(|e| e.to_string())?;
+        if self.trouble().is_none()
+            && let Some(subject) = self.subjects.first()
+            && let Err(RegistryError::Unavailable(words)) = standing(&client, self.mode, subject).await
+        {
+            return Err(format!("registry: {words}"));
+        }
+        Ok(client)
+    }
+
+    /// Asks with this client from here on, at once.
+    pub(crate) fn replace(&self, client: Client) {
+        self.client.store(client.into());
+        self.replaced.notify_one();
+    }
+
     /// Verifies the ids from time to time, until the task is dropped.
     pub(crate) async fn keep(&self) {
         let mut retry = FIRST_RETRY;
         loop {
             let away = self.trouble().is_some();
-            tokio::time::sleep(if away { retry } else { self.verify_interval }).await;
+            let wait = if away { retry } else { self.verify_interval };
+            let _ = tokio::time::timeout(wait, self.replaced.notified()).await;
             let before = self.refusals();
             match self.pass(false).await {
                 Ok(refusals) => {
@@ -236,7 +265,7 @@ impl Registry {
             return Ok(refusals);
         }
         let registered = stream::iter(new).map(|subject| async move {
-            let id = self.client.register(&subject).await;
+            let id = self.client.load_full().register(&subject).await;
             (subject, id)
         });
         let registered: Vec<_> = registered.buffer_unordered(CONCURRENCY).collect().await;
@@ -266,7 +295,7 @@ impl Registry {
     /// When the registry cannot be used.
     pub(crate) async fn standings(&self) -> Result<Vec<(Arc<Subject>, Standing)>, String> {
         let looks = stream::iter(self.subjects.clone()).map(|subject| async move {
-            let standing = match self.standing(&subject).await {
+            let standing = match standing(&self.client.load_full(), self.mode, &subject).await {
                 Err(RegistryError::Refused { reasons, .. }) => Ok(Standing::Refused(reasons)),
                 Err(RegistryError::Unavailable(words)) => Err(words),
                 Ok(standing) => Ok(standing),
@@ -280,22 +309,22 @@ impl Registry {
         }
         Ok(standings)
     }
+}
 
-    async fn standing(&self, subject: &Subject) -> Result<Standing, RegistryError> {
-        if self.mode == RegistryMode::Lookup {
-            return Ok(match self.client.equal_version(subject).await? {
-                Some(id) => Standing::Registered(id),
-                None => Standing::Refused("no version is equal to this schema, and registry.mode is \"lookup\"".into()),
-            });
-        }
-        match self.client.find(subject).await? {
-            Search::Found(id) => return Ok(Standing::Registered(id)),
-            Search::NoSubject => return Ok(Standing::New),
-            Search::NoSchema => {}
-        }
-        let reasons = self.client.incompatibilities(subject).await?;
-        Ok(reasons.map_or(Standing::Compatible, Standing::Refused))
+async fn standing(client: &Client, mode: RegistryMode, subject: &Subject) -> Result<Standing, RegistryError> {
+    if mode == RegistryMode::Lookup {
+        return Ok(match client.equal_version(subject).await? {
+            Some(id) => Standing::Registered(id),
+            None => Standing::Refused("no version is equal to this schema, and registry.mode is \"lookup\"".into()),
+        });
     }
+    match client.find(subject).await? {
+        Search::Found(id) => return Ok(Standing::Registered(id)),
+        Search::NoSubject => return Ok(Standing::New),
+        Search::NoSchema => {}
+    }
+    let reasons = client.incompatibilities(subject).await?;
+    Ok(reasons.map_or(Standing::Compatible, Standing::Refused))
 }
 
 /// Takes over what the registry said.

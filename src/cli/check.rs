@@ -9,11 +9,15 @@ use rustix::fs::Access;
 
 use super::{Ending, fail_config, on_runtime};
 use crate::config::{self, Settings};
+use crate::http::Identity;
 use crate::media::{self, Unfit};
 use crate::publish::{Differing, Publisher, TopicState, uneven};
 use crate::registry::{Registry, Standing};
 use crate::route::Routes;
 use crate::spool::{self, Store};
+
+/// A certificate that ends before so many days have passed is warned of.
+const CERTIFICATE_WARNING_DAYS: u32 = 14;
 
 /// What came up so far.
 #[derive(Default)]
@@ -97,7 +101,7 @@ async fn check(settings: &Settings, file: &Path) -> Ending {
     if settings.sources.values().any(|source| source.profile.has_media()) {
         media_store(settings, &media, &mut report).await;
     }
-    certificate(settings, &mut report);
+    certificates(settings, &mut report);
     kafka(settings, &publisher, &mut report).await;
     schemas(settings, &registry, &mut report).await;
     report.verdict()
@@ -150,25 +154,41 @@ async fn media_store(settings: &Settings, store: &media::Store, report: &mut Rep
     }
 }
 
-/// Kafka says of a certificate that has ended no more than that it does not like it.
-fn certificate(settings: &Settings, report: &mut Report) {
+/// Kafka says of a certificate that has ended no more than that it does not like it; senders say it to nobody.
+fn certificates(settings: &Settings, report: &mut Report) {
     const KEY: &str = "ssl.certificate.location";
-    let Some(file) = settings.kafka.properties.get(KEY) else { return };
-    let key = format!("kafka.properties.{KEY}");
-    let read = std::fs::read(file.expose()).map_err(|e| e.to_string());
-    let certificates = read.and_then(|pem| X509::stack_from_pem(&pem).map_err(|e| e.to_string()));
-    let now = Asn1Time::days_from_now(0);
-    match (certificates, now) {
-        (Err(words), _) => report.finding(&format!("{key}: {words}")),
-        (Ok(certificates), Ok(now)) => {
-            for ended in certificates.iter().filter(|certificate| certificate.not_after() < now) {
-                let name = ended.subject_name().entries().last().and_then(|entry| entry.data().to_string().ok());
-                let name = name.map_or_else(String::new, |name| format!(" CN = {name}"));
-                report
-                    .finding(&format!("{key}: the certificate{name} is no longer valid, since {}", ended.not_after()));
-            }
+    if let Some(file) = settings.kafka.properties.get(KEY) {
+        certificate(&format!("kafka.properties.{KEY}"), Path::new(file.expose()), report);
+    }
+    if let Some(tls) = &settings.http.tls {
+        match Identity::read(tls) {
+            Ok(_) => certificate("http.tls.certificate_file", &tls.certificate_file, report),
+            Err(error) => report.finding(&error.to_string()),
         }
-        (Ok(_), Err(_)) => {}
+    }
+}
+
+/// How long each certificate of a file is still valid.
+fn certificate(key: &str, file: &Path, report: &mut Report) {
+    let read = std::fs::read(file).map_err(|e| e.to_string());
+    let certificates = read.and_then(|pem| X509::stack_from_pem(&pem).map_err(|e| e.to_string()));
+    let (certificates, now, soon) =
+        match (certificates, Asn1Time::days_from_now(0), Asn1Time::days_from_now(CERTIFICATE_WARNING_DAYS)) {
+            (Ok(certificates), Ok(now), Ok(soon)) => (certificates, now, soon),
+            (Err(words), ..) => return report.finding(&format!("{key}: {words}")),
+            (_, Err(error), _) | (.., Err(error)) => return report.finding(&format!("{key}: {error}")),
+        };
+    for certificate in certificates {
+        let name = certificate.subject_name().entries().last().and_then(|entry| entry.data().to_string().ok());
+        let name = name.map_or_else(String::new, |name| format!(" CN = {name}"));
+        let end = certificate.not_after();
+        if end < now {
+            report.finding(&format!("{key}: the certificate{name} is no longer valid, since {end}"));
+        } else if end < soon {
+            warn(&format!("{key}: the certificate{name} is valid until {end} only"));
+        } else {
+            well(&format!("{key}: the certificate{name} is valid until {end}"));
+        }
     }
 }
 

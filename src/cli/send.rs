@@ -1,6 +1,7 @@
 //! `hookbridge send`: arguments, progress and report.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -46,6 +47,9 @@ pub(super) struct SendArgs {
     /// The bridge
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     url: String,
+    /// Certificate authorities in PEM, in addition to the system's
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<std::path::PathBuf>,
     /// The source's secret or token; that of `hookbridge dev` when left out
     #[arg(long, env = "HOOKBRIDGE_SECRET", hide_env_values = true)]
     secret: Option<String>,
@@ -129,15 +133,26 @@ fn send(args: &SendArgs, profile: &Profile, types: &[&EventType]) -> Ending {
         }
         return Ending::Well;
     }
-    let client = match reqwest::Client::builder().no_proxy().timeout(ANSWER_TIMEOUT).build() {
+    let client = match client(args.ca_file.as_deref()) {
         Ok(client) => client,
-        Err(error) => return fail(&error, Ending::Unavailable),
+        Err(words) => return fail(&words, Ending::Usage),
     };
     let pace = args.rate.map_or(Pace::OneByOne, Pace::Rate);
     match on_runtime(with_progress(&client, pace, count, next)) {
         Ok(tally) => report(&tally),
         Err(ending) => ending,
     }
+}
+
+fn client(ca_file: Option<&Path>) -> Result<reqwest::Client, String> {
+    let mut builder = reqwest::Client::builder().no_proxy().timeout(ANSWER_TIMEOUT);
+    if let Some(path) = ca_file {
+        let fail = |what: String| format!("--ca-file {}: {what}", path.display());
+        let pem = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
+        let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| fail(e.to_string()))?;
+        builder = certificates.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate);
+    }
+    builder.build().map_err(|e| e.to_string())
 }
 
 async fn with_progress(

@@ -1,30 +1,33 @@
 //! `hookbridge serve`
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 
 use super::shutdown::Shutdown;
 use super::{Ending, fail, fail_config, fail_start, on_runtime};
 use crate::app::App;
-use crate::config::{self, Settings};
+use crate::config::{self, InForce, Settings};
 use crate::http::listen;
 use crate::telemetry;
 
 pub(super) fn run(file: &Path) -> Ending {
-    let mut settings = match config::load(file) {
-        Ok(settings) => settings,
+    let (mut settings, in_force) = match config::load_in_force(file) {
+        Ok(loaded) => loaded,
         Err(error) => return fail_config(&error),
     };
     telemetry::init(std::mem::take(&mut settings.logging));
-    on_runtime(serve(settings)).unwrap_or_else(|ending| ending)
+    on_runtime(serve(settings, in_force, file.to_owned())).unwrap_or_else(|ending| ending)
 }
 
-async fn serve(settings: Settings) -> Ending {
+async fn serve(settings: Settings, in_force: InForce, file: PathBuf) -> Ending {
     let (webhooks, admin) = (settings.http.listen, settings.admin_listen);
-    let shutdown = match Shutdown::listen() {
-        Ok(shutdown) => shutdown,
+    let signals = Shutdown::listen().and_then(|shutdown| Ok((shutdown, signal(SignalKind::hangup())?)));
+    let (shutdown, hangup) = match signals {
+        Ok(signals) => signals,
         Err(error) => return fail(&error, Ending::Unavailable),
     };
     let app = tokio::select! {
@@ -40,6 +43,9 @@ async fn serve(settings: Settings) -> Ending {
         (Ok(webhooks), Ok(admin)) => (webhooks, admin),
         (Err(error), _) | (_, Err(error)) => return fail(&error, Ending::Unavailable),
     };
+    // Ends with this function.
+    let mut reloading = JoinSet::new();
+    reloading.spawn(app.reload().keep(hangup, file, in_force));
     app.run(webhooks, admin, shutdown.wait()).await;
     Ending::Well
 }

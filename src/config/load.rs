@@ -27,14 +27,30 @@ pub(crate) fn load_with<'a>(
     file: &Path,
     variables: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
 ) -> Result<Settings, ConfigError> {
+    resolve(&file.display().to_string(), read_with(file, variables)?)
+}
+
+/// What `file` and the environment say, not looked at further.
+pub(super) fn read(file: &Path) -> Result<Table, ConfigError> {
+    read_with(file, [])
+}
+
+fn read_with<'a>(
+    file: &Path,
+    variables: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+) -> Result<Table, ConfigError> {
     let path = file.display().to_string();
     let text = fs::read_to_string(file).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
     let environment = env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
     let given = variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
-    from_text(&path, &text, &environment.chain(given).collect())
+    table_from(&path, &text, &environment.chain(given).collect())
 }
 
 pub(crate) fn from_text(path: &str, text: &str, env: &BTreeMap<String, String>) -> Result<Settings, ConfigError> {
+    resolve(path, table_from(path, text, env)?)
+}
+
+fn table_from(path: &str, text: &str, env: &BTreeMap<String, String>) -> Result<Table, ConfigError> {
     let mut table: Table = text
         .parse()
         .map_err(|e: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), message: syntax_error(text, &e) })?;
@@ -44,6 +60,11 @@ pub(crate) fn from_text(path: &str, text: &str, env: &BTreeMap<String, String>) 
     for (key, value) in &mut table {
         expand(key, value, env)?;
     }
+    Ok(table)
+}
+
+/// What the table from `path` means.
+pub(super) fn resolve(path: &str, table: Table) -> Result<Settings, ConfigError> {
     let written: Written = serde_path_to_error::deserialize(Value::Table(table)).map_err(|e| {
         let key = e.path().to_string();
         ConfigError::key(if key == "." { path.to_owned() } else { key }, e.inner().message())

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use http::HeaderName;
 use tokio::sync::Semaphore;
@@ -15,7 +16,7 @@ use tokio::sync::Semaphore;
 use super::units::{OneOrMany, Text};
 use super::{
     ConfigError, MediaSettings, Secret, SpoolSettings, Written, WrittenHttp, WrittenKafka, WrittenRegistry,
-    WrittenSource,
+    WrittenSource, WrittenTls,
 };
 use crate::catalog::{Catalog, Further, Method, Profile};
 use crate::telemetry::{self, Format, Logging};
@@ -53,6 +54,15 @@ pub(crate) struct HttpSettings {
     pub(crate) header_timeout: Duration,
     pub(crate) body_timeout: Duration,
     pub(crate) idle_timeout: Duration,
+    /// `None`: without TLS.
+    pub(crate) tls: Option<TlsSettings>,
+}
+
+/// `[http.tls]`; both are PEM.
+pub(crate) struct TlsSettings {
+    /// The server's own first, then those of its issuers.
+    pub(crate) certificate_file: PathBuf,
+    pub(crate) key_file: PathBuf,
 }
 
 /// Which time a record's timestamp is.
@@ -119,7 +129,8 @@ pub(crate) struct Source {
     pub(crate) profile: Arc<Profile>,
     pub(crate) topic_prefix: String,
     pub(crate) max_body_bytes: usize,
-    pub(crate) verifier: Verifier,
+    /// A reload puts another in its place.
+    pub(crate) verifier: ArcSwap<Verifier>,
     /// Headers in which any vendor sends a signature or token: senders mix them up.
     pub(crate) credential_headers: Arc<[HeaderName]>,
     pub(crate) rate_limit: Option<DefaultDirectRateLimiter>,
@@ -225,6 +236,7 @@ impl WrittenHttp {
             body_timeout: period(self.body_timeout, 10),
             // Above the 60 s after which balancers commonly drop an idle connection: they, not we, close it.
             idle_timeout: period(self.idle_timeout, 75),
+            tls: self.tls.map(WrittenTls::resolve).transpose()?.flatten(),
         };
         for (key, time) in [
             ("ack_timeout", settings.ack_timeout),
@@ -247,6 +259,22 @@ impl WrittenHttp {
             return Err(ConfigError::key("http.max_in_flight_bytes", "less than http.max_body_bytes"));
         }
         Ok(settings)
+    }
+}
+
+impl WrittenTls {
+    fn resolve(self) -> Result<Option<TlsSettings>, ConfigError> {
+        let missing = |key: &str, other: &str| {
+            Err(ConfigError::key(format!("http.tls.{key}"), format!("missing: http.tls.{other} is set")))
+        };
+        match (self.certificate_file, self.key_file) {
+            (Some(certificate), Some(key)) => {
+                Ok(Some(TlsSettings { certificate_file: certificate.0.into(), key_file: key.0.into() }))
+            }
+            (None, None) => Ok(None),
+            (None, Some(_)) => missing("certificate_file", "key_file"),
+            (Some(_), None) => missing("key_file", "certificate_file"),
+        }
     }
 }
 
@@ -462,7 +490,7 @@ impl WrittenSource {
         Ok(Source {
             name: name.to_owned(),
             topic_prefix: topic_prefix(&format!("sources.{name}.topic_prefix"), self.topic_prefix)?,
-            verifier: Verifier::new(profile.method, header, &secrets),
+            verifier: ArcSwap::from_pointee(Verifier::new(profile.method, header, &secrets)),
             profile: Arc::clone(profile),
             credential_headers: Arc::clone(credential_headers),
             max_body_bytes,

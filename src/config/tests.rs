@@ -60,6 +60,8 @@ fn the_sample_documents_every_key_and_is_valid() {
         "header_timeout",
         "body_timeout",
         "idle_timeout",
+        "certificate_file",
+        "key_file",
         "bootstrap_servers",
         "topics",
         "topic_prefix",

@@ -1,36 +1,47 @@
-//! Accepts connections and serves HTTP/1.1 on them, each within its limits.
+//! Accepts connections and serves HTTP/1.1 on them, or, behind TLS, what both sides agree on: HTTP/2 or HTTP/1.1; each
+//! within its limits.
 //!
 //! hyper has one timer for a request's head and for an idle connection, but the two need different limits: a head
 //! comes at once or not at all, while an idle connection has to outlive a balancer's 60 s. So each connection has a
-//! [`Phase`], moved on by the bytes it reads and by the requests it serves, and is closed when a phase lasts too long.
+//! [`Progress`], moved on by the bytes it reads and by the requests it serves, and is closed when a phase lasts too long.
+//! (In HTTP/2, where bytes need not be a head, a head has the time of an idle connection.)
 
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::response::Response;
 use http::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::rt::Executor;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use prometheus::IntGauge;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
+use prometheus::{IntCounter, IntGauge};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Notify, Semaphore};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
+use super::progress::{Progress, Watched};
+use super::tls::{Tls, speaks_h2};
+
 /// Bytes that are buffered of a connection: about what a request's line and headers may take. hyper takes what it has
 /// read at once, so a head that comes in one piece may be somewhat larger.
 const MAX_HEAD_BYTES: usize = 64 << 10;
+/// Bytes of bodies that an HTTP/2 connection takes before they are read, all its requests together, at the most. A
+/// round trip of 50 ms then lets 5 MB/s through.
+const H2_WINDOW: u32 = 256 << 10;
+/// Requests at once on one HTTP/2 connection.
+const H2_STREAMS: u32 = 100;
 /// Wait after an accept that failed for want of file descriptors, say.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
@@ -42,14 +53,22 @@ pub(crate) struct Limits {
     pub(crate) head: Duration,
     /// Without any request.
     pub(crate) idle: Duration,
-    /// Shows how many connections are open.
-    pub(crate) gauge: Option<IntGauge>,
+    pub(crate) counts: Option<Counts>,
+}
+
+/// What is told of connections.
+#[derive(Clone)]
+pub(crate) struct Counts {
+    /// How many are open.
+    pub(crate) open: IntGauge,
+    /// How many came to nothing in the handshake of TLS.
+    pub(crate) failed_handshakes: IntCounter,
 }
 
 impl Limits {
     /// For listeners whose clients are known: few connections, the usual times.
     pub(crate) fn for_few() -> Limits {
-        Limits { connections: 256, head: Duration::from_secs(10), idle: Duration::from_secs(75), gauge: None }
+        Limits { connections: 256, head: Duration::from_secs(10), idle: Duration::from_secs(75), counts: None }
     }
 }
 
@@ -63,10 +82,18 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves `router` on `listener` until `stop`, then lets the open connections finish what they are at.
-pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
+/// Serves `router` on `listener`, behind `tls` if there is one, until `stop`; then lets the open connections finish what
+/// they are at.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    tls: Option<Arc<Tls>>,
+    stop: CancellationToken,
+) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let open = TaskTracker::new();
+    let server = Arc::new(Server { router, limits, tls, open: open.clone(), stop: stop.clone() });
     loop {
         // A place first: whoever finds none waits in the kernel's queue, at no cost of ours.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
@@ -76,9 +103,9 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits,
         };
         match accepted {
             Ok((stream, _)) => {
-                let serving = serve_connection(stream, router.clone(), limits.clone(), stop.clone());
+                let server = Arc::clone(&server);
                 open.spawn(async move {
-                    serving.await;
+                    server.serve(stream).await;
                     drop(place);
                 });
             }
@@ -93,161 +120,114 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits,
     open.wait().await;
 }
 
-async fn serve_connection(stream: TcpStream, router: Router, limits: Limits, stop: CancellationToken) {
-    // Answers are small and waited for.
-    let _ = stream.set_nodelay(true);
-    limits.gauge.iter().for_each(IntGauge::inc);
-    let phase = Arc::new(Progress::new());
-    let service = service_fn({
-        let phase = Arc::clone(&phase);
-        move |request: Request<Incoming>| {
-            let (phase, mut router) = (Arc::clone(&phase), router.clone());
-            async move {
-                phase.enter(Phase::Serving);
-                let response: Result<Response, Infallible> = router.call(request).await;
-                phase.enter(Phase::Idle(Instant::now()));
-                response
-            }
+/// What all connections of a listener share.
+struct Server {
+    router: Router,
+    limits: Limits,
+    tls: Option<Arc<Tls>>,
+    /// Owns every task there is of a connection.
+    open: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Server {
+    /// One connection, from its first byte to its last.
+    async fn serve(&self, stream: TcpStream) {
+        // Answers are small and waited for.
+        let _ = stream.set_nodelay(true);
+        self.limits.counts.iter().for_each(|counts| counts.open.inc());
+        match &self.tls {
+            None => self.http1(stream).await,
+            Some(tls) => self.https(tls, stream).await,
         }
-    });
-    let io = TokioIo::new(Watched { stream, phase: Arc::clone(&phase) });
-    let mut builder = http1::Builder::new();
-    builder.max_buf_size(MAX_HEAD_BYTES).header_read_timeout(None);
-    let mut connection = pin!(builder.serve_connection(io, service));
-    let mut stopping = false;
-    loop {
-        let deadline = phase.deadline(&limits);
-        tokio::select! {
-            // How a connection ends is the client's affair.
-            _ = connection.as_mut() => break,
-            () = stop.cancelled(), if !stopping => {
-                // A head that is still arriving has been promised nothing.
-                if phase.is_head() {
-                    break;
+        self.limits.counts.iter().for_each(|counts| counts.open.dec());
+    }
+
+    /// The handshake has the time that a request's head has.
+    async fn https(&self, tls: &Tls, stream: TcpStream) {
+        let accepted = tokio::select! {
+            accepted = timeout(self.limits.head, tls.accept(stream)) => accepted,
+            () = self.stop.cancelled() => return,
+        };
+        let why = match accepted {
+            Ok(Ok(stream)) if speaks_h2(&stream) => return self.http2(stream).await,
+            Ok(Ok(stream)) => return self.http1(stream).await,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "not done in time".to_owned(),
+        };
+        tracing::debug!(reason = why, "a TLS handshake failed");
+        self.limits.counts.iter().for_each(|counts| counts.failed_handshakes.inc());
+    }
+
+    async fn http1(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static) {
+        let progress = Arc::new(Progress::new());
+        let io = TokioIo::new(Watched { stream, progress: Arc::clone(&progress) });
+        let service = service_fn(|request| answer(self.router.clone(), Arc::clone(&progress), request));
+        let mut builder = http1::Builder::new();
+        builder.max_buf_size(MAX_HEAD_BYTES).header_read_timeout(None);
+        self.drive(builder.serve_connection(io, service), &progress).await;
+    }
+
+    async fn http2(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static) {
+        let progress = Arc::new(Progress::new());
+        let service = service_fn({
+            let (router, progress) = (self.router.clone(), Arc::clone(&progress));
+            move |request| answer(router.clone(), Arc::clone(&progress), request)
+        });
+        let mut builder = http2::Builder::new(Tasks(self.open.clone()));
+        builder
+            .timer(TokioTimer::new())
+            .max_header_list_size(MAX_HEAD_BYTES as u32)
+            .max_concurrent_streams(H2_STREAMS)
+            .initial_stream_window_size(H2_WINDOW)
+            .initial_connection_window_size(H2_WINDOW);
+        self.drive(builder.serve_connection(TokioIo::new(stream), service), &progress).await;
+    }
+
+    /// Lets a connection go on until it ends, a phase of it has lasted too long, or all are to end.
+    async fn drive(&self, connection: impl GracefulConnection, progress: &Progress) {
+        let mut connection = pin!(connection);
+        let mut stopping = false;
+        loop {
+            let deadline = progress.deadline(&self.limits);
+            tokio::select! {
+                // How a connection ends is the client's affair.
+                _ = connection.as_mut() => break,
+                () = self.stop.cancelled(), if !stopping => {
+                    // A head that is still arriving has been promised nothing.
+                    if progress.is_head() {
+                        break;
+                    }
+                    stopping = true;
+                    connection.as_mut().graceful_shutdown();
                 }
-                stopping = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            () = sleep_until(deadline) => {
-                if Instant::now() >= phase.deadline(&limits) {
-                    break;
+                () = sleep_until(deadline) => {
+                    if Instant::now() >= progress.deadline(&self.limits) {
+                        break;
+                    }
                 }
+                // A new phase has a deadline of its own.
+                () = progress.changed.notified() => {}
             }
-            // A new phase has a deadline of its own.
-            () = phase.changed.notified() => {}
-        }
-    }
-    limits.gauge.iter().for_each(IntGauge::dec);
-}
-
-/// What a connection is at.
-enum Phase {
-    /// Nothing since then.
-    Idle(Instant),
-    /// A request's head began to arrive then.
-    Head(Instant),
-    /// A request is being served; its own limits hold.
-    Serving,
-}
-
-/// A connection's phase, and word of when it changes.
-struct Progress {
-    phase: Mutex<Phase>,
-    changed: Notify,
-}
-
-impl Progress {
-    fn new() -> Self {
-        Progress { phase: Mutex::new(Phase::Idle(Instant::now())), changed: Notify::new() }
-    }
-
-    fn enter(&self, next: Phase) {
-        if let Ok(mut phase) = self.phase.lock() {
-            *phase = next;
-        }
-    }
-
-    /// Bytes arrived: if nothing was going on, they begin a request's head.
-    fn read(&self) {
-        if let Ok(mut phase) = self.phase.lock()
-            && matches!(*phase, Phase::Idle(_))
-        {
-            *phase = Phase::Head(Instant::now());
-            self.changed.notify_one();
-        }
-    }
-
-    /// Bytes were sent: an answer that goes on does not leave its connection idle.
-    fn wrote(&self) {
-        if let Ok(mut phase) = self.phase.lock()
-            && let Phase::Idle(since) = &mut *phase
-        {
-            *since = Instant::now();
-        }
-    }
-
-    fn is_head(&self) -> bool {
-        self.phase.lock().is_ok_and(|phase| matches!(*phase, Phase::Head(_)))
-    }
-
-    /// When the present phase has lasted too long.
-    fn deadline(&self, limits: &Limits) -> Instant {
-        match self.phase.lock().as_deref() {
-            Ok(Phase::Idle(since)) => *since + limits.idle,
-            Ok(Phase::Head(since)) => *since + limits.head,
-            // Looked at again after a while.
-            _ => Instant::now() + limits.head.min(limits.idle),
         }
     }
 }
 
-/// A stream that notes when the first bytes of a request arrive.
-struct Watched {
-    stream: TcpStream,
-    phase: Arc<Progress>,
+async fn answer(
+    mut router: Router,
+    progress: Arc<Progress>,
+    request: Request<Incoming>,
+) -> Result<Response, Infallible> {
+    let _serving = progress.serve();
+    router.call(request).await
 }
 
-impl AsyncRead for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.phase.read();
-        }
-        polled
-    }
-}
+/// Runs what hyper wants to run apart, as one of the connection's tasks.
+#[derive(Clone)]
+struct Tasks(TaskTracker);
 
-impl AsyncWrite for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
-        if polled.is_ready() {
-            self.phase.wrote();
-        }
-        polled
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        if polled.is_ready() {
-            self.phase.wrote();
-        }
-        polled
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Tasks {
+    fn execute(&self, task: F) {
+        self.0.spawn(task);
     }
 }

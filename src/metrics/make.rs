@@ -1,7 +1,8 @@
 //! Makes metrics and registers them.
 
 use prometheus::{
-    Error, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Error, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
 /// From a fraction of a round trip to Kafka to the acknowledgement timeout.
@@ -15,6 +16,12 @@ pub(super) struct Make<'a>(pub(super) &'a Registry);
 impl Make<'_> {
     pub(super) fn counter(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
         let made = IntCounterVec::new(Opts::new(name, help), labels)?;
+        self.0.register(Box::new(made.clone()))?;
+        Ok(made)
+    }
+
+    pub(super) fn single(&self, name: &str, help: &str) -> Result<IntCounter, Error> {
+        let made = IntCounter::new(name, help)?;
         self.0.register(Box::new(made.clone()))?;
         Ok(made)
     }

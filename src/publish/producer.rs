@@ -127,13 +127,15 @@ pub(super) fn client_config(settings: &Settings) -> ClientConfig {
     config
 }
 
+/// Why the last connection failed, in librdkafka's words.
+pub(super) type Reason = Arc<Mutex<Option<String>>>;
+
 /// Carries librdkafka's logs to ours, and its alarms to the watch.
 #[derive(Clone)]
 pub(super) struct Context {
     pub(super) failing: Arc<Notify>,
     pub(super) told: Arc<Told>,
-    /// Why the last connection failed, in librdkafka's words.
-    pub(super) reason: Arc<Mutex<Option<String>>>,
+    pub(super) reason: Reason,
 }
 
 impl ClientContext for Context {

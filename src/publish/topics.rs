@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{
     AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
@@ -14,7 +15,7 @@ use rdkafka::producer::Producer as _;
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::watch;
 
-use super::{Context, Producer};
+use super::producer::{Context, Producer, Reason};
 use crate::config::{ConfigError, Settings};
 use crate::route::{Role, Routes, TopicSpec};
 
@@ -54,7 +55,7 @@ pub(crate) struct Watch {
     create: bool,
     partitions: i32,
     replication_factor: i32,
-    config: ClientConfig,
+    config: ArcSwap<ClientConfig>,
     context: Context,
     /// Why Kafka cannot take events; `None` when it can.
     trouble: watch::Sender<Option<Trouble>>,
@@ -75,7 +76,7 @@ enum Trouble {
 impl Watch {
     pub(super) fn new(settings: &Settings, routes: &Routes, config: ClientConfig, context: Context) -> Self {
         Watch {
-            config,
+            config: ArcSwap::from_pointee(config),
             topics: routes.topics.clone(),
             create: settings.kafka.create_topics,
             partitions: settings.kafka.partitions,
@@ -121,6 +122,23 @@ impl Watch {
                 return;
             }
         }
+    }
+
+    /// Whether Kafka lets `producer` see all topics, which are there; if not, `reason` may tell more.
+    pub(super) async fn try_out(&self, producer: &Arc<Producer>, reason: &Reason) -> Result<(), String> {
+        let mut found = Err(String::new());
+        for patience in [FIRST_LOOK_TIMEOUT, FIRST_LOOK_TIMEOUT * 2, LOOK_TIMEOUT] {
+            found = self.look_by(producer, reason, false, patience).await;
+            if found.is_ok() {
+                break;
+            }
+        }
+        missing(&found?).map_or(Ok(()), Err)
+    }
+
+    /// Looks with this configuration from here on.
+    pub(super) fn take_over(&self, config: ClientConfig) {
+        self.config.store(config.into());
     }
 
     /// Takes over what a look found, and says it once.
@@ -219,21 +237,32 @@ impl Watch {
     /// An admin client of its own connections: it lives for one request.
     fn admin(&self) -> Result<AdminClient<Context>, String> {
         let context = Context { told: Arc::default(), ..self.context.clone() };
-        self.config.create_with_context(context).map_err(|e| e.to_string())
+        self.config.load().create_with_context(context).map_err(|e| e.to_string())
     }
 
     pub(super) async fn look(
         &self,
         producer: &Arc<Producer>,
         create: bool,
+        patience: Duration,
+    ) -> Result<Vec<TopicState>, String> {
+        self.look_by(producer, &self.context.reason, create, patience).await
+    }
+
+    /// A look by a client that tells there why it cannot connect.
+    async fn look_by(
+        &self,
+        producer: &Arc<Producer>,
+        reason: &Reason,
+        create: bool,
         mut patience: Duration,
     ) -> Result<Vec<TopicState>, String> {
-        let mut states = self.states(producer, patience).await?;
+        let mut states = self.states(producer, reason, patience).await?;
         let mut refused = BTreeMap::new();
         if create && missing(&states).is_some() {
             refused = self.create_missing(&states).await?;
             patience = LOOK_TIMEOUT;
-            states = self.states(producer, patience).await?;
+            states = self.states(producer, reason, patience).await?;
         }
         if missing(&states).is_none() {
             return Ok(states);
@@ -249,16 +278,22 @@ impl Watch {
     }
 
     /// The topics as a list of all has them; why one is missing it does not say.
-    async fn states(&self, producer: &Arc<Producer>, patience: Duration) -> Result<Vec<TopicState>, String> {
-        let client = Arc::clone(producer);
+    async fn states(
+        &self,
+        producer: &Arc<Producer>,
+        reason: &Reason,
+        patience: Duration,
+    ) -> Result<Vec<TopicState>, String> {
+        let (client, reason) = (Arc::clone(producer), Arc::clone(reason));
         let topics: Vec<_> = self.topics.iter().map(|topic| (Arc::clone(&topic.name), topic.role)).collect();
-        let reason = Arc::clone(&self.context.reason);
         let look = move || {
-            let why = || reason.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let why = || reason.lock().unwrap_or_else(PoisonError::into_inner);
             let metadata = client.client().fetch_metadata(None, patience);
-            let metadata = metadata.map_err(|e| why().map_or_else(|| e.to_string(), |why| format!("{e}: {why}")))?;
+            // librdkafka says the same thing once, not at each attempt.
+            let metadata =
+                metadata.map_err(|e| why().as_ref().map_or_else(|| e.to_string(), |why| format!("{e}: {why}")))?;
             // What it said before is over.
-            why();
+            why().take();
             let counts: BTreeMap<_, _> = metadata
                 .topics()
                 .iter()

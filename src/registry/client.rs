@@ -34,7 +34,8 @@ pub(super) enum Search {
     NoSchema,
 }
 
-pub(super) struct Client {
+/// Speaks to a registry.
+pub(crate) struct Client {
     settings: SrSettings,
     http: reqwest::Client,
     url: String,

@@ -108,6 +108,7 @@ fn tls_passwords_certificates_and_acls_work_and_are_named_when_they_do_not() {
         let bridge = setup.start();
         assert_eq!(bridge.deliver("wegly", DEAL).sum(), (200, "published".into()));
     }
+    a_password_is_replaced_without_a_restart(&secured);
     check(
         &secured.with_password("scram-wrong", "wrong-password"),
         69,
@@ -151,4 +152,29 @@ fn tls_passwords_certificates_and_acls_work_and_are_named_when_they_do_not() {
         (bridge.deliver("wegly", DEAL).status == 200).then_some(())
     });
     assert!(!reader::read_from(&secured.kafka.address, &topic).is_empty());
+}
+
+fn a_password_is_replaced_without_a_restart(secured: &Secured) {
+    let setup = secured.with_password("scram-reload", "wrong-password");
+    let mut bridge = setup.start_unready();
+    assert_eq!(bridge.deliver("wegly", DEAL).sum(), (202, "spooled".into()));
+    let right = secured.with_password("scram-reload", "right-password").kafka;
+    bridge.setup.kafka.clone_from(&right);
+    assert_eq!(bridge.reload("taken_over"), "");
+    eventually("what waited is published", SOON, || {
+        let topic = bridge.topic("wegly.deal");
+        (bridge.metric(&format!("hookbridge_spool_records{{lane=\"{topic}\"}}")) == 0).then_some(())
+    });
+    assert_eq!(bridge.deliver("wegly", DEAL).sum(), (200, "published".into()));
+    // One that Kafka does not take is tried out, and does not take over.
+    bridge.setup.kafka = secured.with_password("scram-reload", "wrong-password").kafka;
+    let reason = bridge.reload("refused");
+    assert!(reason.contains("kafka: ") && reason.contains("SASL"), "{reason}");
+    for _ in 0..3 {
+        assert_eq!(bridge.deliver("wegly", DEAL).sum(), (200, "published".into()));
+    }
+    bridge.setup.kafka = secured.with_certificate("scram-reload", "client").kafka;
+    bridge.setup.bootstrap = format!("127.0.0.1:{}", secured.mutual);
+    assert!(bridge.reload("refused").contains("kafka: "), "servers are for a whole life, and these ask for a password");
+    assert_eq!(bridge.deliver("wegly", DEAL).sum(), (200, "published".into()));
 }

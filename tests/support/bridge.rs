@@ -287,6 +287,22 @@ impl Bridge {
         self.child.id()
     }
 
+    /// Writes the configuration as `setup` is now, tells the bridge to read it (SIGHUP), and waits for what comes of it:
+    /// `taken_over` or `refused`; gives the reason of a refusal, or the keys that wait for the next start.
+    pub(crate) fn reload(&self, outcome: &str) -> String {
+        let series = format!("hookbridge_reloads_total{{outcome=\"{outcome}\"}}");
+        let (before, said) = (self.metric(&series), self.log().len());
+        self.setup.write();
+        signal(self.pid(), "HUP");
+        eventually(&format!("the reload is {outcome}"), SOON, || (self.metric(&series) > before).then_some(()));
+        let lines = self.log();
+        let said = lines[said..].iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let said =
+            said.filter(|line| line["message"].as_str().is_some_and(|words| words.contains("the configuration")));
+        let words = said.filter_map(|line| line["reason"].as_str().or(line["keys"].as_str()).map(str::to_owned));
+        words.collect::<Vec<_>>().join("\n")
+    }
+
     /// SIGTERM.
     pub(crate) fn terminate(&self) {
         signal(self.pid(), "TERM");

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use apache_avro::Schema;
 use apache_avro::schema_compatibility::SchemaCompatibility;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -33,6 +35,8 @@ struct Store {
     subjects: BTreeMap<String, Vec<usize>>,
     /// Subjects that are checked; the others take anything, as Apicurio's do.
     checked: BTreeMap<String, String>,
+    /// The token that whoever asks has to have, if any.
+    token: Option<String>,
 }
 
 type Shared = Arc<Mutex<Store>>;
@@ -52,9 +56,15 @@ impl StandIn {
             .route("/schemas/ids/{id}", get(by_id))
             .route("/compatibility/subjects/{subject}/versions", post(compatible))
             .route("/config/{subject}", put(configure))
+            .layer(middleware::from_fn_with_state(Arc::clone(&state), guard))
             .with_state(Arc::clone(&state));
         let task = tokio::spawn(serve(listener, router));
         StandIn { url, state, task }
+    }
+
+    /// From here on only who has `token` is answered.
+    pub(crate) fn ask_for(&self, token: &str) {
+        self.state.lock().expect("the store").token = Some(token.to_owned());
     }
 
     /// How many subjects it holds.
@@ -72,6 +82,15 @@ impl Drop for StandIn {
 #[allow(clippy::disallowed_methods, reason = "a stand-in needs no time limits")]
 async fn serve(listener: TcpListener, router: Router) {
     let _ = axum::serve(listener, router).await;
+}
+
+async fn guard(State(state): State<Shared>, request: Request, next: Next) -> Response {
+    let token = state.lock().expect("the store").token.clone();
+    let given = request.headers().get("authorization").and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    if token.as_deref().is_none_or(|token| given == Some(token)) {
+        return next.run(request).await;
+    }
+    (StatusCode::UNAUTHORIZED, Json(json!({"error_code": 40101, "message": "Unauthorized"}))).into_response()
 }
 
 fn no_such_subject() -> Answer {

@@ -1,0 +1,93 @@
+//! TLS for the webhook listener: the certificate in force, and how a stream becomes one of it.
+
+use std::fs;
+use std::pin::Pin;
+
+use arc_swap::ArcSwap;
+use openssl::asn1::Asn1Time;
+use openssl::pkey::PKey;
+use openssl::ssl::{AlpnError, Ssl, SslAcceptor, SslContext, SslMethod, SslMode, select_next_proto};
+use openssl::x509::X509;
+use tokio::net::TcpStream;
+use tokio_openssl::SslStream;
+
+use crate::config::{ConfigError, TlsSettings};
+
+/// What may be spoken behind TLS, best first, as ALPN has it: each name with its length in front.
+const PROTOCOLS: &[u8] = b"\x02h2\x08http/1.1";
+
+/// A certificate and its key, ready to be shown.
+pub(crate) struct Identity {
+    context: SslContext,
+    /// When the first of the chain ends: seconds since 1970.
+    pub(crate) ends_at: i64,
+}
+
+impl Identity {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// When one cannot be read, is not PEM, or the key is not the certificate's.
+    pub(crate) fn read(settings: &TlsSettings) -> Result<Identity, ConfigError> {
+        const CERTIFICATE: &str = "http.tls.certificate_file";
+        const KEY: &str = "http.tls.key_file";
+        let fail = |key: &'static str, what: &str| {
+            let path = if key == KEY { &settings.key_file } else { &settings.certificate_file };
+            ConfigError::key(key, format!("{}: {what}", path.display()))
+        };
+        let chain = fs::read(&settings.certificate_file).map_err(|e| fail(CERTIFICATE, &e.to_string()))?;
+        let chain = X509::stack_from_pem(&chain).map_err(|_| fail(CERTIFICATE, "not certificates in PEM"))?;
+        let Some((own, issuers)) = chain.split_first() else { return Err(fail(CERTIFICATE, "no certificate in it")) };
+        let key = fs::read(&settings.key_file).map_err(|e| fail(KEY, &e.to_string()))?;
+        // Nobody is there to be asked for a passphrase.
+        let key = PKey::private_key_from_pem_callback(&key, |_| Ok(0));
+        let key = key.map_err(|_| fail(KEY, "no key in PEM, or one with a passphrase, which is not taken"))?;
+        let unusable = |e: openssl::error::ErrorStack| fail(CERTIFICATE, &e.to_string());
+        let ends_at = seconds_of(own).map_err(unusable)?;
+        // Mozilla's server-side TLS guidelines, version 5: TLS 1.2 and 1.3.
+        let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).map_err(unusable)?;
+        // An idle connection holds no buffers.
+        builder.set_mode(SslMode::RELEASE_BUFFERS);
+        builder.set_certificate(own).map_err(unusable)?;
+        for issuer in issuers {
+            builder.add_extra_chain_cert(issuer.clone()).map_err(unusable)?;
+        }
+        builder.set_private_key(&key).map_err(|_| fail(KEY, "not the key of the certificate"))?;
+        builder.check_private_key().map_err(|_| fail(KEY, "not the key of the certificate"))?;
+        builder.set_alpn_select_callback(|_, offered| select_next_proto(PROTOCOLS, offered).ok_or(AlpnError::NOACK));
+        Ok(Identity { context: builder.build().into_context(), ends_at })
+    }
+}
+
+/// When a certificate ends, in seconds since 1970.
+fn seconds_of(certificate: &X509) -> Result<i64, openssl::error::ErrorStack> {
+    let left = Asn1Time::from_unix(0)?.diff(certificate.not_after())?;
+    Ok(i64::from(left.days) * 86_400 + i64::from(left.secs))
+}
+
+/// The identity in force.
+pub(crate) struct Tls(ArcSwap<Identity>);
+
+impl Tls {
+    pub(crate) fn new(identity: Identity) -> Tls {
+        Tls(ArcSwap::from_pointee(identity))
+    }
+
+    /// Connections from here on see this one.
+    pub(crate) fn replace(&self, identity: Identity) {
+        self.0.store(identity.into());
+    }
+
+    /// Shakes hands.
+    pub(super) async fn accept(&self, stream: TcpStream) -> Result<SslStream<TcpStream>, openssl::ssl::Error> {
+        let ssl = Ssl::new(&self.0.load().context)?;
+        let mut stream = SslStream::new(ssl, stream)?;
+        Pin::new(&mut stream).accept().await?;
+        Ok(stream)
+    }
+}
+
+/// Whether both sides have agreed on HTTP/2.
+pub(super) fn speaks_h2(stream: &SslStream<TcpStream>) -> bool {
+    stream.ssl().selected_alpn_protocol() == Some(b"h2")
+}

@@ -1,0 +1,100 @@
+//! SIGHUP: new secrets and certificates without a restart, and nothing of a configuration that is wrong.
+
+use crate::support::bridge::{SOON, Setup};
+use crate::support::registry::StandIn;
+use crate::support::sender::{OLD_SECRET, SECRET, TOKEN, WEGLY_HEADER, WHAZING_HEADER, hex, mac, post};
+use crate::support::{RUNTIME, eventually, skip};
+use crate::tls::{curl, section, tools};
+
+const DEAL: &str = r#"{"event_key":"deal.updated","payload":{"id":"00000000-0000-4000-8000-0000000000d1"}}"#;
+
+#[test]
+fn secrets_and_tokens_are_replaced_and_a_wrong_configuration_changes_nothing() {
+    let mut bridge = Setup::new("reload").start();
+    let http = bridge.http;
+    let signed = |secret: &str| {
+        let headers = [(WEGLY_HEADER, &*hex(&mac(secret, DEAL.as_bytes()))), ("content-type", "application/json")];
+        post(http, "/webhooks/wegly", &headers, DEAL.as_bytes()).status
+    };
+    let with_token = |token: &str| {
+        let headers = [(WHAZING_HEADER, token), ("content-type", "application/json")];
+        post(http, "/webhooks/whazing", &headers, br#"{"Type":"NewTicket","ticket":{"id":5}}"#).status
+    };
+    assert_eq!([signed(SECRET), signed(OLD_SECRET), with_token(TOKEN)], [200; 3]);
+    let sources = "[sources.wegly]\nsecrets = [\"wegly-secret-Zq3v8\"]\n[sources.whazing]\ntokens = [\"the-newest\"]\n";
+    bridge.setup.sources = sources.into();
+    assert_eq!(bridge.reload("taken_over"), "");
+    assert_eq!([signed(SECRET), signed(OLD_SECRET), with_token(TOKEN), with_token("the-newest")], [200, 401, 401, 200]);
+
+    for (wrong, expected) in [
+        (sources.replace("the-newest", " "), "sources.whazing.tokens[0]: blank"),
+        (sources.replace("the-newest", "x\" oops"), "hookbridge.toml: line "),
+        (format!("{sources}color = 1\n"), "unknown field `color`"),
+        (sources.replace("the-newest", "${file:/nowhere/token}"), "/nowhere/token: No such file"),
+        (format!("{sources}max_body_bytes = \"1 TB\"\n"), "sources.whazing.max_body_bytes"),
+    ] {
+        bridge.setup.sources = wrong;
+        let reason = bridge.reload("refused");
+        assert!(reason.contains(expected), "{expected}: {reason}");
+        assert_eq!([signed(SECRET), with_token("the-newest")], [200; 2], "{expected}");
+    }
+
+    // What is for a whole life is named, and the rest is taken over.
+    bridge.setup.sources = sources.replace("the-newest", "another")
+        + "rate_limit = 1\n[sources.more]\nprofile = \"wegly\"\nsecrets = \"x\"\n";
+    bridge.setup.http = "ack_timeout = \"19s\"\n".into();
+    let keys = bridge.reload("taken_over");
+    for key in ["http.ack_timeout", "sources.more.profile", "sources.more.secrets", "sources.whazing.rate_limit"] {
+        assert!(keys.contains(key), "{key}: {keys}");
+    }
+    assert_eq!([with_token("the-newest"), with_token("another"), with_token("another")], [401, 200, 200]);
+    assert_eq!(post(http, "/webhooks/more", &[], b"{}").sum(), (404, "unknown_source".into()));
+}
+
+#[test]
+fn a_certificate_is_replaced_for_new_connections_and_a_wrong_one_is_not() {
+    let (folder, ca) = match tools() {
+        Ok(tools) => tools,
+        Err(missing) => return skip("a certificate that is replaced", &missing, "install openssl and curl"),
+    };
+    let mut setup = Setup::new("reload-tls");
+    setup.http += &section(folder.path(), "server");
+    let mut bridge = setup.start();
+    let (port, others) = (bridge.http.port(), folder.path().join("others.pem"));
+    let both = || [&ca, &others].map(|ca| curl(port, ca, &[]).0);
+    assert_eq!(both(), ["2 200", "0 000"]);
+    let good = bridge.setup.http.clone();
+    bridge.setup.http = good.replace("server.", "stranger.");
+    assert_eq!(bridge.reload("taken_over"), "");
+    assert_eq!(both(), ["0 000", "2 200"]);
+    bridge.setup.http = good.replace("server.key", "client.key");
+    assert!(bridge.reload("refused").contains("not the key of the certificate"));
+    assert_eq!(both(), ["0 000", "2 200"]);
+    // Renewed in place, under the same names.
+    bridge.setup.http = good.replace("server.", "stranger.");
+    for kind in ["crt", "key"] {
+        std::fs::copy(folder.path().join(format!("server.{kind}")), folder.path().join(format!("stranger.{kind}")))
+            .unwrap();
+    }
+    assert_eq!(bridge.reload("taken_over"), "");
+    assert_eq!(both(), ["2 200", "0 000"]);
+}
+
+#[test]
+fn a_token_of_the_registry_is_replaced() {
+    let registry = RUNTIME.block_on(StandIn::start(1));
+    registry.ask_for("registry-token-1");
+    let mut setup = Setup::new("reload-registry");
+    setup.registry_url.clone_from(&registry.url);
+    setup.registry = "token = \"registry-token-1\"\nverify_interval = \"1s\"\n".into();
+    let mut bridge = setup.start();
+    bridge.setup.registry = bridge.setup.registry.replace("token-1", "token-2");
+    assert!(bridge.reload("refused").contains("registry: "), "it is tried out first");
+    assert_eq!(bridge.deliver("wegly", DEAL).status, 200);
+    registry.ask_for("registry-token-2");
+    eventually("it is told that the registry is not to be used", SOON, || {
+        (bridge.readyz().1["registry"]["ok"] == false).then_some(())
+    });
+    assert_eq!(bridge.reload("taken_over"), "");
+    eventually("the registry is used again", SOON, || (bridge.readyz().1["registry"]["ok"] == true).then_some(()));
+}
