@@ -13,6 +13,7 @@
 mod avsc;
 mod derived;
 mod files;
+mod guard;
 mod linked;
 mod media;
 mod path;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 pub(crate) use avsc::Type;
 pub(crate) use linked::{Further, Join, Latest};
 pub(crate) use path::Path;
-pub(crate) use plan::{Field, Kind, Names};
+pub(crate) use plan::{Field, Guard, Kind, Names};
 pub(crate) use profile::{EventType, Method, Profile, Rule, Schema};
 
 /// What is wrong with a catalog file, and where in it.

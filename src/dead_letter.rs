@@ -76,7 +76,7 @@ pub(crate) fn record(topic: &Arc<str>, event: &Event<'_>, rejection: &Rejection)
         headers.push((format!("{HTTP}{name}"), value.as_bytes().to_vec()));
     }
     let value = match std::str::from_utf8(delivery.body()) {
-        Ok(json) => redact::blank(json, &delivery.source().profile.redacted).into_owned().into_bytes(),
+        Ok(json) => redact::blank(json, &delivery.source().profile.guarded).into_owned().into_bytes(),
         Err(_) => delivery.body().to_vec(),
     };
     let timestamp = delivery.received_at();

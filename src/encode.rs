@@ -19,7 +19,7 @@ mod value;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use crate::catalog::{EventType, Field, Kind, Latest, Names, Path, Profile};
+use crate::catalog::{EventType, Field, Guard, Kind, Latest, Names, Path, Profile};
 use crate::derive::{How, derive};
 use crate::json::{self, Document, Node};
 use crate::redact;
@@ -323,7 +323,7 @@ impl<'a> Encoder<'a> {
                 let what = if self.slots[base + index].is_some() { "null" } else { "absent" };
                 return Err(Misfit::rises(format!("{what}, but it is required")).within(&field.json));
             };
-            if field.redacted || self.moved.is_some_and(|moved| moved.file == node) {
+            if field.guard == Guard::Redacted || self.moved.is_some_and(|moved| moved.file == node) {
                 self.branch(false);
                 continue;
             }
@@ -353,6 +353,7 @@ impl<'a> Encoder<'a> {
         }
         self.slots.truncate(base);
         self.note_drift(record, &extra);
+        extra.blank(&profile.records[record].guarded, &profile.guarded);
         match extra.text() {
             Some(text) => {
                 self.branch(true);
@@ -393,12 +394,7 @@ impl<'a> Encoder<'a> {
 
     /// Keeps the original of a known field in `extra`, without what must never leave.
     fn keep(&self, extra: &mut Extra<'a>, field: &Field, node: Node) {
-        let raw = self.doc.raw(node);
-        let original = match field.kind {
-            Kind::Record(_) | Kind::Array(_) => redact::blank(raw, &self.profile.redacted),
-            _ => raw.into(),
-        };
-        extra.known(&field.json, original);
+        extra.known(&field.json, redact::blank(self.doc.raw(node), &self.profile.guarded));
     }
 
     fn value(&mut self, kind: &Kind, node: Node) -> Result<value::Fit, Misfit> {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{EventType, Field, Kind, Profile};
+use crate::catalog::{EventType, Field, Guard, Kind, Profile};
 use crate::encode::{Head, encode};
 use crate::identify::{Identified, identify};
 use crate::json::{Document, MAX_DEPTH};
@@ -110,7 +110,7 @@ impl<'a> Sampler<'a> {
         for field in self.profile.records[record].fields.iter().filter(sent) {
             // What never leaves has no place in a sample either. Senders leave out or null what they do not have.
             let value = match self.random.below(10) {
-                _ if field.redacted => continue,
+                _ if field.guard == Guard::Redacted => continue,
                 0 if field.optional => continue,
                 1 if field.optional => Value::Null,
                 _ if &*field.json == "id" => self.id(place, &field.kind),
@@ -151,7 +151,7 @@ impl<'a> Sampler<'a> {
             Kind::Timestamp => json!(to_rfc3339(self.instant())),
             Kind::Date => json!(to_rfc3339(self.instant())[..10]),
             Kind::String => json!(words::text(&mut self.random, place, name)),
-            Kind::Json => {
+            Kind::Json { .. } => {
                 let id = uuid(&mut self.random);
                 words::open(&mut self.random, name, &id)
             }

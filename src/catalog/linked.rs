@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::Path;
 use super::avsc::{self, EVENT, EXTRA, RecordSchema, Records, Type};
+use super::guard::Guards;
 use super::plan::Record;
 use super::profile::{EventType, Schema, check_topic_name};
 
@@ -70,7 +71,7 @@ pub(super) fn add_joins(
     kind: Further,
     written: &BTreeMap<String, WrittenJoin>,
     records: &Records,
-    redact: &[String],
+    guards: &Guards,
     types: &mut BTreeMap<String, EventType>,
 ) -> Result<(), Problem> {
     let section = if kind == Further::Timeline { "timeline_topics" } else { "join_topics" };
@@ -92,13 +93,11 @@ pub(super) fn add_joins(
                 types.iter().filter(|(_, ty)| join.from.iter().any(|from| ty.comes_from(profile, from)))
             {
                 match Path::reach(records, &event_type.schema.name, key) {
-                    Ok(path) if is_redacted(&path, redact) => {
-                        return Err(fail(
-                            &format!(".keys[{at}]"),
-                            format!("{key} is redacted: it would stand in the key"),
-                        ));
-                    }
                     Ok(path) => {
+                        if let Some(guard) = guards.of(&path) {
+                            let what = format!("{key} is {}: it would stand in the key", guard.word());
+                            return Err(fail(&format!(".keys[{at}]"), what));
+                        }
                         let leaf = if path.derived.is_some() { &Type::String } else { &path.leaf };
                         if *leaf != Type::Json && *id.get_or_insert_with(|| leaf.clone()) != *leaf {
                             return Err(fail(
@@ -156,7 +155,7 @@ pub(super) fn add_latest(
     written: &BTreeMap<String, WrittenLatest>,
     records: &Records,
     plans: &[Record],
-    redact: &[String],
+    guards: &Guards,
     types: &mut BTreeMap<String, EventType>,
 ) -> Result<(), Problem> {
     for (topic, latest) in written {
@@ -177,8 +176,8 @@ pub(super) fn add_latest(
         }
         let list =
             list.map(|field| list_path(records, &name, field).map_err(|what| fail(".record", what))).transpose()?;
-        if list.as_ref().is_some_and(|path| is_redacted(path, redact)) {
-            return Err(fail(".record", format!("a list of {name} is derived of what is redacted")));
+        if let Some(guard) = list.as_ref().and_then(|path| guards.of(path)) {
+            return Err(fail(".record", format!("a list of {name} is derived of what is {}", guard.word())));
         }
         let mut carried = false;
         for event_type in types.values_mut() {
@@ -210,12 +209,6 @@ pub(super) fn add_latest(
         }
     }
     Ok(())
-}
-
-/// Whether a path, which is still one from the record on, leads to or through what never leaves.
-fn is_redacted(path: &Path, redact: &[String]) -> bool {
-    let whole = format!("{}.", path.steps.join("."));
-    redact.iter().any(|redacted| whole.starts_with(&format!("{redacted}.")))
 }
 
 /// The snapshot of a latest topic's record, and the list made of it, if that is what the record is.

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::avsc::{self, Records, Type};
+use super::guard::Guards;
 use super::plan::{Kind, Record};
 use super::{CatalogError, Path};
 
@@ -66,17 +67,18 @@ type Problem = (&'static str, String);
 /// Looks the fields up in the records of `events`; those that have no such field hold no files.
 pub(super) fn resolve(
     written: &WrittenMedia,
-    redact: &[String],
+    guards: &Guards,
     records: &Records,
     events: &[String],
 ) -> Result<Resolved, Problem> {
-    if redact.contains(&written.field) {
-        return Err(("field", format!("{} is redacted: what never leaves is not kept either", written.field)));
-    }
     let mut resolved = Resolved::default();
     for event in events {
         let by_json = |text: &str| Path::resolve(records, event, text, |field| &field.json);
         let Ok(file) = by_json(&written.field) else { continue };
+        if let Some(guard) = guards.of(&file) {
+            let what = format!("{} is {}: what never leaves is not kept either", written.field, guard.word());
+            return Err(("field", what));
+        }
         let (parent, name) = match written.field.rsplit_once('.') {
             Some((parent, name)) => (by_json(parent).map_err(|what| ("field", what))?.leaf, name),
             None => (Type::Record(event.clone()), written.field.as_str()),
@@ -86,6 +88,9 @@ pub(super) fn resolve(
         let content_type = content_type.map_err(|what| ("content_type", what))?;
         if content_type.as_ref().is_some_and(|path| path.leaf != Type::String) {
             return Err(("content_type", format!("{event}: a string is due")));
+        }
+        if let Some((guard, path)) = content_type.as_ref().and_then(|path| guards.of(path).zip(Some(path))) {
+            return Err(("content_type", format!("{} is {}: `into` would tell it", path.text, guard.word())));
         }
         resolved.holders.insert(holder.clone(), find_holder(records, &holder, name, &written.into)?);
         resolved.events.insert(event.clone(), MediaField { file, content_type });

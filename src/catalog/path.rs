@@ -14,6 +14,8 @@ pub(crate) struct Path {
     pub(crate) derived: Option<How>,
     /// Whether nothing on the way may be null.
     pub(super) required: bool,
+    /// The fields on the way: full name of the record, JSON name.
+    pub(super) fields: Vec<(String, String)>,
 }
 
 impl Path {
@@ -41,7 +43,8 @@ impl Path {
         reach: bool,
     ) -> Result<Path, String> {
         let leaf = Type::Record(record.to_owned());
-        let mut path = Path { text: text.to_owned(), steps: Vec::new(), leaf, derived: None, required: true };
+        let (steps, fields) = (Vec::new(), Vec::new());
+        let mut path = Path { text: text.to_owned(), steps, leaf, derived: None, required: true, fields };
         for step in text.split('.') {
             let leaf = match &path.leaf {
                 Type::Array(items) if reach => items,
@@ -74,6 +77,7 @@ impl Path {
                 path.derived = Some(derive.how.clone());
             }
             path.steps.push(field.json.as_str().into());
+            path.fields.push((name, field.json.clone()));
         }
         Ok(path)
     }

@@ -17,7 +17,10 @@ pub(crate) enum Kind {
     Uuid,
     Timestamp,
     Date,
-    Json,
+    /// As spelled, or, where a path to a guarded field leads into it, with what has such a name blanked.
+    Json {
+        blanked: bool,
+    },
     /// Index into the profile's records.
     Record(usize),
     Array(Box<Kind>),
@@ -47,8 +50,26 @@ pub(crate) struct Field {
     pub(crate) kind: Kind,
     /// Whether it may be null; then it is a union whose first branch is null.
     pub(crate) optional: bool,
-    /// Null in the record whatever the payload says, and not in `extra` either.
-    pub(crate) redacted: bool,
+    pub(crate) guard: Guard,
+}
+
+/// How much of a field's value readers are to see. What is guarded is in no `extra` either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Guard {
+    /// All of it.
+    None,
+    /// Nothing: null in the record whatever the payload says.
+    Redacted,
+}
+
+impl Guard {
+    /// The word for it in an error sentence.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Guard::None => "sent",
+            Guard::Redacted => "redacted",
+        }
+    }
 }
 
 /// A record: these fields in this order, then `extra`. (An event's head is written before, by the encoder.)
@@ -58,6 +79,8 @@ pub(crate) struct Record {
     pub(crate) name: Box<str>,
     pub(crate) fields: Vec<Field>,
     pub(crate) names: Names,
+    /// Names of members it has no field for, in which paths to guarded fields go on.
+    pub(crate) guarded: Vec<Box<str>>,
 }
 
 /// Finds the slot of a JSON key. Senders write keys in one order nearly always, so the slot after the last one found
@@ -128,11 +151,11 @@ pub(super) fn compile(records: &Records) -> Result<(Vec<Record>, BTreeMap<String
                 CatalogError::new(&record.label, place, format!("no such type: {missing}"))
             })?;
             let json = field.json.as_str().into();
-            fields.push(Field { json, kind, optional: field.optional, redacted: false });
+            fields.push(Field { json, kind, optional: field.optional, guard: Guard::None });
         }
         let names = Names::new(fields.iter().map(|f| f.json.clone()));
         let name = name.rsplit_once('.').map_or(name.as_str(), |(_, name)| name).into();
-        plans.push(Record { name, fields, names });
+        plans.push(Record { name, fields, names, guarded: Vec::new() });
     }
     Ok((plans, indexes))
 }
@@ -146,7 +169,7 @@ fn kind(indexes: &BTreeMap<String, usize>, ty: &Type) -> Result<Kind, String> {
         Type::Uuid => Kind::Uuid,
         Type::Timestamp => Kind::Timestamp,
         Type::Date => Kind::Date,
-        Type::Json => Kind::Json,
+        Type::Json => Kind::Json { blanked: false },
         Type::Record(name) => Kind::Record(*indexes.get(name).ok_or_else(|| name.clone())?),
         Type::Array(items) => Kind::Array(Box::new(kind(indexes, items)?)),
     })

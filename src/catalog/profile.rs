@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::avsc::{self, EVENT, EXTRA, Records, Type};
 use super::derived;
 use super::files::{Folder, HEAD_FOLDER, PROFILE_FILE};
+use super::guard;
 use super::linked::{self, Further, Join, Latest, WrittenJoin, WrittenLatest};
 use super::media::{self, MediaField, WrittenMedia};
 use super::plan::{self, Names, Record};
@@ -166,8 +167,8 @@ pub(crate) struct Profile {
     pub(crate) recognise: Vec<Rule>,
     pub(crate) types: BTreeMap<String, EventType>,
     pub(crate) records: Vec<Record>,
-    /// Names of the JSON fields that never leave: blanked in dead letters at any depth.
-    pub(crate) redacted: Vec<String>,
+    /// JSON names of the fields that never leave: blanked in dead letters at any depth.
+    pub(crate) guarded: Vec<String>,
     /// How long its senders try again before they give a delivery up, where that is known.
     pub(crate) patience: Option<Duration>,
 }
@@ -198,7 +199,13 @@ pub(super) fn resolve(name: &str, folder: &Folder, records: &Records) -> Result<
         })?;
 
     let events: Vec<String> = written.types.values().map(|ty| format!("{name}.{}", ty.record)).collect();
-    let media = written.media.as_ref().map(|media| media::resolve(media, &written.redact, records, &events));
+    let telling: Vec<&str> = match written.envelope {
+        Some(_) => Vec::new(),
+        None => written.recognise.iter().map(|rule| rule.field.as_str()).collect(),
+    };
+    let guards = guard::resolve(&written.redact, &telling, records, &events);
+    let guards = guards.map_err(|(place, what)| fail(&place, what))?;
+    let media = written.media.as_ref().map(|media| media::resolve(media, &guards, records, &events));
     let media = media.transpose().map_err(|(key, what)| fail(&format!("media.{key}"), what))?.unwrap_or_default();
     media.check_other_fields(records)?;
     check_records(name, records, &media)?;
@@ -207,6 +214,8 @@ pub(super) fn resolve(name: &str, folder: &Folder, records: &Records) -> Result<
     let latest = linked::latest_records(name, &written.latest_topics, records);
     let latest = latest.map_err(|(place, what)| fail(&place, what))?;
     derived::plan(records, &events, &latest, &mut plans, &indexes)?;
+    let guarded = guards.plan(&mut plans, &indexes, |record| media.makes(record));
+    guarded.map_err(|(place, what)| fail(&place, what))?;
     let mut types = BTreeMap::new();
     let mut claimed: BTreeMap<&str, &str> = BTreeMap::new();
     for (type_name, ty) in &written.types {
@@ -219,20 +228,15 @@ pub(super) fn resolve(name: &str, folder: &Folder, records: &Records) -> Result<
         resolved.media = media.field(&resolved.schema.name, resolved.payload_slot.is_some());
         types.insert(type_name.clone(), resolved);
     }
-    let linked = linked::add_joins(name, Further::Join, &written.join_topics, records, &written.redact, &mut types)
+    let linked = linked::add_joins(name, Further::Join, &written.join_topics, records, &guards, &mut types)
         .and_then(|()| {
-            linked::add_joins(name, Further::Timeline, &written.timeline_topics, records, &written.redact, &mut types)
+            linked::add_joins(name, Further::Timeline, &written.timeline_topics, records, &guards, &mut types)
         })
-        .and_then(|()| linked::add_latest(name, &written.latest_topics, records, &plans, &written.redact, &mut types));
+        .and_then(|()| linked::add_latest(name, &written.latest_topics, records, &plans, &guards, &mut types));
     linked.map_err(|(place, what)| fail(&place, what))?;
     check_heads(records, &[events, latest].concat())?;
     check_rules(&written, &types).map_err(|(place, what)| fail(&place, what))?;
 
-    let mut redacted = Vec::new();
-    for (index, path) in written.redact.iter().enumerate() {
-        let field = mark_redacted(records, &indexes, &mut plans, &written, name, path);
-        redacted.push(field.map_err(|what| fail(&format!("redact[{index}]"), what))?);
-    }
     let patience = written.patience.as_deref().map(humantime::parse_duration).transpose();
     let patience = patience.map_err(|e| fail("patience", format!("{e}; such as \"6m\" is due")))?;
     let payload = written.envelope.as_ref().map(|e| e.payload.clone());
@@ -247,7 +251,7 @@ pub(super) fn resolve(name: &str, folder: &Folder, records: &Records) -> Result<
         recognise: written.recognise,
         types,
         records: plans,
-        redacted,
+        guarded: guards.names,
         patience,
     })
 }
@@ -404,39 +408,4 @@ fn check_rules(written: &Written, types: &BTreeMap<String, EventType>) -> Result
         Some(name) => Err((format!("types.{name:?}"), "no rule of `recognise` leads here".into())),
         None => Ok(()),
     }
-}
-
-/// Marks the field at `path` (JSON names) in every record it is a path of; gives the field's JSON name.
-fn mark_redacted(
-    records: &Records,
-    indexes: &BTreeMap<String, usize>,
-    plans: &mut [Record],
-    written: &Written,
-    profile: &str,
-    path: &str,
-) -> Result<String, String> {
-    let (parent, field) = path.rsplit_once('.').unwrap_or(("", path));
-    let mut found = false;
-    for ty in written.types.values() {
-        let mut holder = Some(format!("{profile}.{}", ty.record));
-        // Fields of the items of an array are reached as well.
-        for step in parent.split('.').filter(|step| !step.is_empty()) {
-            let record = holder.and_then(|name| records.get(&name));
-            let inner = record.and_then(|record| record.fields.iter().find(|f| f.json == step));
-            holder = inner.and_then(|field| field.ty.named()).map(str::to_owned);
-        }
-        let Some(holder) = holder else { continue };
-        let Some(plan) = indexes.get(&holder).and_then(|&i| plans.get_mut(i)) else { continue };
-        let Some(field) = plan.names.slot(field, 0).and_then(|slot| plan.fields.get_mut(slot)) else { continue };
-        if !field.optional {
-            return Err(format!("{path} is required in {holder}: what is redacted becomes null"));
-        }
-        field.redacted = true;
-        found = true;
-        if plan.fields.iter().any(|f| matches!(f.kind, plan::Kind::Derived { from, .. } if plan.fields[from].redacted))
-        {
-            return Err(format!("{path}: a field of {holder} is derived of it, so it would not be gone"));
-        }
-    }
-    if found { Ok(field.to_owned()) } else { Err(format!("{path} is a field of no event")) }
 }

@@ -1,5 +1,6 @@
 //! The catalog against the vendors' own pages (kept in `docs/vendors/`), and what it says of broken files.
 
+mod guarded;
 mod linked;
 mod pages;
 
@@ -367,6 +368,18 @@ fn a_field_of_a_third_vendor_may_hold_files() {
             "[media]",
             "redact = [\"order.receipt\"]\n[media]",
             "loja/profile.toml: media.field: order.receipt is redacted",
+        ),
+        (
+            "profile.toml",
+            "[media]",
+            "redact = [\"order.mime\"]\n[media]",
+            "loja/profile.toml: media.content_type: order.mime is redacted: `into` would tell it",
+        ),
+        (
+            "profile.toml",
+            "[media]",
+            "redact = [\"order.receipt_object.content_type\"]\n[media]",
+            "loja/profile.toml: redact[0]: order.receipt_object.content_type is made here, not sent",
         ),
         (
             "Receipt.avsc",

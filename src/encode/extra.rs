@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::json;
+use crate::redact;
 
 /// The members of an `extra`, in the order they came up.
 #[derive(Default)]
@@ -47,6 +48,24 @@ impl<'a> Extra<'a> {
     pub(super) fn wrap(&mut self, name: &str, inner: &Extra<'a>) {
         if let Some(text) = inner.text() {
             self.members.push((Cow::Owned(quoted(name)), Cow::Owned(text)));
+        }
+    }
+
+    /// Blanks the members of `keys`: those that have one of `names` themselves, and what has one within the others.
+    pub(super) fn blank(&mut self, keys: &[Box<str>], names: &[String]) {
+        if keys.is_empty() {
+            return;
+        }
+        for (key, value) in &mut self.members {
+            let key = json::unescape(&key[1..key.len() - 1]).text;
+            if !keys.iter().any(|guarded| **guarded == *key) {
+                continue;
+            }
+            if names.iter().any(|name| *name == key) {
+                *value = Cow::Borrowed("\"\"");
+            } else if let Cow::Owned(blanked) = redact::blank(value, names) {
+                *value = Cow::Owned(blanked);
+            }
         }
     }
 

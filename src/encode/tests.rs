@@ -157,6 +157,11 @@ fn secrets_of_a_channel_are_nowhere_in_the_record() {
     assert_eq!(judge::extra(channel), None);
     let outside = judge::plain(judge::field(&decoded.record, "company"));
     assert!(!format!("{:?}", judge::field(channel, "name")).contains("SECRET"), "{outside}");
+    // An event that has no channel may be sent one.
+    let body =
+        r#"{"Type":"NewTicket","ticket":{"id":1},"channel":{"qrcode":"SECRET","name":"n"},"x":{"qrcode":"its own"}}"#;
+    let extra = judge::extra(&decode("whazing", body).record);
+    assert_eq!(extra.as_deref(), Some(r#"{"channel":{"qrcode":"","name":"n"},"x":{"qrcode":"its own"}}"#));
 }
 
 proptest! {

@@ -3,6 +3,7 @@
 use super::{Encoder, Misfit};
 use crate::catalog::Kind;
 use crate::json::{self, Document, Node};
+use crate::redact;
 use crate::time;
 
 /// How well a value fitted.
@@ -50,7 +51,8 @@ pub(super) fn write(encoder: &mut Encoder<'_>, kind: &Kind, node: Node) -> Resul
             Some(days) => encoder.long(i64::from(days)),
             None => return misfit(doc, node, "a date"),
         },
-        Kind::Json => encoder.string(doc.raw(node)),
+        Kind::Json { blanked: false } => encoder.string(doc.raw(node)),
+        Kind::Json { blanked: true } => encoder.string(&redact::blank(doc.raw(node), &encoder.profile.guarded)),
         Kind::Record(_) | Kind::Array(_) | Kind::MediaObject { .. } | Kind::Derived { .. } => {
             return misfit(doc, node, "a scalar");
         }

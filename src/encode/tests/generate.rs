@@ -128,7 +128,7 @@ fn fitting(random: &mut Random, profile: &Profile, kind: &Kind, odd: Odd, depth:
         Kind::Date => {
             format!("\"{:04}-{:02}-{:02}\"", 1 + random.below(9999), 1 + random.below(12), 1 + random.below(28))
         }
-        Kind::Json => return any_but_null(random),
+        Kind::Json { .. } => return any_but_null(random),
         Kind::MediaObject { .. } | Kind::Derived { .. } => unreachable!("never sent"),
         Kind::Record(inner) => return record(random, profile, *inner, odd, depth + 1),
         Kind::Array(items) => {

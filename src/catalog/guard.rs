@@ -1,0 +1,170 @@
+//! Fields that readers are not to see as they were sent: what `redact` of a profile comes to.
+//!
+//! A path names a field of a record, and so the field in every place where that record stands. Events that have no such
+//! field may be sent its value all the same: where a path leads into JSON of open shape, or to a member that the
+//! schema does not know, what has the field's name is blanked there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Path;
+use super::avsc::{self, EXTRA, Records, Type};
+use super::plan::{Guard, Kind, Record};
+
+/// A field: full name of its record, JSON name.
+type Place = (String, String);
+
+/// What is wrong, and the key of the profile that says so.
+type Problem = (String, String);
+
+struct Guarded {
+    guard: Guard,
+    /// Where the profile names it, such as `redact[0]`.
+    key: String,
+    path: String,
+}
+
+#[derive(Default)]
+pub(super) struct Guards {
+    fields: BTreeMap<Place, Guarded>,
+    /// JSON of open shape into which a path leads.
+    open: BTreeMap<Place, Guard>,
+    /// Members that are no fields of the record, in which a path goes on.
+    unknown: BTreeSet<Place>,
+    /// JSON names of the fields.
+    pub(super) names: Vec<String>,
+}
+
+/// Follows `redact` through the records of `events`. `telling` are the members of the payload that tell an event's
+/// type.
+pub(super) fn resolve(
+    redact: &[String],
+    telling: &[&str],
+    records: &Records,
+    events: &[String],
+) -> Result<Guards, Problem> {
+    let mut guards = Guards::default();
+    for (name, guard, paths) in [("redact", Guard::Redacted, redact)] {
+        for (index, path) in paths.iter().enumerate() {
+            let key = format!("{name}[{index}]");
+            if telling.contains(&path.as_str()) {
+                let what = format!("{path} tells the type of an event, which stands in its head");
+                return Err((key, what));
+            }
+            let added = guards.add(guard, &key, path, records, events);
+            added.map_err(|what| (key, what))?;
+        }
+    }
+    Ok(guards)
+}
+
+impl Guards {
+    fn add(&mut self, guard: Guard, key: &str, path: &str, records: &Records, events: &[String]) -> Result<(), String> {
+        let (parents, name) = path.rsplit_once('.').unwrap_or(("", path));
+        let mut found = false;
+        'events: for event in events {
+            let mut holder = event.as_str();
+            for step in parents.split('.').filter(|step| !step.is_empty()) {
+                let Some((record, field)) = self.find(records, holder, step) else { continue 'events };
+                match field.ty.named() {
+                    // Fields of the items of an array are reached as well.
+                    Some(inner) => holder = inner,
+                    None if is_open(&field.ty) => {
+                        refuse_derived(record, field, path, holder)?;
+                        self.open.insert((holder.to_owned(), step.to_owned()), guard);
+                        continue 'events;
+                    }
+                    None => continue 'events,
+                }
+            }
+            let Some((record, field)) = self.find(records, holder, name) else { continue };
+            if !field.optional {
+                return Err(format!("{path} is required in {holder}: what is redacted becomes null"));
+            }
+            refuse_derived(record, field, path, holder)?;
+            let place = (holder.to_owned(), name.to_owned());
+            self.fields.insert(place, Guarded { guard, key: key.to_owned(), path: path.to_owned() });
+            found = true;
+        }
+        self.names.push(name.to_owned());
+        // A record that is not there is told of with the type that has it.
+        let all_there = events.iter().all(|event| records.contains_key(event));
+        if found || !all_there { Ok(()) } else { Err(format!("{path} is a field of no event")) }
+    }
+
+    /// The field of the record `holder` that takes the member `step`; a member that none takes is noted.
+    fn find<'a>(
+        &mut self,
+        records: &'a Records,
+        holder: &str,
+        step: &str,
+    ) -> Option<(&'a avsc::RecordSchema, &'a avsc::Field)> {
+        let record = records.get(holder)?;
+        // An event's head is no field that anything is sent for, and neither is what is made here.
+        let sent = record.fields.iter().skip(usize::from(record.has_head()));
+        let field = sent.filter(|f| f.derive.is_none() && f.name != EXTRA).find(|f| f.json == step);
+        if field.is_none() {
+            self.unknown.insert((holder.to_owned(), step.to_owned()));
+        }
+        field.map(|field| (record, field))
+    }
+
+    /// Whether a path leads to or through what is guarded.
+    pub(super) fn of(&self, path: &Path) -> Option<Guard> {
+        let of = |place: &Place| self.fields.get(place).map(|field| field.guard).or(self.open.get(place).copied());
+        path.fields.iter().find_map(of)
+    }
+
+    /// Tells the plans. A record for which `is_made` holds is never sent.
+    pub(super) fn plan(
+        &self,
+        plans: &mut [Record],
+        indexes: &BTreeMap<String, usize>,
+        is_made: impl Fn(&str) -> bool,
+    ) -> Result<(), Problem> {
+        for ((holder, name), Guarded { guard, key, path }) in &self.fields {
+            let made = || (key.clone(), format!("{path} is made here, not sent"));
+            let plan = indexes.get(holder).and_then(|&index| plans.get_mut(index)).filter(|_| !is_made(holder));
+            let plan = plan.ok_or_else(made)?;
+            let slot = plan.names.slot(name, 0).ok_or_else(made)?;
+            plan.fields.get_mut(slot).ok_or_else(made)?.guard = *guard;
+        }
+        for (holder, name) in self.open.keys() {
+            let Some(plan) = indexes.get(holder).and_then(|&index| plans.get_mut(index)) else { continue };
+            let slot = plan.names.slot(name, 0);
+            if let Some(field) = slot.and_then(|slot| plan.fields.get_mut(slot)) {
+                blank(&mut field.kind);
+            }
+        }
+        for (holder, name) in &self.unknown {
+            if let Some(plan) = indexes.get(holder).and_then(|&index| plans.get_mut(index)) {
+                plan.guarded.push(name.as_str().into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is made of a redacted field would not be gone.
+fn refuse_derived(record: &avsc::RecordSchema, field: &avsc::Field, path: &str, holder: &str) -> Result<(), String> {
+    let of_it = |f: &avsc::Field| f.derive.as_ref().is_some_and(|derive| derive.from == field.name);
+    if record.fields.iter().any(of_it) {
+        return Err(format!("{path}: a field of {holder} is derived of it, so it would not be gone"));
+    }
+    Ok(())
+}
+
+fn is_open(ty: &Type) -> bool {
+    match ty {
+        Type::Json => true,
+        Type::Array(items) => is_open(items),
+        _ => false,
+    }
+}
+
+fn blank(kind: &mut Kind) {
+    match kind {
+        Kind::Json { blanked } => *blanked = true,
+        Kind::Array(items) => blank(items),
+        _ => {}
+    }
+}
