@@ -24,6 +24,8 @@ use std::collections::BTreeMap;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
+use crate::hash::Hasher;
+
 pub(crate) use avsc::Type;
 pub(crate) use linked::{Further, Join, Latest};
 pub(crate) use path::Path;
@@ -68,9 +70,16 @@ impl Catalog {
         for (name, folder) in folders {
             let mut records = avsc::load_all(&name, &folder)?;
             records.extend(head.clone());
-            profiles.insert(name.clone(), Arc::new(profile::resolve(&name, &folder, &records)?));
+            profiles.insert(name.clone(), Arc::new(profile::resolve(&name, &folder, records)?));
         }
         Ok(Catalog { profiles })
+    }
+
+    /// Gives every profile the operator's key, for what it hashes.
+    pub(crate) fn hash_with(&mut self, hasher: &Hasher) {
+        for profile in self.profiles.values_mut().filter_map(Arc::get_mut) {
+            profile.hasher = hasher.clone();
+        }
     }
 
     /// Leaves away the further topics of events that are not `wanted`.

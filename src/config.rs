@@ -2,6 +2,7 @@
 //! ([`Settings`]: parsed, contradictions refused, secrets wrapped). Nothing listens before the second stage is done,
 //! and no other module reads files for settings or the environment.
 
+mod catalog;
 mod load;
 mod media;
 mod reload;
@@ -138,6 +139,7 @@ struct WrittenMedia {
 #[serde(deny_unknown_fields, default)]
 struct WrittenCatalog {
     dir: Option<Text<String>>,
+    hash_key: Option<Text<Secret>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -60,7 +60,7 @@ pub(crate) struct Rejection {
     pub(crate) error: String,
 }
 
-/// The record of a dead letter. What the profile redacts is blanked, as far as the body can be read at all.
+/// The record of a dead letter. What the profile redacts or hashes is blanked, as far as the body can be read at all.
 pub(crate) fn record(topic: &Arc<str>, event: &Event<'_>, rejection: &Rejection) -> Record {
     let delivery = event.delivery;
     let mut headers = event.cloud_event_headers();

@@ -198,7 +198,7 @@ impl<'a> Encoder<'a> {
         self.out.extend_from_slice(head);
         self.out.extend_from_slice(snapshot);
         if let Some(path) = &latest.list {
-            self.list(path);
+            self.list(path, latest.hashed);
         }
         // Its own `extra`: the snapshot has one, and the rest is in the event's record.
         self.branch(false);
@@ -206,12 +206,13 @@ impl<'a> Encoder<'a> {
     }
 
     /// Writes what is derived of the values at `path`, each once, or null when that is nothing.
-    fn list(&mut self, path: &Path) {
+    fn list(&mut self, path: &Path, hashed: bool) {
         let doc = self.doc;
         let payload = self.profile.payload.as_deref().map_or(Some(Node::ROOT), |name| doc.get(Node::ROOT, name));
         let (mut made, mut seen) = (Vec::new(), HashSet::new());
         for node in payload.into_iter().flat_map(|payload| doc.reach(payload, &path.steps)) {
             let new = path.derived.as_ref().and_then(|how| derive(doc, node, how));
+            let new = if hashed { new.and_then(|text| self.profile.hasher.hash(&text)) } else { new };
             made.extend(new.filter(|new: &String| seen.insert(new.clone())));
         }
         self.branch(!made.is_empty());
@@ -309,7 +310,7 @@ impl<'a> Encoder<'a> {
                     continue;
                 }
                 Kind::Derived { from, how } => {
-                    self.derived(self.slots[base + from], how);
+                    self.derived(self.slots[base + from], how, field.guard);
                     continue;
                 }
                 _ => {}
@@ -323,6 +324,10 @@ impl<'a> Encoder<'a> {
                 let what = if self.slots[base + index].is_some() { "null" } else { "absent" };
                 return Err(Misfit::rises(format!("{what}, but it is required")).within(&field.json));
             };
+            if field.guard == Guard::Hashed {
+                self.hashed(node);
+                continue;
+            }
             if field.guard == Guard::Redacted || self.moved.is_some_and(|moved| moved.file == node) {
                 self.branch(false);
                 continue;
@@ -377,19 +382,26 @@ impl<'a> Encoder<'a> {
         self.string(moved.uri);
         self.long(moved.bytes as i64);
         self.string(moved.sha256);
-        self.branch(moved.content_type.is_some());
-        if let Some(content_type) = moved.content_type {
-            self.string(content_type);
-        }
+        self.perhaps(moved.content_type);
     }
 
     /// Writes what is derived of the value at `from`, or null when that is nothing.
-    fn derived(&mut self, from: Option<Node>, how: &How) {
+    fn derived(&mut self, from: Option<Node>, how: &How, guard: Guard) {
         let made = from.and_then(|node| derive(self.doc, node, how));
-        self.branch(made.is_some());
-        if let Some(text) = made {
-            self.string(&text);
-        }
+        let made = if guard == Guard::Hashed { made.and_then(|text| self.profile.hasher.hash(&text)) } else { made };
+        self.perhaps(made.as_deref());
+    }
+
+    /// Writes the hash of the text at `node`, or null when there is none, without keeping the original: half a surrogate
+    /// pair is hashed as it would have been mended.
+    fn hashed(&mut self, node: Node) {
+        let doc = self.doc;
+        let text = match doc.kind(node) {
+            json::Kind::Number => Some(doc.raw(node).into()),
+            _ => doc.text(node).map(|text| text.text),
+        };
+        let hash = text.and_then(|text| self.profile.hasher.hash(&text));
+        self.perhaps(hash.as_deref());
     }
 
     /// Keeps the original of a known field in `extra`, without what must never leave.
@@ -443,6 +455,13 @@ impl<'a> Encoder<'a> {
             rest >>= 7;
         }
         self.out.push(rest as u8);
+    }
+
+    fn perhaps(&mut self, text: Option<&str>) {
+        self.branch(text.is_some());
+        if let Some(text) = text {
+            self.string(text);
+        }
     }
 
     fn string(&mut self, text: &str) {

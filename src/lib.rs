@@ -41,6 +41,7 @@ mod time;
 mod catalog;
 mod derive;
 mod encode;
+mod hash;
 mod media;
 
 mod route;

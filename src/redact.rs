@@ -1,4 +1,4 @@
-//! Blanks what must never leave: the values of the fields that a profile redacts, at any depth of a JSON text.
+//! Blanks what must never leave: the values of the fields that a profile redacts or hashes, at any depth of a JSON text.
 
 use std::borrow::Cow;
 

@@ -75,6 +75,15 @@ impl RecordSchema {
     pub(super) fn has_head(&self) -> bool {
         self.fields.first().is_some_and(|f| f.name == EVENT && !f.optional && f.ty.is_head())
     }
+
+    /// Adds a sentence to the doc of the field `name`.
+    pub(super) fn note(&mut self, name: &str, sentence: &str) {
+        let mut fields = self.json["fields"].as_array_mut().into_iter().flatten();
+        if let Some(field) = fields.find(|field| field["name"] == name) {
+            let doc = field["doc"].as_str().map_or_else(String::new, |doc| format!("{doc} "));
+            field["doc"] = Value::from(doc + sentence);
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -1,4 +1,4 @@
-//! Fields that readers are not to see as they were sent: what `redact` of a profile comes to.
+//! Fields that readers are not to see as they were sent: what `redact` and `hash` of a profile come to.
 //!
 //! A path names a field of a record, and so the field in every place where that record stands. Events that have no such
 //! field may be sent its value all the same: where a path leads into JSON of open shape, or to a member that the
@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Path;
 use super::avsc::{self, EXTRA, Records, Type};
 use super::plan::{Guard, Kind, Record};
+
+/// Said of a hashed field in the schemas that readers get.
+const NOTE: &str = "Hashed: HMAC-SHA256 by the operator's key, 64 hex digits.";
 
 /// A field: full name of its record, JSON name.
 type Place = (String, String);
@@ -32,18 +35,21 @@ pub(super) struct Guards {
     unknown: BTreeSet<Place>,
     /// JSON names of the fields.
     pub(super) names: Vec<String>,
+    /// Paths of the hashed ones.
+    pub(super) hashed: Vec<String>,
 }
 
-/// Follows `redact` through the records of `events`. `telling` are the members of the payload that tell an event's
+/// Follows `redact` and `hash` through the records of `events`. `telling` are the members of the payload that tell an event's
 /// type.
 pub(super) fn resolve(
     redact: &[String],
+    hash: &[String],
     telling: &[&str],
     records: &Records,
     events: &[String],
 ) -> Result<Guards, Problem> {
-    let mut guards = Guards::default();
-    for (name, guard, paths) in [("redact", Guard::Redacted, redact)] {
+    let mut guards = Guards { hashed: hash.to_vec(), ..Guards::default() };
+    for (name, guard, paths) in [("redact", Guard::Redacted, redact), ("hash", Guard::Hashed, hash)] {
         for (index, path) in paths.iter().enumerate() {
             let key = format!("{name}[{index}]");
             if telling.contains(&path.as_str()) {
@@ -77,11 +83,20 @@ impl Guards {
                 }
             }
             let Some((record, field)) = self.find(records, holder, name) else { continue };
-            if !field.optional {
-                return Err(format!("{path} is required in {holder}: what is redacted becomes null"));
+            if guard == Guard::Hashed && field.ty != Type::String {
+                return Err(format!("{path} is no text in {holder} ({}): only text is hashed", field.ty.word()));
             }
-            refuse_derived(record, field, path, holder)?;
+            if !field.optional {
+                let what = if guard == Guard::Hashed { "what is no text" } else { "what is redacted" };
+                return Err(format!("{path} is required in {holder}: {what} becomes null"));
+            }
+            if guard == Guard::Redacted {
+                refuse_derived(record, field, path, holder)?;
+            }
             let place = (holder.to_owned(), name.to_owned());
+            if self.fields.get(&place).is_some_and(|other| other.guard != guard) {
+                return Err(format!("{path} is redacted: nothing of it is left to hash"));
+            }
             self.fields.insert(place, Guarded { guard, key: key.to_owned(), path: path.to_owned() });
             found = true;
         }
@@ -114,7 +129,7 @@ impl Guards {
         path.fields.iter().find_map(of)
     }
 
-    /// Tells the plans. A record for which `is_made` holds is never sent.
+    /// Tells the plans. What is derived of a hashed field is hashed too. A record for which `is_made` holds is never sent.
     pub(super) fn plan(
         &self,
         plans: &mut [Record],
@@ -126,7 +141,12 @@ impl Guards {
             let plan = indexes.get(holder).and_then(|&index| plans.get_mut(index)).filter(|_| !is_made(holder));
             let plan = plan.ok_or_else(made)?;
             let slot = plan.names.slot(name, 0).ok_or_else(made)?;
-            plan.fields.get_mut(slot).ok_or_else(made)?.guard = *guard;
+            for (index, field) in plan.fields.iter_mut().enumerate() {
+                let derived = matches!(field.kind, Kind::Derived { from, .. } if from == slot);
+                if index == slot || derived {
+                    field.guard = *guard;
+                }
+            }
         }
         for (holder, name) in self.open.keys() {
             let Some(plan) = indexes.get(holder).and_then(|&index| plans.get_mut(index)) else { continue };
@@ -141,6 +161,28 @@ impl Guards {
             }
         }
         Ok(())
+    }
+
+    /// Says in `records` which fields are hashed, for those who read their schemas.
+    pub(super) fn note(&self, records: &mut Records) {
+        let mut hashed = Vec::new();
+        for (name, record) in records.iter() {
+            for field in &record.fields {
+                let place = match &field.derive {
+                    None => Some((name.clone(), field.json.clone())),
+                    Some(derive) => {
+                        Path::reach(records, name, &derive.from).ok().and_then(|mut path| path.fields.pop())
+                    }
+                };
+                let guarded = place.and_then(|place| self.fields.get(&place));
+                if guarded.is_some_and(|guarded| guarded.guard == Guard::Hashed) {
+                    hashed.push((name.clone(), field.name.clone()));
+                }
+            }
+        }
+        for (record, field) in hashed {
+            records.entry(record).and_modify(|record| record.note(&field, NOTE));
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::Path;
 use super::avsc::{self, EVENT, EXTRA, RecordSchema, Records, Type};
 use super::guard::Guards;
-use super::plan::Record;
+use super::plan::{Guard, Record};
 use super::profile::{EventType, Schema, check_topic_name};
 
 /// `[join_topics]` and `[timeline_topics]`, by topic.
@@ -61,6 +61,8 @@ pub(crate) struct Latest {
     pub(crate) updated: Path,
     /// Where the record has a list made of the snapshot: what of, from the payload on.
     pub(crate) list: Option<Path>,
+    /// Whether that is hashed.
+    pub(crate) hashed: bool,
 }
 
 type Problem = (String, String);
@@ -176,9 +178,13 @@ pub(super) fn add_latest(
         }
         let list =
             list.map(|field| list_path(records, &name, field).map_err(|what| fail(".record", what))).transpose()?;
-        if let Some(guard) = list.as_ref().and_then(|path| guards.of(path)) {
-            return Err(fail(".record", format!("a list of {name} is derived of what is {}", guard.word())));
-        }
+        let hashed = match list.as_ref().and_then(|path| guards.of(path).zip(Some(&path.leaf))) {
+            None => false,
+            Some((Guard::Hashed, Type::String)) => true,
+            Some((guard, _)) => {
+                return Err(fail(".record", format!("a list of {name} is derived of what is {}", guard.word())));
+            }
+        };
         let mut carried = false;
         for event_type in types.values_mut() {
             let fields = records.get(&event_type.schema.name).map(|r| r.fields.as_slice()).unwrap_or_default();
@@ -201,6 +207,7 @@ pub(super) fn add_latest(
                 slot,
                 updated: event_type.starting_at_payload(updated.clone()),
                 list: list.clone().map(|path| event_type.starting_at_payload(path)),
+                hashed,
             });
             carried = true;
         }

@@ -60,6 +60,8 @@ pub(crate) enum Guard {
     None,
     /// Nothing: null in the record whatever the payload says.
     Redacted,
+    /// Whether it is the same as another: its keyed hash.
+    Hashed,
 }
 
 impl Guard {
@@ -68,6 +70,7 @@ impl Guard {
         match self {
             Guard::None => "sent",
             Guard::Redacted => "redacted",
+            Guard::Hashed => "hashed",
         }
     }
 }

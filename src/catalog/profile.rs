@@ -13,6 +13,7 @@ use super::linked::{self, Further, Join, Latest, WrittenJoin, WrittenLatest};
 use super::media::{self, MediaField, WrittenMedia};
 use super::plan::{self, Names, Record};
 use super::{CatalogError, Path};
+use crate::hash::Hasher;
 
 /// How a source proves who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -83,6 +84,8 @@ struct WrittenType {
 struct Written {
     #[serde(default)]
     redact: Vec<String>,
+    #[serde(default)]
+    hash: Vec<String>,
     media: Option<WrittenMedia>,
     patience: Option<String>,
     verify: Verify,
@@ -167,8 +170,12 @@ pub(crate) struct Profile {
     pub(crate) recognise: Vec<Rule>,
     pub(crate) types: BTreeMap<String, EventType>,
     pub(crate) records: Vec<Record>,
-    /// JSON names of the fields that never leave: blanked in dead letters at any depth.
+    /// JSON names of the fields that never leave as sent, redacted or hashed: blanked in dead letters at any depth.
     pub(crate) guarded: Vec<String>,
+    /// Paths of those that are hashed.
+    pub(crate) hashed: Vec<String>,
+    /// Without the operator's key until it is given one.
+    pub(crate) hasher: Hasher,
     /// How long its senders try again before they give a delivery up, where that is known.
     pub(crate) patience: Option<Duration>,
 }
@@ -188,7 +195,7 @@ impl Profile {
 }
 
 /// Reads and checks the profile in `folder`.
-pub(super) fn resolve(name: &str, folder: &Folder, records: &Records) -> Result<Profile, CatalogError> {
+pub(super) fn resolve(name: &str, folder: &Folder, mut records: Records) -> Result<Profile, CatalogError> {
     let Some(file) = folder.get(PROFILE_FILE) else {
         return Err(CatalogError::new(&format!("avro/{name}"), "", format!("{PROFILE_FILE} is missing")));
     };
@@ -203,8 +210,10 @@ pub(super) fn resolve(name: &str, folder: &Folder, records: &Records) -> Result<
         Some(_) => Vec::new(),
         None => written.recognise.iter().map(|rule| rule.field.as_str()).collect(),
     };
-    let guards = guard::resolve(&written.redact, &telling, records, &events);
+    let guards = guard::resolve(&written.redact, &written.hash, &telling, &records, &events);
     let guards = guards.map_err(|(place, what)| fail(&place, what))?;
+    guards.note(&mut records);
+    let records = &records;
     let media = written.media.as_ref().map(|media| media::resolve(media, &guards, records, &events));
     let media = media.transpose().map_err(|(key, what)| fail(&format!("media.{key}"), what))?.unwrap_or_default();
     media.check_other_fields(records)?;
@@ -252,6 +261,8 @@ pub(super) fn resolve(name: &str, folder: &Folder, records: &Records) -> Result<
         types,
         records: plans,
         guarded: guards.names,
+        hashed: guards.hashed,
+        hasher: Hasher::default(),
         patience,
     })
 }

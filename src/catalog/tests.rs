@@ -372,14 +372,20 @@ fn a_field_of_a_third_vendor_may_hold_files() {
         (
             "profile.toml",
             "[media]",
-            "redact = [\"order.mime\"]\n[media]",
-            "loja/profile.toml: media.content_type: order.mime is redacted: `into` would tell it",
+            "hash = [\"order.receipt\"]\n[media]",
+            "loja/profile.toml: media.field: order.receipt is hashed",
         ),
         (
             "profile.toml",
             "[media]",
-            "redact = [\"order.receipt_object.content_type\"]\n[media]",
-            "loja/profile.toml: redact[0]: order.receipt_object.content_type is made here, not sent",
+            "hash = [\"order.mime\"]\n[media]",
+            "loja/profile.toml: media.content_type: order.mime is hashed: `into` would tell it",
+        ),
+        (
+            "profile.toml",
+            "[media]",
+            "hash = [\"order.receipt_object.content_type\"]\n[media]",
+            "loja/profile.toml: hash[0]: order.receipt_object.content_type is made here, not sent",
         ),
         (
             "Receipt.avsc",

@@ -163,11 +163,7 @@ fn address(key: &str, written: Option<Text<String>>, default: &str) -> Result<So
 
 impl Written {
     pub(super) fn resolve(self) -> Result<Settings, ConfigError> {
-        let dir = self.catalog.dir.map(|dir| PathBuf::from(dir.0));
-        if let Some(dir) = dir.as_ref().filter(|dir| !dir.is_dir()) {
-            return Err(ConfigError::key("catalog.dir", format!("{}: no such folder", dir.display())));
-        }
-        let mut catalog = Catalog::load(dir.as_deref())?;
+        let mut catalog = self.catalog.load(&self.sources)?;
         let kafka = self.kafka.resolve()?;
         catalog.keep(&kafka.further_topics);
         let http = self.http.resolve()?;

@@ -86,6 +86,7 @@ fn the_sample_documents_every_key_and_is_valid() {
         "min_free_bytes",
         "inline_max_bytes",
         "dir",
+        "hash_key",
         "level",
         "format",
         "profile",
@@ -232,6 +233,33 @@ fn media_goes_to_a_folder_of_data_dir_unless_a_place_is_named() {
     ] {
         assert!(words.starts_with(expected), "{words}");
     }
+}
+
+#[test]
+fn a_profile_that_hashes_wants_a_key_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("whazing")).unwrap();
+    let profile = std::fs::read_to_string("avro/whazing/profile.toml").unwrap();
+    let profile = profile.replacen("[media]", "hash = [\"contact.phoneNumber\"]\n[media]", 1);
+    std::fs::write(dir.path().join("whazing/profile.toml"), profile).unwrap();
+    let with = |key: &str| {
+        let catalog = format!("[catalog]\ndir = {:?}\n{key}\n[kafka]", dir.path().display().to_string());
+        SMALLEST.replace("[kafka]", &catalog).replace("s3cret", "a secret of 23 letters!")
+    };
+    let settings = read(&with("hash_key = \"0123456789abcdef\""), &[]).unwrap();
+    assert!(settings.sources["whazing"].profile.hasher.hash("x").is_some());
+    for (text, expected) in [
+        (with(""), "catalog.hash_key: missing: profile whazing, which sources.whazing has, hashes contact.phoneNumber"),
+        (with("hash_key = \"0123456789abcde\""), "catalog.hash_key: less than 16 bytes: what `openssl"),
+        (with("hash_key = \"                 \""), "catalog.hash_key: less than 16 bytes"),
+        (with("hash_key = \"a secret of 23 letters!\""), "catalog.hash_key: a secret of sources.wegly too"),
+    ] {
+        let words = complaint(&text, &[]);
+        assert!(words.starts_with(expected) && !words.contains("0123456789"), "{words}");
+    }
+    // Nobody asks for a key for what no source sends.
+    let (wegly, _) = SMALLEST.split_once("[sources.whazing]").unwrap();
+    read(&wegly.replace("[kafka]", &format!("[catalog]\ndir = {:?}\n[kafka]", dir.path())), &[]).unwrap();
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
@@ -22,17 +22,18 @@ use crate::time;
 /// The catalog compiled in.
 pub(crate) static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog::load(None).unwrap());
 
-/// The schemas of all events in it, by full name.
-static SCHEMAS: LazyLock<BTreeMap<String, (Schema, Json)>> = LazyLock::new(|| {
-    let types = CATALOG.profiles.values().flat_map(|profile| profile.types.values());
-    types
-        .map(|event_type| {
-            let text = &event_type.schema.text;
-            let parsed = (Schema::parse_str(text).unwrap(), serde_json::from_str(text).unwrap());
-            (event_type.schema.name.clone(), parsed)
-        })
-        .collect()
-});
+/// The schemas met so far, by their texts. There are few, and parsing one takes longer than all else.
+static SCHEMAS: Mutex<BTreeMap<String, &(Schema, Json)>> = Mutex::new(BTreeMap::new());
+
+fn parsed(text: &str) -> &'static (Schema, Json) {
+    let mut schemas = SCHEMAS.lock().unwrap();
+    if let Some(known) = schemas.get(text) {
+        return known;
+    }
+    let new = Box::leak(Box::new((Schema::parse_str(text).unwrap(), serde_json::from_str(text).unwrap())));
+    schemas.insert(text.to_owned(), new);
+    new
+}
 
 /// An event's record as `apache-avro` reads it, and its JSON schema.
 pub(crate) struct Decoded {
@@ -56,7 +57,7 @@ pub(crate) fn through(profile: &Profile, body: &str) -> Result<Decoded, String> 
     let framed = encoded.framed(7);
     assert_eq!(framed[..FRAME], [0, 0, 0, 0, 7]);
 
-    let (schema, json) = &SCHEMAS[&identified.event_type.schema.name];
+    let (schema, json) = parsed(&identified.event_type.schema.text);
     let mut bytes = &framed[FRAME..];
     let record = GenericDatumReader::builder(schema).build().unwrap().read_value(&mut bytes).unwrap();
     assert!(bytes.is_empty(), "bytes after the record");

@@ -1,6 +1,7 @@
 //! What the encoder promises: the bytes `apache-avro` would write, and nothing lost.
 
 mod generate;
+mod hashed;
 
 use proptest::prelude::*;
 

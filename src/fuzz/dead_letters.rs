@@ -33,7 +33,7 @@ fn check_round(data: &[u8]) {
     let rejection = Rejection { reason: Reason::ALL[usize::from(choice) % 6], error: "payload.x: why".into() };
     let event = Event { delivery: &delivery, event_type: None, key: None, occurred_at: None };
     let record = dead_letter::record(&"dead-letters".into(), &event, &rejection);
-    check_blanked(body, record.value.as_deref().unwrap_or_default(), &source.profile.redacted);
+    check_blanked(body, record.value.as_deref().unwrap_or_default(), &source.profile.guarded);
 
     let mut letters = Letters::default();
     letters.take(&found(&record, (0, 0)));

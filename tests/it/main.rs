@@ -22,6 +22,7 @@ mod dead_letters_replay;
 mod dev;
 mod examples;
 mod foreign_client;
+mod hashed;
 mod kafka_security;
 mod linked;
 mod media;

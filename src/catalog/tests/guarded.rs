@@ -1,7 +1,8 @@
-//! What a profile may keep from readers, and what is said when it may not.
+//! What a profile may redact and hash, and what is said when it may not.
 
 use super::linked::changed;
 use super::*;
+use crate::catalog::Guard;
 
 /// A line at the top of the profile.
 fn with(line: &str, changes: &[(&str, &str, &str)]) -> Result<Catalog, String> {
@@ -10,7 +11,7 @@ fn with(line: &str, changes: &[(&str, &str, &str)]) -> Result<Catalog, String> {
 }
 
 #[test]
-fn what_is_redacted_stands_in_no_key_and_no_list_whichever_path_leads_to_it() {
+fn what_is_hashed_is_text_that_may_be_null_and_stands_in_no_key() {
     // A second way to an item, and a text in the event's own record.
     let gift = (
         "OrderPaid.avsc",
@@ -20,24 +21,77 @@ fn what_is_redacted_stands_in_no_key_and_no_list_whichever_path_leads_to_it() {
     );
     let by = |key: &'static str| ("profile.toml", "\"order.items.sku\"", key);
     for (line, change, expected) in [
-        (r#"redact = ["kind"]"#, gift, "redact[0]: kind tells the type of an event, which stands in its head"),
         (
-            r#"redact = ["order.meta.sku"]"#,
+            r#"hash = ["order.id"]"#,
             gift,
-            "redact[0]: order.meta.sku: a field of loja.Order is derived of it, so it would not be gone",
+            "hash[0]: order.id is no text in loja.Order (whole number): only text is hashed",
+        ),
+        (r#"hash = ["order.meta"]"#, gift, "hash[0]: order.meta is no text in loja.Order (JSON)"),
+        (r#"hash = ["order.items"]"#, gift, "hash[0]: order.items is no text in loja.Order (array)"),
+        (r#"hash = ["order.at"]"#, gift, "hash[0]: order.at is no text in loja.Order (instant)"),
+        (
+            r#"hash = ["gift.phone", "order.items.sku"]"#,
+            gift,
+            "hash[1]: order.items.sku is required in loja.Item: what is no text becomes null",
+        ),
+        // A key is required, so it is never hashed.
+        (
+            r#"hash = ["order.id"]"#,
+            ("Order.avsc", r#""type":"long"}"#, r#""type":"string"}"#),
+            "hash[0]: order.id is required in loja.Order",
+        ),
+        (r#"hash = ["order.fax"]"#, gift, "hash[0]: order.fax is a field of no event"),
+        (r#"hash = ["order.ref"]"#, gift, "hash[0]: order.ref is a field of no event"),
+        (r#"hash = ["order.extra"]"#, gift, "hash[0]: order.extra is a field of no event"),
+        (r#"hash = ["event.source"]"#, gift, "hash[0]: event.source is a field of no event"),
+        (r#"hash = ["kind"]"#, gift, "hash[0]: kind tells the type of an event, which stands in its head"),
+        (
+            r#"hash = ["order.meta.sku"]"#,
+            gift,
+            "hash[0]: order.meta.sku: a field of loja.Order is derived of it, so it would not be gone",
         ),
         (
-            r#"redact = ["order.items.phone"]"#,
-            by("\"order.items.phone\""),
-            ".keys[0]: order.items.phone is redacted: it would stand in the key",
+            "redact = [\"gift.phone\"]\nhash = [\"order.items.phone\"]",
+            gift,
+            "hash[0]: order.items.phone is redacted: nothing of it is left to hash",
         ),
-        (r#"redact = ["gift.phone"]"#, gift, "a list of loja.OrderLatest is derived of what is redacted"),
+        (
+            r#"hash = ["order.items.phone"]"#,
+            by("\"order.items.phone\""),
+            ".keys[0]: order.items.phone is hashed: it would stand in the key",
+        ),
+        (r#"hash = "order.items.phone""#, gift, "profile.toml: hash: invalid type: string"),
     ] {
         let words = with(line, &[change]).err().unwrap_or_default();
         assert!(words.contains(expected), "{line}: {words}\nexpected {expected}");
     }
     // The same field by another way.
-    let words = with("redact = [\"gift.phone\"]", &[gift, by("\"order.items.phone\"")]);
-    let expected = "order.items.phone is redacted: it would stand in the key";
-    assert!(words.err().unwrap_or_default().contains(expected));
+    for (line, word) in [("redact", "redacted"), ("hash", "hashed")] {
+        let words = with(&format!("{line} = [\"gift.phone\"]"), &[gift, by("\"order.items.phone\"")]);
+        let expected = format!("order.items.phone is {word}: it would stand in the key");
+        assert!(words.err().unwrap_or_default().contains(&expected), "{line}");
+    }
+    let latest = with("redact = [\"gift.phone\"]", &[gift]).err().unwrap_or_default();
+    assert!(latest.contains("a list of loja.OrderLatest is derived of what is redacted"), "{latest}");
+}
+
+#[test]
+fn a_hashed_field_is_one_in_every_place_of_its_record_and_takes_along_what_is_derived_of_it() {
+    let phone = r#"{"name":"phone","type":["null","string"],"default":null}"#;
+    let made = r#"{"name":"phone","type":["null","string"],"default":null,"doc":"As sent."},
+        {"name":"e164","derive":{"from":"phone","phone":"BR"},"type":["null","string"],"default":null}"#;
+    let catalog = with("hash = [\"order.items.phone\"]", &[("Item.avsc", phone, made)]).unwrap();
+    let profile = &catalog.profiles["loja"];
+    let item = profile.records.iter().find(|record| &*record.name == "Item").unwrap();
+    let guards: Vec<_> = item.fields.iter().map(|field| (&*field.json, field.guard)).collect();
+    assert_eq!(guards, [("sku", Guard::None), ("phone", Guard::Hashed), ("e164", Guard::Hashed)]);
+    let paid = &profile.types["order.paid"];
+    assert!(paid.latest.as_ref().unwrap().hashed);
+    assert_eq!((&profile.guarded[..], &profile.hashed[..]), (&["phone".into()][..], &["order.items.phone".into()][..]));
+
+    // And its schemas say so.
+    let note = "Hashed: HMAC-SHA256 by the operator's key, 64 hex digits.\"";
+    assert!(paid.schema.text.contains(&format!("As sent. {note}")), "{}", paid.schema.text);
+    let counts: Vec<_> = paid.schemas().map(|schema| schema.text.matches(note).count()).collect();
+    assert_eq!(counts, [2, 3], "of the order's record, and with the list of the latest topic");
 }
