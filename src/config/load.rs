@@ -67,9 +67,20 @@ fn table_from(path: &str, text: &str, env: &BTreeMap<String, String>) -> Result<
 pub(super) fn resolve(path: &str, table: Table) -> Result<Settings, ConfigError> {
     let written: Written = serde_path_to_error::deserialize(Value::Table(table)).map_err(|e| {
         let key = e.path().to_string();
-        ConfigError::key(if key == "." { path.to_owned() } else { key }, e.inner().message())
+        ConfigError::key(if key == "." { path.to_owned() } else { key }, misfit(e.inner().message()))
     })?;
     written.resolve()
+}
+
+/// What would fit, without what was found: it may be a secret in the wrong place.
+fn misfit(message: &str) -> String {
+    match message.rsplit_once(", expected ") {
+        Some((found, due)) if found.starts_with("invalid ") => {
+            let due = if due == "a map" || due.starts_with("struct ") { "a table" } else { due };
+            format!("{due} is due")
+        }
+        _ => message.to_owned(),
+    }
 }
 
 /// What is no TOML, and in which line; without the excerpt that toml draws, and without the value: it may be a secret.

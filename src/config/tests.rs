@@ -105,6 +105,20 @@ fn the_sample_documents_every_key_and_is_valid() {
 }
 
 #[test]
+fn a_secret_in_the_wrong_place_is_not_shown() {
+    for (text, expected) in [
+        ("[sources]\nwegly = \"hunter2\"", "sources.wegly: a table is due"),
+        ("[sources.wegly]\nsecrets = { a = \"hunter2\" }", "sources.wegly.secrets: "),
+        ("[sources.wegly.profile]\na = \"hunter2\"", "sources.wegly.profile: "),
+        ("registry = \"hunter2\"", "registry: a table is due"),
+        ("sources = [\"hunter2\"]", "sources: a table is due"),
+    ] {
+        let complaint = complaint(text, &[]);
+        assert!(complaint.starts_with(expected) && !complaint.contains("hunter2"), "{complaint}");
+    }
+}
+
+#[test]
 fn the_environment_goes_over_the_file() {
     let settings = read(
         &SMALLEST.replace("[sources.whazing]", "[sources.whazing-acme]\nprofile = \"whazing\""),
