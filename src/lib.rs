@@ -22,6 +22,7 @@ pub mod cli;
 
 mod app;
 mod config;
+mod outbound;
 mod reload;
 mod wiring;
 

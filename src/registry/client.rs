@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::RegistryError;
 use crate::config::{ConfigError, RegistryAuth, RegistrySettings};
+use crate::outbound::{self, with_causes};
 use crate::route::Subject;
 
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
@@ -158,16 +159,7 @@ impl SchemaReader {
 }
 
 fn http_builder(settings: &RegistrySettings) -> Result<reqwest::ClientBuilder, ConfigError> {
-    // No proxy from the environment: the one place that reads it is the configuration.
-    let builder = reqwest::Client::builder().no_proxy();
-    let Some(path) = &settings.ca_file else { return Ok(builder) };
-    let fail = |what: String| ConfigError::key("registry.ca_file", format!("{}: {what}", path.display()));
-    let pem = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
-    let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| fail(e.to_string()))?;
-    if certificates.is_empty() {
-        return Err(fail("no certificate in it".into()));
-    }
-    Ok(certificates.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate))
+    outbound::client(settings.ca_file.as_deref(), "registry.ca_file")
 }
 
 fn body(subject: &Subject) -> Value {
@@ -202,17 +194,6 @@ fn sort(subject: &Subject, error: &SRCError) -> RegistryError {
 
 fn status(words: &RawError) -> u32 {
     if words.error_code >= 10_000 { words.error_code / 100 } else { words.error_code }
-}
-
-/// reqwest says what it did; its causes say why it failed.
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words = format!("{words}: {error}");
-        cause = error.source();
-    }
-    words
 }
 
 /// What makes two schemas equal for us: parsing canonical form, and the logical types it leaves out.
