@@ -8,6 +8,7 @@ mod media;
 mod reload;
 mod resolve;
 mod spool;
+mod tracing;
 mod units;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub(crate) use resolve::{
     TlsSettings, Topics,
 };
 pub(crate) use spool::SpoolSettings;
+pub(crate) use tracing::TracingSettings;
 pub(crate) use units::Secret;
 use units::{Bytes, OneOrMany, Period, Text};
 
@@ -67,6 +69,7 @@ struct Written {
     catalog: WrittenCatalog,
     log: WrittenLog,
     spool: spool::WrittenSpool,
+    tracing: tracing::WrittenTracing,
     sources: BTreeMap<String, WrittenSource>,
 }
 

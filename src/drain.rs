@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -205,7 +205,13 @@ impl Drain {
         let deadline = Instant::now() + patience(self.ack_timeout, bytes);
         let known = || spooled.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = std::mem::take(&mut *known());
+        let (began, topic) = (SystemTime::now(), self.pipeline.topic(&prepared));
         let delivered = self.pipeline.deliver(prepared, deadline, Patience::Spool, &mut taken).await;
+        if let Ok(end) = delivered {
+            let mut span = self.pipeline.traces.drained(&spooled.delivery, began);
+            span.set_type(&spooled.delivery.source().profile.name, spooled.event_type.as_deref());
+            self.pipeline.tell(&mut span, topic.as_deref(), &taken, Ok(end));
+        }
         *known() = taken;
         match delivered {
             Ok(end) => {

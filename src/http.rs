@@ -13,7 +13,7 @@ mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::Body;
@@ -27,7 +27,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::config::{HttpSettings, Source};
-use crate::intake::{Intake, Outcome};
+use crate::intake::Intake;
 use crate::metrics::Stage;
 use crate::pipeline::off_the_hot_path;
 use crate::time::now_millis;
@@ -97,7 +97,7 @@ impl Door {
     }
 
     async fn receive(&self, source: &str, token: Option<&str>, request: Request<Body>) -> Answer {
-        let _under_way = self.under_way.token();
+        let (_under_way, arrived) = (self.under_way.token(), SystemTime::now());
         let source = self.sources.get(source).ok_or(Refusal::UnknownSource)?;
         if token.is_some() && !source.verifier.load().takes_token_in_path() {
             return Err(Refusal::NotFound);
@@ -123,27 +123,30 @@ impl Door {
         let source = Arc::clone(source);
         let delivery = Unverified { source, admission, headers: parts.headers, body: received.bytes, received_at };
         let bytes = delivery.body.len();
-        let verifying = metrics.stage(Stage::Verify);
-        let delivery = off_the_hot_path(bytes, || delivery.verify())?;
+        let (verifying, verify_began) = (metrics.stage(Stage::Verify), SystemTime::now());
+        let mut delivery = off_the_hot_path(bytes, || delivery.verify())?;
         drop(verifying);
+        let verify = verify_began..SystemTime::now();
         if delivery.source().rate_limit.as_ref().is_some_and(|limit| limit.check().is_err()) {
             return Err(Refusal::RateLimited);
         }
+        let mut trace = self.intake.pipeline.traces.begin(&mut delivery, arrived, verify);
         let (intake, deadline) = (Arc::clone(&self.intake), started + self.settings.ack_timeout);
         let under_way = self.under_way.token();
         // A task of its own: a sender that hangs up takes nothing back of a delivery that is on its way.
         let processed = tokio::spawn(async move {
-            let outcome = intake.process(&delivery, deadline).await;
+            let answer = reply::from_outcome(intake.process(&delivery, deadline, &mut trace).await);
+            trace.answered(reply::code(&answer), reply::status(&answer).as_u16());
             drop((received.charge, under_way));
-            outcome
+            answer
         });
         // On a disk that does not answer the delivery waits on, and is charged for; its sender shall try again.
-        let outcome = match timeout(3 * self.settings.ack_timeout + SPOOL_PATIENCE, processed).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) | Err(_) => Outcome::Unavailable,
+        let answer = match timeout(3 * self.settings.ack_timeout + SPOOL_PATIENCE, processed).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) | Err(_) => Err(Refusal::Unavailable),
         };
         metrics.answer_seconds.observe(started.elapsed().as_secs_f64());
-        reply::from_outcome(outcome)
+        answer
     }
 }
 

@@ -17,6 +17,7 @@ use crate::pipeline::{End, Pipeline, Taken, Waits};
 use crate::prepare::Prepared;
 use crate::publish::Patience;
 use crate::spool::{Lane, Spool};
+use crate::traces::Trace;
 use crate::verify::Verified;
 
 /// How a delivery was answered. The first three are promises: Kafka has it, or our own disk.
@@ -47,16 +48,17 @@ pub(crate) struct Intake {
 
 impl Intake {
     /// Takes a new delivery to its answer, by `deadline` or shortly after.
-    pub(crate) async fn process(&self, delivery: &Verified, deadline: Instant) -> Outcome {
+    pub(crate) async fn process(&self, delivery: &Verified, deadline: Instant, trace: &mut Trace) -> Outcome {
         let source = delivery.source().name.as_str();
         self.pipeline.metrics.body_bytes.with_label_values(&[source]).inc_by(delivery.body().len() as u64);
-        let preparing = self.pipeline.metrics.stage(Stage::Prepare);
+        let preparing = (self.pipeline.metrics.stage(Stage::Prepare), trace.stage(Stage::Prepare));
         let prepared = timeout_at(deadline, self.pipeline.prepare(delivery)).await;
         drop(preparing);
         let Ok(prepared) = prepared else {
             self.pipeline.metrics.refused(source, None);
             return Outcome::Overloaded;
         };
+        trace.set_type(&delivery.source().profile.name, prepared.type_name());
         self.compare_type_header(delivery, prepared.event_type);
         if let (Ok(made), Some(event_type)) = (&prepared.made, prepared.event_type) {
             self.pipeline.metrics.drift.note(source, &event_type.name, &made.parts.records.drift);
@@ -66,8 +68,10 @@ impl Intake {
         let waits = if self.pipeline.publisher.watch().is_away() || !lane.lets_past().await {
             Waits { lane: lane.name.to_string(), reason, is_ours: true, words: String::new() }
         } else {
-            let publishing = self.pipeline.metrics.stage(Stage::Publish);
-            let delivered = self.pipeline.deliver(prepared, deadline, Patience::Sender, &mut Taken::default()).await;
+            let mut publishing = (self.pipeline.metrics.stage(Stage::Publish), trace.stage(Stage::Publish));
+            let (topic, mut taken) = (self.pipeline.topic(&prepared), Taken::default());
+            let delivered = self.pipeline.deliver(prepared, deadline, Patience::Sender, &mut taken).await;
+            self.pipeline.tell(&mut publishing.1, topic.as_deref(), &taken, delivered.as_ref().copied());
             drop(publishing);
             match delivered {
                 Ok(end) => {
@@ -85,11 +89,16 @@ impl Intake {
             return Outcome::Unavailable;
         }
         let lane = self.spool.lane(&waits.lane);
-        let _spooling = self.pipeline.metrics.stage(Stage::Spool);
+        let mut spooling = (self.pipeline.metrics.stage(Stage::Spool), trace.stage(Stage::Spool));
+        if let Some(reason) = waits.reason {
+            trace.set("hookbridge.reason", reason.code());
+        }
+        spooling.1.set("hookbridge.lane", waits.lane);
         match (self.spool.append(&lane, delivery, event_type).await, waits.reason) {
             (Ok(()), None) => Outcome::Spooled { id },
             (Ok(()), Some(reason)) => Outcome::DeadLettered { id, reason },
             (Err(error), _) => {
+                spooling.1.fail("not_taken");
                 tracing::debug!(%error, "the spool did not take a delivery; the sender has to try again");
                 self.pipeline.metrics.refused(source, event_type);
                 Outcome::Unavailable

@@ -80,3 +80,4 @@ pub mod fuzz;
 mod console;
 mod metrics;
 mod telemetry;
+mod traces;

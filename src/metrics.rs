@@ -36,10 +36,13 @@ use patience::Patience;
 /// How a delivery ended, as the label `outcome` has it; what is in the spool has not.
 const OUTCOMES: [&str; 3] = ["published", "dead_lettered", "refused"];
 
+/// What becomes of a span, as the label `outcome` has it.
+pub(crate) const SPANS: [&str; 3] = ["exported", "dropped", "refused"];
+
 /// The type of events whose type is not known.
 const NO_TYPE: &str = "unknown";
 
-/// What a delivery goes through, as the label `stage` has it.
+/// What a delivery goes through, as the label `stage` has it, and the names of spans.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stage {
     /// The signature or token of a whole body.
@@ -55,7 +58,7 @@ pub(crate) enum Stage {
 impl Stage {
     const ALL: [Stage; 4] = [Stage::Verify, Stage::Prepare, Stage::Publish, Stage::Spool];
 
-    fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Stage::Verify => "verify",
             Stage::Prepare => "prepare",
@@ -94,6 +97,8 @@ pub(crate) struct Metrics {
     pub(crate) kafka_up: IntGauge,
     pub(crate) registry_up: IntGauge,
     pub(crate) schemas: IntGaugeVec,
+    /// By what became of them: one of [`SPANS`].
+    pub(crate) spans: IntCounterVec,
 }
 
 impl Metrics {
@@ -160,6 +165,11 @@ impl Metrics {
             spool_oldest_seconds.with_label_values(&[lane]);
         }
         let schemas = make.gauges("schemas", "Schemas by what is known of their id.", &["state"])?;
+        let help = "Spans by what became of them: exported, dropped (the queue was full or the end came), refused by the collector.";
+        let spans = make.counter("spans_total", help, &["outcome"])?;
+        for outcome in SPANS {
+            spans.with_label_values(&[outcome]);
+        }
         let help = "spool.max_bytes: what the spool holds at the most.";
         let limit = make.gauge("spool_limit_bytes", help)?;
         limit.set(i64::try_from(settings.spool.max_bytes).unwrap_or(i64::MAX));
@@ -198,6 +208,7 @@ impl Metrics {
             kafka_up: make.gauge("kafka_up", "1 while Kafka is reachable and every topic is there.")?,
             registry_up: make.gauge("registry_up", "1 while the registry can be used.")?,
             schemas,
+            spans,
             registry,
         })
     }

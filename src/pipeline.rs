@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::prepare::{self, Made, Prepared};
 use crate::publish::{Patience, PublishError, Publisher};
 use crate::route::{Event, Parts, Record, Route, Routes, Subject};
+use crate::traces::{Span, Traces};
 use crate::verify::Verified;
 
 /// Bodies from this size on are converted where waiting does not hold up other requests, a few at a time.
@@ -39,9 +40,10 @@ pub(crate) enum End {
     DeadLettered(Reason),
 }
 
-/// Which of a delivery's records Kafka has acknowledged, from one try to the next: those are not sent again.
+/// Which of a delivery's records Kafka has acknowledged, and in which partition, from one try to the next: those are not
+/// sent again.
 #[derive(Debug, Default)]
-pub(crate) struct Taken(Vec<bool>);
+pub(crate) struct Taken(Vec<Option<i32>>);
 
 /// Kafka does not take a delivery now, or the media store its file.
 #[derive(Debug)]
@@ -61,6 +63,7 @@ pub(crate) struct Pipeline {
     pub(crate) media: Store,
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) traces: Traces,
     pub(crate) max_record_bytes: usize,
     /// [`LARGE_AT_ONCE`] turns.
     pub(crate) large_bodies: Semaphore,
@@ -96,6 +99,11 @@ impl Pipeline {
         route.into_iter().flat_map(Route::once_refused).map(|subject| subject.name.as_str())
     }
 
+    /// Where an event's own record is to go.
+    pub(crate) fn topic(&self, prepared: &Prepared<'_>) -> Option<Arc<str>> {
+        self.route(prepared.delivery, prepared.event_type).map(|route| Arc::clone(&route.main.topic))
+    }
+
     fn route(&self, delivery: &Verified, event_type: Option<&EventType>) -> Option<&Route> {
         self.routes.get(&delivery.source().name, &event_type?.name)
     }
@@ -115,6 +123,29 @@ impl Pipeline {
             Ok(()) => Ok(End::Published),
             Err(NotTaken::Ever(rejection)) => self.bury(&event, &rejection, patience).await,
             Err(NotTaken::Now(waits)) => Err(waits),
+        }
+    }
+
+    /// Tells a span how `delivered` ended, and where the event's own record went, which `taken` knows; `topic` is where it
+    /// was to go.
+    pub(crate) fn tell(&self, span: &mut Span, topic: Option<&str>, taken: &Taken, delivered: Result<End, &Waits>) {
+        match delivered {
+            Ok(End::Published) => {
+                span.set_destination(topic, taken.0.first().copied().flatten());
+                span.set("hookbridge.outcome", "published");
+            }
+            Ok(End::DeadLettered(reason)) => {
+                span.set_destination(Some(&self.routes.dead_letters), None);
+                span.set("hookbridge.outcome", "dead_lettered");
+                span.set("hookbridge.reason", reason.code());
+            }
+            Err(waits) => {
+                span.set_destination(
+                    if waits.reason.is_some() { Some(&self.routes.dead_letters) } else { topic },
+                    None,
+                );
+                span.fail("not_taken");
+            }
         }
     }
 
@@ -184,13 +215,13 @@ impl Pipeline {
         lane: String,
         taken: &mut Taken,
     ) -> Result<(), NotTaken> {
-        taken.0.resize(records.len(), false);
-        let left = records.into_iter().zip(&mut taken.0).filter(|(_, taken)| !**taken);
+        taken.0.resize(records.len(), None);
+        let left = records.into_iter().zip(&mut taken.0).filter(|(_, taken)| taken.is_none());
         let sent = left.map(async |(record, taken)| {
             let sent_at = Instant::now();
             let sent = self.publisher.publish(record, patience).await;
-            if sent.is_ok() {
-                *taken = true;
+            if let Ok(partition) = sent {
+                *taken = Some(partition);
                 self.metrics.ack_seconds.observe(sent_at.elapsed().as_secs_f64());
             }
             sent
@@ -243,7 +274,7 @@ impl Pipeline {
         let record = dead_letter::record(&self.routes.dead_letters, event, rejection);
         let (source, reason) = (&event.delivery.source().name, rejection.reason);
         match self.publisher.publish(record, patience).await {
-            Ok(()) => {
+            Ok(_) => {
                 // Not the sentence: it may quote the body, and it stands in the dead letter's headers.
                 tracing::warn!(id = event.delivery.id(), source, reason = reason.code(), "dead letter");
                 Ok(End::DeadLettered(reason))

@@ -226,8 +226,9 @@ impl Publisher {
         }
     }
 
-    /// Sends `record` and waits for Kafka's verdict, which librdkafka gives in time for whoever waits for it.
-    pub(crate) async fn publish(&self, record: Record, patience: Patience) -> Result<(), PublishError> {
+    /// Sends `record` and waits for Kafka's verdict, which librdkafka gives in time for whoever waits for it; gives the
+    /// partition it is in.
+    pub(crate) async fn publish(&self, record: Record, patience: Patience) -> Result<i32, PublishError> {
         let clients = self.clients.load_full();
         let slot = match patience {
             Patience::Sender => &clients.for_senders,
@@ -239,7 +240,7 @@ impl Publisher {
         self.attempt(&clients.alone, &record).await
     }
 
-    async fn attempt(&self, slot: &Slot, record: &Record) -> Result<(), PublishError> {
+    async fn attempt(&self, slot: &Slot, record: &Record) -> Result<i32, PublishError> {
         let (topic, sent_at) = (Arc::clone(&record.topic), self.now());
         let producer = match slot.get(&self.context) {
             Ok(producer) => producer,
@@ -251,10 +252,10 @@ impl Publisher {
         };
         let error = match producer.send_result(to_kafka(record)) {
             Ok(report) => match report_of(slot, report).await {
-                Some(Ok(())) => {
+                Some(Ok(partition)) => {
                     self.last_ack.store(self.now(), Ordering::Relaxed);
                     self.watch.hear();
-                    return Ok(());
+                    return Ok(partition);
                 }
                 Some(Err(error)) => error,
                 None => return Err(PublishError::Unreported { topic }),
@@ -304,7 +305,7 @@ async fn end(clients: impl Send + 'static) {
 
 /// Waits for a record's delivery report. Should librdkafka not give one in time, everything it has under way is called
 /// back, which makes it report at once.
-async fn report_of(slot: &Slot, report: DeliveryFuture) -> Option<Result<(), KafkaError>> {
+async fn report_of(slot: &Slot, report: DeliveryFuture) -> Option<Result<i32, KafkaError>> {
     tokio::pin!(report);
     let told = match timeout(slot.message_timeout + SCAN_INTERVAL + REPORT_GRACE, &mut report).await {
         Ok(told) => told,
@@ -316,7 +317,7 @@ async fn report_of(slot: &Slot, report: DeliveryFuture) -> Option<Result<(), Kaf
     };
     // A report that can no longer come: its producer is gone.
     Some(match told {
-        Ok(Ok(_)) => Ok(()),
+        Ok(Ok(delivery)) => Ok(delivery.partition),
         Ok(Err((error, _))) => Err(error),
         Err(_) => Err(KafkaError::Canceled),
     })

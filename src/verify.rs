@@ -219,6 +219,11 @@ impl Verified {
         &self.headers
     }
 
+    /// Puts our place in the trace where the sender's stood, if it had one.
+    pub(crate) fn set_traceparent(&mut self, ours: HeaderValue) {
+        self.headers.insert("traceparent", ours);
+    }
+
     /// The body as it arrived.
     pub(crate) fn body(&self) -> &Bytes {
         &self.body

@@ -25,6 +25,7 @@ use crate::publish::Publisher;
 use crate::registry::{Refusal, Registry};
 use crate::route::Routes;
 use crate::spool::{Lane, Row, Spool, SpoolError, Waiting};
+use crate::traces::{Exporter, Exporting, Traces};
 
 /// How long what is called back from the producer takes to be in the spool, at the longest.
 const CALL_BACK: Duration = Duration::from_secs(2);
@@ -51,7 +52,7 @@ fn list(refusals: &[Refusal]) -> String {
     refusals.iter().map(|r| format!("\n  {}: {}", r.subject, r.reasons)).collect()
 }
 
-/// The stages, with nothing known yet of Kafka and the registry.
+/// The stages, with nothing known yet of Kafka and the registry, and without spans.
 ///
 /// # Errors
 /// When a setting of Kafka's producer or of the media store cannot be used.
@@ -66,6 +67,7 @@ pub(crate) fn pipeline(settings: &Settings) -> Result<Pipeline, ConfigError> {
         media: Store::new(&settings.media)?,
         publisher,
         metrics: Arc::new(metrics),
+        traces: Traces::off(),
         max_record_bytes: settings.kafka.max_record_bytes,
         large_bodies: Semaphore::new(LARGE_AT_ONCE),
     })
@@ -77,6 +79,7 @@ pub(crate) struct Core {
     pub(crate) registry: Arc<Registry>,
     drain: Drain,
     to_drain: UnboundedReceiver<Arc<Lane>>,
+    exporter: Option<Exporter>,
     /// Held for as long as the data directory is ours.
     lock: File,
 }
@@ -88,7 +91,13 @@ impl Core {
     /// When the data directory or the spool is unusable or taken, a setting is refused, or the registry refuses a
     /// schema.
     pub(crate) async fn build(settings: &Settings) -> Result<Core, StartError> {
-        let pipeline = Arc::new(pipeline(settings)?);
+        let mut pipeline = pipeline(settings)?;
+        let mut exporter = None;
+        if let Some(tracing) = &settings.tracing {
+            let made = Exporter::new(tracing, &pipeline.metrics.spans)?;
+            (pipeline.traces, exporter) = (made.0, Some(made.1));
+        }
+        let pipeline = Arc::new(pipeline);
         let Pipeline { routes, publisher, metrics, .. } = &*pipeline;
         for warning in &routes.warnings {
             tracing::warn!("{warning}");
@@ -112,7 +121,8 @@ impl Core {
             ack_timeout: settings.http.ack_timeout,
             stop: CancellationToken::new(),
         };
-        Ok(Core { intake: Arc::new(Intake { pipeline, spool }), registry: Arc::new(registry), drain, to_drain, lock })
+        let intake = Arc::new(Intake { pipeline, spool });
+        Ok(Core { intake, registry: Arc::new(registry), drain, to_drain, exporter, lock })
     }
 
     /// Starts what goes on in the background: the looks at Kafka and the registry, and emptying the spool.
@@ -123,7 +133,8 @@ impl Core {
         watches.spawn(async move { registry.keep().await });
         let stop = self.drain.stop.clone();
         let drain = tokio::spawn(self.drain.run(self.to_drain));
-        Running { intake: self.intake, stop, drain, _watches: watches, _lock: self.lock }
+        let exporting = self.exporter.map(Exporter::start);
+        Running { intake: self.intake, stop, drain, exporting, _watches: watches, _lock: self.lock }
     }
 }
 
@@ -132,6 +143,7 @@ pub(crate) struct Running {
     pub(crate) intake: Arc<Intake>,
     stop: CancellationToken,
     drain: JoinHandle<()>,
+    exporting: Option<Exporting>,
     /// Dropped, and so aborted, at the end.
     _watches: JoinSet<()>,
     _lock: File,
@@ -153,13 +165,22 @@ impl Running {
             publisher.call_back_all();
             let _ = timeout_at(end, &mut self.drain).await;
         }
-        let left = publisher.flush(end.saturating_duration_since(Instant::now())).await;
-        if left != 0 {
-            tracing::warn!(records = left, "records are still unacknowledged; no sender got a 2xx for them");
-        }
-        if timeout_at(end + CALL_BACK / 4, self.intake.spool.close()).await.is_err() {
-            tracing::warn!("the spool did not close in time; the next start recovers the file");
-        }
+        let close = async {
+            let left = publisher.flush(end.saturating_duration_since(Instant::now())).await;
+            if left != 0 {
+                tracing::warn!(records = left, "records are still unacknowledged; no sender got a 2xx for them");
+            }
+            if timeout_at(end + CALL_BACK / 4, self.intake.spool.close()).await.is_err() {
+                tracing::warn!("the spool did not close in time; the next start recovers the file");
+            }
+        };
+        // Side by side: neither the records nor the spans take the other's time.
+        let export = async {
+            if let Some(exporting) = self.exporting {
+                exporting.end(end).await;
+            }
+        };
+        tokio::join!(close, export);
     }
 }
 

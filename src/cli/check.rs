@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use bytes::Bytes;
 use openssl::asn1::Asn1Time;
 use openssl::x509::X509;
 use rustix::fs::Access;
@@ -15,6 +16,7 @@ use crate::publish::{Differing, Publisher, TopicState, uneven};
 use crate::registry::{Registry, Standing};
 use crate::route::Routes;
 use crate::spool::{self, Store};
+use crate::traces::{Collector, NotTaken};
 
 /// A certificate that ends before so many days have passed is warned of.
 const CERTIFICATE_WARNING_DAYS: u32 = 14;
@@ -90,6 +92,10 @@ async fn check(settings: &Settings, file: &Path) -> Ending {
         Ok(media) => media,
         Err(error) => return fail_config(&error),
     };
+    let collector = match settings.tracing.as_ref().map(Collector::new).transpose() {
+        Ok(collector) => collector,
+        Err(error) => return fail_config(&error),
+    };
     let mut report = Report::default();
     let sources = settings.sources.keys().cloned().collect::<Vec<_>>().join(", ");
     well(&format!("configuration {}: sources {sources}", file.display()));
@@ -104,6 +110,9 @@ async fn check(settings: &Settings, file: &Path) -> Ending {
     certificates(settings, &mut report);
     kafka(settings, &publisher, &mut report).await;
     schemas(settings, &registry, &mut report).await;
+    if let Some(collector) = collector {
+        spans(&collector, &mut report).await;
+    }
     report.verdict()
 }
 
@@ -245,4 +254,14 @@ async fn schemas(settings: &Settings, registry: &Registry, report: &mut Report) 
         }
     }
     well(&format!("schemas: {registered} registered, {new} new"));
+}
+
+/// A collector takes no spans at all as it takes some.
+async fn spans(collector: &Collector, report: &mut Report) {
+    let url = collector.url();
+    match collector.take(Bytes::new()).await {
+        Ok(_) => well(&format!("collector {url}")),
+        Err(NotTaken::Now(words)) => report.unavailable(&format!("collector {url}: {words}")),
+        Err(NotTaken::Ever(words)) => report.finding(&format!("collector {url}: {words}")),
+    }
 }

@@ -71,7 +71,7 @@ async fn forget(settings: &Settings, args: &ForgetArgs) -> Ending {
     }
     let tombstone = route::tombstone(&topic.name, key, time::now_millis());
     match publisher.publish(tombstone, Patience::Sender).await {
-        Ok(()) => Ending::Well,
+        Ok(_) => Ending::Well,
         Err(error @ PublishError::Unreported { .. }) => {
             fail(&format!("{error}: it may have been written"), Ending::Unavailable)
         }

@@ -98,6 +98,8 @@ fn syntax_error(text: &str, error: &toml::de::Error) -> String {
 fn overlay(table: &mut Table, name: &str, value: &str) -> Result<(), ConfigError> {
     // librdkafka's properties have dots, which no variable's name can have.
     let is_property = name.to_ascii_uppercase().starts_with("HOOKBRIDGE__KAFKA__PROPERTIES__");
+    // And HTTP's headers have dashes.
+    let is_header = name.to_ascii_uppercase().starts_with("HOOKBRIDGE__TRACING__OTLP_HEADERS__");
     let mut parts: Vec<&str> = name[PREFIX.len()..].split("__").collect();
     let Some(last) = parts.pop().filter(|last| !last.is_empty()) else {
         return Err(ConfigError::key(name, "names no key"));
@@ -114,6 +116,8 @@ fn overlay(table: &mut Table, name: &str, value: &str) -> Result<(), ConfigError
     let mut key = find(here, last);
     if is_property && !here.contains_key(&key) {
         key = key.replace('_', ".");
+    } else if is_header && !here.contains_key(&key) {
+        key = key.replace('_', "-");
     }
     // A list can be given as TOML has it; everything else is text, which each key reads as it needs.
     let value = if value.starts_with('[') {

@@ -15,8 +15,8 @@ use tokio::sync::Semaphore;
 
 use super::units::{OneOrMany, Text};
 use super::{
-    ConfigError, MediaSettings, Secret, SpoolSettings, Written, WrittenHttp, WrittenKafka, WrittenRegistry,
-    WrittenSource, WrittenTls,
+    ConfigError, MediaSettings, Secret, SpoolSettings, TracingSettings, Written, WrittenHttp, WrittenKafka,
+    WrittenRegistry, WrittenSource, WrittenTls,
 };
 use crate::catalog::{Catalog, Further, Method, Profile};
 use crate::telemetry::{self, Format, Logging};
@@ -40,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) spool: SpoolSettings,
     pub(crate) media: MediaSettings,
     pub(crate) logging: Logging,
+    /// `None` without a collector.
+    pub(crate) tracing: Option<TracingSettings>,
     /// By name.
     pub(crate) sources: BTreeMap<String, Arc<Source>>,
 }
@@ -208,6 +210,7 @@ impl Written {
             kafka,
             registry: self.registry.resolve()?,
             spool: self.spool.resolve()?,
+            tracing: self.tracing.resolve()?,
             http,
             admin_listen,
             logging: Logging { filter, format: choice("log.format", self.log.format, &formats)? },

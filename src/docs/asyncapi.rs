@@ -125,7 +125,7 @@ fn cloud_event() -> Value {
                 "ce_subject": text("The record's key."),
                 "ce_time": text("When it happened, RFC 3339; left out when the payload does not say."),
                 "content-type": { "type": "string", "const": "application/avro" },
-                "traceparent": text("W3C trace context, where the request had one."),
+                "traceparent": text("W3C trace context: of the request, where it had one, or, with tracing, of the span that received it."),
             },
         },
     })

@@ -132,6 +132,15 @@ pub(super) fn code(answer: &Answer) -> &'static str {
     }
 }
 
+/// The status of an answer.
+pub(super) fn status(answer: &Answer) -> StatusCode {
+    match answer {
+        Ok(Kept::Published { .. }) => StatusCode::OK,
+        Ok(Kept::Spooled { .. } | Kept::DeadLettered { .. }) => StatusCode::ACCEPTED,
+        Err(refusal) => refusal.describe().0,
+    }
+}
+
 /// A problem as RFC 9457 has it, with a stable `code`.
 pub(super) fn problem(status: StatusCode, code: &str, detail: &str) -> Value {
     let title = status.canonical_reason().unwrap_or_default();
@@ -140,18 +149,16 @@ pub(super) fn problem(status: StatusCode, code: &str, detail: &str) -> Value {
 
 /// The response; `closing` asks the sender to open no further requests on the connection.
 pub(super) fn response(answer: &Answer, closing: bool) -> Response {
-    let (status, content_type, body) = match answer {
-        Ok(Kept::Published { id }) => (StatusCode::OK, "application/json", json!({ "id": id, "outcome": "published" })),
-        Ok(Kept::Spooled { id }) => {
-            (StatusCode::ACCEPTED, "application/json", json!({ "id": id, "outcome": "spooled" }))
-        }
+    let status = status(answer);
+    let (content_type, body) = match answer {
+        Ok(Kept::Published { id }) => ("application/json", json!({ "id": id, "outcome": "published" })),
+        Ok(Kept::Spooled { id }) => ("application/json", json!({ "id": id, "outcome": "spooled" })),
         Ok(Kept::DeadLettered { id, reason }) => {
-            let body = json!({ "id": id, "outcome": "dead_lettered", "reason": reason.code() });
-            (StatusCode::ACCEPTED, "application/json", body)
+            ("application/json", json!({ "id": id, "outcome": "dead_lettered", "reason": reason.code() }))
         }
         Err(refusal) => {
-            let (status, code, detail) = refusal.describe();
-            (status, PROBLEM, problem(status, code, detail))
+            let (_, code, detail) = refusal.describe();
+            (PROBLEM, problem(status, code, detail))
         }
     };
     let mut response = Response::new(Body::from(body.to_string()));

@@ -40,3 +40,4 @@ mod smuggling;
 mod spool;
 mod third_vendor;
 mod tls;
+mod tracing;

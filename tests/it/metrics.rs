@@ -52,6 +52,7 @@ fn every_metric_is_there_from_the_start_under_one_name() {
         "hookbridge_drift_total{field=\"other\",source=\"wegly\",type=\"lead.won\"}",
         "hookbridge_stage_seconds_count{stage=\"spool\"}",
         "hookbridge_kafka_ack_seconds_count",
+        "hookbridge_spans_total{outcome=\"dropped\"}",
         "hookbridge_kafka_queue_records",
         "hookbridge_kafka_queue_bytes",
         &lane("hookbridge_spool_oldest_seconds"),
