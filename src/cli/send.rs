@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{Ending, fail, fail_config, on_runtime};
 use crate::catalog::{Catalog, EventType, Method, Profile};
 use crate::dev::{DEMO_SECRET, DEMO_TOKEN};
+use crate::outbound;
 use crate::sample::Sampler;
 use crate::send::{self, Pace, Signed, Tally, Target};
 use crate::time::now_millis;
@@ -145,14 +146,8 @@ fn send(args: &SendArgs, profile: &Profile, types: &[&EventType]) -> Ending {
 }
 
 fn client(ca_file: Option<&Path>) -> Result<reqwest::Client, String> {
-    let mut builder = reqwest::Client::builder().no_proxy().timeout(ANSWER_TIMEOUT);
-    if let Some(path) = ca_file {
-        let fail = |what: String| format!("--ca-file {}: {what}", path.display());
-        let pem = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
-        let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| fail(e.to_string()))?;
-        builder = certificates.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate);
-    }
-    builder.build().map_err(|e| e.to_string())
+    let builder = outbound::client(ca_file, "--ca-file").map_err(|e| e.to_string())?;
+    builder.timeout(ANSWER_TIMEOUT).build().map_err(|e| e.to_string())
 }
 
 async fn with_progress(

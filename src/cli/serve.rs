@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -25,6 +26,7 @@ pub(super) fn run(file: &Path) -> Ending {
 
 async fn serve(settings: Settings, in_force: InForce, file: PathBuf) -> Ending {
     let (webhooks, admin) = (settings.http.listen, settings.admin_listen);
+    allow_connections(settings.http.max_connections);
     let signals = Shutdown::listen().and_then(|shutdown| Ok((shutdown, signal(SignalKind::hangup())?)));
     let (shutdown, hangup) = match signals {
         Ok(signals) => signals,
@@ -48,6 +50,25 @@ async fn serve(settings: Settings, in_force: InForce, file: PathBuf) -> Ending {
     reloading.spawn(app.reload().keep(hangup, file, in_force));
     app.run(webhooks, admin, shutdown.wait()).await;
     Ending::Well
+}
+
+/// Files besides connections: Kafka's and the registry's, the spool, those that stand by.
+const OTHER_FILES: u64 = 512;
+
+/// A connection is an open file, and shells and service managers begin with room for about a thousand, though they allow
+/// more to who asks.
+fn allow_connections(connections: usize) {
+    let wanted = connections as u64 + OTHER_FILES;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|files| files >= wanted) {
+        return;
+    }
+    let allowed = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    let set = setrlimit(Resource::Nofile, Rlimit { current: Some(allowed), ..limit });
+    if set.is_err() || allowed < wanted {
+        let files = getrlimit(Resource::Nofile).current.unwrap_or(allowed);
+        tracing::warn!(files, wanted, "fewer files may be open (ulimit -n) than http.max_connections would need");
+    }
 }
 
 fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, String> {

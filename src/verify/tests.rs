@@ -124,3 +124,74 @@ proptest! {
         prop_assert!(!passes(&door, &[("x-wegly-signature", text.trim())], None));
     }
 }
+
+const BEFORE: &str = "the-secret-before";
+const NOW: &str = "the-secret-now-in";
+
+/// The right signature by `NOW`, but for one of its 64 digits.
+fn wrong_at(place: usize) -> String {
+    let mut hex = base16ct::lower::encode_string(&sign(NOW, BODY));
+    let other = if &hex[place..=place] == "0" { "1" } else { "0" };
+    hex.replace_range(place..=place, other);
+    hex
+}
+
+/// Whom the next test sends to the door in vain: the function that is watched, and what they bring.
+fn visitors() -> [(&'static str, String); 8] {
+    let (signature, token) = ("check_signature", "admit");
+    [
+        (signature, wrong_at(0)),
+        (signature, wrong_at(31)),
+        (signature, wrong_at(63)),
+        (signature, base16ct::lower::encode_string(&sign("that-of-no-source", BODY))),
+        (token, "The-secret-now-in".into()),
+        (token, "the-secret-now-iN".into()),
+        (token, "the-secret-Before".into()),
+        (token, "something-else---".into()),
+    ]
+}
+
+#[test]
+#[ignore = "one visit, for a_refusal_runs_through_the_same_code_wherever_the_proof_is_wrong to watch"]
+fn one_visit() {
+    #[expect(clippy::disallowed_methods, reason = "the caller says which")]
+    let which: usize = std::env::var("HOOKBRIDGE_TEST_VISITOR").unwrap().parse().unwrap();
+    let (watched, proof) = &visitors()[which];
+    let (door, header) = match *watched {
+        "admit" => (token_door(&[BEFORE, NOW]), "x-n8n-api-key"),
+        _ => (hmac_door(&[BEFORE, NOW]), "x-wegly-signature"),
+    };
+    assert!(!passes(&door, &[(header, proof)], None));
+}
+
+/// How many instructions one visit runs through in the function that is watched, as valgrind counts them.
+fn instructions(which: usize, watched: &str) -> Result<u64, String> {
+    let output = std::process::Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--collect-atstart=no"])
+        .arg(format!("--toggle-collect=hookbridge::verify::Verifier::{watched}"))
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "verify::tests::one_visit", "--ignored", "--test-threads=1"])
+        .env("HOOKBRIDGE_TEST_VISITOR", which.to_string())
+        .output()
+        .map_err(|e| format!("valgrind: {e}"))?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words}");
+    let counted = words.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
+    Ok(counted.unwrap_or_else(|| panic!("no count in {words}")))
+}
+
+/// Time tells a stranger how far a guess was right only if the code does more, or less, for it. So the code is held against
+/// itself: no time is measured.
+#[test]
+fn a_refusal_runs_through_the_same_code_wherever_the_proof_is_wrong() {
+    let mut seen = std::collections::BTreeMap::new();
+    for (which, (watched, proof)) in visitors().into_iter().enumerate() {
+        let count = match instructions(which, watched) {
+            Ok(count) => count,
+            Err(missing) => return println!("SKIPPED: {missing}; to enable it, install valgrind"),
+        };
+        assert!(count > 1000, "{watched} was not watched: {count}");
+        let first = *seen.entry(watched).or_insert(count);
+        assert_eq!(count, first, "{watched}: {proof}");
+    }
+}

@@ -20,6 +20,7 @@ mod console_browser;
 mod dead_letters;
 mod dead_letters_replay;
 mod dev;
+mod doors;
 mod examples;
 mod foreign_client;
 mod hashed;

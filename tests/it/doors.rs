@@ -1,0 +1,201 @@
+//! Senders that mean no good: they take connections and give nothing, or send what costs more than it says. The bridge goes on
+//! answering others, and its memory stays.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::support::bridge::{Bridge, SOON, Setup};
+use crate::support::sender::Line;
+use crate::support::{eventually, skip};
+use crate::tls::{section, tools};
+
+const DEAL: &str = r#"{"event_key":"deal.updated","payload":{"id":"00000000-0000-4000-8000-0000000000d1"}}"#;
+
+/// Resident memory in KiB.
+fn memory(bridge: &Bridge) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", bridge.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn ten_thousand_idle_connections_hold_nobody_up() {
+    const CONNECTIONS: usize = 10_000;
+    // Of this process, which other tests share; the bridge sees to its own.
+    let limit = getrlimit(Resource::Nofile);
+    let Ok(()) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) else { unreachable!() };
+    if limit.maximum.is_some_and(|files| files < 13_000) {
+        return skip("10,000 idle connections", "too few open files are allowed", "raise the limit: ulimit -Hn 20000");
+    }
+    let mut setup = Setup::new("idle-many");
+    // As a shell starts it: with room for a thousand files, until it asks for more.
+    setup.runner = ["sh", "-c", "ulimit -Sn 1024; exec \"$@\"", "sh"].map(str::to_owned).to_vec();
+    let bridge = setup.start();
+    assert_eq!(bridge.deliver("wegly", DEAL).status, 200);
+    let before = memory(&bridge);
+    let mut idle = Vec::with_capacity(CONNECTIONS);
+    while idle.len() < CONNECTIONS {
+        match TcpStream::connect(bridge.http) {
+            Ok(stream) => idle.push(stream),
+            Err(error) => panic!("after {}: {error}", idle.len()),
+        }
+    }
+    let open = || bridge.metric("hookbridge_http_connections") >= CONNECTIONS as u64;
+    eventually("all are open", SOON, || open().then_some(()));
+    for _ in 0..10 {
+        assert_eq!(bridge.deliver("wegly", DEAL).status, 200);
+    }
+    let each = (memory(&bridge).saturating_sub(before)) * 1024 / CONNECTIONS as u64;
+    assert!(each < 16 << 10, "{each} bytes each");
+    // A byte each, of a request that never comes.
+    for stream in &mut idle {
+        stream.write_all(b"P").unwrap();
+    }
+    assert_eq!(bridge.deliver("wegly", DEAL).status, 200);
+    let each = (memory(&bridge).saturating_sub(before)) * 1024 / CONNECTIONS as u64;
+    assert!(each < 32 << 10, "{each} bytes each");
+    drop(idle);
+    eventually("all are closed", SOON, || (bridge.metric("hookbridge_http_connections") < 10).then_some(()));
+}
+
+#[test]
+fn a_compressed_body_is_not_unpacked_and_an_endless_one_not_kept() {
+    let mut setup = Setup::new("bomb");
+    setup.http += "max_body_bytes = \"1 MiB\"\n";
+    let bridge = setup.start();
+    let before = memory(&bridge);
+    let token = ("x-n8n-api-key", crate::support::sender::TOKEN);
+    for encoding in ["gzip", "deflate", "br", "zstd", "identity, gzip"] {
+        let headers = [token, ("content-type", "application/json"), ("content-encoding", encoding)];
+        let answer = crate::support::sender::post(bridge.http, "/webhooks/whazing", &headers, &[0x1f, 0x8b, 8, 0]);
+        assert_eq!(answer.sum(), (415, "unsupported_media_type".into()), "{encoding}");
+    }
+    for _ in 0..8 {
+        let mut line = Line::open(bridge.http);
+        let headers = [token, ("content-type", "application/json"), ("transfer-encoding", "chunked")];
+        line.head("POST", "/webhooks/whazing", &headers);
+        let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000)).into_bytes();
+        let sent = (0..1024).take_while(|_| line.send(&chunk).is_ok()).count();
+        assert!(sent < 200, "{sent} chunks of 64 KiB were taken");
+    }
+    let grown = memory(&bridge).saturating_sub(before);
+    assert!(grown < 32 << 10, "{grown} KiB");
+    assert_eq!(bridge.deliver("wegly", DEAL).status, 200);
+}
+
+/// A connection that speaks HTTP/2 by hand.
+struct H2(SslStream<TcpStream>);
+
+impl H2 {
+    fn open(to: SocketAddr) -> H2 {
+        let mut builder = SslConnector::builder(SslMethod::tls_client()).unwrap();
+        builder.set_verify(SslVerifyMode::NONE);
+        builder.set_alpn_protos(b"\x02h2").unwrap();
+        let stream = TcpStream::connect(to).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        stream.set_write_timeout(Some(SOON)).unwrap();
+        let mut stream = builder.build().connect("localhost", stream).unwrap();
+        assert_eq!(stream.ssl().selected_alpn_protocol(), Some(&b"h2"[..]));
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+        let mut h2 = H2(stream);
+        h2.send(&frame(4, 0, 0, &[])).unwrap();
+        h2
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.write_all(bytes)
+    }
+
+    /// Reads to the end of the connection; gives the error codes of the frames that end it.
+    fn goaways(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let _ = self.0.read_to_end(&mut bytes);
+        let (mut at, mut codes) = (0, Vec::new());
+        while let Some(&[a, b, c, kind, _, _, _, _, _]) = bytes[at..].first_chunk::<9>() {
+            let length = u32::from_be_bytes([0, a, b, c]) as usize;
+            let Some(payload) = bytes.get(at + 9..at + 9 + length) else { break };
+            if kind == 7 {
+                codes.push(payload[7]);
+            }
+            at += 9 + length;
+        }
+        codes
+    }
+}
+
+/// A frame of HTTP/2 (RFC 9113, 4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// The head of a delivery without a signature: `:method POST`, `:scheme https`, `:authority b`, `:path /webhooks/wegly`
+/// (RFC 7541: from the static table, or literal).
+fn head() -> Vec<u8> {
+    let path = b"/webhooks/wegly";
+    [&[0x83, 0x87, 0x01, 1, b'b', 0x04, path.len() as u8], &path[..]].concat()
+}
+
+#[test]
+fn http_2_connections_that_only_cost_are_closed_and_others_are_served() {
+    let (folder, _) = match tools() {
+        Ok(tools) => tools,
+        Err(missing) => return skip("HTTP/2 by hand", &missing, "install openssl and curl"),
+    };
+    let mut setup = Setup::new("h2-doors");
+    setup.http += "idle_timeout = \"2s\"\n";
+    setup.http += &section(folder.path(), "server");
+    let bridge = setup.start();
+    let before = memory(&bridge);
+    let answered = |what: &str| {
+        let ca = folder.path().join("ca.pem");
+        assert_eq!(crate::tls::curl(bridge.http.port(), &ca, &[]).0, "2 200", "{what}");
+    };
+
+    // Requests that are taken back as soon as they are sent (CVE-2023-44487).
+    let mut resets = H2::open(bridge.http);
+    let sent = (0..100_000_u32).take_while(|n| {
+        let stream = 2 * n + 1;
+        resets.send(&[frame(1, 0x4, stream, &head()), frame(3, 0, stream, &[0, 0, 0, 8])].concat()).is_ok()
+    });
+    let sent = sent.count();
+    let codes = resets.goaways();
+    assert!(codes.contains(&0xb) || sent < 100_000, "{sent} sent, {codes:?}: ENHANCE_YOUR_CALM is due");
+    answered("after resets");
+
+    // A head that never ends (CVE-2024-27983): CONTINUATION after CONTINUATION.
+    let mut endless = H2::open(bridge.http);
+    endless.send(&frame(1, 0, 1, &head())).unwrap();
+    // A literal, whose value has 127 + (120 << 7) bytes: near the 16 KiB that a frame may have.
+    let header = [&[0x00, 1, b'x', 0x7f, 0x80, 0x78][..], &vec![b'a'; 15_487]].concat();
+    let sent = (0..10_000).take_while(|_| endless.send(&frame(9, 0, 1, &header)).is_ok()).count();
+    let codes = endless.goaways();
+    assert!(sent < 10_000 && codes.iter().all(|code| *code == 0xb), "15 KiB each, {sent} of them: {codes:?}");
+    answered("after an endless head");
+
+    // More streams at once than are allowed are refused, not served.
+    let mut many = H2::open(bridge.http);
+    for n in 0..500 {
+        if many.send(&frame(1, 0x4, 2 * n + 1, &head())).is_err() {
+            break;
+        }
+    }
+    answered("beside many streams");
+    drop(many);
+
+    // One that says nothing more is closed like any idle connection, also with its head half there.
+    for more in [Vec::new(), frame(1, 0, 1, &head())] {
+        let mut silent = H2::open(bridge.http);
+        silent.send(&more).unwrap();
+        silent.goaways();
+    }
+    let grown = memory(&bridge).saturating_sub(before);
+    assert!(grown < 64 << 10, "{grown} KiB");
+    thread::sleep(Duration::from_millis(100));
+    answered("at the end");
+}
