@@ -69,12 +69,16 @@ impl Secured {
         self.setup(test, self.mutual, &properties)
     }
 
-    /// Lets only `user` use a topic, or everyone again.
-    fn only(&self, topic: &str, user: Option<&str>) -> Result<(), String> {
+    /// Gives each user the right to an operation on a topic, which from then on nobody has without; to nobody: everyone has all
+    /// again.
+    fn grant(&self, topic: &str, rights: &[(&str, &str)]) -> Result<(), String> {
         let python = python::python("venv", &crate::foreign_client::PACKAGES)?;
-        let change = match user {
-            Some(user) => format!("a.create_acls([binding('User:{user}', AclOperation.ALL, AclPermissionType.ALLOW)])"),
-            None => "a.delete_acls([binding(None, AclOperation.ANY, AclPermissionType.ANY)])".into(),
+        let allow = |(user, operation): &(&str, &str)| {
+            format!("binding('User:{user}', AclOperation.{operation}, AclPermissionType.ALLOW)")
+        };
+        let change = match rights {
+            [] => "a.delete_acls([binding(None, AclOperation.ANY, AclPermissionType.ANY)])".into(),
+            _ => format!("a.create_acls([{}])", rights.iter().map(allow).collect::<Vec<_>>().join(", ")),
         };
         let script = format!(
             "from confluent_kafka.admin import *\n\
@@ -134,7 +138,7 @@ fn tls_passwords_certificates_and_acls_work_and_are_named_when_they_do_not() {
     let setup = secured.with_password("acl", "right-password");
     drop(setup.clone().start());
     let topic = setup.topic("wegly.deal");
-    if let Err(missing) = secured.only(&topic, Some("other")) {
+    if let Err(missing) = secured.grant(&topic, &[("other", "ALL")]) {
         return skip("ACLs", &missing, python::ENABLE);
     }
     eventually("it is in force", SOON, || (setup.run(&["check"]).status.code() == Some(1)).then_some(()));
@@ -147,11 +151,23 @@ fn tls_passwords_certificates_and_acls_work_and_are_named_when_they_do_not() {
     assert_eq!(bridge.deliver("wegly", DEAL).sum(), (202, "spooled".into()));
     let lead = r#"{"event_key":"lead.updated","payload":{"id":"00000000-0000-4000-8000-0000000000e1"}}"#;
     assert_eq!(bridge.deliver("wegly", lead).sum(), (200, "published".into()), "the others go on");
-    secured.only(&topic, None).unwrap();
+    secured.grant(&topic, &[]).unwrap();
     eventually("events are published again, with no restart", SOON, || {
         (bridge.deliver("wegly", DEAL).status == 200).then_some(())
     });
     assert!(!reader::read_from(&secured.kafka.address, &topic).is_empty());
+
+    // A topic that may be seen and not written: `check` writes nothing, so only the first event can tell.
+    secured.grant(&topic, &[("bridge", "DESCRIBE"), ("other", "ALL")]).unwrap();
+    eventually("events wait", SOON, || (bridge.deliver("wegly", DEAL).sum() == (202, "spooled".into())).then_some(()));
+    let told =
+        |line: &String| line.contains("deliveries wait in the spool") && line.contains("TopicAuthorizationFailed");
+    eventually("the log says why", SOON, || bridge.log().iter().any(told).then_some(()));
+    assert_eq!(bridge.deliver("wegly", lead).sum(), (200, "published".into()), "the others go on");
+    secured.grant(&topic, &[]).unwrap();
+    eventually("events are published again, with no restart", SOON, || {
+        (bridge.deliver("wegly", DEAL).status == 200).then_some(())
+    });
 }
 
 fn a_password_is_replaced_without_a_restart(secured: &Secured) {
