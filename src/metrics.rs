@@ -68,6 +68,14 @@ impl Stage {
     }
 }
 
+/// Ours, with those that any process has: memory, open files, time of the processor. They are read when asked for.
+fn registry() -> Result<Registry, prometheus::Error> {
+    let registry = Registry::new_custom(Some("hookbridge".into()), None)?;
+    #[cfg(target_os = "linux")]
+    registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+    Ok(registry)
+}
+
 pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) requests: IntCounterVec,
@@ -111,7 +119,7 @@ impl Metrics {
         answers: &[&str],
         lanes: impl Iterator<Item = &'a str>,
     ) -> Result<Metrics, prometheus::Error> {
-        let registry = Registry::new_custom(Some("hookbridge".into()), None)?;
+        let registry = registry()?;
         let make = Make(&registry);
         let help = "Seconds of the stages of a delivery: verify, prepare, publish, spool.";
         let stages = make.fine_histograms("stage_seconds", help, &["stage"])?;

@@ -138,7 +138,8 @@ impl Server {
         self.limits.counts.iter().for_each(|counts| counts.open.inc());
         match &self.tls {
             None => self.http1(stream).await,
-            Some(tls) => self.https(tls, stream).await,
+            // Apart, so that a connection in clear has no room for it.
+            Some(tls) => Box::pin(self.https(tls, stream)).await,
         }
         self.limits.counts.iter().for_each(|counts| counts.open.dec());
     }

@@ -14,6 +14,8 @@ fn every_metric_is_there_from_the_start_under_one_name() {
         let name = line.strip_prefix("# HELP ").or(line.strip_prefix("# TYPE ")).unwrap_or(line);
         assert!(name.starts_with("hookbridge_"), "{line}");
     }
+    let memory = bridge.metric("hookbridge_process_resident_memory_bytes");
+    assert!((1 << 20..1 << 30).contains(&memory), "{memory}");
     for code in [
         "published",
         "spooled",
