@@ -1,7 +1,8 @@
 //! The front door: from a request to a verified delivery, and from its outcome to an answer.
 //!
 //! A request is checked in this order: path, method, load, token or presence of a signature, content type, size,
-//! signature, rate. What is refused leaves no trace but a counter, and a stranger's body is not even read.
+//! signature, rate. What is refused leaves no trace but a counter, and a stranger's body is not even read (in HTTP/2
+//! it goes by unread: see `Door::refuse`).
 
 mod admin;
 mod body;
@@ -16,12 +17,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::any;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, Method, Version, header};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
@@ -31,7 +31,7 @@ use crate::intake::Intake;
 use crate::metrics::Stage;
 use crate::pipeline::off_the_hot_path;
 use crate::time::now_millis;
-use crate::verify::Unverified;
+use crate::verify::{Admission, Unverified};
 
 pub(crate) use admin::{Health, admin_router};
 pub(crate) use connection::{Counts, Limits, listen, serve};
@@ -61,7 +61,7 @@ pub(crate) fn webhook_router(door: Arc<Door>) -> Router {
     Router::new()
         .route("/webhooks/{source}", any(without_token))
         .route("/webhooks/{source}/{token}", any(with_token))
-        .fallback(async |State(door): State<Arc<Door>>| door.answer(&Err(Refusal::NotFound)))
+        .fallback(async |State(door): State<Arc<Door>>, request: Request| door.refuse(request, Refusal::NotFound).await)
         .with_state(door)
 }
 
@@ -70,11 +70,10 @@ async fn without_token(
     path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
-    let answer = match path {
+    match path {
         Ok(Path(source)) => door.receive(&source, None, request).await,
-        Err(_) => Err(Refusal::NotFound),
-    };
-    door.answer(&answer)
+        Err(_) => door.refuse(request, Refusal::NotFound).await,
+    }
 }
 
 async fn with_token(
@@ -82,11 +81,10 @@ async fn with_token(
     path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Response {
-    let answer = match path {
+    match path {
         Ok(Path((source, token))) => door.receive(&source, Some(&token), request).await,
-        Err(_) => Err(Refusal::NotFound),
-    };
-    door.answer(&answer)
+        Err(_) => door.refuse(request, Refusal::NotFound).await,
+    }
 }
 
 impl Door {
@@ -96,8 +94,33 @@ impl Door {
         reply::response(answer, closing)
     }
 
-    async fn receive(&self, source: &str, token: Option<&str>, request: Request<Body>) -> Answer {
+    /// A body that nobody asked for is not read; but in HTTP/2 there is no way to leave it that all senders take for more than a
+    /// broken stream, so it goes by, as far as one does that is too large.
+    async fn refuse(&self, request: Request, refusal: Refusal) -> Response {
+        if request.version() == Version::HTTP_2 {
+            body::pass_by(request.into_body(), self.settings.body_timeout).await;
+        }
+        self.answer(&Err(refusal))
+    }
+
+    async fn receive(&self, source: &str, token: Option<&str>, request: Request) -> Response {
         let (_under_way, arrived) = (self.under_way.token(), SystemTime::now());
+        match self.admit(source, token, &request) {
+            Ok((source, admission)) => {
+                let answer = self.take(Arc::clone(source), admission, request, arrived).await;
+                self.answer(&answer)
+            }
+            Err(refusal) => self.refuse(request, refusal).await,
+        }
+    }
+
+    /// What can be said before the body is read.
+    fn admit(
+        &self,
+        source: &str,
+        token: Option<&str>,
+        request: &Request,
+    ) -> Result<(&Arc<Source>, Admission), Refusal> {
         let source = self.sources.get(source).ok_or(Refusal::UnknownSource)?;
         if token.is_some() && !source.verifier.load().takes_token_in_path() {
             return Err(Refusal::NotFound);
@@ -111,16 +134,18 @@ impl Door {
         if self.budget.available_permits() == 0 {
             return Err(Refusal::Overloaded);
         }
+        let admission = source.verifier.load().admit(request.headers(), token)?;
+        check_content_type(request.headers())?;
+        Ok((source, admission))
+    }
+
+    async fn take(&self, source: Arc<Source>, admission: Admission, request: Request, arrived: SystemTime) -> Answer {
         let (parts, body) = request.into_parts();
-        let admission = source.verifier.load().admit(&parts.headers, token)?;
-        check_content_type(&parts.headers)?;
         let limits = body::Limits { max_bytes: source.max_body_bytes, timeout: self.settings.body_timeout };
         let metrics = &self.intake.pipeline.metrics;
-        let received =
-            body::read(&parts.headers, body, limits, &self.budget, &metrics.listener.in_flight_bytes).await?;
+        let received = body::read(&parts, body, limits, &self.budget, &metrics.listener.in_flight_bytes).await?;
         let (started, received_at) = (Instant::now(), now_millis());
 
-        let source = Arc::clone(source);
         let delivery = Unverified { source, admission, headers: parts.headers, body: received.bytes, received_at };
         let bytes = delivery.body.len();
         let (verifying, verify_began) = (metrics.stage(Stage::Verify), SystemTime::now());

@@ -6,11 +6,19 @@ use serde_json::value::RawValue;
 
 use crate::json;
 
+/// JSON text in a string of JSON text in a string, and so on, is looked into so far. Each step doubles what escapes take.
+const STRINGS_IN_STRINGS: usize = 4;
+
 /// `json` with every value whose key is one of `names` replaced by `""`; as it is when it is no JSON.
 ///
 /// It keeps no list of values: a text too deep or too large to become a record still must not carry a secret into a
 /// dead letter, nor take more memory than it has itself.
+/// Strings that hold JSON text, as senders like to write them, are looked into as well.
 pub(crate) fn blank<'a>(json: &'a str, names: &[String]) -> Cow<'a, str> {
+    blank_to(json, names, STRINGS_IN_STRINGS)
+}
+
+fn blank_to<'a>(json: &'a str, names: &[String], depth: usize) -> Cow<'a, str> {
     if names.is_empty() || serde_json::from_str::<&RawValue>(json).is_err() {
         return Cow::Borrowed(json);
     }
@@ -30,6 +38,12 @@ pub(crate) fn blank<'a>(json: &'a str, names: &[String]) -> Cow<'a, str> {
             blanked.push_str("\"\"");
             at = value_end(bytes, value);
             copied = at;
+        } else if bytes.get(colon) != Some(&b':')
+            && let Some(text) = blank_within(&json[begin + 1..at - 1], names, depth)
+        {
+            blanked.push_str(&json[copied..begin]);
+            blanked.push_str(&text);
+            copied = at;
         }
     }
     if copied == 0 {
@@ -37,6 +51,19 @@ pub(crate) fn blank<'a>(json: &'a str, names: &[String]) -> Cow<'a, str> {
     }
     blanked.push_str(&json[copied..]);
     Cow::Owned(blanked)
+}
+
+/// The string that is spelled `inner`, with its quotes, if it holds JSON text with something to blank in it.
+fn blank_within(inner: &str, names: &[String], depth: usize) -> Option<String> {
+    // What begins like JSON; the first character may be spelled in its escaped form.
+    let begins = inner.trim_start_matches([' ', '\t']).starts_with(['{', '[', '\\']);
+    if !begins || depth == 0 {
+        return None;
+    }
+    match blank_to(&json::unescape(inner).text, names, depth - 1) {
+        Cow::Owned(blanked) => Some(serde_json::Value::from(blanked).to_string()),
+        Cow::Borrowed(_) => None,
+    }
 }
 
 /// Past the closing quote of the string that begins at `begin`.
@@ -102,6 +129,9 @@ mod tests {
                 r#"{"qrcode": "" ,"x":["qrcode", {"qrcode":""}]}"#,
             ),
             (r#"{"a\"qrcode":"S","\\":{"qrcode" : "a\\\"b"}}"#, r#"{"a\"qrcode":"S","\\":{"qrcode" : ""}}"#),
+            (r#"{"c":" {\"qrcode\": \"S\"}","d":"[1]"}"#, r#"{"c":" {\"qrcode\": \"\"}","d":"[1]"}"#),
+            (r#"{"c":"\u007b\"qrcode\":1}","d":"{qrcode"}"#, r#"{"c":"{\"qrcode\":\"\"}","d":"{qrcode"}"#),
+            (r#"["{\"a\":\"{\\\"qrcode\\\":\\\"S\\\"}\"}"]"#, r#"["{\"a\":\"{\\\"qrcode\\\":\\\"\\\"}\"}"]"#),
         ] {
             assert_eq!(blank(json, &names), expected);
         }

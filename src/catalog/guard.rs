@@ -65,6 +65,9 @@ pub(super) fn resolve(
 
 impl Guards {
     fn add(&mut self, guard: Guard, key: &str, path: &str, records: &Records, events: &[String]) -> Result<(), String> {
+        if path.split('.').any(str::is_empty) {
+            return Err(format!("{path:?} is no path"));
+        }
         let (parents, name) = path.rsplit_once('.').unwrap_or(("", path));
         let mut found = false;
         'events: for event in events {

@@ -176,6 +176,10 @@ pub(super) fn add_latest(
         if !updated.is_time() {
             return Err(fail(".updated", format!("{}: a timestamp-millis is due", latest.updated)));
         }
+        if let Some(guard) = guards.of(&updated) {
+            let what = format!("{} is {}: it would be the record's time", latest.updated, guard.word());
+            return Err(fail(".updated", what));
+        }
         let list =
             list.map(|field| list_path(records, &name, field).map_err(|what| fail(".record", what))).transpose()?;
         let hashed = match list.as_ref().and_then(|path| guards.of(path).zip(Some(&path.leaf))) {

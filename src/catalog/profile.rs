@@ -234,6 +234,12 @@ pub(super) fn resolve(name: &str, folder: &Folder, mut records: Records) -> Resu
         }
         let resolved = resolve_type(name, type_name, ty, &written, records, &plans, &indexes);
         let mut resolved = resolved.map_err(|(key, what)| fail(&format!("{place}.{key}"), what))?;
+        for (time, text) in resolved.times.iter().zip(&ty.time) {
+            if let Some(guard) = guards.of(time) {
+                let what = format!("{text} is {}: it would stand in the event's head", guard.word());
+                return Err(fail(&format!("{place}.time"), what));
+            }
+        }
         resolved.media = media.field(&resolved.schema.name, resolved.payload_slot.is_some());
         types.insert(type_name.clone(), resolved);
     }

@@ -1,7 +1,7 @@
 //! `hookbridge serve`
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
@@ -11,27 +11,28 @@ use tokio::task::JoinSet;
 use super::shutdown::Shutdown;
 use super::{Ending, fail, fail_config, fail_start, on_runtime};
 use crate::app::App;
-use crate::config::{self, InForce, Settings};
+use crate::config;
 use crate::http::listen;
 use crate::telemetry;
 
 pub(super) fn run(file: &Path) -> Ending {
-    let (mut settings, in_force) = match config::load_in_force(file) {
-        Ok(loaded) => loaded,
-        Err(error) => return fail_config(&error),
-    };
-    telemetry::init(std::mem::take(&mut settings.logging));
-    on_runtime(serve(settings, in_force, file.to_owned())).unwrap_or_else(|ending| ending)
+    on_runtime(serve(file)).unwrap_or_else(|ending| ending)
 }
 
-async fn serve(settings: Settings, in_force: InForce, file: PathBuf) -> Ending {
-    let (webhooks, admin) = (settings.http.listen, settings.admin_listen);
-    allow_connections(settings.http.max_connections);
+async fn serve(file: &Path) -> Ending {
+    // Before all else: a hangup that comes early is a reload too.
     let signals = Shutdown::listen().and_then(|shutdown| Ok((shutdown, signal(SignalKind::hangup())?)));
     let (shutdown, hangup) = match signals {
         Ok(signals) => signals,
         Err(error) => return fail(&error, Ending::Unavailable),
     };
+    let (mut settings, in_force) = match config::load_in_force(file) {
+        Ok(loaded) => loaded,
+        Err(error) => return fail_config(&error),
+    };
+    telemetry::init(std::mem::take(&mut settings.logging));
+    let (webhooks, admin) = (settings.http.listen, settings.admin_listen);
+    allow_connections(settings.http.max_connections);
     let app = tokio::select! {
         app = App::build(settings) => app,
         // Nothing was taken yet.
@@ -47,7 +48,7 @@ async fn serve(settings: Settings, in_force: InForce, file: PathBuf) -> Ending {
     };
     // Ends with this function.
     let mut reloading = JoinSet::new();
-    reloading.spawn(app.reload().keep(hangup, file, in_force));
+    reloading.spawn(app.reload().keep(hangup, file.to_owned(), in_force));
     app.run(webhooks, admin, shutdown.wait()).await;
     Ending::Well
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 use tokio::sync::Semaphore;
 
 use super::units::{OneOrMany, Text};
@@ -414,6 +414,9 @@ impl WrittenRegistry {
                     return Err(ConfigError::key("registry.password", "missing: registry.username is set"));
                 };
                 RegistryAuth::Basic { username: username.0, password }
+            }
+            (None, None, Some(token)) if HeaderValue::try_from(token.0.expose()).is_err() => {
+                return Err(ConfigError::key("registry.token", "not what a header may hold: a line end, perhaps"));
             }
             (None, None, Some(token)) => RegistryAuth::Bearer(token.0),
             (None, Some(_), _) => {

@@ -117,6 +117,10 @@ fn a_secret_in_the_wrong_place_is_not_shown() {
         ("[sources.wegly.profile]\na = \"hunter2\"", "sources.wegly.profile: "),
         ("registry = \"hunter2\"", "registry: a table is due"),
         ("sources = [\"hunter2\"]", "sources: a table is due"),
+        (
+            &SMALLEST.replace("[registry]", "[registry]\ntoken = \"hunter2\\n\""),
+            "registry.token: not what a header may hold",
+        ),
     ] {
         let complaint = complaint(text, &[]);
         assert!(complaint.starts_with(expected) && !complaint.contains("hunter2"), "{complaint}");

@@ -57,7 +57,7 @@ fn check_blanked(body: &[u8], left: &[u8], names: &[String]) {
 }
 
 fn is_blanked(sent: &serde_json::Value, left: &serde_json::Value, names: &[String]) -> bool {
-    use serde_json::Value::{Array, Object};
+    use serde_json::Value::{Array, Object, String};
     match (sent, left) {
         (Object(sent), Object(left)) => {
             sent.len() == left.len()
@@ -69,6 +69,11 @@ fn is_blanked(sent: &serde_json::Value, left: &serde_json::Value, names: &[Strin
         }
         (Array(sent), Array(left)) => {
             sent.len() == left.len() && sent.iter().zip(left).all(|(sent, left)| is_blanked(sent, left, names))
+        }
+        (String(sent_text), String(left_text)) if sent_text != left_text => {
+            // JSON text in a string.
+            let (sent, left) = (serde_json::from_str(sent_text), serde_json::from_str(left_text));
+            sent.ok().zip(left.ok()).is_some_and(|(sent, left)| is_blanked(&sent, &left, names))
         }
         _ => sent == left,
     }

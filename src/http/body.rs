@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::body::HttpBody as _;
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, header};
+use http::request::Parts;
+use http::{Version, header};
 use http_body_util::BodyExt as _;
 use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -59,13 +61,13 @@ impl Drop for Charge {
 
 /// Reads `body` to its end.
 pub(super) async fn read(
-    headers: &HeaderMap,
+    head: &Parts,
     mut body: Body,
     limits: Limits,
     budget: &Arc<Semaphore>,
     gauge: &IntGauge,
 ) -> Result<Received, Refusal> {
-    let started = Instant::now();
+    let (started, headers) = (Instant::now(), &head.headers);
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|bytes| bytes > limits.max_bytes) {
         // A sender that asks first (`Expect: 100-continue`) sees the answer before it sends anything.
@@ -79,7 +81,14 @@ pub(super) async fn read(
     let mut rest = BytesMut::new();
     loop {
         let so_far = first.len() + rest.len();
-        let Some(chunk) = next(&mut body, deadline(started, limits, so_far)).await? else { break };
+        let Some(chunk) = next(&mut body, deadline(started, limits, so_far)).await? else {
+            // A stream of HTTP/2 that was reset "without an error" ends like one that is complete.
+            let cut_off = head.version == Version::HTTP_2 && !body.is_end_stream();
+            if cut_off || announced.is_some_and(|bytes| bytes != so_far) {
+                return Err(Refusal::BadRequest);
+            }
+            break;
+        };
         if so_far + chunk.len() > limits.max_bytes {
             drop((first, rest, charge));
             read_on(&mut body, started, limits).await;
@@ -119,6 +128,11 @@ async fn next(body: &mut Body, deadline: Instant) -> Result<Option<Bytes>, Refus
             },
         }
     }
+}
+
+/// Takes a body in and keeps nothing of it, for a sender that sees no answer otherwise.
+pub(super) async fn pass_by(mut body: Body, timeout: Duration) {
+    read_on(&mut body, Instant::now(), Limits { max_bytes: 0, timeout }).await;
 }
 
 async fn read_on(body: &mut Body, started: Instant, limits: Limits) {

@@ -42,6 +42,8 @@ const MAX_HEAD_BYTES: usize = 64 << 10;
 const H2_WINDOW: u32 = 256 << 10;
 /// Requests at once on one HTTP/2 connection.
 const H2_STREAMS: u32 = 100;
+/// How long a connection that is to end may take to do so, once no request is served on it: a peer that is gone does not answer.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Wait after an accept that failed for want of file descriptors, say.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
@@ -188,22 +190,25 @@ impl Server {
     /// Lets a connection go on until it ends, a phase of it has lasted too long, or all are to end.
     async fn drive(&self, connection: impl GracefulConnection, progress: &Progress) {
         let mut connection = pin!(connection);
-        let mut stopping = false;
+        let mut stopped = None;
+        let deadline = |stopped: Option<Instant>| match stopped {
+            None => progress.deadline(&self.limits),
+            Some(since) => progress.end_of_patience(since, LAST_WORDS),
+        };
         loop {
-            let deadline = progress.deadline(&self.limits);
             tokio::select! {
                 // How a connection ends is the client's affair.
                 _ = connection.as_mut() => break,
-                () = self.stop.cancelled(), if !stopping => {
+                () = self.stop.cancelled(), if stopped.is_none() => {
                     // A head that is still arriving has been promised nothing.
                     if progress.is_head() {
                         break;
                     }
-                    stopping = true;
+                    stopped = Some(Instant::now());
                     connection.as_mut().graceful_shutdown();
                 }
-                () = sleep_until(deadline) => {
-                    if Instant::now() >= progress.deadline(&self.limits) {
+                () = sleep_until(deadline(stopped)) => {
+                    if Instant::now() >= deadline(stopped) {
                         break;
                     }
                 }

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
@@ -87,6 +88,16 @@ impl Progress {
             Ok(Phase::Head(since)) => *since + limits.head,
             // Looked at again after a while.
             _ => Instant::now() + limits.head.min(limits.idle),
+        }
+    }
+
+    /// When it has had `patience` without a request, counted from `since` at the earliest.
+    pub(super) fn end_of_patience(&self, since: Instant, patience: Duration) -> Instant {
+        match self.phase.lock().as_deref() {
+            Ok(Phase::Idle(idle)) => since.max(*idle) + patience,
+            Ok(Phase::Head(_)) => since + patience,
+            // Looked at again after a while.
+            _ => Instant::now() + patience,
         }
     }
 }

@@ -80,9 +80,9 @@ fn create(config: &ClientConfig, context: &Context) -> Result<Producer, ConfigEr
             KafkaError::ClientConfig(_, _, key, _) => format!("kafka.properties.{key}"),
             _ => "kafka.properties".to_owned(),
         };
-        // The key and librdkafka's words, not the value, which may be a secret.
+        // librdkafka quotes the value, which may be a secret in the wrong place.
         let what = match error {
-            KafkaError::ClientConfig(_, words, _, _) => words,
+            KafkaError::ClientConfig(_, words, _, value) => words.replace(&format!("\"{value}\""), "(hidden)"),
             other => other.to_string(),
         };
         ConfigError::key(key, what)

@@ -111,6 +111,10 @@ fn an_error_in_the_configuration_names_the_key_and_never_a_secret() {
         (format!("{minimal}{source}allow_unauthenticated = true\n"), "sources.wegly.allow_unauthenticated"),
         (format!("{minimal}{source}[kafka.properties]\nacks = 1\n"), "kafka.properties.acks"),
         (format!("{minimal}{source}[kafka.properties]\n\"no.such\" = 1\n"), "kafka.properties.no.such"),
+        (
+            format!("{minimal}{source}[kafka.properties]\nsecurity.protocol = \"hunter2\"\n"),
+            "kafka.properties.security",
+        ),
         (minimal.to_owned(), "sources"),
         (source.to_owned(), "kafka.bootstrap_servers"),
         (format!("[kafka]\nbootstrap_servers = \"localhost:1\"\n{source}"), "registry.url"),

@@ -141,16 +141,65 @@ fn head() -> Vec<u8> {
     [&[0x83, 0x87, 0x01, 1, b'b', 0x04, path.len() as u8], &path[..]].concat()
 }
 
-#[test]
-fn http_2_connections_that_only_cost_are_closed_and_others_are_served() {
+/// A bridge behind TLS, with what `tls.rs` needs.
+fn behind_tls(test: &str, http: &str) -> Option<(Bridge, tempfile::TempDir)> {
     let (folder, _) = match tools() {
         Ok(tools) => tools,
-        Err(missing) => return skip("HTTP/2 by hand", &missing, "install openssl and curl"),
+        Err(missing) => {
+            skip("HTTP/2 by hand", &missing, "install openssl and curl");
+            return None;
+        }
     };
-    let mut setup = Setup::new("h2-doors");
-    setup.http += "idle_timeout = \"2s\"\n";
+    let mut setup = Setup::new(test);
+    setup.http += http;
     setup.http += &section(folder.path(), "server");
-    let bridge = setup.start();
+    Some((setup.start(), folder))
+}
+
+#[test]
+fn a_stream_of_http_2_that_is_cut_off_is_no_event_whatever_it_says() {
+    let Some((bridge, _folder)) = behind_tls("h2-cut", "") else { return };
+    let refused = || bridge.metric("hookbridge_http_requests_total{code=\"bad_request\"}");
+    let token = crate::support::sender::TOKEN;
+    let path = format!("/webhooks/whazing/{token}");
+    let literal = |name: &str, value: &str| {
+        [&[0, name.len() as u8], name.as_bytes(), &[value.len() as u8], value.as_bytes()].concat()
+    };
+    let mut head = [&[0x83, 0x87, 0x01, 1, b'b', 0x04, path.len() as u8], path.as_bytes()].concat();
+    head.extend(literal("content-type", "application/json"));
+    let with_length = [head.clone(), literal("content-length", "500")].concat();
+    let mut count = 0;
+    for head in [head, with_length] {
+        // NO_ERROR, CANCEL: the one is no better than the other.
+        for code in [0, 8] {
+            let mut h2 = H2::open(bridge.http);
+            h2.send(&frame(1, 0x4, 1, &head)).unwrap();
+            h2.send(&frame(0, 0, 1, br#"{"messageId":"cut","fromMe":false,"ticket":{"id":"#)).unwrap();
+            thread::sleep(Duration::from_millis(200));
+            h2.send(&frame(3, 0, 1, &[0, 0, 0, code])).unwrap();
+            count += 1;
+            eventually("it is refused", SOON, || (refused() == count).then_some(()));
+        }
+    }
+    let dead = bridge.metric("hookbridge_dead_letters_total{reason=\"malformed_json\",source=\"whazing\"}");
+    assert_eq!(dead, 0);
+}
+
+#[test]
+fn a_peer_that_says_nothing_does_not_hold_a_shutdown_up() {
+    let Some((mut bridge, _folder)) = behind_tls("h2-end", "") else { return };
+    let silent = [H2::open(bridge.http), H2::open(bridge.http)];
+    eventually("they are there", SOON, || (bridge.metric("hookbridge_http_connections") == 2).then_some(()));
+    let began = std::time::Instant::now();
+    bridge.terminate();
+    bridge.wait_end();
+    assert!(began.elapsed() < Duration::from_secs(10), "half of shutdown_timeout: {:?}", began.elapsed());
+    drop(silent);
+}
+
+#[test]
+fn http_2_connections_that_only_cost_are_closed_and_others_are_served() {
+    let Some((bridge, folder)) = behind_tls("h2-doors", "idle_timeout = \"2s\"\n") else { return };
     let before = memory(&bridge);
     let answered = |what: &str| {
         let ca = folder.path().join("ca.pem");

@@ -40,6 +40,8 @@ fn what_is_hashed_is_text_that_may_be_null_and_stands_in_no_key() {
             ("Order.avsc", r#""type":"long"}"#, r#""type":"string"}"#),
             "hash[0]: order.id is required in loja.Order",
         ),
+        (r#"redact = ["order..at"]"#, gift, "redact[0]: \"order..at\" is no path"),
+        (r#"redact = ["order.at"]"#, gift, "order.at is redacted: it would "),
         (r#"hash = ["order.fax"]"#, gift, "hash[0]: order.fax is a field of no event"),
         (r#"hash = ["order.ref"]"#, gift, "hash[0]: order.ref is a field of no event"),
         (r#"hash = ["order.extra"]"#, gift, "hash[0]: order.extra is a field of no event"),
