@@ -219,7 +219,7 @@ impl Pipeline {
         let left = records.into_iter().zip(&mut taken.0).filter(|(_, taken)| taken.is_none());
         let sent = left.map(async |(record, taken)| {
             let sent_at = Instant::now();
-            let sent = self.publisher.publish(record, patience).await;
+            let sent = self.publisher.publish(&record, patience).await;
             if let Ok(partition) = sent {
                 *taken = Some(partition);
                 self.metrics.ack_seconds.observe(sent_at.elapsed().as_secs_f64());
@@ -273,7 +273,7 @@ impl Pipeline {
     async fn bury(&self, event: &Event<'_>, rejection: &Rejection, patience: Patience) -> Result<End, Waits> {
         let record = dead_letter::record(&self.routes.dead_letters, event, rejection);
         let (source, reason) = (&event.delivery.source().name, rejection.reason);
-        match self.publisher.publish(record, patience).await {
+        match self.publisher.publish(&record, patience).await {
             Ok(_) => {
                 // Not the sentence: it may quote the body, and it stands in the dead letter's headers.
                 tracing::warn!(id = event.delivery.id(), source, reason = reason.code(), "dead letter");

@@ -228,16 +228,16 @@ impl Publisher {
 
     /// Sends `record` and waits for Kafka's verdict, which librdkafka gives in time for whoever waits for it; gives the
     /// partition it is in.
-    pub(crate) async fn publish(&self, record: Record, patience: Patience) -> Result<i32, PublishError> {
+    pub(crate) async fn publish(&self, record: &Record, patience: Patience) -> Result<i32, PublishError> {
         let clients = self.clients.load_full();
         let slot = match patience {
             Patience::Sender => &clients.for_senders,
             Patience::Spool => &clients.for_spool,
         };
-        let sent = self.attempt(slot, &record).await;
+        let sent = self.attempt(slot, record).await;
         let Err(PublishError::TooLarge { .. }) = sent else { return sent };
         // Kafka refuses a batch as a whole: whether it was this record that was too large, only it alone can tell.
-        self.attempt(&clients.alone, &record).await
+        self.attempt(&clients.alone, record).await
     }
 
     async fn attempt(&self, slot: &Slot, record: &Record) -> Result<i32, PublishError> {
