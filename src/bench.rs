@@ -1,7 +1,14 @@
-//! What `benches/` needs of the inside; not for anyone else.
+//! What `benches/` needs of the inside; not for anyone else, and in no program: `main` leads to nothing here, so the
+//! linker leaves it out.
+
+mod passthrough;
+mod workload;
 
 use crate::catalog::{Catalog, EventType, Path, Profile};
 use crate::sample::{self, Sampler};
+
+pub use passthrough::{NUMBER, Passthrough, PassthroughError};
+pub use workload::{Request, SECRET, TOKEN, Workload};
 
 /// The time of all bodies, in milliseconds since 1970: 2026-06-02T12:00:00Z.
 const NOW: i64 = 1_780_401_600_000;

@@ -17,7 +17,7 @@ use crate::history::{Answer, History, Sent};
 use crate::load::{Load, Plan};
 use crate::metrics;
 use crate::record::Found;
-use crate::support::bridge::{Bridge, Setup, TOPICS};
+use crate::support::bridge::{Bridge, Setup, TOPICS, with_this_process};
 use crate::support::eventually;
 use crate::support::java::free_port;
 use crate::table::Row;
@@ -358,14 +358,6 @@ impl Drop for Rig {
             eprintln!("{}", self.leave_evidence());
         }
     }
-}
-
-/// A runner that ends the program with this process, however that ends.
-fn with_this_process() -> Vec<String> {
-    const RUNNER: &str = "setpriv";
-    let there = std::process::Command::new(RUNNER).args(["--pdeathsig", "KILL", "true"]).output();
-    let there = there.is_ok_and(|output| output.status.success());
-    if there { [RUNNER, "--pdeathsig", "KILL"].map(String::from).to_vec() } else { Vec::new() }
 }
 
 /// A directory of this suite's own under `target`, which stays.

@@ -201,6 +201,15 @@ impl Setup {
     }
 }
 
+/// A runner that ends the program with this process, however that ends.
+#[allow(dead_code, reason = "only the fault suite and the load bench need it")]
+pub(crate) fn with_this_process() -> Vec<String> {
+    const RUNNER: &str = "setpriv";
+    let there = Command::new(RUNNER).args(["--pdeathsig", "KILL", "true"]).output();
+    let there = there.is_ok_and(|output| output.status.success());
+    if there { [RUNNER, "--pdeathsig", "KILL"].map(String::from).to_vec() } else { Vec::new() }
+}
+
 /// Runs the program to its end; a program that goes on instead is a failure.
 pub(crate) fn run(args: &[&str], file: &Path) -> Output {
     let mut child = command(&[], args, file).spawn().expect("hookbridge runs");

@@ -1,0 +1,121 @@
+//! The Kafka and the registry that both contenders use, and what is in their topics.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+
+use crate::support::RUNTIME;
+use crate::support::bridge::{SOON, TOPICS};
+use crate::support::java::{self, Kafka, Server};
+use crate::support::reader::{self, Record};
+
+/// Partitions of each topic: what `kafka.partitions` is by default.
+pub(crate) const PARTITIONS: i32 = 12;
+
+/// Records as large as the largest bodies; and the files of deleted topics go at once, since there are gigabytes of them.
+const PROPERTIES: &str = "message.max.bytes=33554432\nlog.segment.delete.delay.ms=1000\n";
+
+/// An Apache Kafka and an Apicurio, of this run alone.
+pub(crate) struct Cluster {
+    pub(crate) kafka: Kafka,
+    pub(crate) registry_url: String,
+    _registry: Server,
+}
+
+impl Cluster {
+    /// Starts both, or says what is missing.
+    pub(crate) fn start() -> Result<Cluster, String> {
+        let kafka = java::prepare_kafka("kafka-of-load", None, PROPERTIES, &[])?;
+        kafka.start()?;
+        let (registry, registry_url) = java::start_registry()?;
+        Ok(Cluster { kafka, registry_url, _registry: registry })
+    }
+
+    /// How many records were written to each topic so far.
+    pub(crate) fn counts(&self, prefix: &str) -> BTreeMap<&'static str, i64> {
+        let consumer: BaseConsumer = self.client().create().expect("a consumer");
+        let count = |topic: &str| {
+            let marks = |partition| consumer.fetch_watermarks(topic, partition, SOON).map_or(0, |(_, high)| high);
+            (0..PARTITIONS).map(marks).sum()
+        };
+        TOPICS.iter().map(|&name| (name, count(&format!("{prefix}{name}")))).collect()
+    }
+
+    /// Reads what the two wrote, and says how many records and bytes each topic has.
+    ///
+    /// # Panics
+    /// When they are not the same, byte for byte, but for the time received: then they did not do the same work.
+    pub(crate) fn compare(&self, one: &str, other: &str) -> BTreeMap<&'static str, (usize, usize)> {
+        let read = |prefix: &str, name: &str| {
+            let mut records: Vec<_> = reader::read_from(&self.kafka.address, &format!("{prefix}{name}"))
+                .iter()
+                .map(|record| (record.key.clone(), record.headers.clone(), without_received_at(record)))
+                .collect();
+            records.sort();
+            records
+        };
+        let compared = |&name: &&'static str| {
+            let (ours, theirs) = (read(one, name), read(other, name));
+            assert_eq!(ours.len(), theirs.len(), "records of {name} by {one} and by {other}");
+            let differ = ours.iter().zip(&theirs).find(|(a, b)| a != b);
+            assert!(differ.is_none(), "{name}: not the same records by {one} and by {other}: {differ:?}");
+            (name, (ours.len(), ours.iter().map(|(_, _, value)| value.len()).sum()))
+        };
+        TOPICS.iter().map(compared).collect()
+    }
+
+    /// Deletes the topics of a prefix.
+    pub(crate) fn delete(&self, prefix: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
+        let names: Vec<_> = TOPICS.iter().map(|name| format!("{prefix}{name}")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let options = AdminOptions::new().operation_timeout(Some(SOON));
+        let deleted = RUNTIME.block_on(admin.delete_topics(&names, &options)).expect("Kafka deletes topics");
+        assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
+    }
+
+    fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.kafka.address).set("group.id", "looks only");
+        config
+    }
+}
+
+/// The value but for `event.received_at`, which is when it was. `event` comes first in every record: four texts, a union
+/// of null and a time, and that.
+fn without_received_at(record: &Record) -> Vec<u8> {
+    const FRAME: usize = 5;
+    // Dead letters are JSON; there must be none, or the same.
+    if record.value.first() != Some(&0) {
+        return record.value.clone();
+    }
+    let mut rest = VecDeque::from(record.value[FRAME..].to_vec());
+    let mut kept = record.value[..FRAME].to_vec();
+    for _ in 0..4 {
+        let length = take_varint(&mut rest, &mut kept);
+        kept.extend(rest.drain(..usize::try_from(length).expect("a length")));
+    }
+    if take_varint(&mut rest, &mut kept) == 1 {
+        take_varint(&mut rest, &mut kept);
+    }
+    take_varint(&mut rest, &mut Vec::new());
+    kept.extend(rest);
+    kept
+}
+
+/// Moves one of Avro's numbers from `rest` to `kept`; says which.
+fn take_varint(rest: &mut VecDeque<u8>, kept: &mut Vec<u8>) -> i64 {
+    let (mut bits, mut shift) = (0_u64, 0);
+    while let Some(byte) = rest.pop_front() {
+        kept.push(byte);
+        bits |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            break;
+        }
+        shift += 7;
+    }
+    (bits >> 1) as i64 ^ -((bits & 1) as i64)
+}

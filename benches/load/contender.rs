@@ -1,0 +1,144 @@
+//! What is measured: the bridge and the passthrough, each a process of its own with the same configuration, and what the
+//! kernel says of such a process.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use hookbridge::bench::{SECRET, TOKEN, Workload};
+
+use crate::cluster::{Cluster, PARTITIONS};
+use crate::support::bridge::{Bridge, SOON, Setup, with_this_process};
+use crate::support::eventually;
+
+/// Who takes the requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Bridge,
+    Passthrough,
+}
+
+/// One of the two, with its configuration and topics; starts as often as it is wanted.
+pub(crate) struct Contender {
+    pub(crate) who: Who,
+    pub(crate) prefix: String,
+    setup: Setup,
+    workload: Workload,
+}
+
+/// A contender that takes requests. It ends with this.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) pid: u32,
+    _process: Process,
+}
+
+/// Held for what ends with them.
+#[expect(dead_code, reason = "a process ends when it is dropped")]
+enum Process {
+    Bridge(Box<Bridge>),
+    Passthrough(Passthrough),
+}
+
+struct Passthrough(Child);
+
+impl Drop for Passthrough {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Contender {
+    /// With topics that begin with `stage`: both the same number of bytes.
+    pub(crate) fn new(who: Who, cluster: &Cluster, stage: &str, workload: Workload) -> Contender {
+        let prefix = match who {
+            Who::Bridge => format!("{stage}.bridge."),
+            Who::Passthrough => format!("{stage}.passed."),
+        };
+        let mut setup = Setup::on(&cluster.kafka.address, &cluster.registry_url, "load");
+        setup.prefix.clone_from(&prefix);
+        setup.partitions = PARTITIONS;
+        // The bridge says where it listens in its log; the passthrough needs none.
+        setup.log_level = if who == Who::Bridge { "info" } else { "warn" }.into();
+        // All is as it is by default, but for what would end a run: that a moment's stall goes to the spool, instead of into
+        // the latencies, and that bodies of 4 MiB are dead letters.
+        setup.http = "ack_timeout = \"20s\"\n".into();
+        setup.kafka = "max_record_bytes = \"16MiB\"\n".into();
+        setup.sources = format!("[sources.wegly]\nsecrets = [{SECRET:?}]\n[sources.whazing]\ntokens = [{TOKEN:?}]\n");
+        setup.runner = with_this_process();
+        Contender { who, prefix, setup, workload }
+    }
+
+    /// Starts it, and waits until it can publish.
+    pub(crate) fn start(&self) -> Running {
+        match self.who {
+            Who::Bridge => {
+                let bridge = self.setup.clone().start_unready();
+                eventually("the bridge publishes", SOON, || {
+                    let (status, report) = bridge.readyz();
+                    (status == 200 && report["kafka"]["ok"] == true && report["registry"]["ok"] == true).then_some(())
+                });
+                Running { address: bridge.http, pid: bridge.pid(), _process: Process::Bridge(Box::new(bridge)) }
+            }
+            Who::Passthrough => self.start_passthrough(),
+        }
+    }
+
+    /// It ends when its standard input does, should this process be killed.
+    fn start_passthrough(&self) -> Running {
+        let Workload { bodies, longer_by, now } = self.workload;
+        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        command.arg("passthrough").arg("--config").arg(self.setup.write());
+        for (option, value) in
+            [("--bodies", bodies.to_string()), ("--longer-by", longer_by.to_string()), ("--now", now.to_string())]
+        {
+            command.arg(option).arg(value);
+        }
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("this program runs");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("a pipe");
+        BufReader::new(stdout).read_line(&mut line).expect("the passthrough says where it listens");
+        let address = line.trim().parse().expect("the passthrough listens");
+        Running { address, pid: child.id(), _process: Process::Passthrough(Passthrough(child)) }
+    }
+}
+
+/// Time on the processor, in microseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cpu {
+    pub(crate) user: f64,
+    pub(crate) system: f64,
+}
+
+impl Cpu {
+    /// Of all threads of a process so far.
+    pub(crate) fn of(pid: u32) -> Cpu {
+        /// The kernel tells times in hundredths of a second (`USER_HZ`), whatever its own clock does.
+        const MICROS_PER_TICK: f64 = 10_000.0;
+        let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).expect("/proc/PID/stat");
+        // The name of the program, in brackets, may hold anything; `utime` is the 12th field behind it.
+        let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2).collect();
+        let [user, system] = [0, 1].map(|at| fields[at].parse::<f64>().expect("ticks") * MICROS_PER_TICK);
+        Cpu { user, system }
+    }
+
+    pub(crate) fn since(self, before: Cpu) -> Cpu {
+        Cpu { user: self.user - before.user, system: self.system - before.system }
+    }
+}
+
+/// A line of `/proc/PID/status` that is about memory, such as `VmRSS`, in MiB.
+pub(crate) fn memory(pid: u32, line: &str) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("/proc/PID/status");
+    let value = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
+    let kib = value.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
+    kib.expect("a size in KiB") / 1024.0
+}
+
+/// Lets `VmHWM` begin anew: what a process took to get ready is not what it takes to serve.
+pub(crate) fn forget_peak(pid: u32) {
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("/proc/PID/clear_refs");
+}

@@ -1,0 +1,253 @@
+//! One measurement under one set of circumstances: both contenders with topics of their own, first shown to do the same
+//! work, then measured in pairs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hookbridge::bench::{NUMBER, Request, Workload};
+use tokio::runtime::Builder;
+
+use crate::cluster::Cluster;
+use crate::contender::{Contender, Cpu, Who, forget_peak, memory};
+use crate::sender::{Pace, Sent, connect, send};
+
+/// Of bodies as they are sampled: their mean.
+pub(crate) const SAMPLED_BYTES: usize = 1500;
+/// Different bodies, if they are small.
+const BODIES: usize = 10_000;
+/// What all bodies together take at the most: each contender has its records, and the load has the bodies.
+const ALL_BODIES: usize = 128 << 20;
+/// What the bodies that are under way together take at the most: an eighth of `http.max_in_flight_bytes`, and no more
+/// than Kafka takes in a second, so that large bodies do not queue for longer than small ones.
+const UNDER_WAY: usize = 32 << 20;
+/// How long all connections wait before memory is looked at: long enough that every event has reached the producer.
+const WAIT: Duration = Duration::from_secs(3);
+/// How long Kafka may go on after it was stopped: the signal holds once the thread that gets it has run.
+const STOPPING: Duration = Duration::from_secs(1);
+/// How often memory is looked at during a run.
+const LOOK: Duration = Duration::from_millis(100);
+
+pub(crate) struct Stage<'a> {
+    pub(crate) bytes: usize,
+    pub(crate) connections: usize,
+    cluster: &'a Cluster,
+    contenders: [Contender; 2],
+    requests: Arc<[Vec<u8>]>,
+    /// Of the bodies.
+    pub(crate) mean_bytes: usize,
+}
+
+/// What one contender showed in one run.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub(crate) events_per_second: f64,
+    /// Microseconds per event, of the server.
+    pub(crate) cpu: Cpu,
+    /// The same of the load.
+    pub(crate) load_cpu: f64,
+    /// Milliseconds: p50, p99, p99.9.
+    pub(crate) latencies: [f64; 3],
+    /// MiB, when the run began.
+    pub(crate) memory_before: f64,
+    /// MiB, the most.
+    pub(crate) memory_peak: f64,
+    /// MiB, at the end of each tenth of the run.
+    pub(crate) memory_tenths: Vec<f64>,
+}
+
+/// A run of each, one after the other.
+pub(crate) struct Pair {
+    pub(crate) bridge: Run,
+    pub(crate) passthrough: Run,
+}
+
+/// Memory of a contender, in MiB, while connections wait for Kafka.
+pub(crate) struct Waiting {
+    pub(crate) who: Who,
+    pub(crate) before: f64,
+    pub(crate) waiting: f64,
+    /// When all was answered.
+    pub(crate) peak: f64,
+    pub(crate) answers: BTreeMap<u16, u64>,
+}
+
+impl<'a> Stage<'a> {
+    /// Prepares bodies of `bytes` on average. Quick ones are few.
+    pub(crate) fn new(cluster: &'a Cluster, bytes: usize, connections: usize, quick: bool) -> Stage<'a> {
+        let bodies = if quick { BODIES / 20 } else { BODIES }.min(ALL_BODIES / bytes);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_millis() as i64;
+        let workload = Workload { bodies, longer_by: bytes.saturating_sub(SAMPLED_BYTES), now };
+        let requests = workload.requests();
+        let mean_bytes = requests.iter().map(|request| request.body.len()).sum::<usize>() / bodies;
+        let connections = connections.min((UNDER_WAY / bytes).max(1));
+        let name = format!("load-{bytes}-{connections}");
+        let contenders = [Who::Bridge, Who::Passthrough].map(|who| Contender::new(who, cluster, &name, workload));
+        let requests = requests.into_iter().enumerate().map(|(number, request)| written(number, request)).collect();
+        Stage { bytes, connections, cluster, contenders, requests, mean_bytes }
+    }
+
+    /// Lets both take every body once, and holds what they wrote against each other; gives the records and bytes of
+    /// each topic.
+    pub(crate) fn compare(&self) -> BTreeMap<&'static str, (usize, usize)> {
+        for contender in &self.contenders {
+            let (running, all) = (contender.start(), self.requests.len() as u64);
+            let sent = on_one_thread(async {
+                send(connect(running.address, self.connections).await, &self.requests, all, Pace::Closed).await
+            });
+            must_all_be_published(contender.who, &sent);
+        }
+        self.cluster.compare(&self.contenders[0].prefix, &self.contenders[1].prefix)
+    }
+
+    /// Events a second of the slower one in a closed loop, roughly: from one pair, which also warms up Kafka.
+    pub(crate) fn closed_rate(&self, events: Option<u64>) -> f64 {
+        let Pair { bridge, passthrough } = self.pair(0, events.unwrap_or(self.requests.len() as u64), Pace::Closed);
+        bridge.events_per_second.min(passthrough.events_per_second)
+    }
+
+    /// Runs both, who comes first in turn.
+    ///
+    /// # Panics
+    /// When they did not write the same number of records to each topic.
+    pub(crate) fn pair(&self, number: usize, events: u64, pace: Pace) -> Pair {
+        let [bridge, passthrough] = &self.contenders;
+        let ((bridge, by_bridge), (passthrough, by_passthrough)) = if number.is_multiple_of(2) {
+            let first = self.run(bridge, events, pace);
+            (first, self.run(passthrough, events, pace))
+        } else {
+            let first = self.run(passthrough, events, pace);
+            (self.run(bridge, events, pace), first)
+        };
+        assert_eq!(by_bridge, by_passthrough, "records per topic, by the bridge and by the passthrough");
+        Pair { bridge, passthrough }
+    }
+
+    /// A fresh process, warmed up, then measured; with it how many records it wrote to each topic.
+    fn run(&self, contender: &Contender, events: u64, pace: Pace) -> (Run, BTreeMap<&'static str, i64>) {
+        let written = self.cluster.counts(&contender.prefix);
+        let running = contender.start();
+        let (sent, run) = on_one_thread(async {
+            let warm_up = (events / 10).max(self.connections as u64);
+            let warmed =
+                send(connect(running.address, self.connections).await, &self.requests, warm_up, Pace::Closed).await;
+            must_all_be_published(contender.who, &warmed);
+            let connections = connect(running.address, self.connections).await;
+            forget_peak(running.pid);
+            let memory_before = memory(running.pid, "VmRSS");
+            let watch = Watch::begin(running.pid);
+            let before = [running.pid, std::process::id()].map(Cpu::of);
+            let sent = send(connections, &self.requests, events, pace).await;
+            let after = [running.pid, std::process::id()].map(Cpu::of);
+            let [server, load] = [0, 1].map(|at| after[at].since(before[at]));
+            let run = Run {
+                events_per_second: events as f64 / sent.took.as_secs_f64(),
+                cpu: Cpu { user: server.user / events as f64, system: server.system / events as f64 },
+                load_cpu: (load.user + load.system) / events as f64,
+                latencies: [0.5, 0.99, 0.999].map(|share| sent.percentile(share)),
+                memory_before,
+                memory_peak: memory(running.pid, "VmHWM"),
+                memory_tenths: watch.tenths(),
+            };
+            (sent, run)
+        });
+        must_all_be_published(contender.who, &sent);
+        drop(running);
+        let mut now = self.cluster.counts(&contender.prefix);
+        for (topic, count) in &mut now {
+            *count -= written[topic];
+        }
+        (run, now)
+    }
+
+    /// Stops Kafka in its tracks while every connection has an event under way, and looks at the memory of each.
+    pub(crate) fn wait(&self) -> [Waiting; 2] {
+        let (all, kafka) = (self.connections as u64, &self.cluster.kafka.server);
+        self.contenders.each_ref().map(|contender| {
+            let running = contender.start();
+            on_one_thread(async {
+                let warmed = send(connect(running.address, 64).await, &self.requests, all, Pace::Closed).await;
+                must_all_be_published(contender.who, &warmed);
+                forget_peak(running.pid);
+                let before = memory(running.pid, "VmRSS");
+                let connections = connect(running.address, self.connections).await;
+                kafka.order("STOP");
+                tokio::time::sleep(STOPPING).await;
+                let look = async {
+                    tokio::time::sleep(WAIT).await;
+                    let waiting = memory(running.pid, "VmHWM");
+                    kafka.order("CONT");
+                    waiting
+                };
+                let (sent, waiting) = tokio::join!(send(connections, &self.requests, all, Pace::Closed), look);
+                let first = Duration::from_secs_f64(sent.percentile(0.0) / 1000.0);
+                let answers = &sent.answers;
+                assert!(first >= WAIT, "answered after {first:?}, before memory was looked at: {answers:?}");
+                let peak = memory(running.pid, "VmHWM");
+                Waiting { who: contender.who, before, waiting, peak, answers: sent.answers }
+            })
+        })
+    }
+}
+
+impl Drop for Stage<'_> {
+    fn drop(&mut self) {
+        // What a failed stage leaves goes with Kafka.
+        if !thread::panicking() {
+            self.contenders.iter().for_each(|contender| self.cluster.delete(&contender.prefix));
+        }
+    }
+}
+
+/// A request as it goes over the wire, the same for both contenders.
+fn written(number: usize, request: Request) -> Vec<u8> {
+    let Request { path, headers, body } = request;
+    let mut head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n", body.len());
+    for (name, value) in headers.into_iter().chain([(NUMBER.to_owned(), number.to_string())]) {
+        head += &format!("{name}: {value}\r\n");
+    }
+    head += "\r\n";
+    (head + &body).into_bytes()
+}
+
+/// The load has one thread, so that it takes as little as it can from those who are measured.
+fn on_one_thread<T>(work: impl Future<Output = T>) -> T {
+    Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
+}
+
+/// An event that is spooled or refused is not the work that is compared.
+fn must_all_be_published(who: Who, sent: &Sent) {
+    assert!(sent.answers.keys().eq([&200]), "answers of {who:?} by status, and all should be 200: {:?}", sent.answers);
+}
+
+/// Looks at the memory of a process again and again.
+struct Watch {
+    ended: Arc<AtomicBool>,
+    looks: thread::JoinHandle<Vec<f64>>,
+}
+
+impl Watch {
+    fn begin(pid: u32) -> Watch {
+        let ended = Arc::new(AtomicBool::new(false));
+        let looks = thread::spawn({
+            let ended = Arc::clone(&ended);
+            move || {
+                let mut seen = Vec::new();
+                while !ended.load(Ordering::Relaxed) {
+                    seen.push(memory(pid, "VmRSS"));
+                    thread::sleep(LOOK);
+                }
+                seen
+            }
+        });
+        Watch { ended, looks }
+    }
+
+    fn tenths(self) -> Vec<f64> {
+        self.ended.store(true, Ordering::Relaxed);
+        let seen = self.looks.join().expect("the looks come to their end");
+        (1..=10).map(|tenth| seen[(seen.len() * tenth).div_ceil(10).saturating_sub(1)]).collect()
+    }
+}
