@@ -43,15 +43,11 @@ impl App {
         let identity = settings.http.tls.as_ref().map(Identity::read).transpose()?;
         let core = Core::build(&settings).await?;
         let Intake { pipeline, spool } = &*core.intake;
-        let limits = Limits {
-            connections: settings.http.max_connections,
-            head: settings.http.header_timeout,
-            idle: settings.http.idle_timeout,
-            counts: Some(Counts {
-                open: pipeline.metrics.listener.connections.clone(),
-                failed_handshakes: pipeline.metrics.listener.failed_handshakes.clone(),
-            }),
+        let counts = Counts {
+            open: pipeline.metrics.listener.connections.clone(),
+            failed_handshakes: pipeline.metrics.listener.failed_handshakes.clone(),
         };
+        let limits = Limits::of(&settings.http, Some(counts));
         pipeline.metrics.listener.certificate_ends_at.set(identity.as_ref().map_or(0, |identity| identity.ends_at));
         let health = Health {
             publisher: Arc::clone(&pipeline.publisher),

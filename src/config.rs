@@ -8,6 +8,7 @@ mod media;
 mod reload;
 mod resolve;
 mod spool;
+mod tls;
 mod tracing;
 mod units;
 
@@ -19,10 +20,10 @@ pub(crate) use load::{from_text, load, load_with};
 pub(crate) use media::{MediaSettings, Place};
 pub(crate) use reload::{InForce, Reloaded, load_in_force};
 pub(crate) use resolve::{
-    HttpSettings, KafkaSettings, RegistryAuth, RegistryMode, RegistrySettings, Settings, Source, Timestamps,
-    TlsSettings, Topics,
+    HttpSettings, KafkaSettings, RegistryAuth, RegistryMode, RegistrySettings, Settings, Source, Timestamps, Topics,
 };
 pub(crate) use spool::SpoolSettings;
+pub(crate) use tls::TlsSettings;
 pub(crate) use tracing::TracingSettings;
 pub(crate) use units::Secret;
 use units::{Bytes, OneOrMany, Period, Text};

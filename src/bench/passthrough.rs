@@ -109,12 +109,7 @@ impl Passthrough {
             max_body_bytes: settings.http.max_body_bytes,
             publisher: Arc::clone(&pipeline.publisher),
         };
-        let limits = Limits {
-            connections: settings.http.max_connections,
-            head: settings.http.header_timeout,
-            idle: settings.http.idle_timeout,
-            counts: None,
-        };
+        let limits = Limits::of(&settings.http, None);
         let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         Ok(Passthrough { listener, limits, table: Arc::new(table) })
     }

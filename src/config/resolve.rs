@@ -15,8 +15,8 @@ use tokio::sync::Semaphore;
 
 use super::units::{OneOrMany, Text};
 use super::{
-    ConfigError, MediaSettings, Secret, SpoolSettings, TracingSettings, Written, WrittenHttp, WrittenKafka,
-    WrittenRegistry, WrittenSource, WrittenTls,
+    ConfigError, MediaSettings, Secret, SpoolSettings, TlsSettings, TracingSettings, Written, WrittenHttp,
+    WrittenKafka, WrittenRegistry, WrittenSource, WrittenTls,
 };
 use crate::catalog::{Catalog, Further, Method, Profile};
 use crate::telemetry::{self, Format, Logging};
@@ -58,13 +58,6 @@ pub(crate) struct HttpSettings {
     pub(crate) idle_timeout: Duration,
     /// `None`: without TLS.
     pub(crate) tls: Option<TlsSettings>,
-}
-
-/// `[http.tls]`; both are PEM.
-pub(crate) struct TlsSettings {
-    /// The server's own first, then those of its issuers.
-    pub(crate) certificate_file: PathBuf,
-    pub(crate) key_file: PathBuf,
 }
 
 /// Which time a record's timestamp is.
@@ -258,22 +251,6 @@ impl WrittenHttp {
             return Err(ConfigError::key("http.max_in_flight_bytes", "less than http.max_body_bytes"));
         }
         Ok(settings)
-    }
-}
-
-impl WrittenTls {
-    fn resolve(self) -> Result<Option<TlsSettings>, ConfigError> {
-        let missing = |key: &str, other: &str| {
-            Err(ConfigError::key(format!("http.tls.{key}"), format!("missing: http.tls.{other} is set")))
-        };
-        match (self.certificate_file, self.key_file) {
-            (Some(certificate), Some(key)) => {
-                Ok(Some(TlsSettings { certificate_file: certificate.0.into(), key_file: key.0.into() }))
-            }
-            (None, None) => Ok(None),
-            (None, Some(_)) => missing("certificate_file", "key_file"),
-            (Some(_), None) => missing("key_file", "certificate_file"),
-        }
     }
 }
 

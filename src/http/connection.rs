@@ -33,6 +33,7 @@ use tower_service::Service as _;
 
 use super::progress::{Progress, Watched};
 use super::tls::{Tls, speaks_h2};
+use crate::config::HttpSettings;
 
 /// Bytes that are buffered of a connection: about what a request's line and headers may take. hyper takes what it has
 /// read at once, so a head that comes in one piece may be somewhat larger.
@@ -68,6 +69,12 @@ pub(crate) struct Counts {
 }
 
 impl Limits {
+    /// For the webhook listener.
+    pub(crate) fn of(settings: &HttpSettings, counts: Option<Counts>) -> Limits {
+        let HttpSettings { max_connections, header_timeout, idle_timeout, .. } = *settings;
+        Limits { connections: max_connections, head: header_timeout, idle: idle_timeout, counts }
+    }
+
     /// For listeners whose clients are known: few connections, the usual times.
     pub(crate) fn for_few() -> Limits {
         Limits { connections: 256, head: Duration::from_secs(10), idle: Duration::from_secs(75), counts: None }

@@ -143,13 +143,7 @@ fn head() -> Vec<u8> {
 
 /// A bridge behind TLS, with what `tls.rs` needs.
 fn behind_tls(test: &str, http: &str) -> Option<(Bridge, tempfile::TempDir)> {
-    let (folder, _) = match tools() {
-        Ok(tools) => tools,
-        Err(missing) => {
-            skip("HTTP/2 by hand", &missing, "install openssl and curl");
-            return None;
-        }
-    };
+    let (folder, _) = tools("HTTP/2 by hand")?;
     let mut setup = Setup::new(test);
     setup.http += http;
     setup.http += &section(folder.path(), "server");

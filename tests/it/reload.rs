@@ -3,7 +3,7 @@
 use crate::support::bridge::{SOON, Setup};
 use crate::support::registry::StandIn;
 use crate::support::sender::{OLD_SECRET, SECRET, TOKEN, WEGLY_HEADER, WHAZING_HEADER, hex, mac, post};
-use crate::support::{RUNTIME, eventually, skip};
+use crate::support::{RUNTIME, eventually};
 use crate::tls::{curl, section, tools};
 
 const DEAL: &str = r#"{"event_key":"deal.updated","payload":{"id":"00000000-0000-4000-8000-0000000000d1"}}"#;
@@ -53,10 +53,7 @@ fn secrets_and_tokens_are_replaced_and_a_wrong_configuration_changes_nothing() {
 
 #[test]
 fn a_certificate_is_replaced_for_new_connections_and_a_wrong_one_is_not() {
-    let (folder, ca) = match tools() {
-        Ok(tools) => tools,
-        Err(missing) => return skip("a certificate that is replaced", &missing, "install openssl and curl"),
-    };
+    let Some((folder, ca)) = tools("a certificate that is replaced") else { return };
     let mut setup = Setup::new("reload-tls");
     setup.http += &section(folder.path(), "server");
     let mut bridge = setup.start();

@@ -43,23 +43,22 @@ pub(crate) fn curl(port: u16, ca: &Path, more: &[&str]) -> (String, String) {
     (text(&output.stdout), text(&output.stderr))
 }
 
-/// What the test needs, or why it is not there.
-pub(crate) fn tools() -> Result<(tempfile::TempDir, PathBuf), String> {
+/// A folder with certificates, and the file of their authority; `None` when `test` has to do without, which is said.
+pub(crate) fn tools(test: &str) -> Option<(tempfile::TempDir, PathBuf)> {
+    let missing = |why: &str| skip(test, why, "install openssl and curl");
     let curl = Command::new("curl").arg("--version").stdout(Stdio::null()).status();
     if !curl.is_ok_and(|status| status.success()) {
-        return Err("no curl".into());
+        missing("no curl");
+        return None;
     }
-    let folder = certificates()?;
+    let folder = certificates().inspect_err(|why| missing(why)).ok()?;
     let ca = folder.path().join("ca.pem");
-    Ok((folder, ca))
+    Some((folder, ca))
 }
 
 #[test]
 fn behind_tls_deliveries_are_taken_over_http_1_1_and_2_and_nothing_else_gets_in() {
-    let (folder, ca) = match tools() {
-        Ok(tools) => tools,
-        Err(missing) => return skip("TLS on the webhook listener", &missing, "install openssl and curl"),
-    };
+    let Some((folder, ca)) = tools("TLS on the webhook listener") else { return };
     let mut setup = Setup::new("tls");
     setup.http += "header_timeout = \"1s\"\n";
     setup.http += &section(folder.path(), "server");
@@ -100,10 +99,7 @@ fn behind_tls_deliveries_are_taken_over_http_1_1_and_2_and_nothing_else_gets_in(
 
 #[test]
 fn a_certificate_that_cannot_be_used_stops_the_start_and_is_named() {
-    let (folder, _) = match tools() {
-        Ok(tools) => tools,
-        Err(missing) => return skip("certificates that are no good", &missing, "install openssl and curl"),
-    };
+    let Some((folder, _)) = tools("certificates that are no good") else { return };
     let mut setup = Setup::new("tls-bad");
     let good = section(folder.path(), "server");
     fs::write(folder.path().join("empty.crt"), "").unwrap();
