@@ -35,7 +35,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::{ConfigError, Settings};
 use crate::route::{Record, Routes};
-use producer::{Context, Producer, Slot, client_config};
+use producer::{Context, Producer, Reason, Slot, client_config};
 pub(crate) use statistics::Summary;
 pub(crate) use topics::{Differing, TopicState, Watch, uneven};
 use verdict::Verdict;
@@ -81,6 +81,7 @@ const SPOOL_PATIENCE: Duration = Duration::from_secs(30);
 /// The producers of one configuration.
 pub(crate) struct Clients {
     config: ClientConfig,
+    reason: Reason,
     for_senders: Slot,
     for_spool: Slot,
     /// Sends each record in a batch of its own.
@@ -101,6 +102,7 @@ impl Clients {
             for_senders: Slot::new(&config, senders),
             for_spool: Slot::new(&config, senders.max(SPOOL_PATIENCE)),
             alone: Slot::new(&one_by_one, senders),
+            reason: Arc::clone(&context.reason),
             config,
         };
         clients.for_senders.get(context)?;
@@ -129,9 +131,10 @@ impl Publisher {
     /// When librdkafka does not know a property of `kafka.properties`, or does not take its value.
     pub(crate) fn new(settings: &Settings, routes: &Routes) -> Result<Publisher, ConfigError> {
         let context = Context { failing: Arc::new(Notify::new()), told: Arc::default(), reason: Arc::default() };
+        let clients = Clients::new(settings, &context)?;
         Ok(Publisher {
-            clients: ArcSwap::from_pointee(Clients::new(settings, &context)?),
-            watch: Watch::new(settings, routes, client_config(settings), context.clone()),
+            watch: Watch::new(settings, routes, clients.config.clone(), context.clone()),
+            clients: ArcSwap::from_pointee(clients),
             context,
             last_ack: AtomicU64::new(0),
             since: Instant::now(),
@@ -151,7 +154,7 @@ impl Publisher {
             return Ok(clients);
         }
         let producer = clients.for_senders.get(&context).map_err(|e| e.to_string())?;
-        let seen = self.watch.try_out(&producer, &context.reason).await;
+        let seen = self.watch.try_out(&producer, &clients.reason).await;
         drop(producer);
         match seen {
             Ok(()) => Ok(clients),
@@ -164,7 +167,7 @@ impl Publisher {
 
     /// Lets `clients` take over. Those before finish what they have under way, if Kafka takes it, and end.
     pub(crate) async fn replace(&self, clients: Clients) {
-        self.watch.take_over(clients.config.clone());
+        self.watch.take_over(clients.config.clone(), Arc::clone(&clients.reason));
         let before = self.clients.swap(Arc::new(clients));
         self.context.failing.notify_one();
         if self.watch.is_away() {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -56,6 +56,7 @@ pub(crate) struct Watch {
     partitions: i32,
     replication_factor: i32,
     config: ArcSwap<ClientConfig>,
+    reason: ArcSwap<Mutex<Option<String>>>,
     context: Context,
     /// Why Kafka cannot take events; `None` when it can.
     trouble: watch::Sender<Option<Trouble>>,
@@ -77,6 +78,7 @@ impl Watch {
     pub(super) fn new(settings: &Settings, routes: &Routes, config: ClientConfig, context: Context) -> Self {
         Watch {
             config: ArcSwap::from_pointee(config),
+            reason: ArcSwap::new(Arc::clone(&context.reason)),
             topics: routes.topics.clone(),
             create: settings.kafka.create_topics,
             partitions: settings.kafka.partitions,
@@ -136,9 +138,10 @@ impl Watch {
         missing(&found?).map_or(Ok(()), Err)
     }
 
-    /// Looks with this configuration from here on.
-    pub(super) fn take_over(&self, config: ClientConfig) {
+    /// Looks with this configuration from here on, and by clients that tell there why they cannot connect.
+    pub(super) fn take_over(&self, config: ClientConfig, reason: Reason) {
         self.config.store(config.into());
+        self.reason.store(reason);
     }
 
     /// Takes over what a look found, and says it once.
@@ -246,7 +249,7 @@ impl Watch {
         create: bool,
         patience: Duration,
     ) -> Result<Vec<TopicState>, String> {
-        self.look_by(producer, &self.context.reason, create, patience).await
+        self.look_by(producer, &self.reason.load_full(), create, patience).await
     }
 
     /// A look by a client that tells there why it cannot connect.

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use crate::support::bridge::{SOON, Setup, words};
 use crate::support::java::{self, Kafka, free_port};
 use crate::support::{eventually, python, reader, skip};
+use crate::tls;
 
 const SCRAM: &str = "SCRAM-SHA-512=[name=bridge,password=right-password]";
 const DEAL: &str = r#"{"event_key":"deal.updated","payload":{"id":"00000000-0000-4000-8000-0000000000d1"}}"#;
@@ -22,9 +23,7 @@ struct Secured {
 
 impl Secured {
     fn start() -> Result<Secured, String> {
-        let certificates = tempfile::tempdir().expect("a directory");
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/certificates.sh");
-        java::run(Command::new("sh").arg(script).arg(certificates.path()))?;
+        let certificates = tls::certificates()?;
         let (scram, mutual, path) = (free_port(), free_port(), certificates.path().display());
         let properties = format!(
             "listeners={{listeners}},SCRAM://127.0.0.1:{scram},MUTUAL://127.0.0.1:{mutual}\n\
@@ -174,6 +173,13 @@ fn a_password_is_replaced_without_a_restart(secured: &Secured) {
     let setup = secured.with_password("scram-reload", "wrong-password");
     let mut bridge = setup.start_unready();
     assert_eq!(bridge.deliver("wegly", DEAL).sum(), (202, "spooled".into()));
+    // Nothing to try it out against: another wrong one takes over, and what is wrong with it is told.
+    bridge.setup.kafka = secured.with_password("scram-reload", "no-better-password").kafka;
+    assert_eq!(bridge.reload("taken_over"), "");
+    eventually("it is told why the new one is not taken", SOON, || {
+        let reason = bridge.readyz().1["kafka"]["reason"].clone();
+        reason.as_str().is_some_and(|reason| reason.contains("SASL authentication error")).then_some(())
+    });
     let right = secured.with_password("scram-reload", "right-password").kafka;
     bridge.setup.kafka.clone_from(&right);
     assert_eq!(bridge.reload("taken_over"), "");
