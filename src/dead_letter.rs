@@ -70,10 +70,10 @@ pub(crate) fn record(topic: &Arc<str>, event: &Event<'_>, rejection: &Rejection)
         (SOURCE, delivery.source().name.as_str()),
         (RECEIVED_AT, time::to_rfc3339(delivery.received_at()).as_str()),
     ] {
-        headers.push((name.to_owned(), value.into()));
+        headers.push((name.into(), value.to_owned().into()));
     }
     for (name, value) in delivery.headers() {
-        headers.push((format!("{HTTP}{name}"), value.as_bytes().to_vec()));
+        headers.push((format!("{HTTP}{name}").into(), value.as_bytes().to_vec().into()));
     }
     let value = match std::str::from_utf8(delivery.body()) {
         Ok(json) => redact::blank(json, &delivery.source().profile.guarded).into_owned().into_bytes(),
@@ -85,9 +85,6 @@ pub(crate) fn record(topic: &Arc<str>, event: &Event<'_>, rejection: &Rejection)
 
 /// The mark behind the dead letter `id`: it was published at `now`.
 pub(crate) fn mark(topic: &Arc<str>, id: String, now: i64) -> Record {
-    let headers = vec![
-        ("ce_id".to_owned(), id.clone().into_bytes()),
-        (REPLAYED_AT.to_owned(), time::to_rfc3339(now).into_bytes()),
-    ];
+    let headers = vec![("ce_id".into(), id.clone().into()), (REPLAYED_AT.into(), time::to_rfc3339(now).into())];
     Record { topic: Arc::clone(topic), key: id, value: None, headers, timestamp: now }
 }

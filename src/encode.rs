@@ -84,6 +84,8 @@ impl Encoded {
     /// The Kafka value: Confluent's wire format with the schema's id in the registry.
     pub(crate) fn framed(mut self, schema_id: u32) -> Vec<u8> {
         self.0[1..FRAME].copy_from_slice(&schema_id.to_be_bytes());
+        // It waits for Kafka: what was guessed too much is needed elsewhere.
+        self.0.shrink_to_fit();
         self.0
     }
 }

@@ -17,10 +17,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::any;
+use http::request::Parts;
 use http::{HeaderMap, Method, Version, header};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
@@ -107,7 +109,8 @@ impl Door {
         let (_under_way, arrived) = (self.under_way.token(), SystemTime::now());
         match self.admit(source, token, &request) {
             Ok((source, admission)) => {
-                let answer = self.take(Arc::clone(source), admission, request, arrived).await;
+                let (Parts { version, headers, .. }, body) = request.into_parts();
+                let answer = self.take(Arc::clone(source), admission, (version, headers), body, arrived).await;
                 self.answer(&answer)
             }
             Err(refusal) => self.refuse(request, refusal).await,
@@ -139,14 +142,21 @@ impl Door {
         Ok((source, admission))
     }
 
-    async fn take(&self, source: Arc<Source>, admission: Admission, request: Request, arrived: SystemTime) -> Answer {
-        let (parts, body) = request.into_parts();
+    async fn take(
+        &self,
+        source: Arc<Source>,
+        admission: Admission,
+        (version, headers): (Version, HeaderMap),
+        body: Body,
+        arrived: SystemTime,
+    ) -> Answer {
         let limits = body::Limits { max_bytes: source.max_body_bytes, timeout: self.settings.body_timeout };
         let metrics = &self.intake.pipeline.metrics;
-        let received = body::read(&parts, body, limits, &self.budget, &metrics.listener.in_flight_bytes).await?;
+        let received =
+            body::read(version, &headers, body, limits, &self.budget, &metrics.listener.in_flight_bytes).await?;
         let (started, received_at) = (Instant::now(), now_millis());
 
-        let delivery = Unverified { source, admission, headers: parts.headers, body: received.bytes, received_at };
+        let delivery = Unverified { source, admission, headers, body: received.bytes, received_at };
         let bytes = delivery.body.len();
         let (verifying, verify_began) = (metrics.stage(Stage::Verify), SystemTime::now());
         let mut delivery = off_the_hot_path(bytes, || delivery.verify())?;

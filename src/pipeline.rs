@@ -162,7 +162,7 @@ impl Pipeline {
     pub(crate) fn foresee(&self, prepared: Prepared<'_>) -> Result<&Route, Rejection> {
         let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
         let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
-        let Made { parts, .. } = made?;
+        let Made { parts, .. } = *made?;
         self.check_extent(&parts)?;
         let route = self.route_of(&event)?;
         // Every id takes as many bytes as any other.
@@ -183,13 +183,13 @@ impl Pipeline {
     async fn write(
         &self,
         event: &Event<'_>,
-        made: Result<Made, Rejection>,
+        made: Result<Box<Made>, Rejection>,
         lane: String,
         deadline: Instant,
         patience: Patience,
         taken: &mut Taken,
     ) -> Result<(), NotTaken> {
-        let Made { parts, file } = made.map_err(NotTaken::Ever)?;
+        let Made { parts, file } = *made.map_err(NotTaken::Ever)?;
         self.check_extent(&parts).map_err(NotTaken::Ever)?;
         let route = self.route_of(event).map_err(NotTaken::Ever)?;
         let not_now = |words| NotTaken::Now(Waits { lane: lane.clone(), reason: None, is_ours: true, words });

@@ -16,7 +16,8 @@ pub(crate) struct Prepared<'a> {
     pub(crate) key: Option<String>,
     /// Milliseconds since 1970.
     pub(crate) occurred_at: Option<i64>,
-    pub(crate) made: Result<Made, Rejection>,
+    /// Apart, since it is moved from stage to stage, and each keeps its place while an event waits.
+    pub(crate) made: Result<Box<Made>, Rejection>,
 }
 
 /// What the records to be are made of, and the file that they only name: to be kept first.
@@ -76,7 +77,7 @@ pub(crate) fn prepare<'a>(delivery: &'a Verified, store: &Store) -> Prepared<'a>
     let uri = file.as_ref().map(|file| store.uri(file)).unwrap_or_default();
     let moved = node.zip(file.as_ref()).map(|(node, file)| file.moved(node, &uri));
     let made = match encode::encode(&doc, profile, event_type, &head, moved.as_ref()) {
-        Ok(records) => Ok(Made { parts: Parts { records, links, updated_at }, file }),
+        Ok(records) => Ok(Box::new(Made { parts: Parts { records, links, updated_at }, file })),
         Err(fault) => not(Reason::SchemaViolation, fault.to_string()),
     };
     Prepared { delivery, event_type: Some(event_type), key: Some(key), occurred_at, made }

@@ -329,7 +329,7 @@ async fn report_of(slot: &Slot, report: DeliveryFuture) -> Option<Result<i32, Ka
 fn to_kafka(record: &Record) -> FutureRecord<'_, str, [u8]> {
     let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
     for (key, value) in &record.headers {
-        headers = headers.insert(Header { key, value: Some(value) });
+        headers = headers.insert(Header { key, value: Some(&**value) });
     }
     let of_key = FutureRecord::to(&record.topic).key(record.key.as_str());
     FutureRecord { payload: record.value.as_deref(), ..of_key.headers(headers).timestamp(record.timestamp) }

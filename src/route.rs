@@ -2,6 +2,7 @@
 //!
 //! Everything that does not depend on the event is worked out once, at start: [`Routes::plan`].
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -16,6 +17,8 @@ use crate::verify::Verified;
 
 /// The topic of dead letters, without `kafka.topic_prefix`.
 const DEAD_LETTERS: &str = "hookbridge.dead-letters";
+/// The header of a record that says which entity it is about.
+const SUBJECT: &str = "ce_subject";
 
 /// A subject of the registry: one schema under one name.
 #[derive(Debug)]
@@ -241,29 +244,44 @@ impl Routes {
             Timestamps::Received => received_at,
             Timestamps::Occurred => record_time(event.occurred_at, received_at),
         };
-        let record = |target: &Target, key: &str, value: Bytes, timestamp: i64| {
-            let mut headers = Event { key: Some(key), ..*event }.cloud_event_headers();
-            headers.push(("content-type".into(), b"application/avro".to_vec()));
-            if let Some(traceparent) = event.delivery.headers().get("traceparent") {
-                headers.push(("traceparent".into(), traceparent.as_bytes().to_vec()));
-            }
-            Record { topic: Arc::clone(&target.topic), key: key.to_owned(), value: Some(value), headers, timestamp }
+        let record = |target: &Target, key: &str, headers: Headers, value: Bytes, timestamp: i64| Record {
+            topic: Arc::clone(&target.topic),
+            key: key.to_owned(),
+            value: Some(value),
+            headers,
+            timestamp,
         };
         let key = event.key.unwrap_or_default();
+        let mut headers = Event { key: Some(key), ..*event }.cloud_event_headers();
+        headers.push(("content-type".into(), Bytes::from_static(b"application/avro")));
+        if let Some(traceparent) = event.delivery.headers().get("traceparent") {
+            headers.push(("traceparent".into(), Bytes::copy_from_slice(traceparent.as_bytes())));
+        }
         let mut all = Vec::with_capacity(1);
         for (target, ids) in route.joins.iter().zip(&links) {
             let value = Bytes::from(records.event.framed_too(id(&target.subject)?));
-            all.extend(ids.iter().map(|id| record(target, id, value.clone(), timestamp)));
+            all.extend(ids.iter().map(|id| record(target, id, about(&headers, id), value.clone(), timestamp)));
         }
         if let (Some(target), Some(state)) = (&route.latest, records.latest) {
             // By this, versioned tables can order what arrives late; never ahead of our clock.
             let timestamp = record_time(updated_at, received_at);
-            all.push(record(target, key, state.framed(id(&target.subject)?).into(), timestamp));
+            all.push(record(target, key, headers.clone(), state.framed(id(&target.subject)?).into(), timestamp));
         }
         let schema_id = id(&route.main.subject)?;
-        all.insert(0, record(&route.main, key, records.event.framed(schema_id).into(), timestamp));
+        all.insert(0, record(&route.main, key, headers, records.event.framed(schema_id).into(), timestamp));
         Some(all)
     }
+}
+
+/// The same headers about another subject.
+fn about(headers: &Headers, subject: &str) -> Headers {
+    let mut headers = headers.clone();
+    headers.iter_mut().filter(|(name, _)| name == SUBJECT).for_each(|(_, value)| *value = owned(subject));
+    headers
+}
+
+fn owned(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
 }
 
 /// A record's timestamp of a time that was told: not ahead of our clock, since a broker refuses what is far ahead of its own;
@@ -385,16 +403,16 @@ impl Event<'_> {
     /// The attributes of CloudEvents 1.0 in Kafka's binary mode, those that are known.
     pub(crate) fn cloud_event_headers(&self) -> Headers {
         let source = self.delivery.source();
-        let mut headers: Headers = vec![
-            ("ce_specversion".into(), b"1.0".to_vec()),
-            ("ce_id".into(), self.delivery.id().into()),
-            ("ce_source".into(), format!("/webhooks/{}", source.name).into()),
-        ];
+        // Room for what is added: content-type, traceparent.
+        let mut headers = Headers::with_capacity(8);
+        headers.push(("ce_specversion".into(), Bytes::from_static(b"1.0")));
+        headers.push(("ce_id".into(), owned(self.delivery.id())));
+        headers.push(("ce_source".into(), format!("/webhooks/{}", source.name).into()));
         if let Some(event_type) = self.event_type {
             headers.push(("ce_type".into(), format!("{}.{}", source.profile.name, event_type.name).into()));
         }
         if let Some(key) = self.key {
-            headers.push(("ce_subject".into(), key.into()));
+            headers.push((SUBJECT.into(), owned(key)));
         }
         if let Some(occurred_at) = self.occurred_at {
             headers.push(("ce_time".into(), time::to_rfc3339(occurred_at).into()));
@@ -409,7 +427,7 @@ pub(crate) fn tombstone(topic: &Arc<str>, key: String, now: i64) -> Record {
 }
 
 /// Headers of a Kafka record.
-pub(crate) type Headers = Vec<(String, Vec<u8>)>;
+pub(crate) type Headers = Vec<(Cow<'static, str>, Bytes)>;
 
 /// What is written to Kafka.
 #[derive(Debug)]

@@ -42,8 +42,8 @@ pub(crate) struct Trace {
     within: Option<(SdkTracer, Context)>,
 }
 
-/// A span under way, or nothing. It ends when it is dropped.
-pub(crate) struct Span(Option<opentelemetry_sdk::trace::Span>);
+/// A span under way, or nothing, which then takes no room in what waits. It ends when it is dropped.
+pub(crate) struct Span(Option<Box<opentelemetry_sdk::trace::Span>>);
 
 impl Traces {
     /// Without a collector.
@@ -64,7 +64,8 @@ impl Traces {
         if !receive.is_recording() {
             return Trace { receive: Span(None), within: None };
         }
-        let mut trace = Trace { receive: Span(Some(receive)), within: Some((tracer.clone(), remote(context))) };
+        let mut trace =
+            Trace { receive: Span(Some(Box::new(receive))), within: Some((tracer.clone(), remote(context))) };
         trace.set("http.request.method", "POST");
         // The route, not the path: that may hold a token.
         trace.set("http.route", "/webhooks/{source}");
@@ -83,7 +84,7 @@ impl Traces {
         // What was spooled before there was a collector may have none.
         let Some(received) = context::of(delivery.headers()) else { return Span(None) };
         let span = SpanBuilder::from_name("drain").with_kind(SpanKind::Producer).with_start_time(began);
-        let mut span = Span(Some(span.start_with_context(tracer, &remote(received))));
+        let mut span = Span(Some(Box::new(span.start_with_context(tracer, &remote(received)))));
         span.describe(delivery);
         span
     }
@@ -102,7 +103,7 @@ impl Trace {
     }
 
     fn span(&self, span: SpanBuilder) -> Span {
-        Span(self.within.as_ref().map(|(tracer, context)| span.start_with_context(tracer, context)))
+        Span(self.within.as_ref().map(|(tracer, context)| Box::new(span.start_with_context(tracer, context))))
     }
 
     /// Says something of the delivery as a whole.

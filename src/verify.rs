@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use sha2::{Digest, Sha256};
@@ -200,7 +200,22 @@ impl Unverified {
         for name in telling.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
             headers.remove(name);
         }
+        detach(&mut headers);
         Ok(Verified { id: event_id(&source.name, &body), source, headers, body, received_at })
+    }
+}
+
+/// Gives header values memory of their own, one piece for all: they share what the whole request was read into, with every
+/// credential in it.
+fn detach(headers: &mut HeaderMap) {
+    let mut values = BytesMut::with_capacity(headers.values().map(HeaderValue::len).sum());
+    headers.values().for_each(|value| values.extend_from_slice(value.as_bytes()));
+    let mut values = values.freeze();
+    for value in headers.values_mut() {
+        // Bytes that made a value make it again.
+        if let Ok(detached) = HeaderValue::from_maybe_shared(values.split_to(value.len())) {
+            *value = detached;
+        }
     }
 }
 

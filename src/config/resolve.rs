@@ -107,6 +107,7 @@ pub(crate) enum RegistryAuth {
 }
 
 /// `[registry]`
+#[derive(Clone)]
 pub(crate) struct RegistrySettings {
     /// Without a trailing slash.
     pub(crate) url: String,

@@ -87,7 +87,7 @@ fn found(record: &Record, (partition, offset): (i32, i64)) -> Found {
         timestamp: Some(record.timestamp),
         key: Some(record.key.clone().into_bytes()),
         value: record.value.as_deref().map(<[u8]>::to_vec),
-        headers: record.headers.clone(),
+        headers: record.headers.iter().map(|(name, value)| (name.to_string(), value.to_vec())).collect(),
     }
 }
 

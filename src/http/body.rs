@@ -6,8 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::body::HttpBody as _;
 use bytes::{Bytes, BytesMut};
-use http::request::Parts;
-use http::{Version, header};
+use http::{HeaderMap, Version, header};
 use http_body_util::BodyExt as _;
 use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -17,6 +16,9 @@ use super::reply::Refusal;
 
 /// A second more for each of these that arrived: slow lines may send large bodies, but not crawl.
 const BYTES_PER_EXTRA_SECOND: usize = 256 << 10;
+/// A piece up to this size is copied: it is part of what the connection reads into, 8 KiB at least, which would be kept as long as
+/// the piece is, and charged to nobody.
+const COPIED: usize = 8 << 10;
 /// How far a body over the limit is read on, so that a sender that writes before it reads gets to see the 413.
 const READ_ON: usize = 4 << 20;
 
@@ -61,13 +63,14 @@ impl Drop for Charge {
 
 /// Reads `body` to its end.
 pub(super) async fn read(
-    head: &Parts,
+    version: Version,
+    headers: &HeaderMap,
     mut body: Body,
     limits: Limits,
     budget: &Arc<Semaphore>,
     gauge: &IntGauge,
 ) -> Result<Received, Refusal> {
-    let (started, headers) = (Instant::now(), &head.headers);
+    let started = Instant::now();
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|bytes| bytes > limits.max_bytes) {
         // A sender that asks first (`Expect: 100-continue`) sees the answer before it sends anything.
@@ -83,7 +86,7 @@ pub(super) async fn read(
         let so_far = first.len() + rest.len();
         let Some(chunk) = next(&mut body, deadline(started, limits, so_far)).await? else {
             // A stream of HTTP/2 that was reset "without an error" ends like one that is complete.
-            let cut_off = head.version == Version::HTTP_2 && !body.is_end_stream();
+            let cut_off = version == Version::HTTP_2 && !body.is_end_stream();
             if cut_off || announced.is_some_and(|bytes| bytes != so_far) {
                 return Err(Refusal::BadRequest);
             }
@@ -95,9 +98,9 @@ pub(super) async fn read(
             return Err(Refusal::BodyTooLarge);
         }
         charge.add(budget, chunk.len())?;
-        // Most bodies come in one piece, which then is not copied.
+        // Most bodies come in one piece.
         if so_far == 0 {
-            first = chunk;
+            first = if chunk.len() <= COPIED { Bytes::copy_from_slice(&chunk) } else { chunk };
         } else {
             if rest.is_empty() {
                 rest.extend_from_slice(&std::mem::take(&mut first));

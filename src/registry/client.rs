@@ -4,6 +4,7 @@
 //! registry's reasons, which is what an operator needs to read.
 
 use std::error::Error as _;
+use std::sync::OnceLock;
 
 use reqwest::StatusCode;
 use schema_registry_converter::async_impl::schema_registry::{
@@ -38,9 +39,10 @@ pub(super) enum Search {
 /// Speaks to a registry.
 pub(crate) struct Client {
     settings: SrSettings,
-    http: reqwest::Client,
-    url: String,
-    auth: RegistryAuth,
+    registry: RegistrySettings,
+    /// For what `schema_registry_converter` does not ask; made when it is needed, since each client has all authorities in
+    /// memory.
+    http: OnceLock<reqwest::Client>,
 }
 
 impl Client {
@@ -59,10 +61,19 @@ impl Client {
         builder.set_timeout(settings.timeout);
         Ok(Client {
             settings: builder.build_with(http_builder(settings)?).map_err(|e| unusable(&e))?,
-            http: http_builder(settings)?.timeout(settings.timeout).build().map_err(|e| unusable(&e))?,
-            url: settings.url.clone(),
-            auth: settings.auth.clone(),
+            registry: settings.clone(),
+            http: OnceLock::new(),
         })
+    }
+
+    fn http(&self) -> Result<&reqwest::Client, RegistryError> {
+        if let Some(http) = self.http.get() {
+            return Ok(http);
+        }
+        let builder = http_builder(&self.registry).map_err(|e| RegistryError::Unavailable(e.to_string()))?;
+        let made = builder.timeout(self.registry.timeout).build();
+        let made = made.map_err(|e| RegistryError::Unavailable(with_causes(&e)))?;
+        Ok(self.http.get_or_init(|| made))
     }
 
     /// Looks for this schema under the subject.
@@ -110,10 +121,10 @@ impl Client {
             messages: Vec<String>,
         }
         let unavailable = |e: reqwest::Error| RegistryError::Unavailable(with_causes(&e));
-        let url = format!("{}/compatibility/subjects/{}/versions?verbose=true", self.url, subject.name);
+        let url = format!("{}/compatibility/subjects/{}/versions?verbose=true", self.registry.url, subject.name);
         let request =
-            self.http.post(url).header(reqwest::header::CONTENT_TYPE, MEDIA_TYPE).body(body(subject).to_string());
-        let request = match &self.auth {
+            self.http()?.post(url).header(reqwest::header::CONTENT_TYPE, MEDIA_TYPE).body(body(subject).to_string());
+        let request = match &self.registry.auth {
             RegistryAuth::None => request,
             RegistryAuth::Basic { username, password } => request.basic_auth(username, Some(password.expose())),
             RegistryAuth::Bearer(token) => request.bearer_auth(token.expose()),
