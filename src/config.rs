@@ -111,6 +111,7 @@ struct WrittenKafka {
     partitions: Option<Text<i32>>,
     replication_factor: Option<Text<i32>>,
     timestamp: Option<Text<String>>,
+    producers: Option<Text<u32>>,
     max_record_bytes: Option<Text<Bytes>>,
     join_topics: Option<Text<bool>>,
     latest_topics: Option<Text<bool>>,

@@ -9,9 +9,11 @@
 //! Whoever sends a record gets librdkafka's own verdict on it, so that a record which is then spooled is in no queue
 //! any more. (It may still have landed: the answer can be lost.)
 //!
-//! The producers are idempotent and have one request under way per broker: within a partition, records land in the order
-//! they were sent. `FutureProducer::send` is not used, since it retries a full queue and so reorders. What comes from the
-//! spool has a producer of its own, which no sender waits for. (A sender's record of the same key may still be under way
+//! The producers are idempotent and have one request under way per broker each: records of a key, which all go by the same
+//! producer, land in the order they were sent. librdkafka puts the records of one partition into a request, no more; so
+//! there are several producers (`kafka.producers`), for partitions not to wait for each other's acknowledgements in one long
+//! line. `FutureProducer::send` is not used, since it retries a full queue and so reorders. What comes from the
+//! spool has producers of its own, which no sender waits for. (A sender's record of the same key may still be under way
 //! then. It is not answered yet, so no order is promised.) When librdkafka declares a producer fatally broken (its
 //! idempotence state is gone from the broker), a new one takes its place; and so when the configuration is read again.
 
@@ -34,6 +36,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::{ConfigError, Settings};
+use crate::partition;
 use crate::route::{Record, Routes};
 use producer::{Context, Producer, Reason, Slot, client_config};
 pub(crate) use statistics::Summary;
@@ -82,8 +85,10 @@ const SPOOL_PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Clients {
     config: ClientConfig,
     reason: Reason,
-    for_senders: Slot,
-    for_spool: Slot,
+    /// As many as `kafka.producers` says, by the record's key.
+    for_senders: Box<[Slot]>,
+    /// As many, made when the spool has something.
+    for_spool: Box<[Slot]>,
     /// Sends each record in a batch of its own.
     alone: Slot,
 }
@@ -98,19 +103,27 @@ impl Clients {
         let senders = ack_timeout.saturating_sub(SCAN_INTERVAL).max(ack_timeout / 2);
         let mut one_by_one = config.clone();
         one_by_one.set("batch.num.messages", "1");
+        let several = |patience| (0..settings.kafka.producers).map(|_| Slot::new(&config, patience)).collect();
         let clients = Clients {
-            for_senders: Slot::new(&config, senders),
-            for_spool: Slot::new(&config, senders.max(SPOOL_PATIENCE)),
+            for_senders: several(senders),
+            for_spool: several(senders.max(SPOOL_PATIENCE)),
             alone: Slot::new(&one_by_one, senders),
             reason: Arc::clone(&context.reason),
             config,
         };
-        clients.for_senders.get(context)?;
+        for slot in &clients.for_senders {
+            slot.get(context)?;
+        }
         Ok(clients)
     }
 
-    fn slots(&self) -> [&Slot; 3] {
-        [&self.for_senders, &self.for_spool, &self.alone]
+    fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.for_senders.iter().chain(&self.for_spool).chain([&self.alone])
+    }
+
+    /// The senders' producer that metadata is asked for.
+    fn first(&self, context: &Context) -> Result<Arc<Producer>, ConfigError> {
+        self.for_senders[0].get(context)
     }
 }
 
@@ -125,7 +138,7 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    /// Makes the senders' producer; connects in the background.
+    /// Makes the senders' producers; connects in the background.
     ///
     /// # Errors
     /// When librdkafka does not know a property of `kafka.properties`, or does not take its value.
@@ -153,7 +166,7 @@ impl Publisher {
         if self.watch.trouble().is_some() {
             return Ok(clients);
         }
-        let producer = clients.for_senders.get(&context).map_err(|e| e.to_string())?;
+        let producer = clients.first(&context).map_err(|e| e.to_string())?;
         let seen = self.watch.try_out(&producer, &clients.reason).await;
         drop(producer);
         match seen {
@@ -177,7 +190,7 @@ impl Publisher {
             }
         }
         // Whoever has a record under way holds them; the spool's have the most time.
-        let latest = Instant::now() + before.for_spool.message_timeout + SCAN_INTERVAL + 2 * REPORT_GRACE;
+        let latest = Instant::now() + before.for_spool[0].message_timeout + SCAN_INTERVAL + 2 * REPORT_GRACE;
         while Arc::strong_count(&before) > 1 && Instant::now() < latest {
             sleep(RETIRING).await;
         }
@@ -233,10 +246,12 @@ impl Publisher {
     /// partition it is in.
     pub(crate) async fn publish(&self, record: &Record, patience: Patience) -> Result<i32, PublishError> {
         let clients = self.clients.load_full();
-        let slot = match patience {
+        let slots = match patience {
             Patience::Sender => &clients.for_senders,
             Patience::Spool => &clients.for_spool,
         };
+        // As keys go to partitions: where their number divides that of the partitions, each of these has one producer.
+        let slot = &slots[partition::of_key(record.key.as_bytes(), slots.len() as u32) as usize];
         let sent = self.attempt(slot, record).await;
         let Err(PublishError::TooLarge { .. }) = sent else { return sent };
         // Kafka refuses a batch as a whole: whether it was this record that was too large, only it alone can tell.
@@ -295,9 +310,8 @@ impl Publisher {
         join_all(clients.slots().map(|slot| slot.flush(timeout))).await.into_iter().sum()
     }
 
-    /// The senders' producer.
     fn producer(&self) -> Result<Arc<Producer>, ConfigError> {
-        self.clients.load().for_senders.get(&self.context)
+        self.clients.load().first(&self.context)
     }
 }
 

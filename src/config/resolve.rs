@@ -23,6 +23,9 @@ use crate::telemetry::{self, Format, Logging};
 use crate::verify::Verifier;
 
 const MIB: usize = 1 << 20;
+/// `kafka.producers`, unless it says otherwise; and at the most, since each has threads and connections of its own.
+const PRODUCERS: u32 = 4;
+const MAX_PRODUCERS: u32 = 64;
 /// No wait of a request makes sense beyond a day.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
@@ -84,6 +87,8 @@ pub(crate) struct KafkaSettings {
     /// -1 is the broker's own.
     pub(crate) replication_factor: i32,
     pub(crate) timestamps: Timestamps,
+    /// How many producers share what is to be sent, by its key.
+    pub(crate) producers: u32,
     pub(crate) max_record_bytes: usize,
     /// What is switched on of the topics that events go to besides their own.
     pub(crate) further_topics: Vec<Further>,
@@ -307,6 +312,10 @@ impl WrittenKafka {
         if replication_factor != -1 && replication_factor < 1 {
             return Err(ConfigError::key("kafka.replication_factor", "neither -1 (the broker's own) nor 1 or more"));
         }
+        let producers = or(self.producers, PRODUCERS);
+        if !(1..=MAX_PRODUCERS).contains(&producers) {
+            return Err(ConfigError::key("kafka.producers", format!("not between 1 and {MAX_PRODUCERS}")));
+        }
         let max_record_bytes = self.max_record_bytes.map_or(1_000_000, |text| text.0.0);
         if max_record_bytes == 0 {
             return Err(ConfigError::key("kafka.max_record_bytes", "zero: every event would be a dead letter"));
@@ -329,6 +338,7 @@ impl WrittenKafka {
             partitions,
             replication_factor,
             timestamps: choice("kafka.timestamp", self.timestamp, &timestamps)?,
+            producers,
             // A broker takes batches of 1,048,588 bytes unless told otherwise; the rest is for what wraps a record.
             max_record_bytes,
             further_topics: further.into_iter().filter_map(|(which, on)| on.then_some(which)).collect(),

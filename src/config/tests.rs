@@ -69,6 +69,7 @@ fn the_sample_documents_every_key_and_is_valid() {
         "partitions",
         "replication_factor",
         "timestamp",
+        "producers",
         "max_record_bytes",
         "join_topics",
         "latest_topics",

@@ -38,7 +38,7 @@ impl Secured {
              authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
              allow.everyone.if.no.acl.found=true\nsuper.users=User:ANONYMOUS\n"
         );
-        let kafka = java::prepare_kafka("kafka-secured", None, &properties, &["--add-scram", SCRAM])?;
+        let kafka = java::prepare_kafka("kafka-secured", None, &properties, &["--add-scram", SCRAM], java::SMALL_JVM)?;
         kafka.start()?;
         Ok(Secured { kafka, certificates, scram, mutual })
     }
@@ -187,6 +187,8 @@ fn a_password_is_replaced_without_a_restart(secured: &Secured) {
         let topic = bridge.topic("wegly.deal");
         (bridge.metric(&format!("hookbridge_spool_records{{lane=\"{topic}\"}}")) == 0).then_some(())
     });
+    // What waited may be there before the next look at Kafka.
+    eventually("Kafka is ready", SOON, || (bridge.readyz().1["kafka"]["ok"] == true).then_some(()));
     assert_eq!(bridge.deliver("wegly", DEAL).sum(), (200, "published".into()));
     // One that Kafka does not take is tried out, and does not take over.
     bridge.setup.kafka = secured.with_password("scram-reload", "wrong-password").kafka;

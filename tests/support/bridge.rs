@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -212,16 +212,16 @@ pub(crate) fn with_this_process() -> Vec<String> {
 
 /// Runs the program to its end; a program that goes on instead is a failure.
 pub(crate) fn run(args: &[&str], file: &Path) -> Output {
-    let mut child = command(&[], args, file).spawn().expect("hookbridge runs");
-    let started = std::time::Instant::now();
-    while child.try_wait().expect("a child").is_none() {
-        if started.elapsed() > SOON {
-            let _ = child.kill();
-            panic!("hookbridge {args:?} did not end: {:?}", child.wait_with_output());
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    child.wait_with_output().expect("its output")
+    let child = command(&[], args, file).spawn().expect("hookbridge runs");
+    let pid = child.id();
+    let (tell, told) = mpsc::channel();
+    // Read all the while: a program that says much would wait for room in the pipe.
+    thread::spawn(move || tell.send(child.wait_with_output()));
+    let output = told.recv_timeout(SOON).unwrap_or_else(|_| {
+        signal(pid, "KILL");
+        panic!("hookbridge {args:?} did not end: {:?}", told.recv());
+    });
+    output.expect("its output")
 }
 
 fn command(runner: &[String], args: &[&str], file: &Path) -> Command {
