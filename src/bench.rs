@@ -5,7 +5,10 @@ mod passthrough;
 mod workload;
 
 use crate::catalog::{Catalog, EventType, Path, Profile};
+use crate::derive;
 use crate::sample::{self, Sampler};
+
+use rlibphonenumber::Region;
 
 pub use passthrough::{NUMBER, Passthrough, PassthroughError};
 pub use workload::{Request, SECRET, TOKEN, Workload};
@@ -53,6 +56,12 @@ fn case(profile: &Profile, event_type: &EventType, bodies: u64) -> Case {
         times: event_type.times.iter().map(steps).collect(),
         bodies: (0..bodies).map(|seed| Sampler::new(profile, seed, NOW).body(event_type)).collect(),
     }
+}
+
+/// A phone number as records have it; one without a country's code is Brazilian. Whatever way a record is made, this is part of it.
+#[must_use]
+pub fn phone(text: &str, whatsapp: bool) -> Option<String> {
+    derive::phone(text, Region::BR, whatsapp)
 }
 
 fn steps(path: &Path) -> Vec<String> {

@@ -91,7 +91,7 @@ fn member_of(doc: &Document<'_>, object: Node, name: &str) -> Option<String> {
 
 /// A number in the one form in which numbers can be joined: country code and number, digits only, such as
 /// `5511987654321`. What is no valid number, or a name of WhatsApp's that is none (a group's id), gives nothing.
-fn phone(text: &str, region: Region, whatsapp: bool) -> Option<String> {
+pub(crate) fn phone(text: &str, region: Region, whatsapp: bool) -> Option<String> {
     let (number, domain) = text.split_once('@').unwrap_or((text, "c.us"));
     if text.len() > LONGEST_NUMBER || !["c.us", "s.whatsapp.net"].contains(&domain) {
         return None;

@@ -1,6 +1,7 @@
-//! The Kafka and the registry that both contenders use, and what is in their topics.
+//! The Kafka and the registry that all contenders use, and what is in their topics.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -10,6 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use crate::support::RUNTIME;
 use crate::support::bridge::{SOON, TOPICS};
 use crate::support::java::{self, Kafka, Server};
+use crate::support::mock::Mock;
 use crate::support::reader::{self, Record};
 
 /// Partitions of each topic: what `kafka.partitions` is by default.
@@ -18,20 +20,75 @@ pub(crate) const PARTITIONS: i32 = 12;
 /// Records as large as the largest bodies; and the files of deleted topics go at once, since there are gigabytes of them.
 const PROPERTIES: &str = "message.max.bytes=33554432\nlog.segment.delete.delay.ms=1000\n";
 
-/// An Apache Kafka and an Apicurio, of this run alone.
+/// What Kafka's own start script tells its JVM.
+const JVM: [&str; 6] = [
+    "-Xms1g",
+    "-Xmx1g",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+];
+
+/// A broker and an Apicurio, of this run alone.
 pub(crate) struct Cluster {
-    pub(crate) kafka: Kafka,
+    pub(crate) broker: Broker,
     pub(crate) registry_url: String,
     _registry: Server,
 }
 
+pub(crate) enum Broker {
+    /// An Apache Kafka.
+    Kafka(Kafka),
+    /// librdkafka's mock cluster, in a thread of this process: it costs little, keeps nothing, and acknowledges after a
+    /// time that is given.
+    StandIn { mock: Mock, after: Duration },
+}
+
+impl Broker {
+    /// As `kafka.bootstrap_servers` has it.
+    pub(crate) fn address(&self) -> &str {
+        match self {
+            Broker::Kafka(kafka) => &kafka.address,
+            Broker::StandIn { mock, .. } => &mock.address,
+        }
+    }
+
+    /// Its process, if it has one.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        match self {
+            Broker::Kafka(kafka) => kafka.server.pid(),
+            Broker::StandIn { .. } => None,
+        }
+    }
+}
+
 impl Cluster {
-    /// Starts both, or says what is missing.
-    pub(crate) fn start() -> Result<Cluster, String> {
-        let kafka = java::prepare_kafka("kafka-of-load", None, PROPERTIES, &[])?;
-        kafka.start()?;
+    /// Starts both, or says what is missing; with a stand-in that acknowledges after this time, if one is given.
+    pub(crate) fn start(stand_in: Option<Duration>) -> Result<Cluster, String> {
+        let broker = match stand_in {
+            Some(after) => {
+                let mock = Mock::start();
+                mock.acknowledge_after(after);
+                Broker::StandIn { mock, after }
+            }
+            None => {
+                let kafka = java::prepare_kafka("kafka-of-load", None, PROPERTIES, &[], &JVM)?;
+                kafka.start()?;
+                Broker::Kafka(kafka)
+            }
+        };
         let (registry, registry_url) = java::start_registry()?;
-        Ok(Cluster { kafka, registry_url, _registry: registry })
+        Ok(Cluster { broker, registry_url, _registry: registry })
+    }
+
+    /// Makes the topics of a prefix, where the bridge cannot.
+    pub(crate) fn prepare(&self, prefix: &str) {
+        if let Broker::StandIn { mock, .. } = &self.broker {
+            for name in TOPICS {
+                mock.create_topic(&format!("{prefix}{name}"), PARTITIONS);
+            }
+        }
     }
 
     /// How many records were written to each topic so far.
@@ -50,7 +107,7 @@ impl Cluster {
     /// When they are not the same, byte for byte, but for the time received: then they did not do the same work.
     pub(crate) fn compare(&self, one: &str, other: &str) -> BTreeMap<&'static str, (usize, usize)> {
         let read = |prefix: &str, name: &str| {
-            let mut records: Vec<_> = reader::read_from(&self.kafka.address, &format!("{prefix}{name}"))
+            let mut records: Vec<_> = reader::read_from(self.broker.address(), &format!("{prefix}{name}"))
                 .iter()
                 .map(|record| (record.key.clone(), record.headers.clone(), without_received_at(record)))
                 .collect();
@@ -69,6 +126,9 @@ impl Cluster {
 
     /// Deletes the topics of a prefix.
     pub(crate) fn delete(&self, prefix: &str) {
+        if matches!(self.broker, Broker::StandIn { .. }) {
+            return;
+        }
         let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
         let names: Vec<_> = TOPICS.iter().map(|name| format!("{prefix}{name}")).collect();
         let names: Vec<_> = names.iter().map(String::as_str).collect();
@@ -79,7 +139,7 @@ impl Cluster {
 
     fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.kafka.address).set("group.id", "looks only");
+        config.set("bootstrap.servers", self.broker.address()).set("group.id", "looks only");
         config
     }
 }

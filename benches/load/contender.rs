@@ -1,16 +1,17 @@
-//! What is measured: the bridge and the passthrough, each a process of its own with the same configuration, and what the
-//! kernel says of such a process.
+//! What is measured: the bridge and the passthrough, or the bridge in several settings, each a process of its own with the
+//! same configuration but for that; and what the kernel says of such a process.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
 
 use hookbridge::bench::{SECRET, TOKEN, Workload};
 
 use crate::cluster::{Cluster, PARTITIONS};
-use crate::support::bridge::{Bridge, SOON, Setup, with_this_process};
+use crate::support::bridge::{Bridge, SOON, Setup, signal, with_this_process};
 use crate::support::eventually;
 
 /// Who takes the requests.
@@ -20,7 +21,42 @@ pub(crate) enum Who {
     Passthrough,
 }
 
-/// One of the two, with its configuration and topics; starts as often as it is wanted.
+impl Who {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Who::Bridge => "hookbridge",
+            Who::Passthrough => "passthrough",
+        }
+    }
+}
+
+/// What a bridge is given beside its configuration: `NAME=VALUE`, several apart by spaces. What has a point in its name
+/// is a property of librdkafka, anything else a variable of the environment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Setting {
+    pub(crate) text: String,
+    properties: Vec<(String, String)>,
+    environment: Vec<String>,
+}
+
+impl FromStr for Setting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Setting, String> {
+        let mut setting = Setting { text: text.to_owned(), ..Setting::default() };
+        for word in text.split_whitespace() {
+            let (name, value) = word.split_once('=').ok_or_else(|| format!("{word:?} is not NAME=VALUE"))?;
+            if name.contains('.') {
+                setting.properties.push((name.to_owned(), value.to_owned()));
+            } else {
+                setting.environment.push(word.to_owned());
+            }
+        }
+        Ok(setting)
+    }
+}
+
+/// One of those that are measured, with its configuration and topics; starts as often as it is wanted.
 pub(crate) struct Contender {
     pub(crate) who: Who,
     pub(crate) prefix: String,
@@ -52,13 +88,13 @@ impl Drop for Passthrough {
 }
 
 impl Contender {
-    /// With topics that begin with `stage`: both the same number of bytes.
-    pub(crate) fn new(who: Who, cluster: &Cluster, stage: &str, workload: Workload) -> Contender {
+    /// With topics that begin with `stage`: of both the same number of bytes.
+    pub(crate) fn new(who: Who, setting: &Setting, cluster: &Cluster, stage: &str, workload: Workload) -> Contender {
         let prefix = match who {
             Who::Bridge => format!("{stage}.bridge."),
             Who::Passthrough => format!("{stage}.passed."),
         };
-        let mut setup = Setup::on(&cluster.kafka.address, &cluster.registry_url, "load");
+        let mut setup = Setup::on(cluster.broker.address(), &cluster.registry_url, "load");
         setup.prefix.clone_from(&prefix);
         setup.partitions = PARTITIONS;
         // The bridge says where it listens in its log; the passthrough needs none.
@@ -66,9 +102,15 @@ impl Contender {
         // All is as it is by default, but for what would end a run: that a moment's stall goes to the spool, instead of into
         // the latencies, and that bodies of 4 MiB are dead letters.
         setup.http = "ack_timeout = \"20s\"\n".into();
-        setup.kafka = "max_record_bytes = \"16MiB\"\n".into();
+        setup.kafka = "max_record_bytes = \"16MiB\"\n[kafka.properties]\n".into();
+        setup.kafka.extend(setting.properties.iter().map(|(name, value)| format!("{name:?} = {value:?}\n")));
         setup.sources = format!("[sources.wegly]\nsecrets = [{SECRET:?}]\n[sources.whazing]\ntokens = [{TOKEN:?}]\n");
         setup.runner = with_this_process();
+        if !setting.environment.is_empty() {
+            let environment = std::iter::once("env").chain(setting.environment.iter().map(String::as_str));
+            setup.runner.extend(environment.map(String::from));
+        }
+        cluster.prepare(&prefix);
         Contender { who, prefix, setup, workload }
     }
 
@@ -106,8 +148,29 @@ impl Contender {
     }
 }
 
+/// A command that runs beside a contender, such as a profiler: it has the contender's `PID` and who it is, `WHO`, and is
+/// ended by `SIGINT`.
+pub(crate) struct Beside(Child);
+
+impl Beside {
+    pub(crate) fn start(command: &str, who: Who, pid: u32) -> Beside {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("exec {command}")]).env("PID", pid.to_string()).env("WHO", who.name());
+        Beside(shell.stdin(Stdio::null()).spawn().expect("sh runs"))
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            signal(self.0.id(), "INT");
+        }
+        let _ = self.0.wait();
+    }
+}
+
 /// Time on the processor, in microseconds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cpu {
     pub(crate) user: f64,
     pub(crate) system: f64,
@@ -127,6 +190,14 @@ impl Cpu {
 
     pub(crate) fn since(self, before: Cpu) -> Cpu {
         Cpu { user: self.user - before.user, system: self.system - before.system }
+    }
+
+    pub(crate) fn per(self, events: u64) -> Cpu {
+        Cpu { user: self.user / events as f64, system: self.system / events as f64 }
+    }
+
+    pub(crate) fn sum(self) -> f64 {
+        self.user + self.system
     }
 }
 

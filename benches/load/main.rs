@@ -1,7 +1,7 @@
 //! `cargo bench --bench load`: the bridge beside the yardstick, under load, on a real Kafka.
 //!
 //! ```text
-//! sender ──▶ contender: the bridge, or the passthrough ──▶ cluster      stage: the same work? then pairs of runs ──▶ report
+//! sender ──▶ contender: the bridge, or the passthrough ──▶ cluster      stage: the same work? then rounds of runs ──▶ report
 //! ```
 //!
 //! The passthrough ([`hookbridge::bench::Passthrough`]) is the same HTTP server and the same producer, with nothing
@@ -27,17 +27,35 @@ use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use hookbridge::bench::{Passthrough, Workload};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use cluster::Cluster;
+use contender::Setting;
 use sender::Pace;
-use stage::{Pair, SAMPLED_BYTES, Stage};
+use stage::{Plan, Round, SAMPLED_BYTES, Stage};
 
 /// What a run writes to Kafka at the most, if it is not told how many events it has: disks have an end.
 const RUN_BYTES: u64 = 2 << 30;
+
+/// What `settings` measures if it is not told: what a producer can be told, and where threads run.
+const SETTINGS: [&str; 12] = [
+    "HOOKBRIDGE__KAFKA__PRODUCERS=1",
+    "HOOKBRIDGE__KAFKA__PRODUCERS=2",
+    "HOOKBRIDGE__KAFKA__PRODUCERS=8",
+    "HOOKBRIDGE__KAFKA__PRODUCERS=16",
+    "linger.ms=1",
+    "linger.ms=5",
+    "linger.ms=20",
+    "compression.type=lz4",
+    "compression.type=zstd",
+    "batch.size=16384",
+    "TOKIO_WORKER_THREADS=1",
+    "TOKIO_WORKER_THREADS=4",
+];
 
 /// Measures hookbridge beside a passthrough: the same HTTP server and Kafka producer, and nothing between them
 #[derive(Debug, Parser)]
@@ -57,12 +75,22 @@ struct Args {
     /// About how long a run is
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// Events per second of `open` [default: half of what the slower one does in a closed loop]
+    /// Events per second of an open loop [default: half of what the slowest does in a closed loop]
     #[arg(long)]
     rate: Option<f64>,
-    /// Pairs of runs
+    /// Pairs of runs; with `settings`, rounds
     #[arg(long, default_value_t = 5)]
     pairs: usize,
+    /// For `settings`: a property of librdkafka, such as linger.ms=5, or a variable of the environment; several apart by
+    /// spaces go together; can be given again for another row [default: a list of its own]
+    #[arg(long = "with", value_name = "NAME=VALUE")]
+    settings: Vec<Setting>,
+    /// Not an Apache Kafka, but librdkafka's mock cluster, which acknowledges after this time, such as 0ms or 20ms
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    stand_in: Option<Duration>,
+    /// A command to run beside each run that is measured, such as a profiler: it has PID and WHO, and is ended by SIGINT
+    #[arg(long, value_name = "COMMAND")]
+    beside: Option<String>,
     /// Only show that it works
     #[arg(long)]
     quick: bool,
@@ -96,6 +124,8 @@ enum Mode {
     Open,
     /// Memory while all connections wait for Kafka
     Idle,
+    /// The bridge in several settings, in both loops; no passthrough
+    Settings,
     #[value(hide = true)]
     Passthrough,
 }
@@ -119,7 +149,7 @@ fn main() -> ExitCode {
     }
     allow_connections();
     let quick = args.quick || args.test || !args.bench;
-    let cluster = match Cluster::start() {
+    let cluster = match Cluster::start(args.stand_in) {
         Ok(cluster) => cluster,
         Err(missing) if quick && !support::servers::require_real() => {
             println!("SKIPPED: no Kafka or no registry: {missing}; to enable it, install Java 21 and Maven");
@@ -130,7 +160,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    report::machine();
+    report::machine(&cluster.broker);
     if quick {
         show(&cluster);
     } else {
@@ -141,14 +171,18 @@ fn main() -> ExitCode {
 
 /// Every mode, as short as can be.
 fn show(cluster: &Cluster) {
-    let mut stage = prepared(cluster, SAMPLED_BYTES, 16, true);
+    let plan = Plan { bytes: SAMPLED_BYTES, connections: 16, quick: true, settings: &[], beside: None };
+    let mut stage = prepared(cluster, &plan);
     for pace in [Pace::Closed, Pace::Open(200.0)] {
-        report::pairs(&stage, 400, pace, &[stage.pair(0, 400, pace)]);
+        report::pairs(&stage, 400, pace, &[stage.round(0, 400, pace)]);
     }
     stage.connections = 50;
     report::waiting(&stage, &stage.wait());
     drop(stage);
-    drop(prepared(cluster, 256 << 10, 8, true));
+    drop(prepared(cluster, &Plan { bytes: 256 << 10, connections: 8, ..plan }));
+    let settings = [Setting::default(), "linger.ms=5 TOKIO_WORKER_THREADS=1".parse().expect("a setting")];
+    let stage = Stage::new(cluster, &Plan { settings: &settings, ..plan });
+    report::settings(&stage, 400, Pace::Closed, &settings, &[stage.round(0, 400, Pace::Closed)]);
     println!("\nIt works. These figures are of a moment, and mean nothing.");
 }
 
@@ -158,18 +192,24 @@ fn measure(cluster: &Cluster, args: &Args) {
     for &connections in &connections {
         let mut sizes = Vec::new();
         for &bytes in &args.sizes {
-            let stage = prepared(cluster, bytes, connections, false);
+            let plan = Plan { bytes, connections, quick: false, settings: &[], beside: args.beside.as_deref() };
             match args.mode {
-                Mode::Idle => report::waiting(&stage, &stage.wait()),
+                Mode::Idle => {
+                    let stage = prepared(cluster, &plan);
+                    report::waiting(&stage, &stage.wait());
+                }
                 Mode::Closed => {
+                    let stage = prepared(cluster, &plan);
                     let events = events(args, bytes, stage.closed_rate(None));
                     sizes.push((bytes, measure_pairs(&stage, args.pairs, events, Pace::Closed)));
                 }
                 Mode::Open => {
+                    let stage = prepared(cluster, &plan);
                     let rate = args.rate.unwrap_or_else(|| half_of_closed(args, &stage));
                     let events = events(args, bytes, rate);
                     sizes.push((bytes, measure_pairs(&stage, args.pairs, events, Pace::Open(rate))));
                 }
+                Mode::Settings => measure_settings(cluster, args, &plan),
                 Mode::Passthrough => {}
             }
         }
@@ -177,9 +217,26 @@ fn measure(cluster: &Cluster, args: &Args) {
     }
 }
 
+/// The bridge as it is, and in each setting.
+fn measure_settings(cluster: &Cluster, args: &Args, plan: &Plan<'_>) {
+    let others = match &args.settings[..] {
+        [] => SETTINGS.iter().map(|text| text.parse().expect("a setting")).collect(),
+        settings => settings.to_vec(),
+    };
+    let settings = [vec![Setting::default()], others].concat();
+    let stage = Stage::new(cluster, &Plan { settings: &settings, ..*plan });
+    let closed = stage.closed_rate(None);
+    for pace in [Pace::Closed, Pace::Open(args.rate.unwrap_or(closed / 2.0))] {
+        let rate = if let Pace::Open(rate) = pace { rate } else { closed };
+        let events = events(args, plan.bytes, rate);
+        let rounds = measure_rounds(&stage, args.pairs, events, pace);
+        report::settings(&stage, events, pace, &settings, &rounds);
+    }
+}
+
 /// A stage whose contenders were shown to do the same work.
-fn prepared(cluster: &Cluster, bytes: usize, connections: usize, quick: bool) -> Stage<'_> {
-    let stage = Stage::new(cluster, bytes, connections, quick);
+fn prepared<'a>(cluster: &'a Cluster, plan: &Plan<'_>) -> Stage<'a> {
+    let stage = Stage::new(cluster, plan);
     let topics = stage.compare();
     let (records, bytes) = topics.values().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
     println!("\nBoth wrote the same {records} records of {bytes} bytes for the same bodies, once each.");
@@ -198,8 +255,12 @@ fn events(args: &Args, bytes: usize, rate: f64) -> u64 {
     args.events.unwrap_or_else(|| ((rate * args.seconds as f64) as u64).clamp(1, most))
 }
 
-fn measure_pairs(stage: &Stage<'_>, count: usize, events: u64, pace: Pace) -> Vec<Pair> {
-    let pairs: Vec<_> = (0..count.max(1)).map(|number| stage.pair(number, events, pace)).collect();
+fn measure_rounds(stage: &Stage<'_>, count: usize, events: u64, pace: Pace) -> Vec<Round> {
+    (0..count.max(1)).map(|number| stage.round(number, events, pace)).collect()
+}
+
+fn measure_pairs(stage: &Stage<'_>, count: usize, events: u64, pace: Pace) -> Vec<Round> {
+    let pairs = measure_rounds(stage, count, events, pace);
     report::pairs(stage, events, pace, &pairs);
     pairs
 }

@@ -1,7 +1,7 @@
-//! One measurement under one set of circumstances: both contenders with topics of their own, first shown to do the same
-//! work, then measured in pairs.
+//! One measurement under one set of circumstances: the bridge and the passthrough, first shown to do the same work, or the
+//! bridge in several settings; then measured in rounds, in which each has a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use hookbridge::bench::{NUMBER, Request, Workload};
 use tokio::runtime::Builder;
 
-use crate::cluster::Cluster;
-use crate::contender::{Contender, Cpu, Who, forget_peak, memory};
+use crate::cluster::{Broker, Cluster};
+use crate::contender::{Beside, Contender, Cpu, Setting, Who, forget_peak, memory};
 use crate::sender::{Pace, Sent, connect, send};
 
 /// Of bodies as they are sampled: their mean.
@@ -34,7 +34,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) bytes: usize,
     pub(crate) connections: usize,
     cluster: &'a Cluster,
-    contenders: [Contender; 2],
+    contenders: Vec<Contender>,
+    beside: Option<String>,
     requests: Arc<[Vec<u8>]>,
     /// Of the bodies.
     pub(crate) mean_bytes: usize,
@@ -46,8 +47,10 @@ pub(crate) struct Run {
     pub(crate) events_per_second: f64,
     /// Microseconds per event, of the server.
     pub(crate) cpu: Cpu,
-    /// The same of the load.
+    /// The same of the load; with it that of a broker's stand-in.
     pub(crate) load_cpu: f64,
+    /// The same of Kafka.
+    pub(crate) kafka_cpu: f64,
     /// Milliseconds: p50, p99, p99.9.
     pub(crate) latencies: [f64; 3],
     /// MiB, when the run began.
@@ -58,10 +61,20 @@ pub(crate) struct Run {
     pub(crate) memory_tenths: Vec<f64>,
 }
 
-/// A run of each, one after the other.
-pub(crate) struct Pair {
-    pub(crate) bridge: Run,
-    pub(crate) passthrough: Run,
+/// A run of each, one after the other; here in the order of the contenders.
+pub(crate) type Round = Vec<Run>;
+
+/// What a stage is to measure.
+pub(crate) struct Plan<'a> {
+    /// Of a body, on average.
+    pub(crate) bytes: usize,
+    pub(crate) connections: usize,
+    /// Few bodies.
+    pub(crate) quick: bool,
+    /// The bridge in each of these; none: the bridge as it is, and the passthrough.
+    pub(crate) settings: &'a [Setting],
+    /// What runs beside each run.
+    pub(crate) beside: Option<&'a str>,
 }
 
 /// Memory of a contender, in MiB, while connections wait for Kafka.
@@ -75,8 +88,9 @@ pub(crate) struct Waiting {
 }
 
 impl<'a> Stage<'a> {
-    /// Prepares bodies of `bytes` on average. Quick ones are few.
-    pub(crate) fn new(cluster: &'a Cluster, bytes: usize, connections: usize, quick: bool) -> Stage<'a> {
+    /// Prepares the bodies and the contenders.
+    pub(crate) fn new(cluster: &'a Cluster, plan: &Plan<'_>) -> Stage<'a> {
+        let &Plan { bytes, connections, quick, settings, beside } = plan;
         let bodies = if quick { BODIES / 20 } else { BODIES }.min(ALL_BODIES / bytes);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_millis() as i64;
         let workload = Workload { bodies, longer_by: bytes.saturating_sub(SAMPLED_BYTES), now };
@@ -84,9 +98,16 @@ impl<'a> Stage<'a> {
         let mean_bytes = requests.iter().map(|request| request.body.len()).sum::<usize>() / bodies;
         let connections = connections.min((UNDER_WAY / bytes).max(1));
         let name = format!("load-{bytes}-{connections}");
-        let contenders = [Who::Bridge, Who::Passthrough].map(|who| Contender::new(who, cluster, &name, workload));
+        let contender = |who, setting| Contender::new(who, setting, cluster, &name, workload);
+        let as_it_is = Setting::default();
+        let contenders = if settings.is_empty() {
+            [Who::Bridge, Who::Passthrough].map(|who| contender(who, &as_it_is)).into()
+        } else {
+            settings.iter().map(|setting| contender(Who::Bridge, setting)).collect()
+        };
         let requests = requests.into_iter().enumerate().map(|(number, request)| written(number, request)).collect();
-        Stage { bytes, connections, cluster, contenders, requests, mean_bytes }
+        let beside = beside.map(str::to_owned);
+        Stage { bytes, connections, cluster, contenders, beside, requests, mean_bytes }
     }
 
     /// Lets both take every body once, and holds what they wrote against each other; gives the records and bytes of
@@ -102,27 +123,24 @@ impl<'a> Stage<'a> {
         self.cluster.compare(&self.contenders[0].prefix, &self.contenders[1].prefix)
     }
 
-    /// Events a second of the slower one in a closed loop, roughly: from one pair, which also warms up Kafka.
+    /// Events a second of the slowest in a closed loop, roughly: from one round, which also warms up Kafka.
     pub(crate) fn closed_rate(&self, events: Option<u64>) -> f64 {
-        let Pair { bridge, passthrough } = self.pair(0, events.unwrap_or(self.requests.len() as u64), Pace::Closed);
-        bridge.events_per_second.min(passthrough.events_per_second)
+        let round = self.round(0, events.unwrap_or(self.requests.len() as u64), Pace::Closed);
+        round.iter().map(|run| run.events_per_second).fold(f64::INFINITY, f64::min)
     }
 
-    /// Runs both, who comes first in turn.
+    /// Runs each, who comes first in turn.
     ///
     /// # Panics
     /// When they did not write the same number of records to each topic.
-    pub(crate) fn pair(&self, number: usize, events: u64, pace: Pace) -> Pair {
-        let [bridge, passthrough] = &self.contenders;
-        let ((bridge, by_bridge), (passthrough, by_passthrough)) = if number.is_multiple_of(2) {
-            let first = self.run(bridge, events, pace);
-            (first, self.run(passthrough, events, pace))
-        } else {
-            let first = self.run(passthrough, events, pace);
-            (self.run(bridge, events, pace), first)
-        };
-        assert_eq!(by_bridge, by_passthrough, "records per topic, by the bridge and by the passthrough");
-        Pair { bridge, passthrough }
+    pub(crate) fn round(&self, number: usize, events: u64, pace: Pace) -> Round {
+        let mut order: Vec<_> = (0..self.contenders.len()).collect();
+        order.rotate_left(number % self.contenders.len());
+        let mut runs: Vec<_> = order.into_iter().map(|at| (at, self.run(&self.contenders[at], events, pace))).collect();
+        runs.sort_by_key(|&(at, _)| at);
+        let (runs, written): (Vec<_>, Vec<_>) = runs.into_iter().map(|(_, run)| run).unzip();
+        assert!(written.windows(2).all(|two| two[0] == two[1]), "records per topic, by each: {written:?}");
+        runs
     }
 
     /// A fresh process, warmed up, then measured; with it how many records it wrote to each topic.
@@ -137,15 +155,22 @@ impl<'a> Stage<'a> {
             let connections = connect(running.address, self.connections).await;
             forget_peak(running.pid);
             let memory_before = memory(running.pid, "VmRSS");
+            let beside = self.beside.as_ref().map(|command| Beside::start(command, contender.who, running.pid));
             let watch = Watch::begin(running.pid);
-            let before = [running.pid, std::process::id()].map(Cpu::of);
+            let all = [Some(running.pid), Some(std::process::id()), self.cluster.broker.pid()];
+            let before = all.map(|pid| pid.map(Cpu::of));
             let sent = send(connections, &self.requests, events, pace).await;
-            let after = [running.pid, std::process::id()].map(Cpu::of);
-            let [server, load] = [0, 1].map(|at| after[at].since(before[at]));
+            let after = all.map(|pid| pid.map(Cpu::of));
+            drop(beside);
+            let [server, load, kafka] = [0, 1, 2].map(|at| match (before[at], after[at]) {
+                (Some(before), Some(after)) => after.since(before).per(events),
+                _ => Cpu::default(),
+            });
             let run = Run {
                 events_per_second: events as f64 / sent.took.as_secs_f64(),
-                cpu: Cpu { user: server.user / events as f64, system: server.system / events as f64 },
-                load_cpu: (load.user + load.system) / events as f64,
+                cpu: server,
+                load_cpu: load.sum(),
+                kafka_cpu: kafka.sum(),
                 latencies: [0.5, 0.99, 0.999].map(|share| sent.percentile(share)),
                 memory_before,
                 memory_peak: memory(running.pid, "VmHWM"),
@@ -163,9 +188,10 @@ impl<'a> Stage<'a> {
     }
 
     /// Stops Kafka in its tracks while every connection has an event under way, and looks at the memory of each.
-    pub(crate) fn wait(&self) -> [Waiting; 2] {
-        let (all, kafka) = (self.connections as u64, &self.cluster.kafka.server);
-        self.contenders.each_ref().map(|contender| {
+    pub(crate) fn wait(&self) -> Vec<Waiting> {
+        let Broker::Kafka(kafka) = &self.cluster.broker else { panic!("only a Kafka can be stopped in its tracks") };
+        let (all, kafka) = (self.connections as u64, &kafka.server);
+        let waiting = self.contenders.iter().map(|contender| {
             let running = contender.start();
             on_one_thread(async {
                 let warmed = send(connect(running.address, 64).await, &self.requests, all, Pace::Closed).await;
@@ -184,11 +210,13 @@ impl<'a> Stage<'a> {
                 let (sent, waiting) = tokio::join!(send(connections, &self.requests, all, Pace::Closed), look);
                 let first = Duration::from_secs_f64(sent.percentile(0.0) / 1000.0);
                 let answers = &sent.answers;
-                assert!(first >= WAIT, "answered after {first:?}, before memory was looked at: {answers:?}");
+                // Counted from when it was sent, which takes its time with so many.
+                assert!(first >= WAIT / 2, "answered after {first:?}, before memory was looked at: {answers:?}");
                 let peak = memory(running.pid, "VmHWM");
                 Waiting { who: contender.who, before, waiting, peak, answers: sent.answers }
             })
-        })
+        });
+        waiting.collect()
     }
 }
 
@@ -196,7 +224,10 @@ impl Drop for Stage<'_> {
     fn drop(&mut self) {
         // What a failed stage leaves goes with Kafka.
         if !thread::panicking() {
-            self.contenders.iter().for_each(|contender| self.cluster.delete(&contender.prefix));
+            let prefixes: BTreeSet<_> = self.contenders.iter().map(|contender| &contender.prefix).collect();
+            for prefix in prefixes {
+                self.cluster.delete(prefix);
+            }
         }
     }
 }

@@ -36,7 +36,7 @@ pub(crate) struct Broker {
 pub(crate) fn broker() -> Result<&'static Broker, &'static str> {
     static BROKER: LazyLock<Result<Broker, String>> = LazyLock::new(|| {
         let front = Proxy::closed();
-        let kafka = java::prepare_kafka("kafka-of-faults", Some(front.address), PROPERTIES, &[])?;
+        let kafka = java::prepare_kafka("kafka-of-faults", Some(front.address), PROPERTIES, &[], java::SMALL_JVM)?;
         kafka.start()?;
         Ok(Broker { kafka, front, state: Mutex::new(State::Up) })
     });

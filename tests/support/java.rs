@@ -37,7 +37,7 @@ kill -KILL $server; wait $server; rm -rf "$0""#;
 
 /// A server that can be started; it ends when this is dropped or the process ends.
 pub(crate) struct Server {
-    _shell: Child,
+    shell: Child,
     /// The writing end of the pipe, and where the shell says that an order was carried out.
     pipe: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
     dir: PathBuf,
@@ -50,7 +50,15 @@ impl Server {
         shell.args(["-c", HANG_ON_PIPE]).arg(&dir).arg(program).args(args);
         let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(words).spawn().expect("sh runs");
         let pipe = (shell.stdin.take().expect("a pipe"), BufReader::new(shell.stdout.take().expect("a pipe")));
-        Server { _shell: shell, pipe: Mutex::new(pipe), dir }
+        Server { shell, pipe: Mutex::new(pipe), dir }
+    }
+
+    /// Its process, while it runs.
+    #[allow(dead_code, reason = "only the load bench asks")]
+    pub(crate) fn pid(&self) -> Option<u32> {
+        let shell = self.shell.id();
+        let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).ok()?;
+        children.split_whitespace().next()?.parse().ok()
     }
 
     /// `start`, or a signal: `KILL`, `STOP`, `CONT`. Waits until it is carried out.
@@ -82,6 +90,9 @@ pub(crate) fn free_port() -> u16 {
     (0..COUNT).filter_map(|_| u16::try_from(next()).ok()).find(free).expect("a free port")
 }
 
+/// What a JVM is told that shares a small machine with many tests.
+pub(crate) const SMALL_JVM: &[&str] = &["-Xmx384m", "-XX:+UseSerialGC"];
+
 /// An Apache Kafka, one node, with its directory and port.
 pub(crate) struct Kafka {
     pub(crate) server: Server,
@@ -102,12 +113,13 @@ impl Kafka {
 
 /// Makes a Kafka that only has to be started, or says what is missing. Whoever comes by its back door is told to find it
 /// at `front`. `properties` are further lines of its configuration, in which `{listeners}` and `{advertised}` stand for what it
-/// has anyway; `format` are further arguments for making its storage.
+/// has anyway; `format` are further arguments for making its storage, `jvm` those of its JVM.
 pub(crate) fn prepare_kafka(
     name: &str,
     front: Option<SocketAddr>,
     properties: &str,
     format: &[&str],
+    jvm: &[&str],
 ) -> Result<Kafka, String> {
     let java = java(17)?;
     let libs = test_servers().join(format!("kafka-{KAFKA_VERSION}"));
@@ -127,17 +139,17 @@ pub(crate) fn prepare_kafka(
     let properties = properties.replace("{listeners}", &listeners).replace("{advertised}", &advertised);
     fs::write(&config, text + &properties).expect("server.properties");
     let class_path = format!("{}/*", libs.display());
-    let base = ["-Xmx384m", "-XX:+UseSerialGC", "-cp", &class_path];
+    let class_path = ["-cp", &class_path];
     let file = config.display().to_string();
     let formatted = Command::new(&java)
-        .args(base)
+        .args(class_path)
         .args(["kafka.tools.StorageTool", "format", "--standalone", "-t", "4L6g3nShT-eMCtK--X86sw", "-c", &file])
         .arg("--ignore-formatted")
         .args(format)
         .output()
         .expect("java runs");
     assert!(formatted.status.success(), "StorageTool: {}", String::from_utf8_lossy(&formatted.stderr));
-    let server = Server::new(dir, Command::new("sh"), &java, &[&base[..], &["kafka.Kafka", &file]].concat());
+    let server = Server::new(dir, Command::new("sh"), &java, &[jvm, &class_path, &["kafka.Kafka", &file]].concat());
     Ok(Kafka { server, address: address.to_string(), back_door: back_door.to_string() })
 }
 

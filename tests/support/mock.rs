@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
+use std::time::Duration;
 
 use rdkafka::mocking::MockCluster;
 use rdkafka::types::RDKafkaRespErr as ErrorCode;
@@ -15,6 +16,7 @@ use tokio::net::TcpSocket;
 enum Order {
     Topic(String, i32),
     Refuse(String, bool),
+    After(Duration),
     Down,
     Up,
 }
@@ -51,6 +53,9 @@ impl Mock {
                         };
                         cluster.topic_error(&name, error).expect("a topic");
                     }
+                    Order::After(time) => {
+                        cluster.broker_round_trip_time(1, time).expect("a broker that takes its time");
+                    }
                     Order::Down => cluster.broker_down(1).expect("a broker that goes down"),
                     Order::Up => cluster.broker_up(1).expect("a broker that comes up"),
                 }
@@ -67,6 +72,12 @@ impl Mock {
     /// From now on nobody may use the topic, or everybody again.
     pub(crate) fn refuse(&self, topic: &str, refuse: bool) {
         self.order(Order::Refuse(topic.to_owned(), refuse));
+    }
+
+    /// Every answer comes after this time.
+    #[allow(dead_code, reason = "only the load bench has use for it")]
+    pub(crate) fn acknowledge_after(&self, time: Duration) {
+        self.order(Order::After(time));
     }
 
     pub(crate) fn go_down(&self) {

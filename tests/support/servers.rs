@@ -82,7 +82,7 @@ fn start_kafka() -> (String, String, Option<Mock>, Option<Server>) {
         let words = format!("Kafka at {address} (HOOKBRIDGE_TEST_KAFKA)");
         return (address, words, None, None);
     }
-    match java::prepare_kafka("kafka", None, "", &[]).and_then(|kafka| kafka.start().map(|()| kafka)) {
+    match java::prepare_kafka("kafka", None, "", &[], java::SMALL_JVM).and_then(|kafka| kafka.start().map(|()| kafka)) {
         Ok(kafka) => {
             let words = format!("Apache Kafka {} (started here)", java::KAFKA_VERSION);
             (kafka.address, words, None, Some(kafka.server))

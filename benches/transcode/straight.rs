@@ -1,97 +1,43 @@
-//! `cargo bench`: JSON to Avro, ours against the straightforward way (parse to `serde_json::Value`, convert to
-//! `apache_avro::types::Value`, write with `apache-avro`), on realistic bodies of every event type.
-//!
-//! Both do the same work in one run, in turn, so that a machine whose speed drifts treats both alike; the ratio of
-//! each pair is what counts, and the median of the pairs is printed with its spread. Both give the same bytes, which
-//! is checked first.
-
-#![allow(clippy::expect_used, clippy::cast_precision_loss, reason = "a benchmark has nobody to report to")]
+//! The straightforward way from JSON to Avro: what one writes first.
 
 use std::collections::HashMap;
-use std::hint::black_box;
-use std::time::Instant;
 
 use apache_avro::Schema;
 use apache_avro::schema::RecordField;
 use apache_avro::types::Value as Avro;
 use apache_avro::writer::datum::GenericDatumWriter;
-use hookbridge::bench::{Bench, Case, cases};
+use hookbridge::bench::{Bench, Case, phone};
 use serde_json::Value as Json;
 
-const BODIES: u64 = 32;
-const PAIRS: usize = 15;
-/// Passes over the bodies in one timed half of a pair.
-const PASSES: usize = 12;
-
-fn main() {
-    // `cargo test --benches` asks for a short run: is everything in order?
-    let quick = std::env::args().any(|arg| arg == "--test");
-    let (bench, cases) = cases(BODIES);
-    let (pairs, passes) = if quick { (1, 1) } else { (PAIRS, PASSES) };
-    println!("{:<46} {:>7} {:>10} {:>14} {:>22}", "event type", "bytes", "ours", "straightforward", "ratio (min..max)");
-    let mut all = Vec::new();
-    for case in &cases {
-        let schema = Schema::parse_str(&case.schema).expect("a schema");
-        let writer = GenericDatumWriter::builder(&schema).build().expect("a writer");
-        let mut names = HashMap::new();
-        collect(&schema, &mut names);
-        let straight = Straight { writer: &writer, schema: &schema, names: &names, case };
-        let profile = case.name.split('.').next().expect("a profile");
-        check_same_bytes(&bench, &straight, profile);
-        let ours = || case.bodies.iter().for_each(|body| _ = black_box(bench.transcode(profile, black_box(body))));
-        let theirs = || case.bodies.iter().for_each(|body| _ = black_box(straight.transcode(black_box(body))));
-        let mut measured: Vec<(f64, f64)> = (0..pairs).map(|_| (time(passes, ours), time(passes, theirs))).collect();
-        measured.sort_by(|a, b| (a.1 / a.0).total_cmp(&(b.1 / b.0)));
-        let ratio = |at: usize| measured[at].1 / measured[at].0;
-        let (ours, theirs) = measured[pairs / 2];
-        let bytes = case.bodies.iter().map(String::len).sum::<usize>() / case.bodies.len();
-        println!(
-            "{:<46} {bytes:>7} {:>7.2} µs {:>11.2} µs {:>6.2} ({:.2}..{:.2})",
-            case.name,
-            ours,
-            theirs,
-            ratio(pairs / 2),
-            ratio(0),
-            ratio(pairs - 1)
-        );
-        all.push(ratio(pairs / 2));
-    }
-    all.sort_by(f64::total_cmp);
-    println!(
-        "straightforward / ours over {} event types: median {:.2}, worst {:.2}, best {:.2}",
-        all.len(),
-        all[all.len() / 2],
-        all[0],
-        all[all.len() - 1]
-    );
-}
-
-/// Microseconds per body.
-fn time(passes: usize, work: impl Fn()) -> f64 {
-    let start = Instant::now();
-    for _ in 0..passes {
-        work();
-    }
-    start.elapsed().as_secs_f64() * 1e6 / (passes as f64 * BODIES as f64)
-}
-
-fn check_same_bytes(bench: &Bench, straight: &Straight<'_>, profile: &str) {
-    for body in &straight.case.bodies {
-        let ours = bench.transcode(profile, body).expect("a record");
-        assert!(ours[5..] == straight.transcode(body)[5..], "{}: not the same bytes for {body}", straight.case.name);
-    }
-}
-
-/// What one writes first: two trees, then the bytes.
-struct Straight<'a> {
-    writer: &'a GenericDatumWriter<'a>,
+/// Two trees, then the bytes.
+pub(crate) struct Straight<'a> {
+    writer: GenericDatumWriter<'a>,
     schema: &'a Schema,
-    names: &'a HashMap<String, &'a Schema>,
+    names: HashMap<String, &'a Schema>,
     case: &'a Case,
 }
 
+impl<'a> Straight<'a> {
+    /// Made once for each type; `schema` is the case's, parsed.
+    pub(crate) fn new(schema: &'a Schema, case: &'a Case) -> Straight<'a> {
+        let mut names = HashMap::new();
+        collect(schema, &mut names);
+        Straight { writer: GenericDatumWriter::builder(schema).build().expect("a writer"), schema, names, case }
+    }
+}
+
 impl Straight<'_> {
-    fn transcode(&self, body: &str) -> Vec<u8> {
+    /// Checks that both ways give the same bytes, and gives the profile's name.
+    pub(crate) fn check(&self, bench: &Bench) -> &str {
+        let profile = self.case.name.split('.').next().expect("a profile");
+        for body in &self.case.bodies {
+            let ours = bench.transcode(profile, body).expect("a record");
+            assert!(ours[5..] == self.transcode(body)[5..], "{}: not the same bytes for {body}", self.case.name);
+        }
+        profile
+    }
+
+    pub(crate) fn transcode(&self, body: &str) -> Vec<u8> {
         let json: Json = serde_json::from_str(body).expect("JSON");
         let payload = self.case.payload.as_ref().map_or(&json, |name| &json[name]);
         let event = self.event(payload);
@@ -101,7 +47,7 @@ impl Straight<'_> {
                 "event" => event.clone(),
                 "extra" => Avro::Union(0, Box::new(Avro::Null)),
                 _ if self.case.whole_payload => self.convert(payload, &field.schema),
-                _ => self.convert(&payload[json_name(field)], &field.schema),
+                _ => self.value(payload, &record.fields, field),
             };
             (field.name.clone(), value)
         });
@@ -132,17 +78,26 @@ impl Straight<'_> {
         ])
     }
 
+    /// One of `fields`, which are those of the object `json`.
+    fn value(&self, json: &Json, fields: &[RecordField], field: &RecordField) -> Avro {
+        match field.custom_attributes.get("derive") {
+            _ if field.name == "extra" => Avro::Union(0, Box::new(Avro::Null)),
+            None => self.convert(&json[json_name(field)], &field.schema),
+            Some(how) => {
+                let from = fields.iter().find(|from| how["from"] == *from.name).expect("a field beside it");
+                optional(derived(how, &json[json_name(from)]))
+            }
+        }
+    }
+
     fn convert(&self, json: &Json, schema: &Schema) -> Avro {
         match schema {
             Schema::Union(_) if json.is_null() => Avro::Union(0, Box::new(Avro::Null)),
             Schema::Union(union) => Avro::Union(1, Box::new(self.convert(json, &union.variants()[1]))),
             Schema::Ref { name } => self.convert(json, self.names[&name.to_string()]),
             Schema::Record(record) => {
-                let field = |field: &RecordField| match field.name.as_str() {
-                    "extra" => (field.name.clone(), Avro::Union(0, Box::new(Avro::Null))),
-                    _ => (field.name.clone(), self.convert(&json[json_name(field)], &field.schema)),
-                };
-                Avro::Record(record.fields.iter().map(field).collect())
+                let value = |field: &RecordField| (field.name.clone(), self.value(json, &record.fields, field));
+                Avro::Record(record.fields.iter().map(value).collect())
             }
             Schema::Array(array) => {
                 Avro::Array(json.as_array().expect("an array").iter().map(|j| self.convert(j, &array.items)).collect())
@@ -159,6 +114,31 @@ impl Straight<'_> {
             },
             other => panic!("not in the catalog: {other:?}"),
         }
+    }
+}
+
+/// What is not sent, but made of what is: the member of an object, or a phone number in one form, by the same library as ours.
+fn derived(how: &Json, from: &Json) -> Option<String> {
+    let text = |json: &Json| match json {
+        Json::String(text) => Some(text.clone()),
+        Json::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    match (how["reference"].as_str(), from) {
+        // It may stand in JSON that stands in a string, or be that string.
+        (Some(member), Json::String(inner)) => match serde_json::from_str::<Json>(inner) {
+            Ok(inner) => text(&inner[member]),
+            Err(_) => text(from),
+        },
+        (Some(member), _) => text(&from[member]),
+        (None, _) => phone(&text(from)?, how.get("whatsapp").is_some()),
+    }
+}
+
+fn optional(text: Option<String>) -> Avro {
+    match text {
+        Some(text) => Avro::Union(1, Box::new(Avro::String(text))),
+        None => Avro::Union(0, Box::new(Avro::Null)),
     }
 }
 
