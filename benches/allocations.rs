@@ -13,10 +13,9 @@ mod straight;
 
 use std::hint::black_box;
 
-use apache_avro::Schema;
 use hookbridge::bench::cases;
 
-use straight::Straight;
+use straight::{Schemas, Straight};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -29,8 +28,7 @@ fn main() {
     if profile_wanted {
         let all = || {
             for case in &cases {
-                let profile = case.name.split('.').next().expect("a profile");
-                case.bodies.iter().for_each(|body| _ = black_box(bench.transcode(profile, body)));
+                case.bodies.iter().for_each(|body| _ = black_box(bench.convert(&case.profile, body)));
             }
         };
         // What is made once is not what an event takes.
@@ -43,14 +41,21 @@ fn main() {
     println!("{:<46} {:>7} {:>9} {:>10} {:>9} {:>10}", "", "", "number", "bytes", "number", "bytes");
     let (mut all_ours, mut all_theirs) = (Vec::new(), Vec::new());
     for case in &cases {
-        let schema = Schema::parse_str(&case.schema).expect("a schema");
-        let straight = Straight::new(&schema, case);
+        let schemas = Schemas::of(case);
+        let straight = Straight::new(&schemas, case);
         // Whatever is made once, at the first body, was made by that.
-        let profile = straight.check(&bench);
-        let ours = counted(|| case.bodies.iter().for_each(|body| _ = black_box(bench.transcode(profile, body))));
-        let theirs = counted(|| case.bodies.iter().for_each(|body| _ = black_box(straight.transcode(body))));
+        straight.check(&bench);
+        let ours = counted(|| case.bodies.iter().for_each(|body| _ = black_box(bench.convert(&case.profile, body))));
+        let theirs = counted(|| case.bodies.iter().for_each(|body| _ = black_box(straight.convert(body))));
         let bytes = case.bodies.iter().map(String::len).sum::<usize>() / case.bodies.len();
-        println!("{:<46} {bytes:>7} {:>9.1} {:>10.0} {:>9.1} {:>10.0}", case.name, ours.0, ours.1, theirs.0, theirs.1);
+        println!(
+            "{:<46} {bytes:>7} {:>9.1} {:>10.0} {:>9.1} {:>10.0}",
+            case.name(),
+            ours.0,
+            ours.1,
+            theirs.0,
+            theirs.1
+        );
         all_ours.push(ours.0);
         all_theirs.push(theirs.0);
     }

@@ -70,9 +70,9 @@ fn entries<'a>(settings: &'a Settings, routes: &'a Routes) -> Vec<Entry<'a>> {
 
 fn example(profile: &Profile, event_type: &EventType) -> Option<Example> {
     let body = Sampler::new(profile, SEED, NOW).body(event_type);
-    let (key, value) = sample::converted(profile, &body, NOW)?;
-    let record = render(&event_type.schema.text, value.get(5..)?).ok()?;
-    Some(Example { body, key, record })
+    let (identified, records) = sample::converted(profile, &body, NOW)?;
+    let record = render(&event_type.schema.text, records.event.framed(1).get(5..)?).ok()?;
+    Some(Example { body, key: identified.key, record })
 }
 
 /// Entries by topic.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::catalog::{EventType, Field, Guard, Kind, Profile};
-use crate::encode::{Head, encode};
+use crate::encode::{Head, Records, encode};
 use crate::identify::{Identified, identify};
 use crate::json::{Document, MAX_DEPTH};
 use crate::random::Random;
@@ -24,21 +24,20 @@ fn uuid(random: &mut Random) -> String {
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
-/// What a sample's body becomes, as the pipeline makes it but for the head, which is always the same: key and Kafka
-/// value, under schema id 1.
-pub(crate) fn converted(profile: &Profile, body: &str, received_at: i64) -> Option<(String, Vec<u8>)> {
+/// What a sample's body becomes, as the pipeline makes it but for the head, whose id is always the same.
+pub(crate) fn converted<'a>(profile: &'a Profile, body: &str, received_at: i64) -> Option<(Identified<'a>, Records)> {
     let doc = Document::scan(body.as_bytes(), MAX_DEPTH).ok()?;
-    let Identified { event_type, key, occurred_at, .. } = identify(&doc, profile).ok()?;
+    let identified = identify(&doc, profile).ok()?;
     let head = Head {
         id: "9a67c00d-b2c5-8677-8489-2cf44ff60965",
-        event_type: &event_type.name,
+        event_type: &identified.event_type.name,
         source: &profile.name,
-        entity_id: &key,
-        occurred_at,
+        entity_id: &identified.key,
+        occurred_at: identified.occurred_at,
         received_at,
     };
-    let value = encode(&doc, profile, event_type, &head, None).ok()?.event.framed(1);
-    Some((key, value))
+    let records = encode(&doc, profile, identified.event_type, &head, None).ok()?;
+    Some((identified, records))
 }
 
 /// Bodies of one profile's events, one after the other.

@@ -1,106 +1,127 @@
 //! The straightforward way from JSON to Avro: what one writes first.
 
 use std::collections::HashMap;
+use std::slice;
 
 use apache_avro::Schema;
 use apache_avro::schema::RecordField;
 use apache_avro::types::Value as Avro;
 use apache_avro::writer::datum::GenericDatumWriter;
-use hookbridge::bench::{Bench, Case, phone};
+use hookbridge::bench::{Bench, Case, Converted, Place, phone};
 use serde_json::Value as Json;
 
 /// Two trees, then the bytes.
 pub(crate) struct Straight<'a> {
-    writer: GenericDatumWriter<'a>,
-    schema: &'a Schema,
-    names: HashMap<String, &'a Schema>,
     case: &'a Case,
+    fields: &'a [RecordField],
+    names: HashMap<String, &'a Schema>,
+    event: GenericDatumWriter<'a>,
+    /// Of the entity's last state, and the name of its snapshot.
+    latest: Option<(GenericDatumWriter<'a>, &'a str)>,
+}
+
+/// The schemas of a case, parsed.
+pub(crate) struct Schemas {
+    event: Schema,
+    latest: Option<Schema>,
+}
+
+impl Schemas {
+    pub(crate) fn of(case: &Case) -> Schemas {
+        let parse = |text: &String| Schema::parse_str(text).expect("a schema");
+        Schemas { event: parse(&case.schema), latest: case.latest.as_ref().map(|latest| parse(&latest.schema)) }
+    }
 }
 
 impl<'a> Straight<'a> {
-    /// Made once for each type; `schema` is the case's, parsed.
-    pub(crate) fn new(schema: &'a Schema, case: &'a Case) -> Straight<'a> {
+    /// Made once for each type.
+    pub(crate) fn new(schemas: &'a Schemas, case: &'a Case) -> Straight<'a> {
         let mut names = HashMap::new();
-        collect(schema, &mut names);
-        Straight { writer: GenericDatumWriter::builder(schema).build().expect("a writer"), schema, names, case }
+        collect(&schemas.event, &mut names);
+        let latest = schemas.latest.as_ref().map(|schema| (writer(schema), &*fields(schema)[1].name));
+        Straight { case, fields: fields(&schemas.event), names, event: writer(&schemas.event), latest }
     }
 }
 
+fn writer(schema: &Schema) -> GenericDatumWriter<'_> {
+    GenericDatumWriter::builder(schema).build().expect("a writer")
+}
+
+fn fields(schema: &Schema) -> &[RecordField] {
+    let Schema::Record(record) = schema else { panic!("no record") };
+    &record.fields
+}
+
 impl Straight<'_> {
-    /// Checks that both ways give the same bytes, and gives the profile's name.
-    pub(crate) fn check(&self, bench: &Bench) -> &str {
-        let profile = self.case.name.split('.').next().expect("a profile");
+    /// Checks that both ways give the same.
+    pub(crate) fn check(&self, bench: &Bench) {
         for body in &self.case.bodies {
-            let ours = bench.transcode(profile, body).expect("a record");
-            assert!(ours[5..] == self.transcode(body)[5..], "{}: not the same bytes for {body}", self.case.name);
+            let ours = bench.convert(&self.case.profile, body).expect("a record");
+            assert_eq!(ours, self.convert(body), "{}: {body}", self.case.name());
         }
-        profile
     }
 
-    pub(crate) fn transcode(&self, body: &str) -> Vec<u8> {
+    pub(crate) fn convert(&self, body: &str) -> Converted {
         let json: Json = serde_json::from_str(body).expect("JSON");
         let payload = self.case.payload.as_ref().map_or(&json, |name| &json[name]);
-        let event = self.event(payload);
-        let Schema::Record(record) = self.schema else { panic!("no record") };
-        let fields = record.fields.iter().map(|field| {
+        let key = id(at(payload, &self.case.key)).expect("a key");
+        let head = self.head(payload, &key);
+        let fields = self.fields.iter().map(|field| {
             let value = match field.name.as_str() {
-                "event" => event.clone(),
-                "extra" => Avro::Union(0, Box::new(Avro::Null)),
-                _ if self.case.whole_payload => self.convert(payload, &field.schema),
-                _ => self.value(payload, &record.fields, field),
+                "event" => head.clone(),
+                "extra" => optional(None),
+                _ if self.case.whole_payload => self.value(payload, &field.schema),
+                _ => self.field(payload, self.fields, field),
             };
             (field.name.clone(), value)
         });
-        let mut framed = vec![0, 0, 0, 0, 1];
-        self.writer.write_value(&mut framed, Avro::Record(fields.collect())).expect("a record");
-        framed
+        let fields: Vec<_> = fields.collect();
+        let latest = self.latest.as_ref().zip(self.case.latest.as_ref()).map(|((writer, snapshot), latest)| {
+            let state = fields.iter().find(|(name, _)| name == snapshot).expect("a snapshot").clone();
+            let mut record = vec![("event".to_owned(), head), state];
+            record.extend(latest.list.as_ref().map(|place| ("phones".to_owned(), list(payload, place))));
+            record.push(("extra".to_owned(), optional(None)));
+            (instant(at(payload, &latest.updated)), framed(writer, Avro::Record(record)))
+        });
+        let links = self.case.links.iter().map(|places| distinct(payload, places)).collect();
+        Converted { key, event: framed(&self.event, Avro::Record(fields)), links, latest }
     }
 
-    fn event(&self, payload: &Json) -> Avro {
-        let at = |steps: &[String]| steps.iter().fold(payload, |json, step| &json[step]).clone();
-        let event_type = self.case.name.split_once('.').expect("a type").1;
-        let key = match at(&self.case.key) {
-            Json::String(text) => text,
-            other => other.to_string(),
-        };
-        let time = self.case.times.iter().map(|steps| at(steps)).find(|value| !value.is_null());
-        let occurred = match time {
-            Some(value) => Avro::Union(1, Box::new(Avro::TimestampMillis(millis(&value)))),
-            None => Avro::Union(0, Box::new(Avro::Null)),
-        };
+    fn head(&self, payload: &Json, key: &str) -> Avro {
+        let occurred = self.case.times.iter().find_map(|steps| instant(at(payload, steps)));
         Avro::Record(vec![
             ("id".into(), Avro::Uuid("9a67c00d-b2c5-8677-8489-2cf44ff60965".parse().expect("a UUID"))),
-            ("type".into(), Avro::String(event_type.into())),
-            ("source".into(), Avro::String(self.case.name.split('.').next().expect("a profile").into())),
-            ("entity_id".into(), Avro::String(key)),
-            ("occurred_at".into(), occurred),
+            ("type".into(), Avro::String(self.case.event_type.clone())),
+            ("source".into(), Avro::String(self.case.profile.clone())),
+            ("entity_id".into(), Avro::String(key.into())),
+            ("occurred_at".into(), optional(occurred.map(Avro::TimestampMillis))),
             ("received_at".into(), Avro::TimestampMillis(1_780_401_600_000)),
         ])
     }
 
     /// One of `fields`, which are those of the object `json`.
-    fn value(&self, json: &Json, fields: &[RecordField], field: &RecordField) -> Avro {
+    fn field(&self, json: &Json, fields: &[RecordField], field: &RecordField) -> Avro {
         match field.custom_attributes.get("derive") {
-            _ if field.name == "extra" => Avro::Union(0, Box::new(Avro::Null)),
-            None => self.convert(&json[json_name(field)], &field.schema),
+            _ if field.name == "extra" => optional(None),
+            None => self.value(&json[json_name(field)], &field.schema),
             Some(how) => {
                 let from = fields.iter().find(|from| how["from"] == *from.name).expect("a field beside it");
-                optional(derived(how, &json[json_name(from)]))
+                optional(derived(how, &json[json_name(from)]).map(Avro::String))
             }
         }
     }
 
-    fn convert(&self, json: &Json, schema: &Schema) -> Avro {
+    fn value(&self, json: &Json, schema: &Schema) -> Avro {
         match schema {
-            Schema::Union(_) if json.is_null() => Avro::Union(0, Box::new(Avro::Null)),
-            Schema::Union(union) => Avro::Union(1, Box::new(self.convert(json, &union.variants()[1]))),
-            Schema::Ref { name } => self.convert(json, self.names[&name.to_string()]),
+            Schema::Union(_) if json.is_null() => optional(None),
+            Schema::Union(union) => Avro::Union(1, Box::new(self.value(json, &union.variants()[1]))),
+            Schema::Ref { name } => self.value(json, self.names[&name.to_string()]),
             Schema::Record(record) => {
-                let value = |field: &RecordField| (field.name.clone(), self.value(json, &record.fields, field));
+                let value = |field: &RecordField| (field.name.clone(), self.field(json, &record.fields, field));
                 Avro::Record(record.fields.iter().map(value).collect())
             }
             Schema::Array(array) => {
-                Avro::Array(json.as_array().expect("an array").iter().map(|j| self.convert(j, &array.items)).collect())
+                Avro::Array(json.as_array().expect("an array").iter().map(|j| self.value(j, &array.items)).collect())
             }
             Schema::Boolean => Avro::Boolean(json.as_bool().expect("a boolean")),
             Schema::Long => Avro::Long(json.as_i64().expect("a whole number")),
@@ -119,27 +140,74 @@ impl Straight<'_> {
 
 /// What is not sent, but made of what is: the member of an object, or a phone number in one form, by the same library as ours.
 fn derived(how: &Json, from: &Json) -> Option<String> {
-    let text = |json: &Json| match json {
-        Json::String(text) => Some(text.clone()),
-        Json::Number(number) => Some(number.to_string()),
-        _ => None,
-    };
     match (how["reference"].as_str(), from) {
         // It may stand in JSON that stands in a string, or be that string.
         (Some(member), Json::String(inner)) => match serde_json::from_str::<Json>(inner) {
-            Ok(inner) => text(&inner[member]),
-            Err(_) => text(from),
+            Ok(inner) => id(&inner[member]),
+            Err(_) => id(from),
         },
-        (Some(member), _) => text(&from[member]),
-        (None, _) => phone(&text(from)?, how.get("whatsapp").is_some()),
+        (Some(member), _) => id(&from[member]),
+        (None, _) => phone(&id(from)?, how.get("whatsapp").is_some()),
     }
 }
 
-fn optional(text: Option<String>) -> Avro {
-    match text {
-        Some(text) => Avro::Union(1, Box::new(Avro::String(text))),
+fn framed(writer: &GenericDatumWriter<'_>, record: Avro) -> Vec<u8> {
+    let mut framed = vec![0, 0, 0, 0, 1];
+    writer.write_value(&mut framed, record).expect("a record");
+    framed
+}
+
+fn at<'a>(payload: &'a Json, steps: &[String]) -> &'a Json {
+    steps.iter().fold(payload, |json, step| &json[step])
+}
+
+/// What is found at `places`, each once.
+fn distinct(payload: &Json, places: &[Place]) -> Vec<String> {
+    let mut found = Vec::new();
+    for place in places {
+        reach(payload, &place.steps, place.how.as_ref(), &mut found);
+    }
+    found
+}
+
+fn reach(json: &Json, steps: &[String], how: Option<&Json>, found: &mut Vec<String>) {
+    match (json, steps) {
+        (Json::Array(items), [_, ..]) => {
+            for item in items {
+                reach(item, steps, how, found);
+            }
+        }
+        (_, [step, rest @ ..]) => reach(&json[step], rest, how, found),
+        (_, []) => {
+            let new = how.map_or_else(|| id(json), |how| derived(how, json));
+            found.extend(new.filter(|new| !found.contains(new)));
+        }
+    }
+}
+
+fn list(payload: &Json, place: &Place) -> Avro {
+    let texts: Vec<_> = distinct(payload, slice::from_ref(place)).into_iter().map(Avro::String).collect();
+    optional((!texts.is_empty()).then_some(Avro::Array(texts)))
+}
+
+/// A text, or a number.
+fn id(json: &Json) -> Option<String> {
+    match json {
+        Json::String(text) => Some(text.clone()),
+        Json::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn optional(value: Option<Avro>) -> Avro {
+    match value {
+        Some(value) => Avro::Union(1, Box::new(value)),
         None => Avro::Union(0, Box::new(Avro::Null)),
     }
+}
+
+fn instant(json: &Json) -> Option<i64> {
+    if json.is_null() { None } else { Some(millis(json)) }
 }
 
 fn millis(json: &Json) -> i64 {
