@@ -79,7 +79,7 @@ fn reference(doc: &Document<'_>, node: Node, member: &str) -> Option<String> {
     };
     let found = found.filter(|text| !text.trim().is_empty() && text.len() <= LONGEST_REFERENCE)?;
     // A UUID as keys have it, so that it meets them.
-    Some(encode::uuid(&found).map_or(found, |uuid| String::from_utf8_lossy(&uuid).into_owned()))
+    Some(encode::uuid(&found).map_or(found, |uuid| uuid.to_string()))
 }
 
 /// A member of an object, if there is one of this name: of two, no two readers take the same.

@@ -3,36 +3,25 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Dashes stand before these of the 32 hex digits.
-const GROUPS: [usize; 4] = [8, 12, 16, 20];
+use uuid::Uuid;
+
+use crate::encode;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct EventId([u8; 16]);
+pub(crate) struct EventId(Uuid);
 
 impl FromStr for EventId {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const NONE: &str = "no event id: 36 characters such as d646e635-c932-82f7-81ca-e8e3c55c5e5f are due";
-        let parts: Vec<&str> = text.split('-').collect();
-        if parts.iter().map(|part| part.len()).ne([8, 4, 4, 4, 12]) {
-            return Err(NONE);
-        }
-        let mut id = [0; 16];
-        base16ct::mixed::decode(parts.concat(), &mut id).map_err(|_| NONE)?;
-        Ok(EventId(id))
+        let id = encode::uuid(text).map(|id| EventId(id.into_uuid()));
+        id.ok_or("no event id: 36 characters such as d646e635-c932-82f7-81ca-e8e3c55c5e5f are due")
     }
 }
 
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, digit) in base16ct::lower::encode_string(&self.0).char_indices() {
-            if GROUPS.contains(&at) {
-                f.write_str("-")?;
-            }
-            write!(f, "{digit}")?;
-        }
-        Ok(())
+        self.0.fmt(f)
     }
 }
 

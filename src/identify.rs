@@ -136,7 +136,7 @@ fn key(doc: &Document<'_>, around: Option<&str>, payload: Option<Node>, path: &P
 fn id(doc: &Document<'_>, value: Node, leaf: &Type) -> Option<String> {
     let text = doc.text(value);
     match leaf {
-        Type::Uuid => text.and_then(|t| encode::uuid(&t.text)).map(|uuid| String::from_utf8_lossy(&uuid).into_owned()),
+        Type::Uuid => text.and_then(|t| encode::uuid(&t.text)).map(|uuid| uuid.to_string()),
         Type::Long => encode::long(doc, value).map(|id| id.to_string()),
         _ if doc.kind(value) == json::Kind::Number => Some(doc.raw(value).to_owned()),
         _ => text.filter(|t| !t.lone_surrogate).map(|t| t.text.into_owned()),

@@ -214,7 +214,7 @@ impl Routes {
     /// An id as the keys of the latest topic `topic` have it; `None` when it is no such id.
     pub(crate) fn canonical_key(&self, topic: &str, id: &str) -> Option<String> {
         match self.latest_keys.get(topic)? {
-            Type::Uuid => encode::uuid(id).map(|uuid| String::from_utf8_lossy(&uuid).into_owned()),
+            Type::Uuid => encode::uuid(id).map(|uuid| uuid.to_string()),
             Type::Long => id.parse::<i64>().ok().map(|id| id.to_string()),
             _ => Some(id.to_owned()).filter(|id| !id.trim().is_empty()),
         }

@@ -19,9 +19,8 @@ use crate::time::to_rfc3339;
 
 /// A `UUIDv4`, but for its randomness.
 fn uuid(random: &mut Random) -> String {
-    let (high, low) = (random.next() & !0xF000 | 0x4000, random.next() & !(0xC << 60) | 0x8 << 60);
-    let hex = format!("{high:016x}{low:016x}");
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+    let bits = u128::from(random.next()) << 64 | u128::from(random.next());
+    uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid().to_string()
 }
 
 /// What a sample's body becomes, as the pipeline makes it but for the head, whose id is always the same.

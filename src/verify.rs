@@ -287,10 +287,7 @@ fn event_id(source: &str, body: &[u8]) -> String {
     let digest = Sha256::new().chain_update(source).chain_update([0]).chain_update(body).finalize();
     let mut id = [0; 16];
     id.copy_from_slice(&digest[..16]);
-    id[6] = id[6] & 0x0F | 0x80;
-    id[8] = id[8] & 0x3F | 0x80;
-    let hex = base16ct::lower::encode_string(&id);
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+    uuid::Builder::from_custom_bytes(id).into_uuid().to_string()
 }
 
 #[cfg(test)]

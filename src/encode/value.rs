@@ -1,5 +1,8 @@
 //! Scalars: which spellings fit which type, and how they are written.
 
+use uuid::Uuid;
+use uuid::fmt::Hyphenated;
+
 use super::{Encoder, Misfit};
 use crate::catalog::Kind;
 use crate::json::{self, Document, Node};
@@ -37,10 +40,7 @@ pub(super) fn write(encoder: &mut Encoder<'_>, kind: &Kind, node: Node) -> Resul
         },
         Kind::String => return string(encoder, node),
         Kind::Uuid => match doc.text(node).and_then(|t| uuid(&t.text)) {
-            Some(uuid) => {
-                encoder.long(uuid.len() as i64);
-                encoder.out.extend_from_slice(&uuid);
-            }
+            Some(uuid) => encoder.string(uuid.encode_lower(&mut Uuid::encode_buffer())),
             None => return misfit(doc, node, "a UUID"),
         },
         Kind::Timestamp => match timestamp(doc, node) {
@@ -105,18 +105,11 @@ fn double(doc: &Document<'_>, node: Node) -> Option<f64> {
     (value.is_finite() && !vanished).then_some(value)
 }
 
-/// The 36-character form in lower case.
-pub(crate) fn uuid(text: &str) -> Option<[u8; 36]> {
-    let mut uuid: [u8; 36] = text.as_bytes().try_into().ok()?;
-    for (at, byte) in uuid.iter_mut().enumerate() {
-        match at {
-            8 | 13 | 18 | 23 if *byte == b'-' => {}
-            8 | 13 | 18 | 23 => return None,
-            _ if byte.is_ascii_hexdigit() => byte.make_ascii_lowercase(),
-            _ => return None,
-        }
-    }
-    Some(uuid)
+/// A UUID in its 36-character form, in capital or small letters; it is written in small ones.
+pub(crate) fn uuid(text: &str) -> Option<Hyphenated> {
+    // `uuid` takes other forms too, none of this length.
+    let uuid = (text.len() == Hyphenated::LENGTH).then(|| Uuid::try_parse(text));
+    Some(uuid?.ok()?.hyphenated())
 }
 
 /// ISO 8601 in a string, or a Unix time as a number or as digits in a string, told apart by magnitude.
