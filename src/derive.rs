@@ -1,5 +1,7 @@
 //! What is made of a field and not sent: the reference to a record of another system, and a phone number in one form.
 
+use std::borrow::Cow;
+
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, Region};
 
 use crate::catalog::Type;
@@ -38,6 +40,8 @@ impl How {
     }
 }
 
+/// Brazil's country code.
+const BRAZIL: i32 = 55;
 /// Longer ones are no references: they stand in keys and headers, once for each record.
 const LONGEST_REFERENCE: usize = 1024;
 /// Longer texts are no phone numbers: E.164 has 15 digits, people put spaces and signs between them.
@@ -52,10 +56,10 @@ pub(crate) fn derive(doc: &Document<'_>, node: Node, how: &How) -> Option<String
 }
 
 /// A string, or a number as spelled.
-fn text(doc: &Document<'_>, node: Node) -> Option<String> {
+fn text<'a>(doc: &Document<'a>, node: Node) -> Option<Cow<'a, str>> {
     match doc.kind(node) {
-        Kind::Number => Some(doc.raw(node).to_owned()),
-        _ => doc.text(node).filter(|text| !text.lone_surrogate).map(|text| text.text.into_owned()),
+        Kind::Number => Some(doc.raw(node).into()),
+        _ => doc.text(node).filter(|text| !text.lone_surrogate).map(|text| text.text),
     }
 }
 
@@ -66,12 +70,12 @@ fn reference(doc: &Document<'_>, node: Node, member: &str) -> Option<String> {
             let outer = text(doc, node)?;
             // Whoever put JSON into a string meant what it holds.
             match Document::scan(outer.as_bytes(), MAX_DEPTH) {
-                Err(_) => Some(outer),
+                Err(_) => Some(outer.into_owned()),
                 Ok(inner) => match inner.kind(Node::ROOT) {
                     Kind::Object => member_of(&inner, Node::ROOT, member),
                     Kind::Null | Kind::Array => None,
-                    Kind::String | Kind::Escaped => text(&inner, Node::ROOT),
-                    _ => Some(outer),
+                    Kind::String | Kind::Escaped => text(&inner, Node::ROOT).map(Cow::into_owned),
+                    _ => Some(outer.into_owned()),
                 },
             }
         }
@@ -86,7 +90,7 @@ fn reference(doc: &Document<'_>, node: Node, member: &str) -> Option<String> {
 fn member_of(doc: &Document<'_>, object: Node, name: &str) -> Option<String> {
     let mut found = doc.all(object, name);
     let value = found.next()?;
-    if found.next().is_some() { None } else { text(doc, value) }
+    if found.next().is_some() { None } else { text(doc, value).map(Cow::into_owned) }
 }
 
 /// A number in the one form in which numbers can be joined: country code and number, digits only, such as
@@ -103,31 +107,51 @@ pub(crate) fn phone(text: &str, region: Region, whatsapp: bool) -> Option<String
         return None;
     }
     let first = number.find(|c: char| c.is_ascii_digit())?;
-    let digits: String = number.chars().filter(char::is_ascii_digit).collect();
+    let mut whole = String::with_capacity(1 + number.len());
+    whole.push('+');
+    whole.extend(number.chars().filter(char::is_ascii_digit));
+    let digits = &whole[1..];
     if number[..first].contains('+') {
-        return valid(&format!("+{digits}"), region);
+        return valid(&whole, region);
     }
     if let Some(whole) = digits.strip_prefix("00") {
         return valid(&format!("+{whole}"), region);
     }
-    let (whole, of_region) = (|| valid(&format!("+{digits}"), region), || valid(&digits, region));
+    let (whole, of_region) = (|| valid(&whole, region), || valid(digits, region));
     if whatsapp && digits.len() == number.len() { whole().or_else(of_region) } else { of_region().or_else(whole) }
 }
 
 fn valid(number: &str, region: Region) -> Option<String> {
-    let mut number = PHONE_NUMBER_UTIL.parse(number, Some(region)).ok()?;
+    let read = || PHONE_NUMBER_UTIL.parse(number, Some(region)).ok();
+    let mut number = brazilian(number, region).or_else(read)?;
     add_ninth_digit(&mut number);
     if !PHONE_NUMBER_UTIL.is_valid_number(&number) {
         return None;
     }
-    Some(PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::E164).trim_start_matches('+').to_owned())
+    let mut e164 = PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::E164).into_owned();
+    e164.retain(|c| c != '+');
+    Some(e164)
+}
+
+/// What the library reads `number` as, when it is one of Brazil's with its country's code, which most are: reading is three
+/// quarters of what a number takes there. It takes off 0 and 90, which are dialled first, so numbers with these are left to it.
+fn brazilian(number: &str, region: Region) -> Option<PhoneNumber> {
+    let digits = match number.strip_prefix('+') {
+        Some(digits) => digits,
+        None if region == Region::BR => number,
+        None => return None,
+    };
+    let national = digits.strip_prefix("55")?;
+    if !(10..=11).contains(&national.len()) || national.starts_with('0') || national.starts_with("90") {
+        return None;
+    }
+    Some(PhoneNumber { country_code: BRAZIL, national_number: national.parse().ok()?, ..PhoneNumber::default() })
 }
 
 /// Brazilian mobile numbers got a 9 in front of their eight digits between 2012 and 2016 (Anatel, resolution 553/2010);
 /// WhatsApp still knows those who came before by the old number. Eight digits that begin with 6 to 9 are a mobile's, behind
 /// an area code of two.
 fn add_ninth_digit(number: &mut PhoneNumber) {
-    const BRAZIL: i32 = 55;
     const EIGHT_DIGITS: u64 = 100_000_000;
     let (area, subscriber) = (number.national_number / EIGHT_DIGITS, number.national_number % EIGHT_DIGITS);
     if number.country_code == BRAZIL && (11..=99).contains(&area) && subscriber >= 60_000_000 {
@@ -138,9 +162,22 @@ fn add_ninth_digit(number: &mut PhoneNumber) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn brazils_numbers_are_read_as_the_library_reads_them(number in r"\+?55(90|[0-9]{2})?[0-9]{7,11}") {
+            for region in [Region::BR, Region::PT] {
+                let read = PHONE_NUMBER_UTIL.parse(&number, Some(region)).ok();
+                prop_assert!(brazilian(&number, region).is_none_or(|ours| Some(ours) == read), "{:?}", read);
+            }
+        }
+    }
 
     #[test]
     fn digits_alone_are_a_whole_number_of_whatsapps_and_a_local_one_of_people() {
+        assert!(brazilian("5511987654321", Region::BR).is_some() && brazilian("5511987654321", Region::PT).is_none());
         for (written, whatsapps, peoples) in [
             ("5511987654321", "5511987654321", "5511987654321"),
             ("351912345678", "351912345678", "351912345678"),

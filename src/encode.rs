@@ -16,8 +16,9 @@ mod extra;
 pub(crate) mod judge;
 mod value;
 
-use std::collections::HashSet;
 use std::ops::Range;
+
+use indexmap::IndexSet;
 
 use crate::catalog::{EventType, Field, Guard, Kind, Latest, Names, Path, Profile};
 use crate::derive::{How, derive};
@@ -215,11 +216,12 @@ impl<'a> Encoder<'a> {
     fn list(&mut self, path: &Path, hashed: bool) {
         let doc = self.doc;
         let payload = self.profile.payload.as_deref().map_or(Some(Node::ROOT), |name| doc.get(Node::ROOT, name));
-        let (mut made, mut seen) = (Vec::new(), HashSet::new());
-        for node in payload.into_iter().flat_map(|payload| doc.reach(payload, &path.steps)) {
-            let new = path.derived.as_ref().and_then(|how| derive(doc, node, how));
-            let new = if hashed { new.and_then(|text| self.profile.hasher.hash(&text)) } else { new };
-            made.extend(new.filter(|new: &String| seen.insert(new.clone())));
+        let mut made = IndexSet::new();
+        if let Some(payload) = payload {
+            doc.reach(payload, &path.steps, &mut |node| {
+                let new = path.derived.as_ref().and_then(|how| derive(doc, node, how));
+                made.extend(if hashed { new.and_then(|text| self.profile.hasher.hash(&text)) } else { new });
+            });
         }
         self.branch(!made.is_empty());
         if !made.is_empty() {

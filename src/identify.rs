@@ -1,6 +1,6 @@
 //! Says what a verified body is: its event type, the entity's id, and when it happened.
 
-use std::collections::HashSet;
+use indexmap::IndexSet;
 
 use crate::catalog::{EventType, Join, Path, Profile, Rule, Type};
 use crate::derive::derive;
@@ -107,29 +107,28 @@ fn present(doc: &Document<'_>, name: &str) -> Option<Node> {
 
 /// The entity's id as text, or why there is none.
 fn key(doc: &Document<'_>, around: Option<&str>, payload: Option<Node>, path: &Path) -> Result<String, Why> {
-    let mut place = around.map(str::to_owned).unwrap_or_default();
+    // Where one is after so many steps.
+    let place = |steps: usize| {
+        let steps = path.steps[..steps].iter().map(|step| &**step);
+        around.into_iter().chain(steps).collect::<Vec<_>>().join(".")
+    };
+    let missing = |steps, what| Why::MissingKey { path: place(steps), what };
+    let violation = |steps, what| Why::SchemaViolation { path: place(steps), what };
     let mut value = payload;
-    for step in &path.steps {
-        let object = there(doc, value, &place)?;
+    for (at, step) in path.steps.iter().enumerate() {
+        let object = there(doc, value).map_err(|what| missing(at, what))?;
         if doc.kind(object) != json::Kind::Object {
-            let what = format!("{} where an object is due", doc.kind(object).word());
-            return Err(Why::SchemaViolation { path: place, what });
+            return Err(violation(at, format!("{} where an object is due", doc.kind(object).word())));
         }
-        if !place.is_empty() {
-            place.push('.');
-        }
-        place.push_str(step);
         value = doc.get(object, step);
     }
-    let value = there(doc, value, &place)?;
-    let text = doc.text(value);
-    if text.as_ref().is_some_and(|t| t.text.trim().is_empty()) {
-        return Err(Why::MissingKey { path: place, what: "blank" });
+    let all = path.steps.len();
+    let value = there(doc, value).map_err(|what| missing(all, what))?;
+    if doc.text(value).is_some_and(|text| text.text.trim().is_empty()) {
+        return Err(missing(all, "blank"));
     }
-    id(doc, value, &path.leaf).ok_or_else(|| Why::SchemaViolation {
-        path: place,
-        what: format!("{} that is no {}", doc.kind(value).word(), path.leaf.word()),
-    })
+    let none = || violation(all, format!("{} that is no {}", doc.kind(value).word(), path.leaf.word()));
+    id(doc, value, &path.leaf).ok_or_else(none)
 }
 
 /// An id as a Kafka key has it.
@@ -145,26 +144,23 @@ fn id(doc: &Document<'_>, value: Node, leaf: &Type) -> Option<String> {
 
 /// The ids of the entities at the keys of `join`, each once, in their order; blank ones and what is no id are none.
 fn links(doc: &Document<'_>, payload: Node, join: &Join) -> Vec<String> {
-    let (mut ids, mut seen) = (Vec::new(), HashSet::new());
+    let mut ids = IndexSet::new();
     for path in &join.keys {
-        for node in doc.reach(payload, &path.steps) {
+        doc.reach(payload, &path.steps, &mut |node| {
             let found = match &path.derived {
                 Some(how) => derive(doc, node, how),
                 None => id(doc, node, &join.id),
             };
-            if let Some(found) = found.filter(|id| !id.trim().is_empty() && seen.insert(id.clone())) {
-                ids.push(found);
-            }
-        }
+            ids.extend(found.filter(|id| !id.trim().is_empty()));
+        });
     }
-    ids
+    ids.into_iter().collect()
 }
 
-/// `value`, unless it is absent or null.
-fn there(doc: &Document<'_>, value: Option<Node>, place: &str) -> Result<Node, Why> {
-    let missing = |what| Why::MissingKey { path: place.to_owned(), what };
-    let value = value.ok_or_else(|| missing("absent"))?;
-    if doc.kind(value) == json::Kind::Null { Err(missing("null")) } else { Ok(value) }
+/// `value`, or why it is none.
+fn there(doc: &Document<'_>, value: Option<Node>) -> Result<Node, &'static str> {
+    let value = value.ok_or("absent")?;
+    if doc.kind(value) == json::Kind::Null { Err("null") } else { Ok(value) }
 }
 
 /// The instant at `path`; a date without a time of day does not say when.

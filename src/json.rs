@@ -170,17 +170,18 @@ impl<'a> Document<'a> {
         if entry.kind == kind { (node.0 + 1, entry.next) } else { (0, 0) }
     }
 
-    /// What `steps` lead to from `node`, through every item of the lists on the way.
-    pub(crate) fn reach(&self, node: Node, steps: &[Box<str>]) -> Vec<Node> {
-        let mut reached = vec![node];
-        for step in steps {
-            let within = reached.into_iter().flat_map(|node| {
-                let itself = (self.kind(node) != Kind::Array).then_some(node);
-                itself.into_iter().chain(self.items(node))
-            });
-            reached = within.filter_map(|object| self.get(object, step)).collect();
+    /// Shows what `steps` lead to from `node`, through every item of the lists on the way.
+    pub(crate) fn reach(&self, node: Node, steps: &[Box<str>], show: &mut impl FnMut(Node)) {
+        let Some((step, rest)) = steps.split_first() else { return show(node) };
+        let mut within = |object| {
+            if let Some(value) = self.get(object, step) {
+                self.reach(value, rest, show);
+            }
+        };
+        match self.kind(node) {
+            Kind::Array => self.items(node).for_each(within),
+            _ => within(node),
         }
-        reached
     }
 
     /// The first member of `object` that is called `name`.
@@ -316,7 +317,7 @@ impl Scanner<'_> {
         let mut kind = Kind::String;
         self.at += 1;
         loop {
-            self.at += string::plain_prefix(&self.bytes[self.at..]);
+            self.at = string::plain_end(self.bytes, self.at);
             match self.peek() {
                 None => return self.fail("the document ends in the middle of a string"),
                 Some(b'"') => {

@@ -86,14 +86,17 @@ pub(crate) struct Record {
     pub(crate) guarded: Vec<Box<str>>,
 }
 
-/// Finds the slot of a JSON key. Senders write keys in one order nearly always, so the slot after the last one found
-/// is tried first; else a search by length and bytes.
+/// Finds the slot of a JSON key. Senders write keys in one order nearly always, and leave some out, so the slots after the
+/// last one found are tried first; else a search by length and bytes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
     /// `None` where no key leads.
     in_order: Vec<Option<Box<str>>>,
     sorted: Vec<(Box<str>, usize)>,
 }
+
+/// That many slots are looked at one by one.
+const FEW: usize = 3;
 
 impl Names {
     /// Slot `n` is the `n`-th of `names`.
@@ -127,8 +130,9 @@ impl Names {
 
     /// The slot of `key`, where `expected` is the likely one.
     pub(crate) fn slot(&self, key: &str, expected: usize) -> Option<usize> {
-        if self.in_order.get(expected).is_some_and(|name| name.as_deref() == Some(key)) {
-            return Some(expected);
+        let next = self.in_order.get(expected..).unwrap_or_default().iter().take(FEW);
+        if let Some(after) = next.into_iter().position(|name| name.as_deref() == Some(key)) {
+            return Some(expected + after);
         }
         let at = self.sorted.binary_search_by(|(name, _)| order(name, key)).ok()?;
         self.sorted.get(at).map(|&(_, slot)| slot)

@@ -76,6 +76,9 @@ impl<'a> Extra<'a> {
 
     /// The object's text; `None` when there are no members.
     pub(super) fn text(&self) -> Option<String> {
+        if self.members.is_empty() {
+            return None;
+        }
         let bytes: usize = self.members.iter().map(|(key, value)| key.len() + value.len() + 2).sum();
         let mut text = String::with_capacity(bytes + 1);
         for (key, value) in &self.members {
@@ -85,7 +88,7 @@ impl<'a> Extra<'a> {
             text.push_str(value);
         }
         text.push('}');
-        (!self.members.is_empty()).then_some(text)
+        Some(text)
     }
 }
 

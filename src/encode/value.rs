@@ -126,9 +126,10 @@ pub(crate) fn timestamp(doc: &Document<'_>, node: Node) -> Option<time::Iso> {
             &text
         }
     };
-    let (whole, _) = json::scaled(unix, 0)?;
+    let (thousandths, _) = json::scaled(unix, 3)?;
+    let whole = thousandths / 1000;
     let millis = match whole.abs() {
-        seconds if seconds < SECONDS_BELOW => json::scaled(unix, 3)?.0,
+        seconds if seconds < SECONDS_BELOW => thousandths,
         millis if millis < MILLIS_BELOW => whole,
         _ => return None,
     };
