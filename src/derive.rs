@@ -102,16 +102,20 @@ pub(crate) fn phone(text: &str, region: Region, whatsapp: bool) -> Option<String
     }
     // A device of the account stands behind a colon.
     let number = number.split(':').next()?.trim();
-    // Other digits than these are not read, so a number with one would be read wrong.
-    if number.chars().any(|c| c.is_alphabetic() || (c.is_numeric() && !c.is_ascii_digit())) {
-        return None;
-    }
-    let first = number.find(|c: char| c.is_ascii_digit())?;
     let mut whole = String::with_capacity(1 + number.len());
     whole.push('+');
-    whole.extend(number.chars().filter(char::is_ascii_digit));
+    let mut has_country = false;
+    for c in number.chars() {
+        match c {
+            '0'..='9' => whole.push(c),
+            '+' => has_country |= whole.len() == 1,
+            // Other digits than these are not read, so a number with one would be read wrong.
+            _ if c.is_alphanumeric() => return None,
+            _ => {}
+        }
+    }
     let digits = &whole[1..];
-    if number[..first].contains('+') {
+    if has_country {
         return valid(&whole, region);
     }
     if let Some(whole) = digits.strip_prefix("00") {
@@ -129,7 +133,9 @@ fn valid(number: &str, region: Region) -> Option<String> {
         return None;
     }
     let mut e164 = PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::E164).into_owned();
-    e164.retain(|c| c != '+');
+    if e164.starts_with('+') {
+        e164.remove(0);
+    }
     Some(e164)
 }
 
