@@ -30,8 +30,6 @@ pub(crate) use value::{long, timestamp, uuid};
 
 /// Bytes before the record in a Kafka value: a zero and the schema's id, four bytes, big-endian (Confluent).
 const FRAME: usize = 5;
-/// Records up to this size keep no room that they do not need.
-const SHRUNK: usize = 64 << 10;
 
 /// More keys than these are not told of one event.
 const MOST_DRIFT: usize = 32;
@@ -87,10 +85,6 @@ impl Encoded {
     /// The Kafka value: Confluent's wire format with the schema's id in the registry.
     pub(crate) fn framed(mut self, schema_id: u32) -> Vec<u8> {
         self.0[1..FRAME].copy_from_slice(&schema_id.to_be_bytes());
-        // It waits for Kafka: what was guessed too much is needed elsewhere. Of a large one the rest would be a hole.
-        if self.0.capacity() <= SHRUNK {
-            self.0.shrink_to_fit();
-        }
         self.0
     }
 }

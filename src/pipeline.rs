@@ -217,14 +217,16 @@ impl Pipeline {
     ) -> Result<(), NotTaken> {
         taken.0.resize(records.len(), None);
         let left = records.into_iter().zip(&mut taken.0).filter(|(_, taken)| taken.is_none());
-        let sent = left.map(async |(record, taken)| {
-            let sent_at = Instant::now();
-            let sent = self.publisher.publish(&record, patience).await;
-            if let Ok(partition) = sent {
-                *taken = Some(partition);
-                self.metrics.ack_seconds.observe(sent_at.elapsed().as_secs_f64());
+        let sent = left.map(|(record, taken)| {
+            let (sent_at, verdict) = (Instant::now(), self.publisher.publish(&record, patience));
+            async move {
+                let sent = verdict.await;
+                if let Ok(partition) = sent {
+                    *taken = Some(partition);
+                    self.metrics.ack_seconds.observe(sent_at.elapsed().as_secs_f64());
+                }
+                sent
             }
-            sent
         });
         let sent = join_all(sent).await;
         let (mut ever, mut now) = (None, None);

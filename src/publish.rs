@@ -30,7 +30,7 @@ use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{Header, Message as _, OwnedHeaders, OwnedMessage, ToBytes};
 use rdkafka::producer::{DeliveryFuture, FutureRecord, Producer as _};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
@@ -117,6 +117,13 @@ impl Clients {
         Ok(clients)
     }
 
+    fn of(&self, patience: Patience) -> &[Slot] {
+        match patience {
+            Patience::Sender => &self.for_senders,
+            Patience::Spool => &self.for_spool,
+        }
+    }
+
     fn slots(&self) -> impl Iterator<Item = &Slot> {
         self.for_senders.iter().chain(&self.for_spool).chain([&self.alone])
     }
@@ -126,6 +133,17 @@ impl Clients {
         self.for_senders[0].get(context)
     }
 }
+
+/// A record that librdkafka has, if its report is to come.
+struct Sent {
+    /// Milliseconds of [`Publisher::since`].
+    at: u64,
+    producer: Option<Arc<Producer>>,
+    report: Result<DeliveryFuture, KafkaError>,
+}
+
+/// Why a record is not known to be in Kafka; and the record, where librdkafka gave it back.
+type Failed = (PublishError, Option<OwnedMessage>);
 
 /// The producers, and what keeps an eye on the topics.
 pub(crate) struct Publisher {
@@ -242,59 +260,74 @@ impl Publisher {
         }
     }
 
-    /// Sends `record` and waits for Kafka's verdict, which librdkafka gives in time for whoever waits for it; gives the
-    /// partition it is in.
-    pub(crate) async fn publish(&self, record: &Record, patience: Patience) -> Result<i32, PublishError> {
+    /// Sends `record`, at once: what this gives waits for Kafka's verdict, which librdkafka gives in time for whoever waits for
+    /// it, and tells the partition it is in. Meanwhile the record is librdkafka's alone.
+    pub(crate) fn publish<'a>(
+        &'a self,
+        record: &Record,
+        patience: Patience,
+    ) -> impl Future<Output = Result<i32, PublishError>> + use<'a> {
         let clients = self.clients.load_full();
-        let slots = match patience {
-            Patience::Sender => &clients.for_senders,
-            Patience::Spool => &clients.for_spool,
-        };
         // As keys go to partitions: where their number divides that of the partitions, each of these has one producer.
-        let slot = &slots[partition::of_key(record.key.as_bytes(), slots.len() as u32) as usize];
-        let sent = self.attempt(slot, record).await;
-        let Err(PublishError::TooLarge { .. }) = sent else { return sent };
-        // Kafka refuses a batch as a whole: whether it was this record that was too large, only it alone can tell.
-        self.attempt(&clients.alone, record).await
+        let producers = clients.of(patience).len() as u32;
+        let at = partition::of_key(record.key.as_bytes(), producers) as usize;
+        let sent = self.send(&clients.of(patience)[at], to_kafka(record));
+        let (topic, timestamp) = (Arc::clone(&record.topic), record.timestamp);
+        async move {
+            let (error, given_back) = match self.settle(&clients.of(patience)[at], &topic, sent).await {
+                Ok(partition) => return Ok(partition),
+                Err(failed) => failed,
+            };
+            let (PublishError::TooLarge { .. }, Some(mut record)) = (&error, given_back) else { return Err(error) };
+            // Kafka refuses a batch as a whole: whether it was this record that was too large, only it alone can tell.
+            let sent = self.send(&clients.alone, to_kafka_again(&mut record, timestamp));
+            drop(record);
+            self.settle(&clients.alone, &topic, sent).await.map_err(|(error, _)| error)
+        }
     }
 
-    async fn attempt(&self, slot: &Slot, record: &Record) -> Result<i32, PublishError> {
-        let (topic, sent_at) = (Arc::clone(&record.topic), self.now());
-        let producer = match slot.get(&self.context) {
-            Ok(producer) => producer,
+    fn send<K: ToBytes + ?Sized>(&self, slot: &Slot, record: FutureRecord<'_, K, [u8]>) -> Sent {
+        let at = self.now();
+        let producer = slot.get(&self.context).inspect_err(|error| {
             // It could be made at start.
-            Err(error) => {
-                tracing::error!(%error, "no new Kafka producer could be made");
-                return Err(PublishError::Waits { topic, source: KafkaError::Canceled });
-            }
-        };
-        let error = match producer.send_result(to_kafka(record)) {
+            tracing::error!(%error, "no new Kafka producer could be made");
+        });
+        let Ok(producer) = producer else { return Sent { at, producer: None, report: Err(KafkaError::Canceled) } };
+        let report = producer.send_result(record).map_err(|(error, _)| error);
+        Sent { at, producer: Some(producer), report }
+    }
+
+    /// Waits for the verdict on what was sent to `topic`; gives the partition it is in, or the record back, if librdkafka had it.
+    async fn settle(&self, slot: &Slot, topic: &Arc<str>, sent: Sent) -> Result<i32, Failed> {
+        let topic = Arc::clone(topic);
+        let (error, record) = match sent.report {
             Ok(report) => match report_of(slot, report).await {
                 Some(Ok(partition)) => {
                     self.last_ack.store(self.now(), Ordering::Relaxed);
                     self.watch.hear();
                     return Ok(partition);
                 }
-                Some(Err(error)) => error,
-                None => return Err(PublishError::Unreported { topic }),
+                Some(Err(failed)) => failed,
+                None => return Err((PublishError::Unreported { topic }, None)),
             },
-            Err((error, _)) => error,
+            Err(error) => (error, None),
         };
+        let Some(producer) = sent.producer else { return Err((PublishError::Waits { topic, source: error }, record)) };
         self.context.failing.notify_one();
         let timed_out = error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut);
-        if timed_out && self.last_ack.load(Ordering::Relaxed) <= sent_at {
+        if timed_out && self.last_ack.load(Ordering::Relaxed) <= sent.at {
             self.watch.miss();
         }
         let verdict = verdict::of(&error);
-        match verdict {
-            Verdict::TooLarge => return Err(PublishError::TooLarge { topic, source: error }),
-            Verdict::Rejected => return Err(PublishError::Rejected { topic, source: error }),
-            Verdict::Wait | Verdict::Fatal => {}
-        }
-        if verdict == Verdict::Fatal || producer.client().fatal_error().is_some() {
+        if verdict == Verdict::Fatal || (verdict == Verdict::Wait && producer.client().fatal_error().is_some()) {
             slot.discard(&producer);
         }
-        Err(PublishError::Waits { topic, source: error })
+        let error = match verdict {
+            Verdict::TooLarge => PublishError::TooLarge { topic, source: error },
+            Verdict::Rejected => PublishError::Rejected { topic, source: error },
+            Verdict::Wait | Verdict::Fatal => PublishError::Waits { topic, source: error },
+        };
+        Err((error, record))
     }
 
     /// Calls back everything that is not acknowledged yet; each record's sender gets it back.
@@ -322,7 +355,7 @@ async fn end(clients: impl Send + 'static) {
 
 /// Waits for a record's delivery report. Should librdkafka not give one in time, everything it has under way is called
 /// back, which makes it report at once.
-async fn report_of(slot: &Slot, report: DeliveryFuture) -> Option<Result<i32, KafkaError>> {
+async fn report_of(slot: &Slot, report: DeliveryFuture) -> Option<Result<i32, (KafkaError, Option<OwnedMessage>)>> {
     tokio::pin!(report);
     let told = match timeout(slot.message_timeout + SCAN_INTERVAL + REPORT_GRACE, &mut report).await {
         Ok(told) => told,
@@ -335,8 +368,8 @@ async fn report_of(slot: &Slot, report: DeliveryFuture) -> Option<Result<i32, Ka
     // A report that can no longer come: its producer is gone.
     Some(match told {
         Ok(Ok(delivery)) => Ok(delivery.partition),
-        Ok(Err((error, _))) => Err(error),
-        Err(_) => Err(KafkaError::Canceled),
+        Ok(Err((error, record))) => Err((error, Some(record))),
+        Err(_) => Err((KafkaError::Canceled, None)),
     })
 }
 
@@ -347,4 +380,11 @@ fn to_kafka(record: &Record) -> FutureRecord<'_, str, [u8]> {
     }
     let of_key = FutureRecord::to(&record.topic).key(record.key.as_str());
     FutureRecord { payload: record.value.as_deref(), ..of_key.headers(headers).timestamp(record.timestamp) }
+}
+
+/// A record that librdkafka gave back, as it was.
+fn to_kafka_again(record: &mut OwnedMessage, timestamp: i64) -> FutureRecord<'_, [u8], [u8]> {
+    let headers = record.detach_headers();
+    let (key, payload) = (record.key(), record.payload());
+    FutureRecord { key, payload, headers, ..FutureRecord::to(record.topic()).timestamp(timestamp) }
 }
