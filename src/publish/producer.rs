@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, Producer as _, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode;
-use rdkafka::{ClientContext, Statistics};
 use tokio::sync::Notify;
 
 use super::statistics::{INTERVAL, Told};
@@ -148,8 +148,11 @@ impl ClientContext for Context {
         }
     }
 
-    fn stats(&self, statistics: Statistics) {
-        self.told.take(statistics);
+    fn stats_raw(&self, statistics: &[u8]) {
+        match serde_json::from_slice(statistics) {
+            Ok(statistics) => self.told.take(statistics),
+            Err(error) => tracing::debug!(%error, "librdkafka's statistics are not what they were"),
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

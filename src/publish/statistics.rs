@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rdkafka::Statistics;
+use serde::Deserialize;
 
 /// How often each producer tells.
 pub(super) const INTERVAL: Duration = Duration::from_secs(5);
@@ -35,6 +35,37 @@ pub(crate) struct Summary {
     pub(crate) brokers: BTreeMap<i32, Broker>,
 }
 
+/// What is needed of a producer's statistics (librdkafka's STATISTICS.md). There is more, most of it for each partition of each
+/// topic: it is not kept.
+#[derive(Debug, Deserialize)]
+pub(super) struct Statistics {
+    name: String,
+    /// Seconds since 1970.
+    time: i64,
+    msg_cnt: u64,
+    msg_size: u64,
+    brokers: BTreeMap<String, BrokerStatistics>,
+}
+
+#[derive(Debug, Deserialize)]
+struct BrokerStatistics {
+    nodeid: i32,
+    state: String,
+    outbuf_cnt: i64,
+    waitresp_cnt: i64,
+    txretries: u64,
+    req_timeouts: u64,
+    #[serde(default)]
+    rtt: Window,
+}
+
+/// In microseconds.
+#[derive(Debug, Default, Deserialize)]
+struct Window {
+    p50: i64,
+    p99: i64,
+}
+
 /// The last word of each producer, by its name in librdkafka.
 #[derive(Debug, Default)]
 pub(super) struct Told(Mutex<BTreeMap<String, Statistics>>);
@@ -55,13 +86,12 @@ impl Told {
             summary.bytes += statistics.msg_size;
             for told in statistics.brokers.values().filter(|broker| broker.nodeid != NO_NODE) {
                 let broker = summary.brokers.entry(told.nodeid).or_default();
-                let (p50, p99) = told.rtt.as_ref().map_or((0, 0), |rtt| (rtt.p50, rtt.p99));
                 broker.up += i64::from(told.state == "UP");
                 broker.requests += told.outbuf_cnt + told.waitresp_cnt;
                 broker.retries += told.txretries;
                 broker.timeouts += told.req_timeouts;
-                broker.rtt_p50 = broker.rtt_p50.max(p50);
-                broker.rtt_p99 = broker.rtt_p99.max(p99);
+                broker.rtt_p50 = broker.rtt_p50.max(told.rtt.p50);
+                broker.rtt_p99 = broker.rtt_p99.max(told.rtt.p99);
             }
         }
         summary
