@@ -102,26 +102,26 @@ pub(crate) fn phone(text: &str, region: Region, whatsapp: bool) -> Option<String
     }
     // A device of the account stands behind a colon.
     let number = number.split(':').next()?.trim();
-    let mut whole = String::with_capacity(1 + number.len());
-    whole.push('+');
+    let mut with_sign = String::with_capacity(1 + number.len());
+    with_sign.push('+');
     let mut has_country = false;
     for c in number.chars() {
         match c {
-            '0'..='9' => whole.push(c),
-            '+' => has_country |= whole.len() == 1,
+            '0'..='9' => with_sign.push(c),
+            '+' => has_country |= with_sign.len() == 1,
             // Other digits than these are not read, so a number with one would be read wrong.
             _ if c.is_alphanumeric() => return None,
             _ => {}
         }
     }
-    let digits = &whole[1..];
+    let digits = &with_sign[1..];
     if has_country {
-        return valid(&whole, region);
+        return valid(&with_sign, region);
     }
-    if let Some(whole) = digits.strip_prefix("00") {
-        return valid(&format!("+{whole}"), region);
+    if let Some(dialled) = digits.strip_prefix("00") {
+        return valid(&format!("+{dialled}"), region);
     }
-    let (whole, of_region) = (|| valid(&whole, region), || valid(digits, region));
+    let (whole, of_region) = (|| valid(&with_sign, region), || valid(digits, region));
     if whatsapp && digits.len() == number.len() { whole().or_else(of_region) } else { of_region().or_else(whole) }
 }
 

@@ -134,10 +134,11 @@ impl Clients {
     }
 }
 
-/// A record that librdkafka has, if its report is to come.
+/// What became of handing a record to librdkafka.
 struct Sent {
     /// Milliseconds of [`Publisher::since`].
     at: u64,
+    /// `None` when there is none to hand it to.
     producer: Option<Arc<Producer>>,
     report: Result<DeliveryFuture, KafkaError>,
 }
@@ -260,8 +261,8 @@ impl Publisher {
         }
     }
 
-    /// Sends `record`, at once: what this gives waits for Kafka's verdict, which librdkafka gives in time for whoever waits for
-    /// it, and tells the partition it is in. Meanwhile the record is librdkafka's alone.
+    /// Sends `record` at once, even if what this gives is dropped: that waits for Kafka's verdict, which librdkafka gives in time
+    /// for whoever waits for it, and tells the partition it is in. Meanwhile the record is librdkafka's alone.
     pub(crate) fn publish<'a>(
         &'a self,
         record: &Record,
@@ -270,11 +271,11 @@ impl Publisher {
         let clients = self.clients.load_full();
         // As keys go to partitions: where their number divides that of the partitions, each of these has one producer.
         let producers = clients.of(patience).len() as u32;
-        let at = partition::of_key(record.key.as_bytes(), producers) as usize;
-        let sent = self.send(&clients.of(patience)[at], to_kafka(record));
+        let slot = partition::of_key(record.key.as_bytes(), producers) as usize;
+        let sent = self.send(&clients.of(patience)[slot], to_kafka(record));
         let (topic, timestamp) = (Arc::clone(&record.topic), record.timestamp);
         async move {
-            let (error, given_back) = match self.settle(&clients.of(patience)[at], &topic, sent).await {
+            let (error, given_back) = match self.settle(&clients.of(patience)[slot], &topic, sent).await {
                 Ok(partition) => return Ok(partition),
                 Err(failed) => failed,
             };
@@ -299,7 +300,6 @@ impl Publisher {
 
     /// Waits for the verdict on what was sent to `topic`; gives the partition it is in, or the record back, if librdkafka had it.
     async fn settle(&self, slot: &Slot, topic: &Arc<str>, sent: Sent) -> Result<i32, Failed> {
-        let topic = Arc::clone(topic);
         let (error, record) = match sent.report {
             Ok(report) => match report_of(slot, report).await {
                 Some(Ok(partition)) => {
@@ -308,10 +308,11 @@ impl Publisher {
                     return Ok(partition);
                 }
                 Some(Err(failed)) => failed,
-                None => return Err((PublishError::Unreported { topic }, None)),
+                None => return Err((PublishError::Unreported { topic: Arc::clone(topic) }, None)),
             },
             Err(error) => (error, None),
         };
+        let topic = Arc::clone(topic);
         let Some(producer) = sent.producer else { return Err((PublishError::Waits { topic, source: error }, record)) };
         self.context.failing.notify_one();
         let timed_out = error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut);
@@ -382,9 +383,33 @@ fn to_kafka(record: &Record) -> FutureRecord<'_, str, [u8]> {
     FutureRecord { payload: record.value.as_deref(), ..of_key.headers(headers).timestamp(record.timestamp) }
 }
 
-/// A record that librdkafka gave back, as it was.
+/// A record that librdkafka gave back, as it was. Its time has to be told: librdkafka has none for what failed.
 fn to_kafka_again(record: &mut OwnedMessage, timestamp: i64) -> FutureRecord<'_, [u8], [u8]> {
     let headers = record.detach_headers();
     let (key, payload) = (record.key(), record.payload());
     FutureRecord { key, payload, headers, ..FutureRecord::to(record.topic()).timestamp(timestamp) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rdkafka::message::{Headers as _, Timestamp};
+
+    #[test]
+    fn a_record_that_was_given_back_is_sent_as_it_was() {
+        let headers = OwnedHeaders::new()
+            .insert(Header { key: "ce_id", value: Some("1") })
+            .insert(Header { key: "empty", value: Some("") });
+        for payload in [None, Some(Vec::new()), Some(vec![0, 1])] {
+            let (key, topic) = (Some(b"k".to_vec()), "t".to_owned());
+            let at = Timestamp::NotAvailable;
+            let mut given = OwnedMessage::new(payload.clone(), key, topic, at, 3, 0, Some(headers.clone()));
+            let again = to_kafka_again(&mut given, 7);
+            assert_eq!((again.topic, again.partition, again.timestamp), ("t", None, Some(7)));
+            assert_eq!((again.key, again.payload), (Some(&b"k"[..]), payload.as_deref()));
+            let told: Vec<_> = again.headers.iter().flat_map(|headers| headers.iter()).collect();
+            let due = [("ce_id", &b"1"[..]), ("empty", b"")].map(|(key, value)| Header { key, value: Some(value) });
+            assert_eq!(told, due);
+        }
+    }
 }

@@ -65,26 +65,32 @@ impl Straight<'_> {
         let json: Json = serde_json::from_str(body).expect("JSON");
         let payload = self.case.payload.as_ref().map_or(&json, |name| &json[name]);
         let key = id(at(payload, &self.case.key)).expect("a key");
-        let head = self.head(payload, &key);
+        let mut head = Some(self.head(payload, &key));
         let fields = self.fields.iter().map(|field| {
             let value = match field.name.as_str() {
-                "event" => head.clone(),
+                "event" => head.take().expect("one head"),
                 "extra" => optional(None),
                 _ if self.case.whole_payload => self.value(payload, &field.schema),
                 _ => self.field(payload, self.fields, field),
             };
             (field.name.clone(), value)
         });
-        let fields: Vec<_> = fields.collect();
+        let record = Avro::Record(fields.collect());
+        let event = framed(&self.event, &record);
+        let Avro::Record(mut fields) = record else { panic!("no record") };
         let latest = self.latest.as_ref().zip(self.case.latest.as_ref()).map(|((writer, snapshot), latest)| {
-            let state = fields.iter().find(|(name, _)| name == snapshot).expect("a snapshot").clone();
-            let mut record = vec![("event".to_owned(), head), state];
+            // What is in both moves from one to the other.
+            let mut take = |wanted: &str| {
+                let at = fields.iter().position(|(name, _)| name == wanted).expect("a field");
+                fields.swap_remove(at)
+            };
+            let mut record = vec![take("event"), take(snapshot)];
             record.extend(latest.list.as_ref().map(|place| ("phones".to_owned(), list(payload, place))));
             record.push(("extra".to_owned(), optional(None)));
-            (instant(at(payload, &latest.updated)), framed(writer, Avro::Record(record)))
+            (instant(at(payload, &latest.updated)), framed(writer, &Avro::Record(record)))
         });
         let links = self.case.links.iter().map(|places| distinct(payload, places)).collect();
-        Converted { key, event: framed(&self.event, Avro::Record(fields)), links, latest }
+        Converted { key, event, links, latest }
     }
 
     fn head(&self, payload: &Json, key: &str) -> Avro {
@@ -151,9 +157,9 @@ fn derived(how: &Json, from: &Json) -> Option<String> {
     }
 }
 
-fn framed(writer: &GenericDatumWriter<'_>, record: Avro) -> Vec<u8> {
+fn framed(writer: &GenericDatumWriter<'_>, record: &Avro) -> Vec<u8> {
     let mut framed = vec![0, 0, 0, 0, 1];
-    writer.write_value(&mut framed, record).expect("a record");
+    writer.write_value_ref(&mut framed, record).expect("a record");
     framed
 }
 

@@ -130,8 +130,8 @@ impl Names {
 
     /// The slot of `key`, where `expected` is the likely one.
     pub(crate) fn slot(&self, key: &str, expected: usize) -> Option<usize> {
-        let next = self.in_order.get(expected..).unwrap_or_default().iter().take(FEW);
-        if let Some(after) = next.into_iter().position(|name| name.as_deref() == Some(key)) {
+        let next = self.in_order.get(expected..).unwrap_or_default();
+        if let Some(after) = next.iter().take(FEW).position(|name| name.as_deref() == Some(key)) {
             return Some(expected + after);
         }
         let at = self.sorted.binary_search_by(|(name, _)| order(name, key)).ok()?;
@@ -180,4 +180,21 @@ fn kind(indexes: &BTreeMap<String, usize>, ty: &Type) -> Result<Kind, String> {
         Type::Record(name) => Kind::Record(*indexes.get(name).ok_or_else(|| name.clone())?),
         Type::Array(items) => Kind::Array(Box::new(kind(indexes, items)?)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_finds_its_slot_wherever_it_is_expected() {
+        let mut names = Names::new(["id", "code", "title", "status", "value", "tags"]);
+        names.hide(2);
+        for expected in 0..=names.len() {
+            for (slot, key) in [(0, "id"), (1, "code"), (3, "status"), (4, "value"), (5, "tags")] {
+                assert_eq!(names.slot(key, expected), Some(slot), "{key}, expected at {expected}");
+            }
+            assert_eq!((names.slot("title", expected), names.slot("x", expected)), (None, None));
+        }
+    }
 }

@@ -107,9 +107,7 @@ fn double(doc: &Document<'_>, node: Node) -> Option<f64> {
 
 /// A UUID in its 36-character form, in capital or small letters; it is written in small ones.
 pub(crate) fn uuid(text: &str) -> Option<Hyphenated> {
-    // `uuid` takes other forms too, none of this length.
-    let uuid = (text.len() == Hyphenated::LENGTH).then(|| Uuid::try_parse(text));
-    Some(uuid?.ok()?.hyphenated())
+    text.parse().ok()
 }
 
 /// ISO 8601 in a string, or a Unix time as a number or as digits in a string, told apart by magnitude.

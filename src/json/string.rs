@@ -119,9 +119,10 @@ mod tests {
         }
 
         #[test]
-        fn plain_text_ends_at_the_first_special_byte(bytes in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'"'), Just(b'\\'), 0x1eu8..0x22], 0..40)) {
-            let expected = bytes.iter().position(|&b| b < 0x20 || b == b'"' || b == b'\\').unwrap_or(bytes.len());
-            prop_assert_eq!(plain_end(&bytes, 0), expected);
+        fn plain_text_ends_at_the_first_special_byte(bytes in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'"'), Just(b'\\'), 0x1eu8..0x22], 0..40), at in any::<prop::sample::Index>()) {
+            let at = at.index(bytes.len() + 1);
+            let special = bytes[at..].iter().position(|&b| b < 0x20 || b == b'"' || b == b'\\');
+            prop_assert_eq!(plain_end(&bytes, at), special.map_or(bytes.len(), |after| at + after));
         }
     }
 }

@@ -7,6 +7,7 @@ use std::error::Error as _;
 use std::sync::OnceLock;
 
 use reqwest::StatusCode;
+use reqwest::redirect::{Action, Attempt, Policy};
 use schema_registry_converter::async_impl::schema_registry::{
     SrSettings, get_all_versions, get_schema_by_id, get_schema_by_subject_and_version, perform_sr_call, post_schema,
 };
@@ -171,8 +172,20 @@ impl SchemaReader {
 
 fn http_builder(settings: &RegistrySettings) -> Result<reqwest::ClientBuilder, ConfigError> {
     let builder = outbound::client(settings.ca_file.as_deref(), "registry.ca_file")?;
-    // In clear there is nobody to be trusted, and the system's authorities take 1 MiB.
-    Ok(if settings.url.starts_with("http:") { builder.tls_certs_only([]) } else { builder })
+    // In clear nobody is trusted, and the system's authorities take 1 MiB; so it has to stay in clear.
+    let in_clear = settings.url.starts_with("http:");
+    Ok(if in_clear { builder.tls_certs_only([]).redirect(Policy::custom(in_clear_only)) } else { builder })
+}
+
+fn in_clear_only(attempt: Attempt<'_>) -> Action {
+    const MOST: usize = 10;
+    if attempt.url().scheme() != "http" {
+        attempt.error("it sends on to https://, which registry.url is not")
+    } else if attempt.previous().len() > MOST {
+        attempt.error("it sends from one address to the next")
+    } else {
+        attempt.follow()
+    }
 }
 
 fn body(subject: &Subject) -> Value {
@@ -243,7 +256,26 @@ fn collect_logical(ty: &Value, found: &mut Vec<String>) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_spoken_to_in_clear_is_not_followed_to_tls() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            let answer =
+                "HTTP/1.1 308 Permanent Redirect\r\nlocation: https://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        let client = reqwest::Client::builder().redirect(Policy::custom(in_clear_only)).build().unwrap();
+        let words = with_causes(&client.post(url).send().await.unwrap_err());
+        assert!(words.contains("https://, which registry.url is not"), "{words}");
+    }
 
     #[test]
     fn equal_is_what_reads_the_same_whatever_the_docs_say() {
