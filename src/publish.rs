@@ -138,8 +138,7 @@ impl Clients {
 struct Sent {
     /// Milliseconds of [`Publisher::since`].
     at: u64,
-    /// `None` when there is none to hand it to.
-    producer: Option<Arc<Producer>>,
+    producer: Arc<Producer>,
     report: Result<DeliveryFuture, KafkaError>,
 }
 
@@ -287,20 +286,23 @@ impl Publisher {
         }
     }
 
-    fn send<K: ToBytes + ?Sized>(&self, slot: &Slot, record: FutureRecord<'_, K, [u8]>) -> Sent {
+    /// Hands `record` to librdkafka, unless there is no producer.
+    fn send<K: ToBytes + ?Sized>(&self, slot: &Slot, record: FutureRecord<'_, K, [u8]>) -> Option<Sent> {
         let at = self.now();
         let producer = slot.get(&self.context).inspect_err(|error| {
             // It could be made at start.
             tracing::error!(%error, "no new Kafka producer could be made");
         });
-        let Ok(producer) = producer else { return Sent { at, producer: None, report: Err(KafkaError::Canceled) } };
+        let producer = producer.ok()?;
         let report = producer.send_result(record).map_err(|(error, _)| error);
-        Sent { at, producer: Some(producer), report }
+        Some(Sent { at, producer, report })
     }
 
     /// Waits for the verdict on what was sent to `topic`; gives the partition it is in, or the record back, if librdkafka had it.
-    async fn settle(&self, slot: &Slot, topic: &Arc<str>, sent: Sent) -> Result<i32, Failed> {
-        let (error, record) = match sent.report {
+    async fn settle(&self, slot: &Slot, topic: &Arc<str>, sent: Option<Sent>) -> Result<i32, Failed> {
+        let waits = |source| PublishError::Waits { topic: Arc::clone(topic), source };
+        let Some(Sent { at, producer, report }) = sent else { return Err((waits(KafkaError::Canceled), None)) };
+        let (error, record) = match report {
             Ok(report) => match report_of(slot, report).await {
                 Some(Ok(partition)) => {
                     self.last_ack.store(self.now(), Ordering::Relaxed);
@@ -312,11 +314,9 @@ impl Publisher {
             },
             Err(error) => (error, None),
         };
-        let topic = Arc::clone(topic);
-        let Some(producer) = sent.producer else { return Err((PublishError::Waits { topic, source: error }, record)) };
         self.context.failing.notify_one();
         let timed_out = error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut);
-        if timed_out && self.last_ack.load(Ordering::Relaxed) <= sent.at {
+        if timed_out && self.last_ack.load(Ordering::Relaxed) <= at {
             self.watch.miss();
         }
         let verdict = verdict::of(&error);
@@ -324,9 +324,9 @@ impl Publisher {
             slot.discard(&producer);
         }
         let error = match verdict {
-            Verdict::TooLarge => PublishError::TooLarge { topic, source: error },
-            Verdict::Rejected => PublishError::Rejected { topic, source: error },
-            Verdict::Wait | Verdict::Fatal => PublishError::Waits { topic, source: error },
+            Verdict::TooLarge => PublishError::TooLarge { topic: Arc::clone(topic), source: error },
+            Verdict::Rejected => PublishError::Rejected { topic: Arc::clone(topic), source: error },
+            Verdict::Wait | Verdict::Fatal => waits(error),
         };
         Err((error, record))
     }

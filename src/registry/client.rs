@@ -178,13 +178,10 @@ fn http_builder(settings: &RegistrySettings) -> Result<reqwest::ClientBuilder, C
 }
 
 fn in_clear_only(attempt: Attempt<'_>) -> Action {
-    const MOST: usize = 10;
-    if attempt.url().scheme() != "http" {
-        attempt.error("it sends on to https://, which registry.url is not")
-    } else if attempt.previous().len() > MOST {
-        attempt.error("it sends from one address to the next")
+    if attempt.url().scheme() == "http" {
+        Policy::default().redirect(attempt)
     } else {
-        attempt.follow()
+        attempt.error("it sends on to https://, which registry.url is not")
     }
 }
 
