@@ -39,9 +39,9 @@ impl App {
     ///
     /// # Errors
     /// As [`Core::build`].
-    pub(crate) async fn build(settings: Settings) -> Result<App, StartError> {
+    pub(crate) fn build(settings: Settings) -> Result<App, StartError> {
         let identity = settings.http.tls.as_ref().map(Identity::read).transpose()?;
-        let core = Core::build(&settings).await?;
+        let core = Core::build(&settings)?;
         let Intake { pipeline, spool } = &*core.intake;
         let counts = Counts {
             open: pipeline.metrics.listener.connections.clone(),
@@ -77,6 +77,12 @@ impl App {
         })
     }
 
+    /// Returns once the registry was asked for schema ids, whatever it said.
+    pub(crate) fn registry_asked(&self) -> impl Future<Output = ()> + use<> {
+        let pipeline = Arc::clone(&self.core.intake.pipeline);
+        async move { () = *pipeline.registry_asked.wait().await }
+    }
+
     /// What a reload of the configuration reaches.
     pub(crate) fn reload(&self) -> Reload {
         let pipeline = &self.core.intake.pipeline;
@@ -91,9 +97,17 @@ impl App {
 
     /// Serves until `shutdown`, then ends in order: not ready, no new requests, those under way answered (by the spool,
     /// if Kafka does not take them in time), the spool closed. Returns within the shutdown timeout.
-    pub(crate) async fn run(self, webhooks: TcpListener, admin: TcpListener, shutdown: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    /// When the registry refuses a schema whose id is not known: it ends in order then, too, at once.
+    pub(crate) async fn run(
+        self,
+        webhooks: TcpListener,
+        admin: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), StartError> {
         let (stop_webhooks, stop_admin) = (CancellationToken::new(), CancellationToken::new());
-        let running = self.core.start();
+        let mut running = self.core.start();
         let mut servers = JoinSet::new();
         let router = webhook_router(Arc::clone(&self.door));
         servers.spawn(serve(webhooks, router, self.limits.clone(), self.tls.clone(), stop_webhooks.clone()));
@@ -104,14 +118,20 @@ impl App {
         let mut sampling = JoinSet::new();
         sampling.spawn(self.console.keep(stop_admin.clone()));
 
-        tokio::select! {
-            () = shutdown => {}
-            _ = servers.join_next() => tracing::error!("a listener ended by itself"),
-        }
+        let refused = tokio::select! {
+            () = shutdown => None,
+            refusals = running.refused() => Some(StartError::Refused(refusals)),
+            _ = servers.join_next() => {
+                tracing::error!("a listener ended by itself");
+                None
+            }
+        };
         let end = Instant::now() + self.shutdown_timeout.saturating_sub(LAST_STEPS);
         self.health.ending.store(true, Ordering::Relaxed);
         tracing::info!(delay = ?self.shutdown_delay, timeout = ?self.shutdown_timeout, "shutting down");
-        sleep(self.shutdown_delay).await;
+        if refused.is_none() {
+            sleep(self.shutdown_delay).await;
+        }
         self.door.closing.store(true, Ordering::Relaxed);
         self.door.under_way.close();
         running.stop_draining();
@@ -134,5 +154,6 @@ impl App {
         };
         let _ = timeout_at(end + LAST_STEPS / 2, ended).await;
         tracing::info!("ended");
+        refused.map_or(Ok(()), Err)
     }
 }

@@ -86,7 +86,7 @@ impl Dev {
     ///
     /// # Errors
     /// When an address cannot be listened on, or the outside servers do not suit.
-    pub(crate) async fn build(options: Options) -> Result<Dev, DevError> {
+    pub(crate) fn build(options: Options) -> Result<Dev, DevError> {
         let mut servers = JoinSet::new();
         let (webhooks, admin) = (Bound::to(options.listen)?, Bound::to(options.admin_listen)?);
         let embedded = (options.kafka.is_none(), options.registry.is_none());
@@ -114,8 +114,13 @@ impl Dev {
             let broker = Broker::start(topics, settings.kafka.partitions).map_err(DevError::Broker)?;
             servers.spawn(async move { broker.forward(listener).await });
         }
-        let app = App::build(settings).await?;
+        let app = App::build(settings)?;
         Ok(Dev { app, webhooks, admin, servers, kafka, registry, embedded, data_dir })
+    }
+
+    /// Returns once the schemas are registered, or cannot be.
+    pub(crate) fn is_set_up(&self) -> impl Future<Output = ()> + use<> {
+        self.app.registry_asked()
     }
 
     /// What it is, every address, and what to type next.
@@ -151,12 +156,16 @@ impl Dev {
     }
 
     /// Serves until `shutdown`.
-    pub(crate) async fn run(self, shutdown: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    /// When the outside registry refuses a schema.
+    pub(crate) async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
         let Dev { app, webhooks, admin, servers, data_dir, .. } = self;
-        app.run(webhooks.listener, admin.listener, shutdown).await;
+        let ran = app.run(webhooks.listener, admin.listener, shutdown).await;
         drop(servers);
         // Nothing of worth is in it, and it may be gone already.
         let _ = std::fs::remove_dir_all(data_dir);
+        ran
     }
 }
 

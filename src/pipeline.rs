@@ -8,10 +8,11 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::Instant;
+use tokio::sync::{Semaphore, SemaphorePermit, SetOnce};
+use tokio::time::{Instant, timeout};
 
 use crate::catalog::EventType;
 use crate::dead_letter::{self, Reason, Rejection};
@@ -36,6 +37,10 @@ const EVENT_RECORDS: usize = 16;
 /// How a delivery ended: in Kafka.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
+/// What is left of the time for an answer (or half of it, if that is more than there is), when an event is published that
+/// waited for its schema's id.
+const TO_PUBLISH: Duration = Duration::from_secs(1);
+
     Published,
     DeadLettered(Reason),
 }
@@ -70,6 +75,8 @@ pub(crate) struct Pipeline {
 }
 
 /// Why Kafka does not have a delivery's record: there is none that it will ever take, or it did not take it now.
+    /// Set once the registry was asked for ids since the start, whatever it said.
+    pub(crate) registry_asked: SetOnce<()>,
 pub(crate) enum NotTaken {
     Ever(Rejection),
     Now(Waits),
@@ -205,6 +212,9 @@ impl Pipeline {
         }
         self.publish_all(records, patience, lane, taken).await
     }
+        if route.unknown().is_some() && !self.ids_are_known_before(deadline).await {
+            return Err(not_now("the registry was not asked for schema ids in time".into()));
+        }
 
     /// Sends all records of an event at once that are not taken yet, and waits for all. What Kafka will never take decides,
     /// then what it does not take now.
@@ -218,6 +228,18 @@ impl Pipeline {
         taken.0.resize(records.len(), None);
         let left = records.into_iter().zip(&mut taken.0).filter(|(_, taken)| taken.is_none());
         let sent = left.map(|(record, taken)| {
+    /// Waits for the registry's first answer since the start, while there is time to publish before `deadline`.
+    async fn ids_are_known_before(&self, deadline: Instant) -> bool {
+        if self.registry_asked.initialized() {
+            return true;
+        }
+        let (began, left) = (Instant::now(), deadline.saturating_duration_since(Instant::now()));
+        let patience = left.saturating_sub(TO_PUBLISH).max(left / 2);
+        let asked = timeout(patience, self.registry_asked.wait()).await;
+        // What Kafka is not known to take may use up its whole timeout, too.
+        asked.is_ok() && (began.elapsed() < TO_PUBLISH || self.publisher.watch().trouble().is_none())
+    }
+
             let (sent_at, verdict) = (Instant::now(), self.publisher.publish(&record, patience));
             async move {
                 let sent = verdict.await;

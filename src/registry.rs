@@ -5,9 +5,10 @@
 //!        (lookup mode: only look, for a version that is equal)
 //! ```
 //!
-//! The first pass runs before anything listens; a schema that the registry refuses then stops the start. Later passes
-//! run every `registry.verify_interval`, since a registry can be replaced by one with other ids: a refusal then marks
-//! its type and leaves the others alone. While the registry cannot be reached, ids known from before are used.
+//! Nothing waits for the first pass but events of types whose id is not known. A schema without a known id that the
+//! registry refuses then stops the program. Later passes run every `registry.verify_interval`, since a registry can be
+//! replaced by one with other ids: a refusal then marks its type and leaves the others alone, and so it does in the first
+//! pass where the id is known from before. While the registry cannot be reached, ids known from before are used.
 
 mod cache;
 mod client;
@@ -62,10 +63,15 @@ pub(crate) enum Standing {
     Refused(String),
 }
 
-#[derive(Default)]
 struct State {
     unavailable: Option<String>,
     refusals: Vec<Refusal>,
+}
+
+impl State {
+    fn not_asked() -> State {
+        State { unavailable: Some("not asked yet".into()), refusals: Vec::new() }
+    }
 }
 
 /// All subjects and their ids.
@@ -114,7 +120,7 @@ impl Registry {
             mode: settings.mode,
             verify_interval: settings.verify_interval,
             subjects,
-            state: Mutex::default(),
+            state: Mutex::new(State::not_asked()),
             replaced: Notify::new(),
         })
     }
@@ -137,14 +143,19 @@ impl Registry {
         self.state.lock().map(|state| state.refusals.clone()).unwrap_or_default()
     }
 
-    /// The first pass. That the registry cannot be reached is no reason not to start.
+    /// The first pass. It is no error when the registry cannot be reached.
     ///
     /// # Errors
-    /// The registry's own reasons, for every schema it refuses. Nothing was written then.
+    /// The registry's own reasons for every schema it refuses, when the id of one of them is not known from before.
+    /// Nothing was written then.
     pub(crate) async fn start(&self) -> Result<(), Vec<Refusal>> {
         match self.pass(true).await {
             Ok(refusals) if refusals.is_empty() => {
                 tracing::info!(subjects = self.subjects.len(), "schema ids verified with the registry");
+                Ok(())
+            }
+            Ok(refusals) if self.marked(&refusals) => {
+                report(&refusals);
                 Ok(())
             }
             Ok(refusals) => Err(self.explain(refusals).await),
@@ -218,13 +229,7 @@ impl Registry {
                     if away {
                         tracing::info!("the registry is back; schema ids verified");
                     }
-                    for refusal in refusals.iter().filter(|r| !before.contains(r)) {
-                        tracing::error!(
-                            subject = refusal.subject,
-                            reasons = refusal.reasons,
-                            "the registry refuses a schema; events of this type wait in the spool"
-                        );
-                    }
+                    report(refusals.iter().filter(|refusal| !before.contains(refusal)));
                     retry = FIRST_RETRY;
                 }
                 Err(words) => {
@@ -237,10 +242,16 @@ impl Registry {
         }
     }
 
-    /// Looks at every subject, and in register mode registers what is missing and welcome. With `all_or_none`,
-    /// one refusal is enough for nothing to be written.
-    async fn pass(&self, all_or_none: bool) -> Result<Vec<Refusal>, String> {
-        let outcome = self.try_pass(all_or_none).await;
+    /// Whether all refused subjects are marked as such.
+    fn marked(&self, refusals: &[Refusal]) -> bool {
+        let refused = |name: &str| self.subjects.iter().any(|subject| subject.name == name && subject.is_refused());
+        refusals.iter().all(|refusal| refused(&refusal.subject))
+    }
+
+    /// Looks at every subject, and in register mode registers what is missing and welcome. In the `first` pass, one
+    /// refusal of a schema without a known id is enough for nothing to be written.
+    async fn pass(&self, first: bool) -> Result<Vec<Refusal>, String> {
+        let outcome = self.try_pass(first).await;
         if let Ok(mut state) = self.state.lock() {
             state.unavailable = outcome.as_ref().err().cloned();
             if let Ok(refusals) = &outcome {
@@ -250,18 +261,20 @@ impl Registry {
         outcome
     }
 
-    async fn try_pass(&self, all_or_none: bool) -> Result<Vec<Refusal>, String> {
+    async fn try_pass(&self, first: bool) -> Result<Vec<Refusal>, String> {
         let standings = self.standings().await?;
-        let mut refusals = Vec::new();
-        let mut new = Vec::new();
+        let (mut refusals, mut new, mut stops) = (Vec::new(), Vec::new(), false);
         for (subject, standing) in standings {
             match standing {
                 Standing::Registered(id) => learn(&subject, id),
                 Standing::New | Standing::Compatible => new.push(subject),
-                Standing::Refused(reasons) => refusals.push(Refusal { subject: subject.name.clone(), reasons }),
+                Standing::Refused(reasons) => {
+                    stops |= first && subject.id().is_none();
+                    refusals.push(Refusal { subject: subject.name.clone(), reasons });
+                }
             }
         }
-        if all_or_none && !refusals.is_empty() {
+        if stops {
             return Ok(refusals);
         }
         let registered = stream::iter(new).map(|subject| async move {
@@ -325,6 +338,13 @@ async fn standing(client: &Client, mode: RegistryMode, subject: &Subject) -> Res
     }
     let reasons = client.incompatibilities(subject).await?;
     Ok(reasons.map_or(Standing::Compatible, Standing::Refused))
+}
+
+/// Says what the registry refuses.
+fn report<'a>(refusals: impl IntoIterator<Item = &'a Refusal>) {
+    for Refusal { subject, reasons } in refusals {
+        tracing::error!(subject, reasons, "the registry refuses a schema; events of this type wait in the spool");
+    }
 }
 
 /// Takes over what the registry said.

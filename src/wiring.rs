@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{Semaphore, SetOnce, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -70,6 +70,7 @@ pub(crate) fn pipeline(settings: &Settings) -> Result<Pipeline, ConfigError> {
         traces: Traces::off(),
         max_record_bytes: settings.kafka.max_record_bytes,
         large_bodies: Semaphore::new(LARGE_AT_ONCE),
+        registry_asked: SetOnce::new(),
     })
 }
 
@@ -85,12 +86,11 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// Takes the data directory, opens the spool, asks the registry for ids, makes the producer.
+    /// Takes the data directory, opens the spool, makes the producers. Neither Kafka nor the registry is asked for anything.
     ///
     /// # Errors
-    /// When the data directory or the spool is unusable or taken, a setting is refused, or the registry refuses a
-    /// schema.
-    pub(crate) async fn build(settings: &Settings) -> Result<Core, StartError> {
+    /// When the data directory or the spool is unusable or taken, or a setting is refused.
+    pub(crate) fn build(settings: &Settings) -> Result<Core, StartError> {
         let mut pipeline = pipeline(settings)?;
         let mut exporter = None;
         if let Some(tracing) = &settings.tracing {
@@ -98,7 +98,7 @@ impl Core {
             (pipeline.traces, exporter) = (made.0, Some(made.1));
         }
         let pipeline = Arc::new(pipeline);
-        let Pipeline { routes, publisher, metrics, .. } = &*pipeline;
+        let Pipeline { routes, metrics, .. } = &*pipeline;
         for warning in &routes.warnings {
             tracing::warn!("{warning}");
         }
@@ -111,8 +111,6 @@ impl Core {
         let (dir, metrics) = (&settings.data_dir, Arc::clone(metrics));
         let (spool, to_drain) = Spool::open(dir, settings.spool, metrics, lane_of, &routes.dead_letters, revised)?;
         let registry = Registry::new(&settings.registry, &settings.data_dir, routes.subjects.clone())?;
-        let (ids, ()) = tokio::join!(registry.start(), publisher.start());
-        ids.map_err(StartError::Refused)?;
         let spool = Arc::new(spool);
         let drain = Drain {
             pipeline: Arc::clone(&pipeline),
@@ -129,28 +127,49 @@ impl Core {
     pub(crate) fn start(self) -> Running {
         let mut watches = JoinSet::new();
         watches.spawn(Arc::clone(&self.intake.pipeline.publisher).keep_watch());
-        let registry = self.registry;
-        watches.spawn(async move { registry.keep().await });
+        let (refuse, refused) = oneshot::channel();
+        watches.spawn(keep_ids(self.registry, Arc::clone(&self.intake.pipeline), refuse));
         let stop = self.drain.stop.clone();
         let drain = tokio::spawn(self.drain.run(self.to_drain));
         let exporting = self.exporter.map(Exporter::start);
-        Running { intake: self.intake, stop, drain, exporting, _watches: watches, _lock: self.lock }
+        Running { intake: self.intake, stop, drain, exporting, refused, _watches: watches, _lock: self.lock }
     }
 }
 
 /// A core that works.
+/// Asks the registry for ids, at once and from time to time; tells `refuse` when the start fails by what it says.
+async fn keep_ids(registry: Arc<Registry>, pipeline: Arc<Pipeline>, refuse: oneshot::Sender<Vec<Refusal>>) {
+    let first = registry.start().await;
+    // Set once, here.
+    let _ = pipeline.registry_asked.set(());
+    if let Err(refusals) = first {
+        // Nobody listens only when the process ends anyway.
+        let _ = refuse.send(refusals);
+    }
+    registry.keep().await;
+}
+
 pub(crate) struct Running {
     pub(crate) intake: Arc<Intake>,
     stop: CancellationToken,
     drain: JoinHandle<()>,
     exporting: Option<Exporting>,
     /// Dropped, and so aborted, at the end.
+    refused: oneshot::Receiver<Vec<Refusal>>,
     _watches: JoinSet<()>,
     _lock: File,
 }
 
 impl Running {
     /// Begins nothing new in the spool.
+    /// Returns when the registry refuses a schema so that the start fails; never if it does not.
+    pub(crate) async fn refused(&mut self) -> Vec<Refusal> {
+        match (&mut self.refused).await {
+            Ok(refusals) => refusals,
+            Err(_) => std::future::pending().await,
+        }
+    }
+
     pub(crate) fn stop_draining(&self) {
         self.stop.cancel();
     }
@@ -168,7 +187,10 @@ impl Running {
         let close = async {
             let left = publisher.flush(end.saturating_duration_since(Instant::now())).await;
             if left != 0 {
-                tracing::warn!(records = left, "records are still unacknowledged; no sender got a 2xx for them");
+                tracing::warn!(
+                    records = left,
+                    "records are still unacknowledged; they are in the spool, or their senders got no 2xx and send again"
+                );
             }
             if timeout_at(end + CALL_BACK / 4, self.intake.spool.close()).await.is_err() {
                 tracing::warn!("the spool did not close in time; the next start recovers the file");

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 
 use clap::Args;
+use tokio::task::JoinSet;
 
 use super::shutdown::Shutdown;
 use super::{Ending, fail, fail_start, on_runtime};
@@ -59,16 +60,21 @@ pub(super) fn run(args: DevArgs) -> Ending {
             kafka: args.kafka,
             registry: args.registry,
         };
-        let dev = match Dev::build(options).await {
+        let dev = match Dev::build(options) {
             Ok(dev) => dev,
             Err(DevError::Start(error)) => return fail_start(&error),
             Err(error) => return fail(&error, Ending::Unavailable),
         };
         let program = std::env::args().next().unwrap_or_else(|| "hookbridge".into());
-        // Whoever closed the pipe does not want to know.
-        let _ = writeln!(io::stdout(), "{}", dev.greeting(&program));
-        dev.run(shutdown.wait()).await;
-        Ending::Well
+        let (greeting, is_set_up) = (dev.greeting(&program), dev.is_set_up());
+        // Ends with this block.
+        let mut greeting_when_set_up = JoinSet::new();
+        greeting_when_set_up.spawn(async move {
+            is_set_up.await;
+            // Whoever closed the pipe does not want to know.
+            let _ = writeln!(io::stdout(), "{greeting}");
+        });
+        dev.run(shutdown.wait()).await.map_or_else(|error| fail_start(&error), |()| Ending::Well)
     });
     ending.unwrap_or_else(|ending| ending)
 }

@@ -33,12 +33,7 @@ async fn serve(file: &Path) -> Ending {
     telemetry::init(std::mem::take(&mut settings.logging));
     let (webhooks, admin) = (settings.http.listen, settings.admin_listen);
     allow_connections(settings.http.max_connections);
-    let app = tokio::select! {
-        app = App::build(settings) => app,
-        // Nothing was taken yet.
-        () = shutdown.wait() => return Ending::Well,
-    };
-    let app = match app {
+    let app = match App::build(settings) {
         Ok(app) => app,
         Err(error) => return fail_start(&error),
     };
@@ -49,8 +44,7 @@ async fn serve(file: &Path) -> Ending {
     // Ends with this function.
     let mut reloading = JoinSet::new();
     reloading.spawn(app.reload().keep(hangup, file.to_owned(), in_force));
-    app.run(webhooks, admin, shutdown.wait()).await;
-    Ending::Well
+    app.run(webhooks, admin, shutdown.wait()).await.map_or_else(|error| fail_start(&error), |()| Ending::Well)
 }
 
 /// Files besides connections: Kafka's and the registry's, the spool, those that stand by.

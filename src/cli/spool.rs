@@ -13,7 +13,7 @@ use super::shutdown::Shutdown;
 use super::{Ending, fail, fail_config, fail_start, on_runtime, progress};
 use crate::config::{self, Settings};
 use crate::spool::{Row, SpoolError, Store, Waiting};
-use crate::wiring::Core;
+use crate::wiring::{Core, StartError};
 use crate::{telemetry, time};
 
 /// How often the drain looks how far it is.
@@ -186,14 +186,14 @@ async fn drain(settings: &Settings, patience: Duration) -> Ending {
         }
         Err(error) => return fail(&format!("data_dir: {error}"), Ending::Unavailable),
     }
-    let core = match Core::build(settings).await {
+    let core = match Core::build(settings) {
         Ok(core) => core,
         Err(error) => return fail_start(&error),
     };
     let spool = Arc::clone(&core.intake.spool);
     let all = spool.records();
     let registry = Arc::clone(&core.registry);
-    let running = core.start();
+    let mut running = core.start();
     let bar = progress::bar(all);
     let (mut before, mut moved) = (all, Instant::now());
     let emptied = async {
@@ -209,9 +209,14 @@ async fn drain(settings: &Settings, patience: Duration) -> Ending {
             sleep(LOOK).await;
         }
     };
+    let mut refused = None;
     let told_to_end = tokio::select! {
         () = emptied => false,
         () = shutdown.wait() => true,
+        refusals = running.refused() => {
+            refused = Some(StartError::Refused(refusals));
+            false
+        }
     };
     bar.finish_and_clear();
     let kafka = running.intake.pipeline.publisher.watch().trouble().map(|words| format!("Kafka: {words}"));
@@ -219,6 +224,9 @@ async fn drain(settings: &Settings, patience: Duration) -> Ending {
     running.end(Instant::now() + settings.shutdown_timeout).await;
     let left = spool.records();
     let _ = writeln!(io::stdout(), "drained {}, left {left}", all.saturating_sub(left));
+    if let Some(error) = refused {
+        return fail_start(&error);
+    }
     match (left, trouble) {
         (0, _) => Ending::Well,
         (_, Some(trouble)) if !told_to_end => fail(&trouble, Ending::Unavailable),

@@ -1,6 +1,7 @@
 //! Kafka or the registry goes away: what senders are told meanwhile, and that all is well again by itself. What waits
 //! meanwhile is the subject of `spool.rs`.
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::support::bridge::{Bridge, SOON, SUBJECTS, Setup};
@@ -123,6 +124,50 @@ fn with_cached_ids_it_is_ready_though_the_registry_is_away() {
 
     proxy.open(&target);
     eventually("the registry is seen again", SOON, || (bridge.readyz().1["registry"]["ok"] == true).then_some(()));
+}
+
+/// A registry that takes connections, and answers nothing.
+fn silent_registry(setup: &mut Setup) -> TcpListener {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    setup.registry_url = format!("http://{}", silent.local_addr().unwrap());
+    setup.registry = "timeout = \"1m\"\n".into();
+    silent
+}
+
+#[test]
+fn with_cached_ids_events_are_published_before_a_registry_that_hangs_has_answered() {
+    let mut setup = Setup::new("registry-hangs");
+    let proxy = Proxy::closed();
+    let (target, path) = split_url(&servers().registry);
+    let url = format!("http://{}{path}", proxy.address);
+    setup.registry_url.clone_from(&url);
+    let mut again = setup.clone();
+    proxy.open(&target);
+    drop(setup.start());
+
+    let silent = silent_registry(&mut again);
+    proxy.open(&silent.local_addr().unwrap().to_string());
+    again.registry_url = url;
+    let bridge = again.start_unready();
+    assert_eq!(bridge.deliver("wegly", BODY).status, 200);
+    let (status, report) = bridge.readyz();
+    assert_eq!((status, &report["registry"]["reason"]), (200, &"not asked yet".into()), "{report}");
+}
+
+#[test]
+fn without_ids_events_wait_in_the_spool_of_a_bridge_whose_registry_hangs() {
+    let mut setup = Setup::new("registry-hangs-new");
+    let _silent = silent_registry(&mut setup);
+    setup.http = "ack_timeout = \"2s\"\n".into();
+    setup.prepare(&[]);
+    let bridge = setup.start_unready();
+    let started = Instant::now();
+    assert_eq!(bridge.deliver("wegly", BODY).sum(), (202, "spooled".into()));
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    // Nor does each request wait again.
+    let started = Instant::now();
+    assert_eq!(bridge.deliver("wegly", BODY).sum(), (202, "spooled".into()));
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
 }
 
 #[test]

@@ -274,8 +274,12 @@ impl Bridge {
         (answer.status, serde_json::from_str(&answer.body).expect("JSON"))
     }
 
+    /// Waits until events are taken and the registry was asked for ids, whatever it said.
     pub(crate) fn wait_ready(&self) {
-        eventually(&format!("{} is ready", self.setup.prefix), SOON, || (self.readyz().0 == 200).then_some(()));
+        eventually(&format!("{} is ready", self.setup.prefix), SOON, || {
+            let (status, report) = self.readyz();
+            (status == 200 && report["registry"]["reason"] != "not asked yet").then_some(())
+        });
     }
 
     pub(crate) fn wait_not_ready(&self) -> Value {
