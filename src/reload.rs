@@ -37,10 +37,15 @@ impl Reload {
             let outcome = match self.once(&file, &in_force).await {
                 Ok(reloaded) => {
                     in_force = reloaded.in_force;
-                    tracing::info!("the configuration is reloaded: secrets and certificates");
+                    if reloaded.changed.is_empty() {
+                        tracing::info!("the configuration is reloaded: nothing that a reload takes over has changed");
+                    } else {
+                        let changed = reloaded.changed.join(", ");
+                        tracing::info!(changed, "the configuration is reloaded");
+                    }
                     if !reloaded.left.is_empty() {
                         let keys = reloaded.left.join(", ");
-                        tracing::warn!(keys, "what else differs in the configuration takes effect at the next start");
+                        tracing::warn!(keys, "other changes in the configuration take effect at the next start");
                     }
                     "taken_over"
                 }
@@ -54,7 +59,7 @@ impl Reload {
     }
 
     async fn once(&self, file: &Path, in_force: &InForce) -> Result<Reloaded, String> {
-        let reloaded = block_in_place(|| in_force.reload(file)).map_err(|e| e.to_string())?;
+        let mut reloaded = block_in_place(|| in_force.reload(file)).map_err(|e| e.to_string())?;
         let settings = &reloaded.settings;
         let tls = self.tls.as_ref().zip(settings.http.tls.as_ref());
         let tls = tls.map(|(tls, files)| Identity::read(files).map(|identity| (tls, identity)));
@@ -64,6 +69,9 @@ impl Reload {
         // From here on nothing fails.
         if let Some((tls, identity)) = tls {
             self.metrics.listener.certificate_ends_at.set(identity.ends_at);
+            if identity.fingerprint != tls.fingerprint() {
+                reloaded.changed.push(format!("http.tls (certificate {})", identity.fingerprint));
+            }
             tls.replace(identity);
         }
         for (name, source) in &self.sources {

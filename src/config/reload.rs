@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
 
 use super::load::{read, resolve};
@@ -13,6 +14,10 @@ use super::{ConfigError, Settings};
 const REGISTRY: [&str; 4] = ["username", "password", "token", "ca_file"];
 const SOURCE: [&str; 3] = ["secrets", "tokens", "allow_unauthenticated"];
 const TLS: [&str; 2] = ["certificate_file", "key_file"];
+/// The keys whose values are told by their fingerprints.
+const FINGERPRINTED: [&str; 2] = ["secrets", "tokens"];
+/// Of the 64 hex digits of a fingerprint: enough to tell secrets apart, too few to find a good one by trying.
+const FINGERPRINT_DIGITS: usize = 8;
 
 /// The configuration in force, as it was written, with what its values name filled in. It holds secrets, so it has no
 /// `Debug`.
@@ -22,6 +27,8 @@ pub(crate) struct InForce(Table);
 pub(crate) struct Reloaded {
     pub(crate) settings: Settings,
     pub(crate) in_force: InForce,
+    /// What it changes: keys, and behind those of secrets the fingerprints that were added and removed.
+    pub(crate) changed: Vec<String>,
     /// The keys that are written otherwise now, and take effect at the next start.
     pub(crate) left: Vec<String>,
 }
@@ -45,8 +52,9 @@ impl InForce {
         // What could not be started with is not taken in parts either.
         resolve(&path, written.clone())?;
         let merged = self.merged(&written);
-        let left = differing(&merged, &written);
-        Ok(Reloaded { settings: resolve(&path, merged.clone())?, in_force: InForce(merged), left })
+        let left = differing(&merged, &written).into_keys().collect();
+        let changed = differing(&self.0, &merged).into_iter().map(|(key, values)| describe(&key, values)).collect();
+        Ok(Reloaded { settings: resolve(&path, merged.clone())?, in_force: InForce(merged), changed, left })
     }
 
     /// What is in force, with the part of `written` that a reload takes over.
@@ -92,13 +100,40 @@ fn table_in<'a>(table: &'a mut Table, path: &[&str]) -> Option<&'a mut Table> {
     path.iter().try_fold(table, |table, key| table.get_mut(*key)?.as_table_mut())
 }
 
+/// The values of a key, before and now.
+type Values<'a> = (Option<&'a Value>, Option<&'a Value>);
+
 /// The keys that only one of the two has, or that have other values there.
-fn differing(one: &Table, other: &Table) -> Vec<String> {
+fn differing<'a>(before: &'a Table, now: &'a Table) -> BTreeMap<String, Values<'a>> {
     let (mut a, mut b) = (BTreeMap::new(), BTreeMap::new());
-    flat("", one, &mut a);
-    flat("", other, &mut b);
-    let keys: BTreeSet<_> = a.keys().chain(b.keys()).collect();
-    keys.into_iter().filter(|key| a.get(*key) != b.get(*key)).cloned().collect()
+    flat("", before, &mut a);
+    flat("", now, &mut b);
+    let keys: BTreeSet<_> = a.keys().chain(b.keys()).cloned().collect();
+    let values = keys.into_iter().map(|key| {
+        let values = (a.get(&key).copied(), b.get(&key).copied());
+        (key, values)
+    });
+    values.filter(|(_, (before, now))| before != now).collect()
+}
+
+/// A key that changes, and which secrets come and go by that.
+fn describe(key: &str, (before, now): Values<'_>) -> String {
+    if !FINGERPRINTED.iter().any(|name| key.ends_with(&format!(".{name}"))) {
+        return key.to_owned();
+    }
+    let (before, now) = (fingerprints(before), fingerprints(now));
+    let told = [("added", now.difference(&before)), ("removed", before.difference(&now))]
+        .map(|(what, which)| (what, which.cloned().collect::<Vec<_>>().join(", ")));
+    let told = told.iter().filter(|(_, which)| !which.is_empty()).map(|(what, which)| format!("{what} {which}"));
+    let told = told.collect::<Vec<_>>().join("; ");
+    if told.is_empty() { format!("{key} (the same ones, in another order)") } else { format!("{key} ({told})") }
+}
+
+/// Of a text or a list of texts: the first digits of each one's SHA-256.
+fn fingerprints(value: Option<&Value>) -> BTreeSet<String> {
+    let values = value.map(|value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice));
+    let texts = values.into_iter().flatten().filter_map(Value::as_str);
+    texts.map(|text| base16ct::lower::encode_string(&Sha256::digest(text))[..FINGERPRINT_DIGITS].to_owned()).collect()
 }
 
 fn flat<'a>(prefix: &str, table: &'a Table, into: &mut BTreeMap<String, &'a Value>) {

@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use arc_swap::ArcSwap;
 use openssl::asn1::Asn1Time;
+use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
 use openssl::ssl::{AlpnError, Ssl, SslAcceptor, SslContext, SslMethod, SslMode, select_next_proto};
 use openssl::x509::X509;
@@ -22,6 +23,8 @@ pub(crate) struct Identity {
     /// When the first of the chain ends: seconds since 1970.
     pub(crate) ends_at: i64,
 }
+    /// SHA-256 of that one, in hex.
+    pub(crate) fingerprint: String,
 
 impl Identity {
     /// Reads the files.
@@ -55,7 +58,9 @@ impl Identity {
         builder.set_private_key(&key).map_err(|_| fail(KEY, "not the key of the certificate"))?;
         builder.check_private_key().map_err(|_| fail(KEY, "not the key of the certificate"))?;
         builder.set_alpn_select_callback(|_, offered| select_next_proto(PROTOCOLS, offered).ok_or(AlpnError::NOACK));
-        Ok(Identity { context: builder.build().into_context(), ends_at })
+        let fingerprint = own.digest(MessageDigest::sha256()).map_err(unusable)?;
+        let fingerprint = base16ct::lower::encode_string(&fingerprint);
+        Ok(Identity { context: builder.build().into_context(), ends_at, fingerprint })
     }
 }
 
@@ -80,6 +85,11 @@ impl Tls {
 
     /// Shakes hands.
     pub(super) async fn accept(&self, stream: TcpStream) -> Result<SslStream<TcpStream>, openssl::ssl::Error> {
+    /// The fingerprint of the certificate in force.
+    pub(crate) fn fingerprint(&self) -> String {
+        self.0.load().fingerprint.clone()
+    }
+
         let ssl = Ssl::new(&self.0.load().context)?;
         let mut stream = SslStream::new(ssl, stream)?;
         Pin::new(&mut stream).accept().await?;

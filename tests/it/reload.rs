@@ -1,5 +1,7 @@
 //! SIGHUP: new secrets and certificates without a restart, and nothing of a configuration that is wrong.
 
+use sha2::{Digest as _, Sha256};
+
 use crate::support::bridge::{SOON, Setup};
 use crate::support::registry::StandIn;
 use crate::support::sender::{OLD_SECRET, SECRET, TOKEN, WEGLY_HEADER, WHAZING_HEADER, hex, mac, post};
@@ -7,6 +9,38 @@ use crate::support::{RUNTIME, eventually};
 use crate::tls::{curl, section, tools};
 
 const DEAL: &str = r#"{"event_key":"deal.updated","payload":{"id":"00000000-0000-4000-8000-0000000000d1"}}"#;
+
+/// What an operator gets from `printf %s SECRET | sha256sum | cut -c1-8`.
+fn fingerprint(secret: &str) -> String {
+    base16ct::lower::encode_string(&Sha256::digest(secret))[..8].to_owned()
+}
+
+#[test]
+fn a_file_that_a_secret_comes_from_may_be_replaced_in_any_way() {
+    let mut bridge = Setup::new("reload-file").start();
+    let (file, next) = (bridge.setup.dir.path().join("secret"), bridge.setup.dir.path().join("secret.new"));
+    std::fs::write(&file, "the-first-one\n").unwrap();
+    bridge.setup.sources = format!("[sources.wegly]\nsecrets = [\"${{file:{}}}\"]\n", file.display());
+    bridge.reload("taken_over");
+    let signed = |secret: &str| {
+        let headers = [(WEGLY_HEADER, &*hex(&mac(secret, DEAL.as_bytes()))), ("content-type", "application/json")];
+        post(bridge.http, "/webhooks/wegly", &headers, DEAL.as_bytes()).status
+    };
+    assert_eq!(signed("the-first-one"), 200);
+    // As editors and `mv` do, then in place.
+    std::fs::write(&next, "the-second-one").unwrap();
+    std::fs::rename(&next, &file).unwrap();
+    bridge.reload("taken_over");
+    assert_eq!([signed("the-first-one"), signed("the-second-one")], [401, 200]);
+    let told = [("added", "the-second-one"), ("removed", "the-first-one")];
+    for (what, secret) in told {
+        let changed = bridge.reloaded();
+        assert!(changed.contains(&format!("{what} {}", fingerprint(secret))), "{what} {secret}: {changed}");
+    }
+    std::fs::write(&file, "the-third-one").unwrap();
+    bridge.reload("taken_over");
+    assert_eq!([signed("the-second-one"), signed("the-third-one")], [401, 200]);
+}
 
 #[test]
 fn secrets_and_tokens_are_replaced_and_a_wrong_configuration_changes_nothing() {
@@ -25,6 +59,18 @@ fn secrets_and_tokens_are_replaced_and_a_wrong_configuration_changes_nothing() {
     bridge.setup.sources = sources.into();
     assert_eq!(bridge.reload("taken_over"), "");
     assert_eq!([signed(SECRET), signed(OLD_SECRET), with_token(TOKEN), with_token("the-newest")], [200, 401, 401, 200]);
+    let changed = bridge.reloaded();
+    for (source, key, added, removed) in
+        [("wegly", "secrets", None, OLD_SECRET), ("whazing", "tokens", Some("the-newest"), TOKEN)]
+    {
+        let (at, removed) = (format!("sources.{source}.{key} ("), fingerprint(removed));
+        let told = changed.split_once(&at).unwrap_or_else(|| panic!("{at}: {changed}")).1.split_once(')').unwrap().0;
+        assert!(told.contains("removed ") && told.contains(&removed), "{removed}: {told}");
+        assert_eq!(told.contains("added"), added.is_some(), "{told}");
+        assert!(added.is_none_or(|added| told.contains(&format!("added {}", fingerprint(added)))), "{told}");
+    }
+    assert_eq!(bridge.reload("taken_over"), "");
+    assert_eq!(bridge.reloaded(), "nothing");
 
     for (wrong, expected) in [
         (sources.replace("the-newest", " "), "sources.whazing.tokens[0]: blank"),

@@ -316,6 +316,16 @@ impl Bridge {
         words.collect::<Vec<_>>().join("\n")
     }
 
+    /// What the last reload that was taken over says it changed; "nothing" if so.
+    pub(crate) fn reloaded(&self) -> String {
+        let lines = self.log().into_iter().rev().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+        let mut told = lines.filter_map(|line| match line["message"].as_str()? {
+            "the configuration is reloaded" => line["changed"].as_str().map(str::to_owned),
+            words => words.contains("reloaded: nothing").then(|| "nothing".into()),
+        });
+        told.next().expect("a reload in the log")
+    }
+
     /// SIGTERM.
     pub(crate) fn terminate(&self) {
         signal(self.pid(), "TERM");
