@@ -3,6 +3,7 @@
 //! One that was published after all is followed by a *mark*: a record with its key and no value, in its partition. Whoever
 //! reads the topic knows by that alone which ones are still pending, and a topic that is compacted forgets the others.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::redact;
@@ -75,12 +76,14 @@ pub(crate) fn record(topic: &Arc<str>, event: &Event<'_>, rejection: &Rejection)
     for (name, value) in delivery.headers() {
         headers.push((format!("{HTTP}{name}").into(), value.as_bytes().to_vec().into()));
     }
-    let value = match std::str::from_utf8(delivery.body()) {
-        Ok(json) => redact::blank(json, &delivery.source().profile.guarded).into_owned().into_bytes(),
-        Err(_) => delivery.body().to_vec(),
+    let blanked =
+        std::str::from_utf8(delivery.body()).ok().map(|json| redact::blank(json, &delivery.source().profile.guarded));
+    let value = match blanked {
+        Some(Cow::Owned(blanked)) => blanked.into(),
+        _ => delivery.body().clone(),
     };
     let timestamp = delivery.received_at();
-    Record { topic: Arc::clone(topic), key: delivery.id().to_owned(), value: Some(value.into()), headers, timestamp }
+    Record { topic: Arc::clone(topic), key: delivery.id().to_owned(), value: Some(value), headers, timestamp }
 }
 
 /// The mark behind the dead letter `id`: it was published at `now`.

@@ -9,7 +9,8 @@
 //! No value tree is built on the way: a value is copied or converted from where it stands in the body. Nothing is
 //! lost: an unknown member goes to its record's `extra`; a value that does not fit rises to the nearest field around
 //! it that may be null, and goes to `extra` whole. Where there is none, the event is a [`Fault`], and so is a
-//! duplicate key wherever a record is read, since JSON readers do not agree on which one counts.
+//! duplicate key wherever a record is read, since JSON readers do not agree on which one counts. A record that gets
+//! larger than what may be written is given up on the spot, so that no body takes more memory than its places do.
 
 mod extra;
 #[cfg(any(test, fuzzing))]
@@ -91,38 +92,57 @@ impl Encoded {
 
 /// Why an authentic event cannot be a record, and where.
 #[derive(Debug, thiserror::Error)]
-#[error("{path}: {what}")]
-pub(crate) struct Fault {
+pub(crate) enum Fault {
+    #[error("{path}: {what}")]
+    Unfit { path: String, what: String },
+    #[error("the record takes more bytes than kafka.max_record_bytes, which is {most}")]
+    TooLarge { most: usize },
+}
+
+/// What has no place where it stands, and where that is.
+struct Place {
     path: String,
     what: String,
 }
 
-/// A value that has no place where it stands. `Rises` looks for the nearest optional field; `Stands` does not.
+/// A value that cannot be written where it stands. `Rises` looks for the nearest optional field; the others do not.
 enum Misfit {
-    Rises(Box<Fault>),
-    Stands(Box<Fault>),
+    Rises(Box<Place>),
+    Stands(Box<Place>),
+    /// With it the record is larger than these bytes, wherever the value goes.
+    TooLarge(usize),
 }
 
 impl Misfit {
     fn rises(what: impl Into<String>) -> Self {
-        Misfit::Rises(Box::new(Fault { path: String::new(), what: what.into() }))
+        Misfit::Rises(Box::new(Place { path: String::new(), what: what.into() }))
     }
 
     fn duplicate(key: &str) -> Self {
-        Misfit::Stands(Box::new(Fault { path: clip(key), what: "duplicate key".into() }))
+        Misfit::Stands(Box::new(Place { path: clip(key), what: "duplicate key".into() }))
+    }
+
+    fn place(&mut self) -> Option<&mut Place> {
+        match self {
+            Misfit::Rises(place) | Misfit::Stands(place) => Some(place),
+            Misfit::TooLarge(_) => None,
+        }
     }
 
     /// The same misfit seen from one level further out.
     fn within(mut self, step: &str) -> Self {
-        let (Misfit::Rises(fault) | Misfit::Stands(fault)) = &mut self;
-        let joint = if fault.path.is_empty() || fault.path.starts_with('[') { "" } else { "." };
-        fault.path = format!("{step}{joint}{}", fault.path);
+        if let Some(Place { path, .. }) = self.place() {
+            let joint = if path.is_empty() || path.starts_with('[') { "" } else { "." };
+            *path = format!("{step}{joint}{path}");
+        }
         self
     }
 
     fn into_fault(self) -> Fault {
-        let (Misfit::Rises(fault) | Misfit::Stands(fault)) = self;
-        *fault
+        match self {
+            Misfit::Rises(place) | Misfit::Stands(place) => Fault::Unfit { path: place.path, what: place.what },
+            Misfit::TooLarge(most) => Fault::TooLarge { most },
+        }
     }
 }
 
@@ -135,13 +155,15 @@ pub(crate) fn clip(key: &str) -> String {
     }
 }
 
-/// Writes the record of an event whose type is known, with `moved` in the place of its file.
+/// Writes the record of an event whose type is known, with `moved` in the place of its file; one of more than
+/// `most_bytes` bytes is given up.
 pub(crate) fn encode(
     doc: &Document<'_>,
     profile: &Profile,
     event_type: &EventType,
     head: &Head<'_>,
     moved: Option<&Moved<'_>>,
+    most_bytes: usize,
 ) -> Result<Records, Fault> {
     let elsewhere = moved.map_or(0, |moved| doc.raw(moved.file).len());
     let mut encoder = Encoder {
@@ -149,7 +171,8 @@ pub(crate) fn encode(
         profile,
         moved,
         // Avro is smaller than the JSON it came from, the head aside.
-        out: Vec::with_capacity(doc.raw(Node::ROOT).len() - elsewhere + 512),
+        out: Vec::with_capacity((doc.raw(Node::ROOT).len() - elsewhere).min(most_bytes) + 512),
+        most_bytes,
         slots: Vec::with_capacity(128),
         snapshot_slot: event_type.latest.as_ref().map(|latest| latest.slot),
         snapshot: None,
@@ -170,6 +193,7 @@ struct Encoder<'a> {
     profile: &'a Profile,
     moved: Option<&'a Moved<'a>>,
     out: Vec<u8>,
+    most_bytes: usize,
     /// The slots of the records being written, the innermost last.
     slots: Vec<Option<Node>>,
     /// Of an entity's last state: the slot in the event's record, and where it was written.
@@ -255,9 +279,10 @@ impl<'a> Encoder<'a> {
 
     /// Takes off a first step that is in the record but not in the body.
     fn hide_step(mut misfit: Misfit, step: &str) -> Misfit {
-        let (Misfit::Rises(fault) | Misfit::Stands(fault)) = &mut misfit;
-        if let Some(rest) = fault.path.strip_prefix(step) {
-            fault.path = rest.trim_start_matches('.').into();
+        if let Some(place) = misfit.place()
+            && let Some(rest) = place.path.strip_prefix(step)
+        {
+            place.path = rest.trim_start_matches('.').into();
         }
         misfit
     }
@@ -294,9 +319,12 @@ impl<'a> Encoder<'a> {
                     }
                     expected = slot + 1;
                 }
-                None => extra
-                    .unknown(doc.raw(key), doc.raw(value))
-                    .map_err(|Duplicate| Misfit::duplicate(&json::unescape(doc.inner(key)).text))?,
+                None => {
+                    extra
+                        .unknown(doc.raw(key), doc.raw(value))
+                        .map_err(|Duplicate| Misfit::duplicate(&json::unescape(doc.inner(key)).text))?;
+                    self.check_size(extra.bytes())?;
+                }
             }
         }
         Ok(base)
@@ -361,6 +389,7 @@ impl<'a> Encoder<'a> {
         self.slots.truncate(base);
         self.note_drift(record, &extra);
         extra.blank(&profile.records[record].guarded, &profile.guarded);
+        self.check_size(extra.bytes())?;
         match extra.text() {
             Some(text) => {
                 self.branch(true);
@@ -369,6 +398,15 @@ impl<'a> Encoder<'a> {
             None => self.branch(false),
         }
         Ok(())
+    }
+
+    /// Whether what is written, and `more` bytes, may still become a record.
+    fn check_size(&self, more: usize) -> Result<(), Misfit> {
+        if self.out.len().saturating_add(more) <= self.most_bytes {
+            Ok(())
+        } else {
+            Err(Misfit::TooLarge(self.most_bytes))
+        }
     }
 
     fn note_drift(&mut self, record: usize, extra: &Extra<'_>) {

@@ -26,21 +26,24 @@ use crate::verify::Verified;
 
 /// Bodies from this size on are converted where waiting does not hold up other requests, a few at a time.
 const LARGE_BODY: usize = 256 << 10;
-/// How many large bodies are converted at once: the places of its values
-/// take up to 64 MiB ([`crate::json::MAX_VALUES`]).
-pub(crate) const LARGE_AT_ONCE: usize = 2;
+/// How many large bodies are converted at once.
+pub(crate) const LARGE_AT_ONCE: u32 = 2;
+/// Bodies from this size on are converted alone. The places of its values take up to 64 MiB
+/// ([`crate::json::MAX_VALUES`]), and blanking JSON text within JSON text several times the body: `tests/it/memory.rs` holds
+/// the sum against what the deployments allow.
+const HUGE_BODY: usize = 4 << 20;
 
 /// The records of one event take at most so many times what one may: bodies are bounded, and so has to be what they are
 /// multiplied by.
 const EVENT_RECORDS: usize = 16;
 
-/// How a delivery ended: in Kafka.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
 /// What is left of the time for an answer (or half of it, if that is more than there is), when an event is published that
 /// waited for its schema's id.
 const TO_PUBLISH: Duration = Duration::from_secs(1);
 
+/// How a delivery ended: in Kafka.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
     Published,
     DeadLettered(Reason),
 }
@@ -72,11 +75,11 @@ pub(crate) struct Pipeline {
     pub(crate) max_record_bytes: usize,
     /// [`LARGE_AT_ONCE`] turns.
     pub(crate) large_bodies: Semaphore,
+    /// Set once the registry was asked for ids since the start, whatever it said.
+    pub(crate) registry_asked: SetOnce<()>,
 }
 
 /// Why Kafka does not have a delivery's record: there is none that it will ever take, or it did not take it now.
-    /// Set once the registry was asked for ids since the start, whatever it said.
-    pub(crate) registry_asked: SetOnce<()>,
 pub(crate) enum NotTaken {
     Ever(Rejection),
     Now(Waits),
@@ -86,9 +89,18 @@ impl Pipeline {
     /// Scan, identify, take out a large file, encode; a large body waits for its turn.
     pub(crate) async fn prepare<'a>(&self, delivery: &'a Verified) -> Prepared<'a> {
         let bytes = delivery.body().len();
-        let _turn: Option<SemaphorePermit<'_>> =
-            if bytes < LARGE_BODY { None } else { self.large_bodies.acquire().await.ok() };
-        off_the_hot_path(bytes, || prepare::prepare(delivery, &self.media))
+        let _turn = self.turn(bytes).await;
+        off_the_hot_path(bytes, || prepare::prepare(delivery, &self.media, self.max_record_bytes))
+    }
+
+    /// Waits until a body of `bytes` may be worked on.
+    async fn turn(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
+        let turns = match bytes {
+            ..LARGE_BODY => return None,
+            LARGE_BODY..HUGE_BODY => 1,
+            _ => LARGE_AT_ONCE,
+        };
+        self.large_bodies.acquire_many(turns).await.ok()
     }
 
     /// The lane of a delivery: where it queues, if anything queues there.
@@ -200,6 +212,9 @@ impl Pipeline {
         self.check_extent(&parts).map_err(NotTaken::Ever)?;
         let route = self.route_of(event).map_err(NotTaken::Ever)?;
         let not_now = |words| NotTaken::Now(Waits { lane: lane.clone(), reason: None, is_ours: true, words });
+        if route.unknown().is_some() && !self.ids_are_known_before(deadline).await {
+            return Err(not_now("the registry was not asked for schema ids in time".into()));
+        }
         let Some(records) = self.routes.records(event, route, parts, Subject::id) else {
             let subject = route.unknown().map(|subject| subject.name.as_str()).unwrap_or_default();
             return Err(not_now(format!("{subject}: the schema's id is not known yet")));
@@ -212,9 +227,18 @@ impl Pipeline {
         }
         self.publish_all(records, patience, lane, taken).await
     }
-        if route.unknown().is_some() && !self.ids_are_known_before(deadline).await {
-            return Err(not_now("the registry was not asked for schema ids in time".into()));
+
+    /// Waits for the registry's first answer since the start, while there is time to publish before `deadline`.
+    async fn ids_are_known_before(&self, deadline: Instant) -> bool {
+        if self.registry_asked.initialized() {
+            return true;
         }
+        let (began, left) = (Instant::now(), deadline.saturating_duration_since(Instant::now()));
+        let patience = left.saturating_sub(TO_PUBLISH).max(left / 2);
+        let asked = timeout(patience, self.registry_asked.wait()).await;
+        // What Kafka is not known to take may use up its whole timeout, too.
+        asked.is_ok() && (began.elapsed() < TO_PUBLISH || self.publisher.watch().trouble().is_none())
+    }
 
     /// Sends all records of an event at once that are not taken yet, and waits for all. What Kafka will never take decides,
     /// then what it does not take now.
@@ -228,18 +252,6 @@ impl Pipeline {
         taken.0.resize(records.len(), None);
         let left = records.into_iter().zip(&mut taken.0).filter(|(_, taken)| taken.is_none());
         let sent = left.map(|(record, taken)| {
-    /// Waits for the registry's first answer since the start, while there is time to publish before `deadline`.
-    async fn ids_are_known_before(&self, deadline: Instant) -> bool {
-        if self.registry_asked.initialized() {
-            return true;
-        }
-        let (began, left) = (Instant::now(), deadline.saturating_duration_since(Instant::now()));
-        let patience = left.saturating_sub(TO_PUBLISH).max(left / 2);
-        let asked = timeout(patience, self.registry_asked.wait()).await;
-        // What Kafka is not known to take may use up its whole timeout, too.
-        asked.is_ok() && (began.elapsed() < TO_PUBLISH || self.publisher.watch().trouble().is_none())
-    }
-
             let (sent_at, verdict) = (Instant::now(), self.publisher.publish(&record, patience));
             async move {
                 let sent = verdict.await;
@@ -295,9 +307,14 @@ impl Pipeline {
 
     /// Writes a dead letter.
     async fn bury(&self, event: &Event<'_>, rejection: &Rejection, patience: Patience) -> Result<End, Waits> {
-        let record = dead_letter::record(&self.routes.dead_letters, event, rejection);
         let (source, reason) = (&event.delivery.source().name, rejection.reason);
-        match self.publisher.publish(&record, patience).await {
+        let bytes = event.delivery.body().len();
+        let turn = self.turn(bytes).await;
+        let record = off_the_hot_path(bytes, || dead_letter::record(&self.routes.dead_letters, event, rejection));
+        let sent = self.publisher.publish(&record, patience);
+        // librdkafka has a copy.
+        drop((record, turn));
+        match sent.await {
             Ok(_) => {
                 // Not the sentence: it may quote the body, and it stands in the dead letter's headers.
                 tracing::warn!(id = event.delivery.id(), source, reason = reason.code(), "dead letter");

@@ -2,7 +2,7 @@
 
 use crate::catalog::EventType;
 use crate::dead_letter::{Reason, Rejection};
-use crate::encode::{self, Head};
+use crate::encode::{self, Fault, Head};
 use crate::identify::{self, Why};
 use crate::json::{Document, MAX_DEPTH};
 use crate::media::{self, File, Store};
@@ -44,8 +44,8 @@ impl<'a> Prepared<'a> {
     }
 }
 
-/// Scans, identifies, takes out a large file, which is to go to `store`, encodes.
-pub(crate) fn prepare<'a>(delivery: &'a Verified, store: &Store) -> Prepared<'a> {
+/// Scans, identifies, takes out a large file, which is to go to `store`, encodes to records of up to `most_bytes`.
+pub(crate) fn prepare<'a>(delivery: &'a Verified, store: &Store, most_bytes: usize) -> Prepared<'a> {
     let profile = &delivery.source().profile;
     let not = |reason, error| Err(Rejection { reason, error });
     let unknown = |made| Prepared { delivery, event_type: None, key: None, occurred_at: None, made };
@@ -76,9 +76,10 @@ pub(crate) fn prepare<'a>(delivery: &'a Verified, store: &Store) -> Prepared<'a>
     let (node, file) = media::take(&doc, profile, event_type, store.inline_max_bytes).unzip();
     let uri = file.as_ref().map(|file| store.uri(file)).unwrap_or_default();
     let moved = node.zip(file.as_ref()).map(|(node, file)| file.moved(node, &uri));
-    let made = match encode::encode(&doc, profile, event_type, &head, moved.as_ref()) {
+    let made = match encode::encode(&doc, profile, event_type, &head, moved.as_ref(), most_bytes) {
         Ok(records) => Ok(Box::new(Made { parts: Parts { records, links, updated_at }, file })),
-        Err(fault) => not(Reason::SchemaViolation, fault.to_string()),
+        Err(fault @ Fault::Unfit { .. }) => not(Reason::SchemaViolation, fault.to_string()),
+        Err(fault @ Fault::TooLarge { .. }) => not(Reason::RecordTooLarge, fault.to_string()),
     };
     Prepared { delivery, event_type: Some(event_type), key: Some(key), occurred_at, made }
 }

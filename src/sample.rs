@@ -35,7 +35,7 @@ pub(crate) fn converted<'a>(profile: &'a Profile, body: &str, received_at: i64) 
         occurred_at: identified.occurred_at,
         received_at,
     };
-    let records = encode(&doc, profile, identified.event_type, &head, None).ok()?;
+    let records = encode(&doc, profile, identified.event_type, &head, None, usize::MAX).ok()?;
     Some((identified, records))
 }
 

@@ -69,7 +69,7 @@ pub(crate) fn pipeline(settings: &Settings) -> Result<Pipeline, ConfigError> {
         metrics: Arc::new(metrics),
         traces: Traces::off(),
         max_record_bytes: settings.kafka.max_record_bytes,
-        large_bodies: Semaphore::new(LARGE_AT_ONCE),
+        large_bodies: Semaphore::new(LARGE_AT_ONCE as usize),
         registry_asked: SetOnce::new(),
     })
 }
@@ -220,7 +220,7 @@ fn lane_of(settings: &Settings, routes: &Routes, waiting: &Waiting) -> String {
 fn revised(settings: &Settings, pipeline: &Pipeline, row: Row) -> Option<(String, Option<String>)> {
     let before = row.lane.clone();
     let delivery = row.restore(&settings.sources).ok()?;
-    let prepared = prepare(&delivery, &pipeline.media);
+    let prepared = prepare(&delivery, &pipeline.media, pipeline.max_record_bytes);
     let lane = pipeline.lane(&prepared).to_owned();
     (lane != before).then(|| (lane, prepared.type_name().map(str::to_owned)))
 }

@@ -141,7 +141,7 @@ fn row(settings: &Settings, pipeline: &Pipeline, request: Request) -> Option<Row
     let body_bytes = request.body.len();
     let body = Bytes::from(request.body);
     let delivery = Unverified { source, admission, headers, body, received_at: now_millis() }.verify().ok()?;
-    let prepared = prepare(&delivery, &pipeline.media);
+    let prepared = prepare(&delivery, &pipeline.media, pipeline.max_record_bytes);
     let Made { parts, file: None } = *prepared.made.ok()? else { return None };
     let route = pipeline.routes.get(&delivery.source().name, &prepared.event_type?.name)?;
     let (event_type, key, occurred_at) = (prepared.event_type, prepared.key.as_deref(), prepared.occurred_at);

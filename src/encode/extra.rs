@@ -13,6 +13,8 @@ pub(super) struct Extra<'a> {
     members: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// The keys in one spelling; only filled when there are too many to look through.
     seen: HashSet<Cow<'a, str>>,
+    /// What the members' text takes, or took before parts of it were blanked.
+    bytes: usize,
 }
 
 /// A second member of the same name.
@@ -35,19 +37,19 @@ impl<'a> Extra<'a> {
         if duplicate {
             return Err(Duplicate);
         }
-        self.members.push((Cow::Borrowed(key), Cow::Borrowed(value)));
+        self.push(Cow::Borrowed(key), Cow::Borrowed(value));
         Ok(())
     }
 
     /// Adds the original of a field the schema knows. No unknown member has its name.
     pub(super) fn known(&mut self, name: &str, value: Cow<'a, str>) {
-        self.members.push((Cow::Owned(quoted(name)), value));
+        self.push(Cow::Owned(quoted(name)), value);
     }
 
     /// Adds another `extra`, if it has any members, as one member.
     pub(super) fn wrap(&mut self, name: &str, inner: &Extra<'a>) {
         if let Some(text) = inner.text() {
-            self.members.push((Cow::Owned(quoted(name)), Cow::Owned(text)));
+            self.push(Cow::Owned(quoted(name)), Cow::Owned(text));
         }
     }
 
@@ -74,13 +76,23 @@ impl<'a> Extra<'a> {
         self.members.iter().map(|(key, _)| json::unescape(&key[1..key.len() - 1]).text.into_owned())
     }
 
+    /// Bytes of the object's text.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn push(&mut self, key: Cow<'a, str>, value: Cow<'a, str>) {
+        // A colon, and a comma or a bracket.
+        self.bytes += key.len() + value.len() + 2;
+        self.members.push((key, value));
+    }
+
     /// The object's text; `None` when there are no members.
     pub(super) fn text(&self) -> Option<String> {
         if self.members.is_empty() {
             return None;
         }
-        let bytes: usize = self.members.iter().map(|(key, value)| key.len() + value.len() + 2).sum();
-        let mut text = String::with_capacity(bytes + 1);
+        let mut text = String::with_capacity(self.bytes + 1);
         for (key, value) in &self.members {
             text.push(if text.is_empty() { '{' } else { ',' });
             text.push_str(key);

@@ -53,7 +53,8 @@ pub(crate) fn through(profile: &Profile, body: &str) -> Result<Decoded, String> 
         occurred_at: identified.occurred_at,
         received_at: 1_780_401_600_123,
     };
-    let encoded = encode(&doc, profile, identified.event_type, &head, None).map_err(|e| e.to_string())?.event;
+    let encoded =
+        encode(&doc, profile, identified.event_type, &head, None, usize::MAX).map_err(|e| e.to_string())?.event;
     let framed = encoded.framed(7);
     assert_eq!(framed[..FRAME], [0, 0, 0, 0, 7]);
 

@@ -27,6 +27,7 @@ mod hashed;
 mod kafka_security;
 mod linked;
 mod media;
+mod memory;
 mod metrics;
 mod outages;
 mod overload;

@@ -190,7 +190,7 @@ fn the_list_of_a_latest_topic_has_the_hashes_of_what_it_would_have() {
     let event_type = &profile.types["deal.updated"];
     let head =
         Head { id: ID, event_type: "deal.updated", source: "test", entity_id: ID, occurred_at: None, received_at: 0 };
-    let latest = encode(&doc, profile, event_type, &head, None).unwrap().latest.unwrap();
+    let latest = encode(&doc, profile, event_type, &head, None, usize::MAX).unwrap().latest.unwrap();
     let schema = apache_avro::Schema::parse_str(&event_type.latest.as_ref().unwrap().schema.text).unwrap();
     let framed = latest.framed(1);
     let record = GenericDatumReader::builder(&schema).build().unwrap().read_value(&mut &framed[FRAME..]).unwrap();

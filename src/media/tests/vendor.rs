@@ -81,7 +81,7 @@ fn record(body: &str) -> String {
     let moved = node.zip(file.as_ref()).map(|(node, file)| file.moved(node, "s3://b/x"));
     let id = "9a67c00d-b2c5-8677-8489-2cf44ff60965";
     let head = Head { id, event_type: "t", source: "s", entity_id: "1", occurred_at: None, received_at: 0 };
-    let framed = encode(&doc, profile, event_type, &head, moved.as_ref()).unwrap().event.framed(1);
+    let framed = encode(&doc, profile, event_type, &head, moved.as_ref(), usize::MAX).unwrap().event.framed(1);
     let schema = Schema::parse_str(&event_type.schema.text).unwrap();
     let mut bytes = &framed[5..];
     let read = GenericDatumReader::builder(&schema).build().unwrap().read_value(&mut bytes).unwrap();
