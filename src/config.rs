@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::access::explain;
+
 pub(crate) use load::{from_text, load, load_with};
 pub(crate) use media::{MediaSettings, Place};
 pub(crate) use reload::{InForce, Reloaded, load_in_force};
@@ -31,8 +33,8 @@ use units::{Bytes, OneOrMany, Period, Text};
 /// Why the configuration cannot be used; the message names the key.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    #[error("{path}: {source}{}", hint(.source))]
-    Unreadable { path: String, source: std::io::Error },
+    #[error("{path}: {}{}", explain(path.as_ref(), .error), hint(.error))]
+    Unreadable { path: String, error: std::io::Error },
     #[error("{path}: {message}")]
     Syntax { path: String, message: String },
     #[error("{key}: {what}")]

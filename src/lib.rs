@@ -20,6 +20,7 @@
 
 pub mod cli;
 
+mod access;
 mod app;
 mod config;
 mod outbound;

@@ -101,10 +101,8 @@ pub(crate) fn scarce(dir: &Path, least: u64) -> Option<String> {
     let disk = rustix::fs::statvfs(dir).ok()?;
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     (free < least.saturating_add(store::LOG_BYTES)).then(|| {
-        format!(
-            "{free} bytes are free on its disk; spool.min_free_bytes is {least}, and {} are for the log",
-            store::LOG_BYTES
-        )
+        let kept = if least > 0 { format!("spool.min_free_bytes is {least}, and ") } else { String::new() };
+        format!("{free} bytes are free on its disk; {kept}{} are for the log", store::LOG_BYTES)
     })
 }
 

@@ -13,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::explain;
 use crate::config::{ConfigError, Settings};
 use crate::drain::Drain;
 use crate::http::ANSWERS;
@@ -136,7 +137,6 @@ impl Core {
     }
 }
 
-/// A core that works.
 /// Asks the registry for ids, at once and from time to time; tells `refuse` when the start fails by what it says.
 async fn keep_ids(registry: Arc<Registry>, pipeline: Arc<Pipeline>, refuse: oneshot::Sender<Vec<Refusal>>) {
     let first = registry.start().await;
@@ -149,19 +149,19 @@ async fn keep_ids(registry: Arc<Registry>, pipeline: Arc<Pipeline>, refuse: ones
     registry.keep().await;
 }
 
+/// A core that works.
 pub(crate) struct Running {
     pub(crate) intake: Arc<Intake>,
     stop: CancellationToken,
     drain: JoinHandle<()>,
     exporting: Option<Exporting>,
-    /// Dropped, and so aborted, at the end.
     refused: oneshot::Receiver<Vec<Refusal>>,
+    /// Dropped, and so aborted, at the end.
     _watches: JoinSet<()>,
     _lock: File,
 }
 
 impl Running {
-    /// Begins nothing new in the spool.
     /// Returns when the registry refuses a schema so that the start fails; never if it does not.
     pub(crate) async fn refused(&mut self) -> Vec<Refusal> {
         match (&mut self.refused).await {
@@ -170,6 +170,7 @@ impl Running {
         }
     }
 
+    /// Begins nothing new in the spool.
     pub(crate) fn stop_draining(&self) {
         self.stop.cancel();
     }
@@ -227,7 +228,8 @@ fn revised(settings: &Settings, pipeline: &Pipeline, row: Row) -> Option<(String
 
 /// Makes the data directory, if need be, and takes it. The lock ends with the process, however that ends.
 fn lock(data_dir: &Path) -> Result<File, StartError> {
-    let unusable = |e: io::Error| ConfigError::key("data_dir", format!("{}: {e}", data_dir.display()));
+    let unusable =
+        |e: io::Error| ConfigError::key("data_dir", format!("{}: {}", data_dir.display(), explain(data_dir, &e)));
     // Bodies wait in it: nobody else's business.
     DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(unusable)?;
     let file =

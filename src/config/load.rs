@@ -8,6 +8,7 @@ use std::{env, fs};
 use toml::{Table, Value};
 
 use super::{ConfigError, Settings, Written};
+use crate::access::explain;
 
 const PREFIX: &str = "HOOKBRIDGE__";
 
@@ -40,7 +41,7 @@ fn read_with<'a>(
     variables: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
 ) -> Result<Table, ConfigError> {
     let path = file.display().to_string();
-    let text = fs::read_to_string(file).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+    let text = fs::read_to_string(file).map_err(|error| ConfigError::Unreadable { path: path.clone(), error })?;
     let environment = env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
     let given = variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
     table_from(&path, &text, &environment.chain(given).collect())
@@ -167,7 +168,8 @@ fn expand_text(text: &str, env: &BTreeMap<String, String>) -> Result<String, Str
         expanded.push_str(before);
         match name.strip_prefix("file:") {
             Some(path) => {
-                let content = fs::read_to_string(path).map_err(|e| format!("{path}: {e}"))?;
+                let content =
+                    fs::read_to_string(path).map_err(|e| format!("{path}: {}", explain(path.as_ref(), &e)))?;
                 // One trailing line end is the editor's, not the secret's.
                 let line = content.strip_suffix('\n').map_or(&*content, |l| l.strip_suffix('\r').unwrap_or(l));
                 expanded.push_str(line);

@@ -12,6 +12,7 @@ use openssl::x509::X509;
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
+use crate::access::explain;
 use crate::config::{ConfigError, TlsSettings};
 
 /// What may be spoken behind TLS, best first, as ALPN has it: each name with its length in front.
@@ -22,9 +23,9 @@ pub(crate) struct Identity {
     context: SslContext,
     /// When the first of the chain ends: seconds since 1970.
     pub(crate) ends_at: i64,
-}
     /// SHA-256 of that one, in hex.
     pub(crate) fingerprint: String,
+}
 
 impl Identity {
     /// Reads the files.
@@ -38,10 +39,11 @@ impl Identity {
             let path = if key == KEY { &settings.key_file } else { &settings.certificate_file };
             ConfigError::key(key, format!("{}: {what}", path.display()))
         };
-        let chain = fs::read(&settings.certificate_file).map_err(|e| fail(CERTIFICATE, &e.to_string()))?;
+        let chain = fs::read(&settings.certificate_file)
+            .map_err(|e| fail(CERTIFICATE, &explain(&settings.certificate_file, &e)))?;
         let chain = X509::stack_from_pem(&chain).map_err(|_| fail(CERTIFICATE, "not certificates in PEM"))?;
         let Some((own, issuers)) = chain.split_first() else { return Err(fail(CERTIFICATE, "no certificate in it")) };
-        let key = fs::read(&settings.key_file).map_err(|e| fail(KEY, &e.to_string()))?;
+        let key = fs::read(&settings.key_file).map_err(|e| fail(KEY, &explain(&settings.key_file, &e)))?;
         // Nobody is there to be asked for a passphrase.
         let key = PKey::private_key_from_pem_callback(&key, |_| Ok(0));
         let key = key.map_err(|_| fail(KEY, "no key in PEM, or one with a passphrase, which is not taken"))?;
@@ -83,13 +85,13 @@ impl Tls {
         self.0.store(identity.into());
     }
 
-    /// Shakes hands.
-    pub(super) async fn accept(&self, stream: TcpStream) -> Result<SslStream<TcpStream>, openssl::ssl::Error> {
     /// The fingerprint of the certificate in force.
     pub(crate) fn fingerprint(&self) -> String {
         self.0.load().fingerprint.clone()
     }
 
+    /// Shakes hands.
+    pub(super) async fn accept(&self, stream: TcpStream) -> Result<SslStream<TcpStream>, openssl::ssl::Error> {
         let ssl = Ssl::new(&self.0.load().context)?;
         let mut stream = SslStream::new(ssl, stream)?;
         Pin::new(&mut stream).accept().await?;

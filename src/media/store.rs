@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::File;
 use super::signing::Signing;
+use crate::access::explain;
 use crate::config::{ConfigError, MediaSettings, Place, Secret};
 use crate::time::now_millis;
 
@@ -153,7 +154,8 @@ impl Store {
     /// When it cannot be made.
     pub(crate) fn prepare(&self) -> Result<(), ConfigError> {
         let Some(folder) = &self.folder else { return Ok(()) };
-        let unusable = |e: io::Error| ConfigError::key("media", format!("{}: {e}", folder.display()));
+        let unusable =
+            |e: io::Error| ConfigError::key("media", format!("{}: {}", folder.display(), explain(folder, &e)));
         let made: Vec<_> = folder.ancestors().take_while(|dir| !dir.exists()).collect();
         fs::create_dir_all(folder).map_err(unusable)?;
         made.into_iter().filter_map(FilePath::parent).try_for_each(sync).map_err(unusable)

@@ -20,7 +20,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, params};
 
-use super::SpoolError;
+use super::{SpoolError, scarce};
+use crate::access::explain;
 use crate::config::Source;
 use crate::verify::Verified;
 
@@ -94,10 +95,13 @@ impl Store {
     /// Opens the file for writing, makes it if need be, and sees to it that a commit is on disk when it returns.
     pub(super) fn create(dir: &Path) -> Result<Store, SpoolError> {
         let path = dir.join(FILE);
-        let fail = |words: String| SpoolError::Failed(format!("{}: {words}", path.display()));
+        let fail = |words: String| {
+            let hint = scarce(dir, 0).map(|words| format!("; {words}: make room there, or move data_dir"));
+            SpoolError::Failed(format!("{}: {words}{}", path.display(), hint.unwrap_or_default()))
+        };
         // SQLite gives what it puts beside the file the same permissions: bodies are nobody else's business.
         let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        file.map_err(|e| fail(e.to_string()))?;
+        file.map_err(|e| fail(explain(&path, &e)))?;
         let store = Store { connection: Connection::open(&path).map_err(|e| SpoolError::of(&e))? };
         store.check_owner().map_err(&fail)?;
         store.prepare().map_err(|e| fail(e.to_string()))?;
