@@ -39,6 +39,8 @@ use crate::config::{ConfigError, Settings};
 use crate::partition;
 use crate::route::{Record, Routes};
 use producer::{Context, Producer, Reason, Slot, client_config};
+#[cfg(test)]
+pub(crate) use statistics::Failures;
 pub(crate) use statistics::Summary;
 pub(crate) use topics::{Differing, TopicState, Watch, uneven};
 use verdict::Verdict;

@@ -1,6 +1,8 @@
 //! librdkafka's own figures, of all producers together; shown before each scrape.
 
-use prometheus::{Error, GaugeVec, IntGauge, IntGaugeVec};
+use std::sync::{Mutex, PoisonError};
+
+use prometheus::{Error, GaugeVec, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::make::Make;
 use crate::publish::Summary;
@@ -10,14 +12,17 @@ pub(crate) struct Kafka {
     queue_bytes: IntGauge,
     connections: IntGaugeVec,
     requests: IntGaugeVec,
-    retries: IntGaugeVec,
-    timeouts: IntGaugeVec,
+    retries: IntCounterVec,
+    timeouts: IntCounterVec,
     rtt: GaugeVec,
+    /// Held while the counters are brought up to date, which two scrapes at once would do twice.
+    counting: Mutex<()>,
 }
 
 impl Kafka {
     pub(super) fn new(make: &Make<'_>) -> Result<Kafka, Error> {
         let of_broker = |name: &str, help: &str| make.gauges(&format!("kafka_broker_{name}"), help, &["broker"]);
+        let counter = |name: &str, help: &str| make.counter(&format!("kafka_broker_{name}"), help, &["broker"]);
         let rtt = "Seconds to a broker's answer, lately.";
         Ok(Kafka {
             queue_records: make.gauge("kafka_queue_records", "Records in librdkafka's queues or under way.")?,
@@ -25,9 +30,10 @@ impl Kafka {
                 .gauge("kafka_queue_bytes", "Bytes of the records in librdkafka's queues or under way.")?,
             connections: of_broker("connections", "Connections to a broker that can be used.")?,
             requests: of_broker("requests", "Requests to a broker that wait or are under way.")?,
-            retries: of_broker("retries", "Requests to a broker that were sent again, so far.")?,
-            timeouts: of_broker("timeouts", "Requests to a broker that timed out, so far.")?,
+            retries: counter("retries_total", "Requests to a broker that were sent again.")?,
+            timeouts: counter("timeouts_total", "Requests to a broker that timed out.")?,
             rtt: make.seconds("kafka_broker_rtt_seconds", rtt, &["broker", "quantile"])?,
+            counting: Mutex::default(),
         })
     }
 
@@ -37,17 +43,50 @@ impl Kafka {
         self.queue_bytes.set(signed(summary.bytes));
         for (id, broker) in &summary.brokers {
             let id = id.to_string();
-            for (gauges, value) in [
-                (&self.connections, broker.up),
-                (&self.requests, broker.requests),
-                (&self.retries, signed(broker.retries)),
-                (&self.timeouts, signed(broker.timeouts)),
-            ] {
+            for (gauges, value) in [(&self.connections, broker.up), (&self.requests, broker.requests)] {
                 gauges.with_label_values(&[id.as_str()]).set(value);
             }
             for (quantile, micros) in [("0.5", broker.rtt_p50), ("0.99", broker.rtt_p99)] {
                 self.rtt.with_label_values(&[id.as_str(), quantile]).set(micros as f64 / 1e6);
             }
         }
+        let _alone = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, failures) in &summary.failures {
+            for (counters, total) in [(&self.retries, failures.retries), (&self.timeouts, failures.timeouts)] {
+                let counter = counters.with_label_values(&[id.to_string().as_str()]);
+                counter.inc_by(total.saturating_sub(counter.get()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use prometheus::Registry;
+    use prometheus::proto::MetricType;
+
+    use super::*;
+    use crate::publish::Failures;
+
+    #[test]
+    fn what_only_grows_is_a_counter_and_is_counted_once() {
+        let registry = Registry::new();
+        let kafka = Kafka::new(&Make(&registry)).unwrap();
+        let failures = Failures { retries: 3, timeouts: 1 };
+        let summary = Summary { failures: BTreeMap::from([(7, failures)]), ..Summary::default() };
+        kafka.show(&summary);
+        kafka.show(&summary);
+        // An older figure, of a scrape that was overtaken.
+        kafka.show(&Summary { failures: BTreeMap::from([(7, Failures::default())]), ..Summary::default() });
+        let found: BTreeMap<_, _> = registry
+            .gather()
+            .into_iter()
+            .filter(|family| family.get_field_type() == MetricType::COUNTER)
+            .map(|family| (family.name().to_owned(), family.get_metric()[0].get_counter().get_value()))
+            .collect();
+        let expected = [("kafka_broker_retries_total", 3.0), ("kafka_broker_timeouts_total", 1.0)];
+        assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value)).into());
     }
 }
