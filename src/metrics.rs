@@ -16,6 +16,7 @@ mod kafka;
 mod listener;
 mod make;
 mod patience;
+mod space;
 
 use std::sync::{Arc, RwLock};
 
@@ -32,6 +33,7 @@ use kafka::Kafka;
 use listener::Listener;
 use make::Make;
 use patience::Patience;
+use space::Space;
 
 /// How a delivery ended, as the label `outcome` has it; what is in the spool has not.
 const OUTCOMES: [&str; 3] = ["published", "dead_lettered", "refused"];
@@ -97,6 +99,7 @@ pub(crate) struct Metrics {
     pub(crate) ack_seconds: Histogram,
     pub(crate) drift: Drift,
     pub(crate) patience: Patience,
+    pub(crate) space: Space,
     spool_oldest_seconds: GaugeVec,
     pub(crate) kafka: Kafka,
     pub(crate) listener: Listener,
@@ -178,9 +181,6 @@ impl Metrics {
         for outcome in SPANS {
             spans.with_label_values(&[outcome]);
         }
-        let help = "spool.max_bytes: what the spool holds at the most.";
-        let limit = make.gauge("spool_limit_bytes", help)?;
-        limit.set(i64::try_from(settings.spool.max_bytes).unwrap_or(i64::MAX));
         let help = "Times the configuration was read again (SIGHUP): taken_over, or refused and all as it was.";
         let reloads = make.counter("reloads_total", help, &["outcome"])?;
         for outcome in ["taken_over", "refused"] {
@@ -208,6 +208,7 @@ impl Metrics {
                 .histogram("kafka_ack_seconds", "Seconds from sending a record to its acknowledgement.")?,
             drift,
             patience: Patience::new(&make, settings)?,
+            space: Space::new(&make, settings)?,
             spool_oldest_seconds,
             kafka: Kafka::new(&make)?,
             listener: Listener::new(&make)?,

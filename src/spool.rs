@@ -96,14 +96,37 @@ impl SpoolError {
     }
 }
 
+/// Bytes that this user may still write on the disk where `dir` is; `None` when the disk does not say.
+fn free_bytes(dir: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(dir).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
 /// Says so when less than `least` bytes would be left where `dir` is, once the log was copied into the database.
 pub(crate) fn scarce(dir: &Path, least: u64) -> Option<String> {
-    let disk = rustix::fs::statvfs(dir).ok()?;
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let free = free_bytes(dir)?;
     (free < least.saturating_add(store::LOG_BYTES)).then(|| {
         let kept = if least > 0 { format!("spool.min_free_bytes is {least}, and ") } else { String::new() };
         format!("{free} bytes are free on its disk; {kept}{} are for the log", store::LOG_BYTES)
     })
+}
+
+/// How much more the spool could hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// Bytes that it would take now, at most.
+    pub(crate) bytes: u64,
+    /// Bytes free on its disk; `None` when the disk does not say.
+    pub(crate) free: Option<u64>,
+}
+
+impl Room {
+    /// What is left by the limits, when `held` bytes are in the spool and `free` on its disk.
+    fn within(limits: &SpoolSettings, held: u64, free: Option<u64>) -> Room {
+        let by_limit = limits.max_bytes.saturating_sub(held);
+        let reserved = limits.min_free_bytes.saturating_add(store::LOG_BYTES);
+        Room { bytes: free.map_or(by_limit, |free| by_limit.min(free.saturating_sub(reserved))), free }
+    }
 }
 
 /// Tells a file from any other, under whatever name.
@@ -388,6 +411,18 @@ impl Spool {
         }
     }
 
+    /// How much more it would take now: nothing while it refuses deliveries, for whatever reason.
+    pub(crate) async fn room(&self) -> Option<Room> {
+        let shared = Arc::clone(&self.shared);
+        let look = move || {
+            let room = Room::within(&shared.limits, shared.bytes.load(Ordering::Relaxed), free_bytes(&shared.dir));
+            let refuses = shared.refusal().or_else(|| shared.trouble()).is_some();
+            if refuses { Room { bytes: 0, ..room } } else { room }
+        };
+        // A disk that hangs must hold up nobody else.
+        tokio::task::spawn_blocking(look).await.ok()
+    }
+
     /// How many deliveries are in it, or on their way there.
     pub(crate) fn records(&self) -> u64 {
         self.lanes.read().unwrap_or_else(PoisonError::into_inner).values().map(|lane| lane.records()).sum()
@@ -406,6 +441,30 @@ impl Spool {
         let ended = tokio::task::spawn_blocking(move || writer.join()).await;
         if !matches!(ended, Ok(Ok(()))) {
             tracing::error!("the spool's thread failed; the next start recovers the file");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_what_the_nearest_limit_leaves() {
+        let limits = SpoolSettings { max_bytes: 100 << 20, max_lane_bytes: 50 << 20, min_free_bytes: 64 << 20 };
+        let mib = |bytes: u64| bytes << 20;
+        for (held, free, expected) in [
+            (0, Some(mib(1000)), 100),
+            (40, Some(mib(1000)), 60),
+            // 64 MiB are reserved, and 16 for the log.
+            (0, Some(mib(110)), 30),
+            (0, Some(mib(80)), 0),
+            (0, Some(0), 0),
+            (101, Some(mib(1000)), 0),
+            (40, None, 60),
+        ] {
+            let room = Room::within(&limits, mib(held), free);
+            assert_eq!(room, Room { bytes: mib(expected), free }, "{held} MiB held");
         }
     }
 }

@@ -71,6 +71,9 @@ impl Health {
         if let Ok(oldest) = timeout(DISK_PATIENCE, self.spool.oldest()).await {
             self.metrics.show_oldest(&oldest, now_millis());
         }
+        if let Ok(Some(room)) = timeout(DISK_PATIENCE, self.spool.room()).await {
+            self.metrics.space.show(&room);
+        }
         let (known, all) = self.registry.known();
         let refused = self.registry.refusals().len();
         self.metrics.kafka_up.set(self.publisher.watch().trouble().is_none().into());

@@ -13,6 +13,11 @@ fn every_metric_is_there_from_the_start_under_one_name() {
     for line in answer.body.lines() {
         let name = line.strip_prefix("# HELP ").or(line.strip_prefix("# TYPE ")).unwrap_or(line);
         assert!(name.starts_with("hookbridge_"), "{line}");
+        // What only grows is a counter, and only counters are named like one.
+        if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|line| line.split_once(' ')) {
+            assert_eq!(name.ends_with("_total"), kind == "counter", "{line}");
+            assert!(answer.body.contains(&format!("# HELP {name} ")), "{name} has no help");
+        }
     }
     let memory = bridge.metric("hookbridge_process_resident_memory_bytes");
     assert!((1 << 20..1 << 30).contains(&memory), "{memory}");
@@ -66,6 +71,14 @@ fn every_metric_is_there_from_the_start_under_one_name() {
     assert_eq!(bridge.metric("hookbridge_sender_patience_seconds{source=\"whazing\"}"), 360);
     assert_eq!(bridge.metric("hookbridge_ready"), 1);
     assert_eq!(bridge.metric("hookbridge_spool_limit_bytes"), 10 << 30);
+    assert_eq!(bridge.metric("hookbridge_spool_lane_limit_bytes"), 5 << 30);
+    let (free, reserve) =
+        (bridge.metric("hookbridge_disk_free_bytes"), bridge.metric("hookbridge_spool_min_free_bytes"));
+    assert!(reserve >= 64 << 20 && free > reserve, "{free} bytes free, {reserve} of them reserved");
+    let room = bridge.metric("hookbridge_spool_room_bytes");
+    assert!(room > 0 && room <= 10 << 30 && room < free, "{room}");
+    // 0 where no limit is set.
+    bridge.metric("hookbridge_process_memory_limit_bytes");
     assert_eq!(bridge.metric("hookbridge_kafka_up"), 1);
     assert_eq!(bridge.metric("hookbridge_registry_up"), 1);
     assert_eq!(bridge.metric("hookbridge_schemas{state=\"known\"}"), SUBJECTS as u64);
@@ -168,6 +181,18 @@ fn seconds(bridge: &Bridge, series: &str) -> f64 {
     let metrics = sender::get(bridge.admin, "/metrics").body;
     let line = metrics.lines().find_map(|line| line.strip_prefix(series)).unwrap_or_else(|| panic!("no {series}"));
     line.trim().parse().unwrap()
+}
+
+#[test]
+fn a_disk_that_is_full_for_the_spool_shows_as_no_room_before_an_event_is_refused() {
+    let mut setup = Setup::new("metrics-room");
+    // More than any disk has.
+    setup.sources += "[spool]\nmin_free_bytes = 1125899906842624\n";
+    let bridge = setup.start();
+    assert_eq!(bridge.metric("hookbridge_spool_room_bytes"), 0);
+    assert_eq!(bridge.metric("hookbridge_spool_min_free_bytes"), 1 << 50);
+    assert!(bridge.metric("hookbridge_disk_free_bytes") > 0);
+    assert_eq!(bridge.metric("hookbridge_ready"), 1, "Kafka takes events");
 }
 
 #[test]
