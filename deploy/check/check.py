@@ -39,11 +39,6 @@ def toml_value(file, key):
     return found.group(1)
 
 
-def bytes_of(text):
-    number, unit = re.fullmatch(r"(\d+) (KiB|MiB|GiB)", text).groups()
-    return int(number) * 1024 ** (1 + ["KiB", "MiB", "GiB"].index(unit))
-
-
 def variables():
     """Each variable of the compose file is in .env.example with the same default, and none is there for nothing."""
     used = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", COMPOSE.read_text()))
@@ -76,15 +71,6 @@ def services():
     config = ROOT / "deploy/compose/hookbridge.toml"
     if seconds(ours["stop_grace_period"]) <= seconds(toml_value(config, "shutdown_timeout")):
         finding("docker-compose.yml: hookbridge: stop_grace_period is not above shutdown_timeout")
-    for limit in ["max_bytes", "max_lane_bytes"]:
-        rules = [r for g in yaml.safe_load(ALERTS.read_text())["groups"] for r in g["rules"]]
-        [rule] = [r for r in rules if r.get("record") == f"hookbridge:spool_{limit}"]
-        numbers = re.fullmatch(r"vector\(([\d* ]+)\)", rule["expr"]).group(1).split("*")
-        product = 1
-        for number in numbers:
-            product *= int(number)
-        if product != bytes_of(toml_value(config, limit)):
-            finding(f"alerts.yml: {rule['record']} is not spool.{limit} of hookbridge.toml")
 
 
 def manifests():
