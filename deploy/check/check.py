@@ -17,6 +17,7 @@ COMPOSE = ROOT / "docker-compose.yml"
 ENV = ROOT / ".env.example"
 ALERTS = ROOT / "deploy/compose/alerts.yml"
 ALERTS_TEST = ROOT / "deploy/compose/alerts_test.yml"
+RUNBOOK = ROOT / "docs/operations.md"
 DASHBOARDS = sorted((ROOT / "deploy/compose/grafana/dashboards").glob("*.json"))
 MANIFESTS = sorted((ROOT / "deploy/kubernetes").glob("*.yaml"))
 
@@ -99,6 +100,32 @@ def alerts():
                 finding(f"alerts_test.yml: {name} is not tested")
 
 
+def anchors(file):
+    """The anchors of a Markdown file's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+def runbooks():
+    """Every alert names a section of the runbook, and every section of an alert belongs to one that is there."""
+    there = anchors(RUNBOOK) if RUNBOOK.exists() else set()
+    names = set()
+    for group in yaml.safe_load(ALERTS.read_text())["groups"]:
+        for rule in group["rules"]:
+            name = rule.get("alert")
+            if not name:
+                continue
+            names.add(name.lower())
+            file, _, anchor = rule["annotations"].get("runbook", "").partition("#")
+            if file != str(RUNBOOK.relative_to(ROOT)):
+                finding(f"alerts.yml: {name}: no runbook in {RUNBOOK.relative_to(ROOT)}")
+            elif anchor not in there:
+                finding(f"{file}: no section #{anchor}, which {name} names")
+    for anchor in sorted(there - names):
+        if anchor.startswith("hookbridge") and anchor != "hookbridge":
+            finding(f"{RUNBOOK.relative_to(ROOT)}: #{anchor} is no alert of alerts.yml")
+
+
 def expressions():
     """(file and panel, expression) of every panel."""
     for file in DASHBOARDS:
@@ -147,7 +174,7 @@ def rules():
 def main():
     match sys.argv[1:]:
         case ["agree"]:
-            for look in [variables, services, manifests, alerts, dashboards]:
+            for look in [variables, services, manifests, alerts, runbooks, dashboards]:
                 look()
         case ["metrics", exported]:
             metrics(exported)
