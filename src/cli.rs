@@ -83,7 +83,8 @@ Exit codes:
 
 const CHECK_HELP: &str = "\
 Prints one line per finding, then one verdict. Nothing is created or registered, but for a small object
-in the media store, which is deleted again.
+in the media store, which is deleted again. A line `warn` does not change the exit code. That a 200 may stand
+for one replica only is a finding with three brokers or more, and a line `warn` with fewer.
 
 Example:
   hookbridge check --config /etc/hookbridge.toml

@@ -18,6 +18,7 @@
 //! idempotence state is gone from the broker), a new one takes its place; and so when the configuration is read again.
 
 mod producer;
+mod replication;
 mod statistics;
 mod topics;
 mod verdict;
@@ -39,6 +40,7 @@ use crate::config::{ConfigError, Settings};
 use crate::partition;
 use crate::route::{Record, Routes};
 use producer::{Context, Producer, Reason, Slot, client_config};
+pub(crate) use replication::{AskError, OneReplica};
 #[cfg(test)]
 pub(crate) use statistics::Failures;
 pub(crate) use statistics::Summary;
@@ -250,8 +252,17 @@ impl Publisher {
     ///
     /// # Errors
     /// Kafka's own words when it does not tell.
-    pub(crate) async fn differing_configs(&self, states: &[TopicState]) -> Result<Vec<Differing>, String> {
+    pub(crate) async fn differing_configs(&self, states: &[TopicState]) -> Result<Vec<Differing>, AskError> {
         self.watch.differing_configs(states).await
+    }
+
+    /// The topics that may lose an acknowledged record with one disk, of those that are there.
+    ///
+    /// # Errors
+    /// Kafka's own words when it does not tell.
+    pub(crate) async fn one_replica(&self, states: &[TopicState]) -> Result<Option<OneReplica>, AskError> {
+        let producer = self.producer()?;
+        self.watch.one_replica(&producer, states).await
     }
 
     /// The first look at Kafka, and the missing topics made, so that the first events find them. That Kafka cannot be

@@ -12,7 +12,7 @@ use super::{Ending, fail_config, on_runtime};
 use crate::config::{self, Settings};
 use crate::http::Identity;
 use crate::media::{self, Unfit};
-use crate::publish::{Differing, Publisher, TopicState, uneven};
+use crate::publish::{Differing, OneReplica, Publisher, TopicState, uneven};
 use crate::registry::{Registry, Standing};
 use crate::route::Routes;
 use crate::spool::{self, Store};
@@ -228,13 +228,19 @@ async fn kafka(settings: &Settings, publisher: &Publisher, report: &mut Report) 
 
 /// A topic that somebody made by hand may be too small for a body, or forget after a week.
 async fn topic_configs(publisher: &Publisher, states: &[TopicState], report: &mut Report) {
-    match publisher.differing_configs(states).await {
-        Err(words) => warn(&format!("topics: their configuration could not be read: {words}")),
-        Ok(differing) => {
-            for Differing { topic, key, is, due } in differing {
-                report.finding(&format!("topic {topic}: {key} is {is}, {due} is due: set it with kafka-configs"));
-            }
-        }
+    let differing = match publisher.differing_configs(states).await {
+        Ok(differing) => differing,
+        Err(error) => return warn(&format!("topics: their configuration could not be read: {error}")),
+    };
+    for Differing { topic, key, is, due } in differing {
+        report.finding(&format!("topic {topic}: {key} is {is}, expected {due}: set it with kafka-configs"));
+    }
+    match publisher.one_replica(states).await {
+        Err(error) => warn(&format!("topics: their replicas could not be read: {error}")),
+        Ok(Some(OneReplica { words, mendable: true })) => report.finding(&words),
+        // With so few brokers, Kafka cannot do better.
+        Ok(Some(OneReplica { words, mendable: false })) => warn(&words),
+        Ok(None) => {}
     }
 }
 

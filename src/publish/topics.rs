@@ -9,13 +9,15 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{
-    AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
+    AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
 };
+use rdkafka::error::KafkaError;
 use rdkafka::producer::Producer as _;
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::watch;
 
 use super::producer::{Context, Producer, Reason};
+use super::replication::{self, AskError, MIN_INSYNC, OneReplica, Replication};
 use crate::config::{ConfigError, Settings};
 use crate::route::{Role, Routes, TopicSpec};
 
@@ -185,7 +187,9 @@ impl Watch {
                 }
                 if !looked_at_configs && missing(states).is_none() {
                     looked_at_configs = true;
-                    self.warn_of_differing_configs(states).await;
+                    if let Ok(producer) = producer() {
+                        self.warn_of_configs(&producer, states).await;
+                    }
                 }
             }
             let interval = if self.trouble.borrow().is_none() { WELL_INTERVAL } else { UNWELL_INTERVAL };
@@ -198,30 +202,62 @@ impl Watch {
         }
     }
 
-    /// A topic that somebody made by hand may be too small for a body, or forget after a week.
-    async fn warn_of_differing_configs(&self, states: &[TopicState]) {
+    /// A topic that somebody made by hand may be too small for a body, or forget after a week; and one replica may be all
+    /// that an acknowledged record is on.
+    async fn warn_of_configs(&self, producer: &Arc<Producer>, states: &[TopicState]) {
         // A broker that does not tell is no reason for alarm.
-        for Differing { topic, key, is, due } in self.differing_configs(states).await.unwrap_or_default() {
-            tracing::warn!(%topic, key, is, due, "the topic is set otherwise than it should be");
+        let Ok(differing) = self.differing_configs(states).await else { return };
+        for Differing { topic, key, is, due } in differing {
+            tracing::warn!(%topic, key, is, expected = due, "a setting of the topic is not as expected");
+        }
+        if let Ok(Some(OneReplica { words, .. })) = self.one_replica(producer, states).await {
+            tracing::warn!("{words}");
         }
     }
 
+    /// The topics that may lose an acknowledged record with one disk, of those that are there.
+    pub(super) async fn one_replica(
+        &self,
+        producer: &Arc<Producer>,
+        states: &[TopicState],
+    ) -> Result<Option<OneReplica>, AskError> {
+        let there = states.iter().filter(|state| state.partitions.is_some()).map(|state| &*state.name);
+        let configs = self.topic_configs(&there.collect::<Vec<_>>()).await?;
+        let cluster = replication::cluster(producer, LOOK_TIMEOUT).await?;
+        let replication = |(topic, config): (Arc<str>, ConfigResource)| {
+            let replicas = *cluster.replicas.get(&*topic)?;
+            Some(Replication { topic, replicas, min_insync: replication::number(&config, MIN_INSYNC)? })
+        };
+        let topics: Vec<_> = configs.into_iter().filter_map(replication).collect();
+        Ok(replication::one_replica(&topics, cluster.brokers.len()))
+    }
+
+    /// The configuration of these topics, the broker's defaults included, in the order of their names.
+    async fn topic_configs(&self, topics: &[&str]) -> Result<BTreeMap<Arc<str>, ConfigResource>, AskError> {
+        if topics.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let resources: Vec<_> = topics.iter().copied().map(ResourceSpecifier::Topic).collect();
+        let found = self.admin()?.describe_configs(&resources, &options()).await?;
+        let mut configs = BTreeMap::new();
+        for resource in found {
+            let resource = resource.map_err(AskError::Refused)?;
+            if let OwnedResourceSpecifier::Topic(name) = &resource.specifier {
+                configs.insert(name.as_str().into(), resource);
+            }
+        }
+        Ok(configs)
+    }
+
     /// What is not as it should be in the configuration of topics that it matters for, of those that are there.
-    pub(super) async fn differing_configs(&self, states: &[TopicState]) -> Result<Vec<Differing>, String> {
+    pub(super) async fn differing_configs(&self, states: &[TopicState]) -> Result<Vec<Differing>, AskError> {
         let is_there = |name: &str| states.iter().any(|state| *state.name == *name && state.partitions.is_some());
         let specs = self.topics.iter().filter(|spec| !spec.configs.is_empty() && is_there(&spec.name));
         let specs: Vec<_> = specs.collect();
-        if specs.is_empty() {
-            return Ok(Vec::new());
-        }
-        let admin = self.admin()?;
-        let resources: Vec<_> = specs.iter().map(|spec| ResourceSpecifier::Topic(&spec.name)).collect();
-        let found = admin.describe_configs(&resources, &options()).await.map_err(|e| e.to_string())?;
+        let configs = self.topic_configs(&specs.iter().map(|spec| &*spec.name).collect::<Vec<_>>()).await?;
         let mut differing = Vec::new();
-        for resource in found {
-            let resource = resource.map_err(|e| e.to_string())?;
-            let OwnedResourceSpecifier::Topic(name) = &resource.specifier else { continue };
-            let Some(spec) = specs.iter().find(|spec| *spec.name == **name) else { continue };
+        for spec in specs {
+            let Some(resource) = configs.get(&spec.name) else { continue };
             for (key, due) in &spec.configs {
                 let is = resource.get(key).and_then(|entry| entry.value.clone()).unwrap_or_default();
                 let enough = match (is.parse::<i64>(), due.parse::<i64>()) {
@@ -238,9 +274,9 @@ impl Watch {
     }
 
     /// An admin client of its own connections: it lives for one request.
-    fn admin(&self) -> Result<AdminClient<Context>, String> {
+    fn admin(&self) -> Result<AdminClient<Context>, KafkaError> {
         let context = Context { told: Arc::default(), ..self.context.clone() };
-        self.config.load().create_with_context(context).map_err(|e| e.to_string())
+        self.config.load().create_with_context(context)
     }
 
     pub(super) async fn look(
@@ -263,7 +299,7 @@ impl Watch {
         let mut states = self.states(producer, reason, patience).await?;
         let mut refused = BTreeMap::new();
         if create && missing(&states).is_some() {
-            refused = self.create_missing(&states).await?;
+            refused = self.create_missing(producer, &states).await?;
             patience = LOOK_TIMEOUT;
             states = self.states(producer, reason, patience).await?;
         }
@@ -313,8 +349,18 @@ impl Watch {
     }
 
     /// Makes the missing topics; gives Kafka's words for those it would not make.
-    async fn create_missing(&self, states: &[TopicState]) -> Result<BTreeMap<Arc<str>, String>, String> {
-        let admin = self.admin()?;
+    async fn create_missing(
+        &self,
+        producer: &Arc<Producer>,
+        states: &[TopicState],
+    ) -> Result<BTreeMap<Arc<str>, String>, String> {
+        let admin = self.admin().map_err(|e| e.to_string())?;
+        let brokers = replication::cluster(producer, LOOK_TIMEOUT).await.map_err(|e| e.to_string())?.brokers;
+        let defaults = match brokers.first() {
+            Some(&broker) => replication::defaults(&admin, broker, &options()).await,
+            None => None,
+        };
+        let min_insync = replication::min_insync(self.replication_factor, defaults).map(|count| count.to_string());
         let missing: Vec<_> = self.topics.iter().zip(states).filter(|(_, s)| s.partitions.is_none()).collect();
         let usual = usual(states).and_then(|count| i32::try_from(count).ok());
         let new: Vec<_> = missing
@@ -323,7 +369,8 @@ impl Watch {
                 let fitting = usual.filter(|_| matches!(spec.role, Role::Links | Role::Latest));
                 let partitions = fitting.unwrap_or(self.partitions);
                 let topic = NewTopic::new(&spec.name, partitions, TopicReplication::Fixed(self.replication_factor));
-                spec.configs.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
+                let topic = spec.configs.iter().fold(topic, |topic, (key, value)| topic.set(key, value));
+                min_insync.iter().fold(topic, |topic, count| topic.set(MIN_INSYNC, count))
             })
             .collect();
         let results = admin.create_topics(&new, &options()).await.map_err(|e| e.to_string())?;

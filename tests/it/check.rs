@@ -72,6 +72,21 @@ fn topics_that_cannot_be_joined_are_found_and_named_with_how_to_mend_them() {
 }
 
 #[test]
+fn one_broker_is_warned_of_once_for_all_topics_and_is_no_finding() {
+    let setup = Setup::new("check-replicas");
+    if servers().is_mock() {
+        return say("skipped, since the stand-in has no configuration of topics: install Java and Maven");
+    }
+    let bridge = setup.start();
+    let said = check(&bridge.setup, 0, &["warn   a 200 may stand for one replica only", "has 1 broker", "all well"]);
+    let lines: Vec<_> = said.lines().filter(|line| line.contains("one replica")).collect();
+    assert_eq!(lines.len(), 1, "{said}");
+    assert!(lines[0].contains(&bridge.topic("wegly.deal")) && lines[0].contains("min.insync.replicas=2"), "{said}");
+    let told = || bridge.log().iter().any(|line| line.contains("one replica")).then_some(());
+    eventually("serve says so", SOON, told);
+}
+
+#[test]
 fn what_is_down_is_unavailable() {
     let mut setup = Setup::new("check-kafka-down");
     setup.bootstrap = format!("127.0.0.1:{}", free_port());
