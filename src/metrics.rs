@@ -131,11 +131,11 @@ impl Metrics {
         for code in answers {
             requests.with_label_values(&[*code]);
         }
-        let help = "Verified deliveries that were taken, which is what a 2xx says: in Kafka or in the spool.";
+        let help = "Verified deliveries that were accepted: they are in Kafka or in the spool.";
         let accepted = make.counter("accepted_total", help, &["source", "type"])?;
         let help = "Deliveries that were in the spool at start.";
         let recovered = make.counter("recovered_total", help, &["source"])?;
-        let help = "Verified deliveries, by how they ended; those in the spool have not.";
+        let help = "Verified deliveries by outcome; those in the spool have none yet.";
         let events = make.counter("events_total", help, &["source", "type", "outcome"])?;
         let dead_letters =
             make.counter("dead_letters_total", "Dead letters written, by reason.", &["source", "reason"])?;
@@ -175,13 +175,13 @@ impl Metrics {
             spool_bytes.with_label_values(&[lane]);
             spool_oldest_seconds.with_label_values(&[lane]);
         }
-        let schemas = make.gauges("schemas", "Schemas by what is known of their id.", &["state"])?;
-        let help = "Spans by what became of them: exported, dropped (the queue was full or the end came), refused by the collector.";
+        let schemas = make.gauges("schemas", "Schemas by the state of their id.", &["state"])?;
+        let help = "Spans by outcome: exported, dropped (queue full, or shutdown), refused by the collector.";
         let spans = make.counter("spans_total", help, &["outcome"])?;
         for outcome in SPANS {
             spans.with_label_values(&[outcome]);
         }
-        let help = "Times the configuration was read again (SIGHUP): taken_over, or refused and all as it was.";
+        let help = "Reloads of the configuration (SIGHUP): taken_over, or refused with nothing changed.";
         let reloads = make.counter("reloads_total", help, &["outcome"])?;
         for outcome in ["taken_over", "refused"] {
             reloads.with_label_values(&[outcome]);

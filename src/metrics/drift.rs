@@ -19,7 +19,7 @@ pub(crate) struct Drift {
 
 impl Drift {
     pub(super) fn new(make: &Make<'_>) -> Result<Drift, Error> {
-        let help = "Payloads other than the schema, by the record and key that went to `extra`; from the 500th on, field=other.";
+        let help = "Values that the schema has no place for and that went to `extra`, by record and key; from the 500th key on, field=other.";
         let counter = make.counter("drift_total", help, &["source", "type", "field"])?;
         Ok(Drift { counter, told: Mutex::default() })
     }

@@ -23,7 +23,7 @@ impl Kafka {
     pub(super) fn new(make: &Make<'_>) -> Result<Kafka, Error> {
         let of_broker = |name: &str, help: &str| make.gauges(&format!("kafka_broker_{name}"), help, &["broker"]);
         let counter = |name: &str, help: &str| make.counter(&format!("kafka_broker_{name}"), help, &["broker"]);
-        let rtt = "Seconds to a broker's answer, lately.";
+        let rtt = "Seconds that a broker took to answer, over the last seconds.";
         Ok(Kafka {
             queue_records: make.gauge("kafka_queue_records", "Records in librdkafka's queues or under way.")?,
             queue_bytes: make

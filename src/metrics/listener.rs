@@ -15,8 +15,8 @@ pub(crate) struct Listener {
 impl Listener {
     pub(super) fn new(make: &Make<'_>) -> Result<Listener, Error> {
         let bytes = "Bytes of bodies that are being received or published.";
-        let failed = "Connections to the webhook listener that came to nothing in the handshake of TLS.";
-        let ends_at = "When the webhook listener's certificate ends, in seconds since 1970; 0 without TLS.";
+        let failed = "Connections to the webhook listener whose TLS handshake failed.";
+        let ends_at = "When the webhook listener's certificate expires, in seconds since 1970; 0 without TLS.";
         Ok(Listener {
             connections: make.gauge("http_connections", "Connections open on the webhook listener.")?,
             in_flight_bytes: make.gauge("http_in_flight_bytes", bytes)?,
