@@ -17,6 +17,7 @@ mod shutdown;
 mod spool;
 mod tail;
 
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -129,9 +130,14 @@ fn instant(text: &str) -> Result<i64, String> {
     Ok(iso.millis)
 }
 
+/// Says something on standard error, if that takes it.
+fn warn(words: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "hookbridge: {words}");
+}
+
 /// Says why it ends, on standard error.
 fn fail(error: &dyn std::fmt::Display, ending: Ending) -> Ending {
-    eprintln!("hookbridge: {error}");
+    warn(error);
     ending
 }
 

@@ -22,7 +22,8 @@ use std::sync::{Arc, RwLock};
 
 use prometheus::proto::MetricFamily;
 use prometheus::{
-    Encoder as _, GaugeVec, Histogram, HistogramTimer, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
+    Encoder as _, GaugeVec, Histogram, HistogramTimer, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    TextEncoder,
 };
 
 use crate::config::Settings;
@@ -104,6 +105,7 @@ pub(crate) struct Metrics {
     pub(crate) kafka: Kafka,
     pub(crate) listener: Listener,
     pub(crate) reloads: IntCounterVec,
+    log_lines_dropped: IntCounter,
     pub(crate) ready: IntGauge,
     pub(crate) kafka_up: IntGauge,
     pub(crate) registry_up: IntGauge,
@@ -213,6 +215,7 @@ impl Metrics {
             kafka: Kafka::new(&make)?,
             listener: Listener::new(&make)?,
             reloads,
+            log_lines_dropped: make.single("log_lines_dropped_total", "Log lines that standard error did not take.")?,
             ready: make.gauge("ready", "1 while an event could be accepted, as /readyz says.")?,
             kafka_up: make.gauge("kafka_up", "1 while Kafka is reachable and every topic is there.")?,
             registry_up: make.gauge("registry_up", "1 while the registry can be used.")?,
@@ -302,6 +305,11 @@ impl Metrics {
             }
         };
         self.events.with_label_values(&[source, event_type.unwrap_or(NO_TYPE), outcome]).inc();
+    }
+
+    /// Sets how many log lines were dropped since the start of the process.
+    pub(crate) fn show_dropped_lines(&self, dropped: u64) {
+        self.log_lines_dropped.inc_by(dropped.saturating_sub(self.log_lines_dropped.get()));
     }
 
     /// The text format of Prometheus, version 0.0.4.

@@ -1,9 +1,23 @@
 //! Logs: one line per fact, on standard error; text on a terminal, JSON otherwise. Never a body, never a secret.
+//!
+//! A thread of its own writes them. Nothing waits for whoever reads the log, and nothing fails because nobody does: a line
+//! that cannot be written (a full disk, a closed pipe, a reader that sleeps) is dropped and counted.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Stderr, Write};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
+
+/// Lines that wait for the writer at the most; a line has some hundred bytes.
+const LINES: usize = 8192;
+
+/// Lines that standard error did not take.
+static UNWRITTEN: AtomicU64 = AtomicU64::new(0);
+/// Counts the lines that found no place in the queue.
+static CROWDED_OUT: OnceLock<ErrorCounter> = OnceLock::new();
 
 /// What log lines look like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,9 +48,40 @@ pub(crate) fn filter(level: &str) -> &str {
     if level == "info" { "info,object_store=warn" } else { level }
 }
 
-/// Starts logging; a second call changes nothing.
-pub(crate) fn init(logging: Logging) {
-    let builder = fmt().with_env_filter(logging.filter).with_writer(io::stderr).with_target(false);
+/// Standard error, which takes what it can.
+struct Lines(Stderr);
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.0.write_all(line).is_err() {
+            UNWRITTEN.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How many log lines were dropped since the start.
+pub(crate) fn dropped_lines() -> u64 {
+    let crowded_out = CROWDED_OUT.get().map_or(0, ErrorCounter::dropped_lines);
+    UNWRITTEN.load(Ordering::Relaxed) + crowded_out as u64
+}
+
+/// Writes what is still to be written when it is dropped, for about a second at the most.
+pub(crate) struct Logs(#[expect(dead_code, reason = "it is there to be dropped")] WorkerGuard);
+
+/// Starts logging, until what it gives is dropped; a second call changes nothing.
+#[must_use]
+pub(crate) fn init(logging: Logging) -> Logs {
+    let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES).thread_name("log");
+    let (writer, guard) = builder.finish(Lines(io::stderr()));
+    let _ = CROWDED_OUT.set(writer.error_counter());
+    let builder = fmt().with_env_filter(logging.filter).with_writer(writer).with_target(false);
+    // It would be told on standard error, too.
+    let builder = builder.log_internal_errors(false);
     let text = match logging.format {
         Format::Auto => io::stderr().is_terminal(),
         Format::Text => true,
@@ -48,4 +93,5 @@ pub(crate) fn init(logging: Logging) {
     } else {
         builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
     };
+    Logs(guard)
 }

@@ -35,9 +35,10 @@ use crate::prepare::{Made, prepare};
 use crate::publish::{Patience, Publisher};
 use crate::registry::Registry;
 use crate::route::{Event, Record, Subject};
+use crate::telemetry::{self, Logs};
 use crate::time::now_millis;
 use crate::verify::Unverified;
-use crate::{telemetry, wiring};
+use crate::wiring;
 
 /// The header with a body's number: its place in the workload.
 pub const NUMBER: &str = "x-body-number";
@@ -70,6 +71,7 @@ pub struct Passthrough {
     listener: TcpListener,
     limits: Limits,
     table: Arc<Table>,
+    _logs: Logs,
 }
 
 struct Table {
@@ -94,7 +96,7 @@ impl Passthrough {
     /// When the configuration cannot be used, the registry not be asked, or a body makes no record.
     pub async fn build(file: &Path, workload: Workload) -> Result<Passthrough, PassthroughError> {
         let mut settings = config::load(file)?;
-        telemetry::init(std::mem::take(&mut settings.logging));
+        let logs = telemetry::init(std::mem::take(&mut settings.logging));
         let pipeline = wiring::pipeline(&settings)?;
         let registry = Registry::without_cache(&settings.registry, pipeline.routes.subjects.clone())?;
         let (ids, ()) = tokio::join!(registry.start(), pipeline.publisher.start());
@@ -111,7 +113,7 @@ impl Passthrough {
         };
         let limits = Limits::of(&settings.http, None);
         let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-        Ok(Passthrough { listener, limits, table: Arc::new(table) })
+        Ok(Passthrough { listener, limits, table: Arc::new(table), _logs: logs })
     }
 
     /// Where it listens.

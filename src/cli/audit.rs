@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::connect::Connect;
-use super::{Ending, fail, fail_config, instant, progress};
+use super::{Ending, fail, fail_config, instant, progress, warn};
 use crate::audit::{Audit, Counts, Given, IdsError};
 use crate::config::Settings;
 use crate::event_id::EventId;
@@ -69,7 +69,7 @@ pub(super) fn run(args: &AuditArgs, file: Option<&Path>) -> Ending {
         Err(words) => return fail(&words, Ending::Unavailable),
     };
     if audit.foreign > 0 {
-        eprintln!("hookbridge: {} records have no event id: somebody else wrote them", audit.foreign);
+        warn(format_args!("{} records have no event id: somebody else wrote them", audit.foreign));
     }
     let held = given.as_ref().map(|given| audit.hold_against(given));
     let missing = held.as_ref().map(|(_, missing)| missing.as_slice()).unwrap_or_default();
@@ -87,7 +87,7 @@ fn given(path: &Path) -> Result<Given, String> {
         Given::read(BufReader::new(File::open(path).map_err(|e| named(e.into()))?)).map_err(named)?
     };
     if given.without > 0 {
-        eprintln!("hookbridge: {}: {} lines have no id", path.display(), given.without);
+        warn(format_args!("{}: {} lines have no id", path.display(), given.without));
     }
     Ok(given)
 }
@@ -117,7 +117,7 @@ fn look(settings: &Settings, data_dir: Option<&Path>, since: Option<i64>) -> Res
         let there = those_there(&settings.kafka, &topics)?;
         let (topics, missing): (Vec<_>, Vec<_>) = topics.into_iter().partition(|topic| there.contains(topic));
         for topic in missing {
-            eprintln!("hookbridge: no topic {topic}");
+            warn(format_args!("no topic {topic}"));
         }
         let mut reader = Reader::open(&settings.kafka, &topics, from, false)?;
         let bar = progress::bar(reader.records()).with_message(what);

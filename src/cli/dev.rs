@@ -46,7 +46,7 @@ pub(super) struct DevArgs {
 }
 
 pub(super) fn run(args: DevArgs) -> Ending {
-    telemetry::init(Logging::info());
+    let _logs = telemetry::init(Logging::info());
     let ending = on_runtime(async {
         let shutdown = match Shutdown::listen() {
             Ok(shutdown) => shutdown,

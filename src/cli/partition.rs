@@ -1,5 +1,6 @@
 //! `hookbridge where`: the partition of a key.
 
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use clap::Args;
@@ -48,6 +49,7 @@ pub(super) fn run(args: &WhereArgs, file: Option<&Path>) -> Ending {
             }
         }
     };
-    println!("{}", partition::of_key(args.key.as_bytes(), count));
+    // Whoever closed the pipe does not want to know.
+    let _ = writeln!(io::stdout(), "{}", partition::of_key(args.key.as_bytes(), count));
     Ending::Well
 }

@@ -30,7 +30,7 @@ async fn serve(file: &Path) -> Ending {
         Ok(loaded) => loaded,
         Err(error) => return fail_config(&error),
     };
-    telemetry::init(std::mem::take(&mut settings.logging));
+    let _logs = telemetry::init(std::mem::take(&mut settings.logging));
     let (webhooks, admin) = (settings.http.listen, settings.admin_listen);
     allow_connections(settings.http.max_connections);
     let app = match App::build(settings) {

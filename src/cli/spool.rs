@@ -79,7 +79,7 @@ pub(super) fn run(args: SpoolArgs, file: &Path) -> Ending {
         },
         SpoolCommand::Drain(args) => match config::load(file) {
             Ok(mut settings) => {
-                telemetry::init(std::mem::take(&mut settings.logging));
+                let _logs = telemetry::init(std::mem::take(&mut settings.logging));
                 on_runtime(drain(&settings, args.wait)).unwrap_or_else(|ending| ending)
             }
             Err(error) => fail_config(&error),

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::connect::Connect;
-use super::{Ending, fail, fail_config, on_runtime};
+use super::{Ending, fail, fail_config, on_runtime, warn};
 use crate::dead_letter::{REASON, REPLAYED_AT};
 use crate::read::{Found, From, Reader, Schemas};
 use crate::registry::SchemaReader;
@@ -133,7 +133,7 @@ async fn readable(found: &Found, schemas: &mut Schemas) -> String {
     match schemas.json_of(value).await {
         Ok(json) => json,
         Err(words) => {
-            eprintln!("hookbridge: {}/{}@{}: {words}", found.topic, found.partition, found.offset);
+            warn(format_args!("{}/{}@{}: {words}", found.topic, found.partition, found.offset));
             as_text()
         }
     }

@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use crate::registry::Registry;
 use crate::spool::Spool;
+use crate::telemetry::dropped_lines;
 use crate::time::now_millis;
 
 /// How long a scrape waits for the spool's file.
@@ -74,6 +75,7 @@ impl Health {
         if let Ok(Some(room)) = timeout(DISK_PATIENCE, self.spool.room()).await {
             self.metrics.space.show(&room);
         }
+        self.metrics.show_dropped_lines(dropped_lines());
         let (known, all) = self.registry.known();
         let refused = self.registry.refusals().len();
         self.metrics.kafka_up.set(self.publisher.watch().trouble().is_none().into());

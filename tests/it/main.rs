@@ -43,3 +43,4 @@ mod spool;
 mod third_vendor;
 mod tls;
 mod tracing;
+mod unwritable_log;

@@ -233,6 +233,12 @@ fn command(runner: &[String], args: &[&str], file: &Path) -> Command {
     command
 }
 
+/// Starts the bridge with its log elsewhere: whoever calls this knows its ports.
+#[allow(dead_code, reason = "only the integration tests need it")]
+pub(crate) fn serve_with(setup: &Setup, stderr: Stdio) -> Child {
+    command(&[], &["serve"], &setup.write()).stderr(stderr).stdout(Stdio::null()).spawn().expect("hookbridge runs")
+}
+
 /// Sends a signal.
 pub(crate) fn signal(pid: u32, name: &str) {
     let status = Command::new("kill").args([format!("-{name}"), pid.to_string()]).status().expect("kill runs");

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Which, printable, read, sum};
 use crate::cli::connect::Connect;
 use crate::cli::shutdown::Shutdown;
-use crate::cli::{Ending, fail, fail_config, fail_start, on_runtime, progress};
+use crate::cli::{Ending, fail, fail_config, fail_start, on_runtime, progress, warn};
 use crate::config::Settings;
 use crate::letters::Letter;
 use crate::read::Places;
@@ -68,7 +68,7 @@ async fn replay(settings: &Settings, args: &ReplayArgs) -> Result<Ending, Ending
     let filter = args.which.filter();
     let unknown: Vec<_> = filter.ids.iter().filter(|&&id| !letters.has(id)).collect();
     for id in &unknown {
-        eprintln!("hookbridge: {topic}: no dead letter {id}");
+        warn(format_args!("{topic}: no dead letter {id}"));
     }
     let found_all = unknown.is_empty();
     let letters = letters.chosen(&filter, false);
