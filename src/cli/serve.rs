@@ -32,7 +32,7 @@ async fn serve(file: &Path) -> Ending {
     };
     let _logs = telemetry::init(std::mem::take(&mut settings.logging));
     let (webhooks, admin) = (settings.http.listen, settings.admin_listen);
-    allow_connections(settings.http.max_connections);
+    settings.http.max_connections = allow_connections(settings.http.max_connections);
     let app = match App::build(settings) {
         Ok(app) => app,
         Err(error) => return fail_start(&error),
@@ -47,23 +47,35 @@ async fn serve(file: &Path) -> Ending {
     app.run(webhooks, admin, shutdown.wait()).await.map_or_else(|error| fail_start(&error), |()| Ending::Well)
 }
 
-/// Files besides connections: Kafka's and the registry's, the spool, those that stand by.
+/// Files besides connections: Kafka's and the registry's, the spool, the admin listener's.
 const OTHER_FILES: u64 = 512;
 
-/// A connection is an open file, and shells and service managers begin with room for about a thousand, though they allow
-/// more to who asks.
-fn allow_connections(connections: usize) {
+/// How many connections there may be, so that the others keep their files. A connection is an open file, and shells and
+/// service managers begin with room for about a thousand, though they allow more to who asks.
+fn allow_connections(connections: usize) -> usize {
     let wanted = connections as u64 + OTHER_FILES;
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|files| files >= wanted) {
-        return;
+        return connections;
     }
     let allowed = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
-    let set = setrlimit(Resource::Nofile, Rlimit { current: Some(allowed), ..limit });
-    if set.is_err() || allowed < wanted {
-        let files = getrlimit(Resource::Nofile).current.unwrap_or(allowed);
-        tracing::warn!(files, wanted, "fewer files may be open (ulimit -n) than http.max_connections would need");
+    // What it is then is asked below.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(allowed), ..limit });
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(wanted);
+    let room = room_for_connections(files).min(connections);
+    if room < connections {
+        tracing::warn!(
+            files,
+            connections = room,
+            "http.max_connections is lowered to what the limit of open files allows (ulimit -n)"
+        );
     }
+    room
+}
+
+/// Of `files` that may be open, those for connections: all but the reserve, and half where there are few.
+fn room_for_connections(files: u64) -> usize {
+    usize::try_from(files.saturating_sub(OTHER_FILES).max(files / 2)).unwrap_or(usize::MAX)
 }
 
 fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, String> {
@@ -71,4 +83,16 @@ fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, String> {
     let address = listener.local_addr().map_err(|e| format!("{key}: {e}"))?;
     tracing::info!(%address, "{key}");
     Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_others_keep_their_files() {
+        for (files, connections) in [(20_000, 19_488), (1024, 512), (600, 300), (4, 2)] {
+            assert_eq!(room_for_connections(files), connections, "{files}");
+        }
+    }
 }

@@ -47,6 +47,8 @@ const H2_STREAMS: u32 = 100;
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Wait after an accept that failed for want of file descriptors, say.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// Between two lines of the log about the same trouble.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 /// What a listener's connections may take.
 #[derive(Clone)]
@@ -103,6 +105,7 @@ pub(crate) async fn serve(
     let places = Arc::new(Semaphore::new(limits.connections));
     let open = TaskTracker::new();
     let server = Arc::new(Server { router, limits, tls, open: open.clone(), stop: stop.clone() });
+    let mut failures = Failures::default();
     loop {
         // A place first: whoever finds none waits in the kernel's queue, at no cost of ours.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
@@ -112,6 +115,7 @@ pub(crate) async fn serve(
         };
         match accepted {
             Ok((stream, _)) => {
+                failures.end();
                 let server = Arc::clone(&server);
                 open.spawn(async move {
                     server.serve(stream).await;
@@ -119,7 +123,7 @@ pub(crate) async fn serve(
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                failures.note(&error);
                 sleep(ACCEPT_RETRY).await;
             }
         }
@@ -127,6 +131,33 @@ pub(crate) async fn serve(
     drop(listener);
     open.close();
     open.wait().await;
+}
+
+/// Accepts that fail: one line when they begin, one a minute while they go on, one when they end.
+#[derive(Default)]
+struct Failures {
+    since: Option<Instant>,
+    said: Option<Instant>,
+    count: u64,
+}
+
+impl Failures {
+    fn note(&mut self, error: &io::Error) {
+        let now = Instant::now();
+        self.count += 1;
+        let since = *self.since.get_or_insert(now);
+        if self.said.is_none_or(|said| now - said >= SAY_AGAIN) {
+            self.said = Some(now);
+            let (failed, seconds) = (self.count, (now - since).as_secs());
+            tracing::warn!(%error, failed, seconds, "connections cannot be accepted");
+        }
+    }
+
+    fn end(&mut self) {
+        if let Failures { since: Some(since), count, .. } = std::mem::take(self) {
+            tracing::info!(failed = count, seconds = since.elapsed().as_secs(), "connections are accepted again");
+        }
+    }
 }
 
 /// What all connections of a listener share.

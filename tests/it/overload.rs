@@ -80,3 +80,24 @@ fn connections_over_the_cap_wait_their_turn() {
     third.stream.set_read_timeout(Some(SOON)).unwrap();
     assert_eq!(third.answer().unwrap().status, 202);
 }
+
+#[test]
+fn strangers_that_hold_all_connections_leave_files_for_the_admin_listener_and_kafka() {
+    let mut setup = Setup::new("few-files");
+    setup.http += "max_connections = 10_000\n";
+    setup.runner = ["prlimit", "--nofile=700:700"].map(String::from).to_vec();
+    let bridge = setup.start();
+    let lowered = bridge.log().iter().any(|line| line.contains("http.max_connections is lowered"));
+    assert!(lowered, "it is said");
+    let before = bridge.log().len();
+    // More than there are files; those without a place wait in the kernel's queue.
+    let held: Vec<_> = (0..800).map(|_| std::net::TcpStream::connect(bridge.http).unwrap()).collect();
+    eventually("all places are taken", SOON, || (bridge.metric("hookbridge_http_connections") >= 350).then_some(()));
+    assert_eq!(bridge.readyz().0, 200);
+    let warnings = bridge.log()[before..].iter().filter(|line| line.contains("cannot be accepted")).count();
+    assert_eq!(warnings, 0);
+    drop(held);
+    eventually("a sender gets through", SOON, || {
+        (bridge.deliver("whazing", r#"{"Type":"NewTicket","ticket":{"id":5}}"#).status == 200).then_some(())
+    });
+}
