@@ -8,9 +8,11 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY avro avro
 COPY src src
-# Cargo.toml names these, and Cargo wants them to be there though it builds none. Empty, so that a change of a test does
-# not build the image anew.
-RUN mkdir -p tests/it tests/faults benches && touch tests/it/main.rs tests/faults/main.rs benches/transcode.rs
+# Cargo reads Cargo.toml as a whole and refuses to build when a bench or a test that it names has no file, although the
+# build below compiles neither. So the whole folders are copied: a list of names here would have to be kept up to date. When
+# only a test changes, Cargo finds in `target` (a cache, below) that the binary is up to date.
+COPY benches benches
+COPY tests tests
 # The image of Rust has the C and C++ compiler, make and perl that librdkafka and OpenSSL are built with. `target` is a
 # cache and no part of the image, so the binary is copied out.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
@@ -31,8 +33,10 @@ LABEL org.opencontainers.image.title="hookbridge" \
       org.opencontainers.image.revision="${REVISION}"
 COPY LICENSE /usr/share/doc/hookbridge/LICENSE
 COPY --from=build /out/hookbridge /usr/local/bin/hookbridge
-# A new named volume takes over content and owner of what the image has at its place.
+# A new named volume takes over content and owner of what the image has at its place. /media is for files that consumers
+# read; only a configuration that says so (media.url) uses it.
 COPY --from=build --chown=65532:65532 /out/data /data
+COPY --from=build --chown=65532:65532 /out/data /media
 # Variables go over the file: whoever mounts the volume elsewhere, or wants another address, sets these.
 ENV HOOKBRIDGE_CONFIG=/etc/hookbridge/hookbridge.toml \
     HOOKBRIDGE__DATA_DIR=/data \
