@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Checks what can be checked of the files for deployment without a container engine or a cluster: each is read by the
-# tool it is written for or by that tool's library, the configurations by hookbridge, and hookbridge runs in a folder that is
-# laid out as the image. What cannot be had here is said and left out. Exit code 1 when something is wrong.
+# Checks the files for deployment: each is read by the tool it is written for or by that tool's library, the configurations
+# by hookbridge, and hookbridge runs in a folder that is laid out as the image. Then docker-compose.yml is run with a
+# container engine of its own (check/engine.sh) and broken in many ways (check/compose.py). Without an engine only the
+# Dockerfile's build is run (check/build.py). What cannot be had here is said and left out. Exit code 1 when something is wrong.
 #
 #   HOOKBRIDGE_BIN                 the program; without it what needs it is left out
 #   HOOKBRIDGE_CI_CACHE            where the tools are kept between runs
@@ -166,7 +167,8 @@ else
 fi
 if has hadolint; then step Dockerfile hadolint Dockerfile; else left_out "Dockerfile: no hadolint"; fi
 if has shellcheck; then
-    step "shell scripts" shellcheck deploy/check.sh deploy/check/image.sh
+    step "shell scripts" shellcheck .ci/run deploy/check.sh deploy/check/*.sh deploy/check/engine/*.sh deploy/check/engine/*/*.sh \
+        deploy/check/engine/kafka/run deploy/compose/registry/*.sh
 else
     left_out "shell scripts: no shellcheck"
 fi
@@ -199,7 +201,7 @@ read_configuration() {
     mkdir -p "$work/secrets"
     echo check | tee "$work/secrets/wegly" "$work/secrets/whazing" >/dev/null
     sed "s#/run/secrets/\(hookbridge/\)\?#$work/secrets/#" "$1" >"$work/hookbridge.toml"
-    HOOKBRIDGE__DATA_DIR="$work/data" HOOKBRIDGE__KAFKA__BOOTSTRAP_SERVERS=127.0.0.1:1 \
+    HOOKBRIDGE__DATA_DIR="$work/data" HOOKBRIDGE__MEDIA__URL="file://$work/media" HOOKBRIDGE__KAFKA__BOOTSTRAP_SERVERS=127.0.0.1:1 \
         HOOKBRIDGE__REGISTRY__URL=http://127.0.0.1:1 \
         "$binary" check --config "$work/hookbridge.toml" || code=$?
     echo "exit code $code; 69 is due"
@@ -226,7 +228,7 @@ start_servers() {
 if [ -z "$binary" ]; then
     left_out "configurations, the image's run, metrics of alerts and dashboards: HOOKBRIDGE_BIN is not set"
 else
-    step "configuration for compose" read_configuration deploy/compose/hookbridge.toml
+    step "configuration for compose" read_configuration deploy/compose/hookbridge/hookbridge.toml
     step "configuration for Kubernetes" read_configuration deploy/kubernetes/hookbridge.toml
     if [ "$(id -u)" = 0 ] && has curl && has setpriv && unshare --mount true 2>/dev/null; then
         prefix="deploy-check-$RANDOM$RANDOM."
@@ -243,7 +245,46 @@ else
         left_out "hookbridge in the image's layout: needs root, curl, setpriv and unshare --mount"
     fi
 fi
-if ! docker info >/dev/null 2>&1; then
-    left_out "building the image, and starting what the compose file says: no container engine here"
+# --- with a container engine -----------------------------------------------------------------------------------------
+
+# What keeps an engine from being made here, or nothing.
+no_engine() {
+    if [ "$(id -u)" != 0 ]; then
+        echo "needs root"
+    elif ! has apt-get; then
+        echo "the engine comes from Debian's packages, and there is no apt-get"
+    elif ! has cargo || ! has rustc; then
+        echo "the stand-in for Rust's image is made of this machine's Rust, and there is none"
+    elif ! unshare --mount --net --pid --fork true 2>/dev/null; then
+        echo "unshare --mount --net --pid is not allowed"
+    elif [ ! -d /sys/fs/cgroup/memory ] && [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then
+        echo "no groups of the kernel's (cgroups) to limit containers with"
+    fi
+}
+
+run_engine() {
+    mkdir -p "$tools/out"
+    HOOKBRIDGE_CI_CACHE="${tools%/deploy}" deploy/check/engine.sh "$tools/out" "$@"
+}
+
+why="$(no_engine)"
+if [ -z "$why" ] && ! HOOKBRIDGE_CI_CACHE="${tools%/deploy}" deploy/check/engine.sh prepare >"$work/log" 2>&1; then
+    why="it cannot be made: $(tail -n 1 "$work/log")"
+elif [ -z "$why" ] && ! run_engine true >"$work/log" 2>&1; then
+    why="it does not start: $(tail -n 1 "$work/log")"
+fi
+if [ -z "$why" ]; then
+    echo "          images of Rust, distroless, Kafka, Apicurio and Prometheus: stand-ins, made from packages"
+    left_out "Grafana and kafka-ui of the compose file: no package has them"
+    # Builds the image by the Dockerfile as well.
+    step "docker compose under load" run_engine python3 deploy/check/compose.py /out
+    cat "$tools/out/compose.md" 2>/dev/null || true
+else
+    left_out "running docker-compose.yml: $why"
+    if has cargo && has python3; then
+        step "the Dockerfile's build" python3 deploy/check/build.py "$tools/build"
+    else
+        left_out "the Dockerfile's build: no Cargo or no Python"
+    fi
 fi
 exit "$failed"
