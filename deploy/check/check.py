@@ -61,15 +61,19 @@ def services():
         if tag == image or tag == "latest" or "/" in tag:
             finding(f"docker-compose.yml: {name}: the image {image} has no tag")
         for volume in service.get("volumes", []):
-            source = volume.split(":")[0]
-            if source.startswith(".") and not (ROOT / source).exists():
-                finding(f"docker-compose.yml: {name}: there is no {source}")
+            source = volume["source"] if isinstance(volume, dict) else volume.split(":")[0]
+            if source.startswith(".") and not (ROOT / source).is_dir():
+                finding(f"docker-compose.yml: {name}: expected a folder, got {source}: a mounted file stays the old one")
+            if source.startswith(".") and (not isinstance(volume, dict) or volume["bind"]["create_host_path"]):
+                finding(f"docker-compose.yml: {name}: {source}: expected bind.create_host_path: false")
         for port in service.get("ports", []):
             default = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", port)
             if not default.startswith("127.0.0.1:") and not default.startswith("0.0.0.0:8080:"):
                 finding(f"docker-compose.yml: {name}: {default} is open to others")
     ours = compose["services"]["hookbridge"]
-    config = ROOT / "deploy/compose/hookbridge.toml"
+    if "depends_on" in ours:
+        finding("docker-compose.yml: hookbridge: expected no depends_on: it takes events without Kafka and the registry")
+    config = ROOT / "deploy/compose/hookbridge/hookbridge.toml"
     if seconds(ours["stop_grace_period"]) <= seconds(toml_value(config, "shutdown_timeout")):
         finding("docker-compose.yml: hookbridge: stop_grace_period is not above shutdown_timeout")
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # image.sh BINARY KAFKA REGISTRY PREFIX METRICS: runs hookbridge as in a container of the Dockerfile's image.
 # Lays a folder out as the Dockerfile's last stage does, mounts what docker-compose.yml mounts, and starts the program
-# there: nothing can be written but /data and /tmp, as user 65532, without rights. Sends it webhooks, which go to topics
+# there: nothing can be written but /data, /media and /tmp, as user 65532, without rights. Sends it webhooks, which go to topics
 # that begin with PREFIX, and ends it. Writes what /metrics said to METRICS. Needs root, curl, unshare and setpriv.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -61,7 +61,7 @@ counts() {
 lay_out() {
     local library
     mkdir -p "$image"/{usr/local/bin,usr/share/doc/hookbridge,etc/hookbridge,etc/ssl/certs,run/secrets}
-    mkdir -p "$image"/{dev,proc,tmp,data}
+    mkdir -p "$image"/{dev,proc,tmp,data,media}
     # What the base image has.
     for library in $(ldd "$binary" | grep -o '/[^ ]*'); do
         case "${library##*/}" in
@@ -77,9 +77,9 @@ lay_out() {
     # What the Dockerfile adds.
     cp "$binary" "$image/usr/local/bin/hookbridge"
     cp LICENSE "$image/usr/share/doc/hookbridge/LICENSE"
-    chown 65532:65532 "$image/data"
+    chown 65532:65532 "$image/data" "$image/media"
     # What docker-compose.yml mounts.
-    cp deploy/compose/hookbridge.toml "$image/etc/hookbridge/hookbridge.toml"
+    cp deploy/compose/hookbridge/hookbridge.toml "$image/etc/hookbridge/hookbridge.toml"
     printf '%s\n' check-wegly >"$image/run/secrets/wegly"
     printf '%s\n' check-whazing >"$image/run/secrets/whazing"
     chmod 444 "$image"/run/secrets/*
@@ -98,7 +98,7 @@ in_image() {
             image="$1"
             shift
             mount --bind "$image" "$image"
-            mount --bind "$image/data" "$image/data"
+            for folder in data media; do mount --bind "$image/$folder" "$image/$folder"; done
             mount -t tmpfs -o nosuid,nodev,noexec tmpfs "$image/tmp"
             mount --rbind /dev "$image/dev"
             mount --rbind /proc "$image/proc"
@@ -117,7 +117,7 @@ settings=(
     "HOOKBRIDGE__KAFKA__TOPIC_PREFIX=$prefix"
     "HOOKBRIDGE__KAFKA__PARTITIONS=1"
 )
-find "$image" ! -path "$image/data*" | sort >"$work/before"
+find "$image" ! -path "$image/data*" ! -path "$image/media*" | sort >"$work/before"
 in_image /usr/local/bin/hookbridge >"$work/log" 2>&1 &
 pid=$!
 within_a_minute readyz_is 200 || fail "it does not become ready"
@@ -147,4 +147,4 @@ wait "$pid" || code=$?
 pid=
 [ "$code" = 0 ] || fail "exit code $code after SIGTERM"
 [ -f "$image/data/spool.db" ] || fail "no spool in /data"
-find "$image" ! -path "$image/data*" | sort | cmp - "$work/before" || fail "it wrote outside of /data"
+find "$image" ! -path "$image/data*" ! -path "$image/media*" | sort | cmp - "$work/before" || fail "it wrote outside of /data and /media"
