@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# engine.sh PREPARE | engine.sh FOLDER COMMAND...: a container engine of this machine's own making, for checks.
+# engine.sh prepare | engine.sh FOLDER COMMAND...: a container engine of this machine's own making, for checks.
 #
 #   engine.sh prepare              makes the engine and the base images from packages, if they are not there yet
 #   engine.sh FOLDER COMMAND...    runs COMMAND in a copy of the project, beside an engine; FOLDER is seen as /out
@@ -39,6 +39,8 @@ engine=
 # shellcheck disable=SC2317  # called by the trap
 clean_up() {
     local tries folder
+    # A second signal does not end this half-way.
+    trap '' HUP INT TERM
     # Every process and mount of the namespaces ends with their first process, which ends with this one.
     if [ -n "$engine" ]; then
         kill -KILL "$engine" 2>/dev/null || true
