@@ -31,8 +31,13 @@ PAUSE = 0.25
 SENDERS = ["wegly", "wegly", "wegly", "whazing", "whazing"]
 
 wrong = []
-results = []
+# Compose files besides the project's own, while a scenario needs them.
 extra_files = []
+SCENARIOS = []
+# (scenario, how, seconds) from each start of the bridge to its first 200 or 202.
+starts = []
+# Events that were posted once, by a scenario itself.
+probes = []
 
 
 def say(words):
@@ -74,6 +79,12 @@ def pid_of(service):
     return int(inspect(service, "{{.State.Pid}}"))
 
 
+def group_of(service):
+    """The folder of its group of the kernel's (cgroup), of either version."""
+    first = Path("/sys/fs/cgroup/memory")
+    return (first if first.exists() else first.parent) / os.environ["GROUP"] / inspect(service, "{{.Id}}")
+
+
 def metric(name):
     """The sum of its series, or None while nobody answers."""
     try:
@@ -101,7 +112,7 @@ def spool_is_empty():
 
 def settle():
     """Until all is well again, so that one scenario's trouble is not counted as the next one's."""
-    until("events go to Kafka again", lambda: (load.accepted_200_since(time.monotonic() - 2)), 120)
+    until("events go to Kafka again", lambda: load.published_since(time.monotonic() - 2), 120)
     until("the spool is empty", spool_is_empty, 120)
 
 
@@ -127,11 +138,6 @@ def scenario(name):
         SCENARIOS.append((name, function))
         return function
     return decorate
-
-
-SCENARIOS = []
-starts = []
-probes = []
 
 
 # --- the scenarios ---------------------------------------------------------------------------------------------------
@@ -173,9 +179,7 @@ def crash(service):
 def stop_processes(service, number):
     """SIGSTOP or SIGCONT to all of a container. `docker pause` does the same by a group of the kernel's, which not every
     kernel can freeze from within a namespace."""
-    identity = run("docker", "inspect", "--format", "{{.Id}}", container(service)).stdout.strip()
-    folder = Path("/sys/fs/cgroup") / ("memory" if Path("/sys/fs/cgroup/memory").exists() else "")
-    for pid in (folder / os.environ["GROUP"] / identity / "cgroup.procs").read_text().split():
+    for pid in (group_of(service) / "cgroup.procs").read_text().split():
         try:
             os.kill(int(pid), number)
         except ProcessLookupError:
@@ -444,9 +448,8 @@ def prepare():
     Path("secrets").chmod(0o700)
     for folder in ["secrets/hookbridge", "secrets/grafana"]:
         Path(folder).chmod(0o755)
-    put("wegly", load.secrets["wegly"])
-    put("whazing", load.secrets["whazing"])
-    put("../grafana/admin", "admin")
+    for source, secret in load.secrets.items():
+        put(source, secret)
     other = subprocess.run(["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups", "cat",
                             "secrets/hookbridge/wegly"], capture_output=True, text=True)
     expect(other.returncode != 0, "another user of this machine reads secrets/hookbridge/wegly")
@@ -486,7 +489,7 @@ def power_cut():
 
 
 def memory():
-    """What the containers' groups say: whether one was ever out of memory, and how much Kafka had at most."""
+    """Whether a service was ever out of memory, and that only Kafka's server has Kafka's heap."""
     for service in ["kafka", "registry", "hookbridge"]:
         killed = inspect(service, "{{.State.OOMKilled}}")
         expect(killed == "false", f"{service}: out of memory")
@@ -497,31 +500,29 @@ def memory():
 
 
 class Watch:
-    """Reads Kafka's memory each second, and events of the engine that say `oom`."""
+    """Reads each second how much memory the services have, and whether the kernel killed one for it."""
 
     def __init__(self):
         self.peak = Counter()
+        self.killed = set()
         threading.Thread(target=self._look, daemon=True).start()
 
     def _look(self):
-        root = Path("/sys/fs/cgroup/memory") / os.environ["GROUP"]
         while True:
             time.sleep(1)
             for service in ["kafka", "registry", "hookbridge"]:
                 try:
-                    folder = root / run("docker", "ps", "--quiet", "--no-trunc", "--filter",
-                                        f"label=com.docker.compose.service={service}", check=False).stdout.split()[0]
-                    rss = int(re.search(r"^total_rss (\d+)", (folder / "memory.stat").read_text(), re.MULTILINE).group(1))
-                    self.peak[service] = max(self.peak[service], rss)
-                    killed = re.search(r"^oom_kill (\d+)", (folder / "memory.oom_control").read_text(), re.MULTILINE)
-                    if killed and int(killed.group(1)) and service not in oom:
-                        oom.append(service)
+                    folder = group_of(service)
+                    used = (folder / "memory.stat").read_text()
+                    used = int(re.search(r"^(?:total_rss|anon) (\d+)", used, re.MULTILINE).group(1))
+                    self.peak[service] = max(self.peak[service], used)
+                    said = [folder / name for name in ["memory.oom_control", "memory.events"] if (folder / name).exists()]
+                    killed = re.search(r"^oom_kill (\d+)", said[0].read_text(), re.MULTILINE)
+                    if killed and int(killed.group(1)) and service not in self.killed:
+                        self.killed.add(service)
                         expect(False, f"{service}: the kernel killed a process of it, out of memory")
-                except (OSError, IndexError, AttributeError):
+                except (OSError, IndexError, AttributeError, SystemExit):
                     pass
-
-
-oom = []
 
 
 def count():
@@ -573,12 +574,7 @@ def table(spans, kept):
     return "\n".join(lines)
 
 
-def accepted_200_since(moment):
-    return any(answer.code == 200 and answer.began >= moment for answer in load.answers[-50:])
-
-
 load = Load(PORT, {"wegly": "check-wegly", "whazing": "check-whazing"}, {}, pause=PAUSE)
-load.accepted_200_since = accepted_200_since
 
 
 def main():

@@ -116,3 +116,7 @@ class Load:
         """When the first request that began after `moment` was accepted."""
         ends = [answer.ended for answer in list(self.answers) if answer.began >= moment and answer.code in (200, 202)]
         return min(ends, default=None)
+
+    def published_since(self, moment):
+        """Whether a request that began after `moment` was answered 200: Kafka has its event."""
+        return any(answer.code == 200 and answer.began >= moment for answer in self.answers[-50:])
