@@ -24,9 +24,10 @@ tools() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${wanted[@]}"
 }
 
-# made FOLDER KEY COMMAND...: COMMAND makes FOLDER.new, unless FOLDER was made with this KEY.
+# made FOLDER KEY COMMAND...: COMMAND, a function here, makes FOLDER.new, unless FOLDER was made by it with this KEY.
 made() {
-    local folder="$1" key="$2"
+    local folder="$1" key
+    key="$2 $(declare -f "$3" install_into | cksum)"
     shift 2
     [ "$(cat "$folder.key" 2>/dev/null)" = "$key" ] && return
     echo "making ${folder##*/}"
@@ -141,7 +142,7 @@ registry_root() {
 # Cargo's own way to build without a network: the crates' sources, and a setting that names them.
 crates() {
     mkdir -p "$1"
-    cargo vendor --locked --manifest-path "$repository/Cargo.toml" "$1/vendor" >"$1/config.toml" 2>"$1.log"
+    cargo vendor --locked --manifest-path "$repository/Cargo.toml" "$1/vendor" >/dev/null
     printf '[source.crates-io]\nreplace-with = "vendored"\n[source.vendored]\ndirectory = "/usr/local/cargo/vendor"\n' \
         >"$1/config.toml"
 }
@@ -153,15 +154,14 @@ image_version() {
 repository="$PWD"
 kafka_version="$(image_version apache/kafka)"
 registry_version="$(image_version apicurio/apicurio-registry)"
-recipe="$(cksum <"$repository/deploy/check/engine/packages.sh")"
 kafka_files="$(cat "$repository"/deploy/check/engine/kafka/* "$repository/tests/servers/kafka/pom.xml" | cksum)"
 
 tools
 made "$cache/$suite" "$mirror" debian "$suite"
-made "$cache/engine" "$recipe" engine_root
-made "$images/java" "$recipe" java_root
-made "$images/rust" "$recipe $(rustc --version)" rust_root
-made "$images/distroless" "$recipe" distroless_root
-made "$images/kafka" "$recipe $kafka_version $kafka_files" kafka_root
-made "$images/registry" "$recipe $registry_version $(cat "$repository"/deploy/check/engine/registry/* | cksum)" registry_root
+made "$cache/engine" "$suite" engine_root
+made "$images/java" "$suite" java_root
+made "$images/rust" "$(rustc --version)" rust_root
+made "$images/distroless" bookworm distroless_root
+made "$images/kafka" "$kafka_version $kafka_files" kafka_root
+made "$images/registry" "$registry_version $(cat "$repository"/deploy/check/engine/registry/* | cksum)" registry_root
 made "$images/crates" "$(cksum <"$repository/Cargo.lock")" crates
