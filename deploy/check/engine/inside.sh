@@ -69,7 +69,7 @@ layer kafka "$kafka" "$(key /data/java.key /data/kafka.key)" <<'END'
 FROM hookbridge-check/java:local
 COPY --chown=1000:1000 . /
 USER 1000
-VOLUME ["/var/lib/kafka/data", "/mnt/shared/config"]
+VOLUME ["/var/lib/kafka/data"]
 CMD ["/etc/kafka/docker/run"]
 END
 layer registry "$registry" "$(key /data/java.key /data/registry.key)" <<'END'

@@ -112,7 +112,7 @@ distroless_root() {
 # server.properties), and the few scripts of /opt/kafka/bin that are used here, which no package has.
 kafka_root() {
     local kafka="$1/opt/kafka"
-    mkdir -p "$kafka"/{bin,config} "$1/etc/kafka/docker" "$1/var/lib/kafka/data" "$1/mnt/shared/config"
+    mkdir -p "$kafka"/{bin,config} "$1/etc/kafka/docker" "$1/var/lib/kafka/data" "$1/mnt/config"
     mvn -q -B -f "$repository/tests/servers/kafka/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
         -DoutputDirectory="$kafka/libs"
     [ -e "$kafka/libs/kafka_2.13-$kafka_version.jar" ] || {
@@ -126,7 +126,7 @@ kafka_root() {
         cp "$repository/deploy/check/engine/kafka/log4j2.yaml" "$1/etc/kafka/docker/$file"
     done
     chmod 755 "$kafka"/bin/*.sh "$1/etc/kafka/docker/run"
-    chown -R 1000:1000 "$kafka" "$1/etc/kafka" "$1/var/lib/kafka" "$1/mnt/shared"
+    chown -R 1000:1000 "$kafka" "$1/etc/kafka" "$1/var/lib/kafka" "$1/mnt/config"
 }
 
 registry_root() {
