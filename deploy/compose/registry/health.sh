@@ -1,7 +1,7 @@
-#!/usr/bin/env bash
+#!/bin/sh
 # The registry's health check in docker-compose.yml: is it ready, and if it never will be, end it.
-# start.sh says when that is, and starts it again. Apicurio that missed Kafka at its start answers "not ready" (503) for good;
-# one that reads its journal does so for some seconds. A minute is enough to tell them apart.
+# Apicurio that missed Kafka at its start runs on and answers "not ready" (503) for good; one that reads its journal does so
+# for some seconds. A minute is enough to tell them apart. The engine starts it again (`restart: unless-stopped`).
 set -u
 since=/tmp/not-ready-since
 
@@ -17,7 +17,7 @@ case "$code" in
         if [ $((now - $(cat "$since"))) -ge 60 ]; then
             echo "not ready for a minute: ending it, so that it is started again"
             rm -f "$since"
-            kill -TERM "$(cat /tmp/registry.pid)"
+            kill -TERM 1
         fi
         ;;
     # Starting, or hanging.
