@@ -304,6 +304,10 @@ impl WrittenKafka {
             let what = "set by hookbridge: what it promises its senders rests on it";
             return Err(ConfigError::key(format!("kafka.properties.{name}"), what));
         }
+        if properties.contains_key("statistics.interval.ms") {
+            let what = "set by hookbridge: its metrics rest on it";
+            return Err(ConfigError::key("kafka.properties.statistics.interval.ms", what));
+        }
         let partitions = or(self.partitions, 12);
         if partitions < 1 {
             return Err(ConfigError::key("kafka.partitions", "less than 1"));

@@ -178,6 +178,10 @@ fn what_is_wrong_is_told_by_its_key() {
             with("[registry]", "[kafka.properties]\ndelivery.timeout.ms = 1\n[registry]"),
             "kafka.properties.delivery.timeout.ms: set by hookbridge",
         ),
+        (
+            with("[registry]", "[kafka.properties]\nstatistics.interval.ms = 60000\n[registry]"),
+            "kafka.properties.statistics.interval.ms: set by hookbridge: its metrics",
+        ),
         (with("\"localhost:9092\"", "\"\""), "kafka.bootstrap_servers: missing"),
         (with("http://localhost:8081/", "localhost:8081"), "registry.url: not an http"),
         (with("http://localhost", "http://u:p@localhost"), "registry.url: credentials"),
