@@ -17,6 +17,7 @@
 //! then. It is not answered yet, so no order is promised.) When librdkafka declares a producer fatally broken (its
 //! idempotence state is gone from the broker), a new one takes its place; and so when the configuration is read again.
 
+mod outage;
 mod producer;
 mod replication;
 mod statistics;

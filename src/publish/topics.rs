@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use rdkafka::ClientConfig;
@@ -16,6 +16,7 @@ use rdkafka::producer::Producer as _;
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::watch;
 
+use super::outage::{News, Outage};
 use super::producer::{Context, Producer, Reason};
 use super::replication::{self, AskError, MIN_INSYNC, OneReplica, Replication};
 use crate::config::{ConfigError, Settings};
@@ -63,6 +64,7 @@ pub(crate) struct Watch {
     /// Why Kafka cannot take events; `None` when it can.
     trouble: watch::Sender<Option<Trouble>>,
     silent: AtomicBool,
+    outage: Mutex<Outage>,
 }
 
 /// Why Kafka cannot take events.
@@ -74,6 +76,15 @@ enum Trouble {
     Away(String),
     /// It is there, but a topic is not.
     Missing(String),
+}
+
+impl Trouble {
+    fn words(&self) -> String {
+        match self {
+            Trouble::Unknown => "not reached yet".to_owned(),
+            Trouble::Away(words) | Trouble::Missing(words) => words.clone(),
+        }
+    }
 }
 
 impl Watch {
@@ -88,16 +99,14 @@ impl Watch {
             context,
             trouble: watch::Sender::new(Some(Trouble::Unknown)),
             silent: AtomicBool::new(false),
+            outage: Mutex::default(),
         }
     }
 
     /// Why Kafka cannot take events; `None` when it can.
     #[must_use]
     pub(crate) fn trouble(&self) -> Option<String> {
-        self.trouble.borrow().as_ref().map(|trouble| match trouble {
-            Trouble::Unknown => "not reached yet".to_owned(),
-            Trouble::Away(words) | Trouble::Missing(words) => words.clone(),
-        })
+        self.trouble.borrow().as_ref().map(Trouble::words)
     }
 
     /// Whether waiting for Kafka makes no sense: it is known not to answer, or a record has timed out with none
@@ -146,7 +155,7 @@ impl Watch {
         self.reason.store(reason);
     }
 
-    /// Takes over what a look found, and says it once.
+    /// Takes over what a look found. Says when an outage begins, from time to time that it lasts, and when it ends.
     fn found(&self, found: &Result<Vec<TopicState>, String>) {
         let trouble = match found {
             Err(words) => Some(Trouble::Away(words.clone())),
@@ -155,14 +164,20 @@ impl Watch {
         if found.is_ok() {
             self.hear();
         }
-        let changed = self.trouble.send_replace(trouble.clone()) != trouble;
-        match &trouble {
-            None if changed => tracing::info!(topics = self.topics.len(), "Kafka is ready"),
-            Some(Trouble::Away(words) | Trouble::Missing(words)) if changed => {
-                tracing::warn!(reason = %words, "Kafka is not ready");
+        let words = trouble.as_ref().map(Trouble::words);
+        let was_known = *self.trouble.borrow() != Some(Trouble::Unknown);
+        match self.outage.lock().unwrap_or_else(PoisonError::into_inner).next(words.is_some(), Instant::now()) {
+            Some(News::Begins) => tracing::warn!(reason = words, "Kafka is not ready"),
+            Some(News::Lasts(time)) => {
+                tracing::warn!(reason = words, seconds = time.as_secs(), "Kafka is still not ready");
             }
-            _ => {}
+            Some(News::Ended(time)) => {
+                tracing::info!(topics = self.topics.len(), seconds = time.as_secs(), "Kafka is ready again");
+            }
+            None if words.is_none() && !was_known => tracing::info!(topics = self.topics.len(), "Kafka is ready"),
+            None => {}
         }
+        self.trouble.send_replace(trouble);
     }
 
     pub(super) async fn keep(&self, producer: impl Fn() -> Result<Arc<Producer>, ConfigError>) {
