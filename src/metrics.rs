@@ -217,7 +217,8 @@ impl Metrics {
             reloads,
             log_lines_dropped: make.single("log_lines_dropped_total", "Log lines that standard error did not take.")?,
             ready: make.gauge("ready", "1 while an event could be accepted, as /readyz says.")?,
-            kafka_up: make.gauge("kafka_up", "1 while Kafka is reachable and every topic is there.")?,
+            kafka_up: make
+                .gauge("kafka_up", "1 while Kafka is reachable by every producer and every topic is there.")?,
             registry_up: make.gauge("registry_up", "1 while the registry can be used.")?,
             schemas,
             spans,

@@ -4,7 +4,17 @@
 /// The partition of `key` in a topic with so many `partitions`: murmur2 of the key's bytes, without its sign, modulo the
 /// count (Kafka's `BuiltInPartitioner.partitionForKey`).
 pub(crate) fn of_key(key: &[u8], partitions: u32) -> u32 {
-    (murmur2(key) & 0x7fff_ffff) % partitions.max(1)
+    of_hash(hash(key), partitions)
+}
+
+/// What a key's partition is worked out from, whatever their count.
+pub(crate) fn hash(key: &[u8]) -> u32 {
+    murmur2(key) & 0x7fff_ffff
+}
+
+/// The partition of a key with this [`hash`].
+pub(crate) fn of_hash(hash: u32, partitions: u32) -> u32 {
+    hash % partitions.max(1)
 }
 
 /// Kafka's variant of Austin Appleby's `MurmurHash2`, 32 bits, with a fixed seed (`Utils.murmur2`).

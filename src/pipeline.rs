@@ -237,7 +237,7 @@ impl Pipeline {
         let patience = left.saturating_sub(TO_PUBLISH).max(left / 2);
         let asked = timeout(patience, self.registry_asked.wait()).await;
         // What Kafka is not known to take may use up its whole timeout, too.
-        asked.is_ok() && (began.elapsed() < TO_PUBLISH || self.publisher.watch().trouble().is_none())
+        asked.is_ok() && (began.elapsed() < TO_PUBLISH || self.publisher.trouble().is_none())
     }
 
     /// Sends all records of an event at once that are not taken yet, and waits for all. What Kafka will never take decides,

@@ -14,13 +14,17 @@
 //! there are several producers (`kafka.producers`), for partitions not to wait for each other's acknowledgements in one long
 //! line. `FutureProducer::send` is not used, since it retries a full queue and so reorders. What comes from the
 //! spool has producers of its own, which no sender waits for. (A sender's record of the same key may still be under way
-//! then. It is not answered yet, so no order is promised.) When librdkafka declares a producer fatally broken (its
-//! idempotence state is gone from the broker), a new one takes its place; and so when the configuration is read again.
+//! then. It is not answered yet, so no order is promised.) A new producer takes the place of one that librdkafka declares fatally
+//! broken (its idempotence state is gone from the broker), of one that does not get through while a new client does
+//! (`supervisor`), and of each when the configuration is read again.
 
+mod evidence;
 mod outage;
 mod producer;
 mod replication;
+mod slot;
 mod statistics;
+mod supervisor;
 mod topics;
 mod verdict;
 
@@ -34,17 +38,19 @@ use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message as _, OwnedHeaders, OwnedMessage, ToBytes};
 use rdkafka::producer::{DeliveryFuture, FutureRecord, Producer as _};
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::config::{ConfigError, Settings};
 use crate::partition;
 use crate::route::{Record, Routes};
-use producer::{Context, Producer, Reason, Slot, client_config};
+use evidence::Place;
+use producer::{Context, Producer, Reason, client_config};
 pub(crate) use replication::{AskError, OneReplica};
+use slot::Slot;
 #[cfg(test)]
 pub(crate) use statistics::Failures;
 pub(crate) use statistics::Summary;
+use supervisor::{Cause, Replaced};
 pub(crate) use topics::{Differing, TopicState, Watch, uneven};
 use verdict::Verdict;
 
@@ -108,11 +114,15 @@ impl Clients {
         let senders = ack_timeout.saturating_sub(SCAN_INTERVAL).max(ack_timeout / 2);
         let mut one_by_one = config.clone();
         one_by_one.set("batch.num.messages", "1");
-        let several = |patience| (0..settings.kafka.producers).map(|_| Slot::new(&config, patience)).collect();
+        let count = settings.kafka.producers;
+        let several = |purpose, patience| {
+            let name = |number| format!("producer {number} of {count} for {purpose}");
+            (1..=count).map(|number| Slot::new(name(number), &config, patience)).collect()
+        };
         let clients = Clients {
-            for_senders: several(senders),
-            for_spool: several(senders.max(SPOOL_PATIENCE)),
-            alone: Slot::new(&one_by_one, senders),
+            for_senders: several("senders", senders),
+            for_spool: several("the spool", senders.max(SPOOL_PATIENCE)),
+            alone: Slot::new("the producer for single records".to_owned(), &one_by_one, senders),
             reason: Arc::clone(&context.reason),
             config,
         };
@@ -141,8 +151,9 @@ impl Clients {
 
 /// What became of handing a record to librdkafka.
 struct Sent {
-    /// Milliseconds of [`Publisher::since`].
-    at: u64,
+    at: Instant,
+    /// Of the record's key.
+    hash: u32,
     producer: Arc<Producer>,
     report: Result<DeliveryFuture, KafkaError>,
 }
@@ -158,15 +169,19 @@ pub(crate) struct Publisher {
     /// When Kafka last acknowledged a record: milliseconds of `since`.
     last_ack: AtomicU64,
     since: Instant,
+    replaced: Replaced,
 }
 
 impl Publisher {
+    /// Why a producer may be replaced.
+    pub(crate) const REPLACED_FOR: [&str; 3] = Cause::LABELS;
+
     /// Makes the senders' producers; connects in the background.
     ///
     /// # Errors
     /// When librdkafka does not know a property of `kafka.properties`, or does not take its value.
     pub(crate) fn new(settings: &Settings, routes: &Routes) -> Result<Publisher, ConfigError> {
-        let context = Context { failing: Arc::new(Notify::new()), told: Arc::default(), reason: Arc::default() };
+        let context = Context::apart();
         let clients = Clients::new(settings, &context)?;
         Ok(Publisher {
             watch: Watch::new(settings, routes, clients.config.clone(), context.clone()),
@@ -174,6 +189,7 @@ impl Publisher {
             context,
             last_ack: AtomicU64::new(0),
             since: Instant::now(),
+            replaced: Replaced::default(),
         })
     }
 
@@ -186,7 +202,7 @@ impl Publisher {
         // Why these do not work has nothing to do with those.
         let context = Context { reason: Arc::default(), ..self.context.clone() };
         let clients = Clients::new(settings, &context).map_err(|e| e.to_string())?;
-        if self.watch.trouble().is_some() {
+        if self.trouble().is_some() {
             return Ok(clients);
         }
         let producer = clients.first(&context).map_err(|e| e.to_string())?;
@@ -225,19 +241,30 @@ impl Publisher {
         self.context.told.summary()
     }
 
+    /// How many producers were replaced since they did not work, by reason.
+    pub(crate) fn replaced(&self) -> impl IntoIterator<Item = (&'static str, u64)> + use<> {
+        self.replaced.counts()
+    }
+
+    /// Why Kafka cannot take events, or not those of one producer; `None` when it can.
+    #[must_use]
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.watch.trouble().or_else(|| self.clients.load().slots().find_map(Slot::trouble))
+    }
+
     /// Whether the topics are there.
     #[must_use]
     pub(crate) fn watch(&self) -> &Watch {
         &self.watch
     }
 
-    fn now(&self) -> u64 {
-        self.since.elapsed().as_millis() as u64
+    fn millis(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.since).as_millis() as u64
     }
 
-    /// Looks after the topics until the task is dropped.
+    /// Looks after the topics and the producers until the task is dropped.
     pub(crate) async fn keep_watch(self: Arc<Self>) {
-        self.watch.keep(|| self.producer()).await;
+        tokio::join!(self.watch.keep(|| self.producer()), supervisor::keep(&self));
     }
 
     /// One look at Kafka: reachable, topics there (made if `create`).
@@ -284,8 +311,9 @@ impl Publisher {
         let clients = self.clients.load_full();
         // As keys go to partitions: where their number divides that of the partitions, each of these has one producer.
         let producers = clients.of(patience).len() as u32;
-        let slot = partition::of_key(record.key.as_bytes(), producers) as usize;
-        let sent = self.send(&clients.of(patience)[slot], to_kafka(record));
+        let hash = partition::hash(record.key.as_bytes());
+        let slot = partition::of_hash(hash, producers) as usize;
+        let sent = self.send(&clients.of(patience)[slot], hash, to_kafka(record));
         let (topic, timestamp) = (Arc::clone(&record.topic), record.timestamp);
         async move {
             let (error, given_back) = match self.settle(&clients.of(patience)[slot], &topic, sent).await {
@@ -294,33 +322,35 @@ impl Publisher {
             };
             let (PublishError::TooLarge { .. }, Some(mut record)) = (&error, given_back) else { return Err(error) };
             // Kafka refuses a batch as a whole: whether it was this record that was too large, only it alone can tell.
-            let sent = self.send(&clients.alone, to_kafka_again(&mut record, timestamp));
+            let sent = self.send(&clients.alone, hash, to_kafka_again(&mut record, timestamp));
             drop(record);
             self.settle(&clients.alone, &topic, sent).await.map_err(|(error, _)| error)
         }
     }
 
     /// Hands `record` to librdkafka, unless there is no producer.
-    fn send<K: ToBytes + ?Sized>(&self, slot: &Slot, record: FutureRecord<'_, K, [u8]>) -> Option<Sent> {
-        let at = self.now();
+    fn send<K: ToBytes + ?Sized>(&self, slot: &Slot, hash: u32, record: FutureRecord<'_, K, [u8]>) -> Option<Sent> {
+        let at = Instant::now();
         let producer = slot.get(&self.context).inspect_err(|error| {
             // It could be made at start.
             tracing::error!(%error, "no new Kafka producer could be made");
         });
         let producer = producer.ok()?;
         let report = producer.send_result(record).map_err(|(error, _)| error);
-        Some(Sent { at, producer, report })
+        Some(Sent { at, hash, producer, report })
     }
 
     /// Waits for the verdict on what was sent to `topic`; gives the partition it is in, or the record back, if librdkafka had it.
     async fn settle(&self, slot: &Slot, topic: &Arc<str>, sent: Option<Sent>) -> Result<i32, Failed> {
         let waits = |source| PublishError::Waits { topic: Arc::clone(topic), source };
-        let Some(Sent { at, producer, report }) = sent else { return Err((waits(KafkaError::Canceled), None)) };
+        let Some(Sent { at, hash, producer, report }) = sent else { return Err((waits(KafkaError::Canceled), None)) };
+        let place = || (Arc::clone(topic), self.watch.partition(topic, hash));
         let (error, record) = match report {
-            Ok(report) => match report_of(slot, report).await {
+            Ok(report) => match report_of(slot, &producer, place, at, report).await {
                 Some(Ok(partition)) => {
-                    self.last_ack.store(self.now(), Ordering::Relaxed);
+                    self.last_ack.store(self.millis(Instant::now()), Ordering::Relaxed);
                     self.watch.hear();
+                    slot.note_acknowledged(topic, partition, at.elapsed());
                     return Ok(partition);
                 }
                 Some(Err(failed)) => failed,
@@ -330,12 +360,17 @@ impl Publisher {
         };
         self.context.failing.notify_one();
         let timed_out = error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut);
-        if timed_out && self.last_ack.load(Ordering::Relaxed) <= at {
+        if timed_out && self.last_ack.load(Ordering::Relaxed) <= self.millis(at) {
             self.watch.miss();
         }
         let verdict = verdict::of(&error);
         if verdict == Verdict::Fatal || (verdict == Verdict::Wait && producer.client().fatal_error().is_some()) {
-            slot.discard(&producer);
+            if slot.discard(&producer) {
+                self.replaced.count(Cause::Fatal);
+                tracing::error!(producer = slot.name(), "a Kafka producer is fatally broken; a new one takes over");
+            }
+        } else if verdict == Verdict::Wait {
+            slot.note_failed();
         }
         let error = match verdict {
             Verdict::TooLarge => PublishError::TooLarge { topic: Arc::clone(topic), source: error },
@@ -368,16 +403,29 @@ async fn end(clients: impl Send + 'static) {
     let _ = tokio::task::spawn_blocking(|| drop(clients)).await;
 }
 
-/// Waits for a record's delivery report. Should librdkafka not give one in time, everything it has under way is called
-/// back, which makes it report at once.
-async fn report_of(slot: &Slot, report: DeliveryFuture) -> Option<Result<i32, (KafkaError, Option<OwnedMessage>)>> {
+/// Waits for the delivery report of a record that was sent to `place` at `sent`. Should librdkafka not give one in time,
+/// everything it has under way is called back, which makes it report at once.
+async fn report_of(
+    slot: &Slot,
+    producer: &Arc<Producer>,
+    place: impl FnOnce() -> Place,
+    sent: Instant,
+    report: DeliveryFuture,
+) -> Option<Result<i32, (KafkaError, Option<OwnedMessage>)>> {
     tokio::pin!(report);
-    let told = match timeout(slot.message_timeout + SCAN_INTERVAL + REPORT_GRACE, &mut report).await {
-        Ok(told) => told,
-        Err(_) => {
-            tracing::warn!("librdkafka did not say in time what became of a record; all under way are called back");
-            slot.call_back();
-            timeout(REPORT_GRACE, report).await.ok()?
+    let told = if let Ok(told) = timeout(slot.long(), &mut report).await {
+        told
+    } else {
+        // Until the report is there, whoever looks after the producers knows.
+        let _slow = slot.note_slow(producer, place(), sent);
+        let latest = sent + slot.message_timeout + SCAN_INTERVAL + REPORT_GRACE;
+        match timeout_at(latest, &mut report).await {
+            Ok(told) => told,
+            Err(_) => {
+                tracing::warn!("librdkafka did not say in time what became of a record; all under way are called back");
+                slot::purge(producer);
+                timeout(REPORT_GRACE, report).await.ok()?
+            }
         }
     };
     // A report that can no longer come: its producer is gone.

@@ -219,7 +219,7 @@ async fn drain(settings: &Settings, patience: Duration) -> Ending {
         }
     };
     bar.finish_and_clear();
-    let kafka = running.intake.pipeline.publisher.watch().trouble().map(|words| format!("Kafka: {words}"));
+    let kafka = running.intake.pipeline.publisher.trouble().map(|words| format!("Kafka: {words}"));
     let trouble = kafka.or_else(|| registry.trouble().map(|words| format!("the registry: {words}")));
     running.end(Instant::now() + settings.shutdown_timeout).await;
     let left = spool.records();

@@ -38,7 +38,7 @@ pub(crate) struct Health {
 impl Health {
     /// Whether an event could be accepted now, and what stands against it.
     pub(super) fn report(&self) -> (bool, Value) {
-        let kafka = self.publisher.watch().trouble();
+        let kafka = self.publisher.trouble();
         let registry = self.registry.trouble();
         let (known, all) = self.registry.known();
         let refused = self.registry.refusals();
@@ -66,7 +66,7 @@ impl Health {
 
     async fn gauge(&self) {
         self.metrics.ready.set(self.report().0.into());
-        self.metrics.kafka.show(&self.publisher.statistics());
+        self.metrics.kafka.show(&self.publisher.statistics(), self.publisher.replaced());
         self.metrics.patience.show();
         // A disk that does not answer must not keep the other figures from being read.
         if let Ok(oldest) = timeout(DISK_PATIENCE, self.spool.oldest()).await {
@@ -78,7 +78,7 @@ impl Health {
         self.metrics.show_dropped_lines(dropped_lines());
         let (known, all) = self.registry.known();
         let refused = self.registry.refusals().len();
-        self.metrics.kafka_up.set(self.publisher.watch().trouble().is_none().into());
+        self.metrics.kafka_up.set(self.publisher.trouble().is_none().into());
         self.metrics.registry_up.set(self.registry.trouble().is_none().into());
         for (state, count) in [("known", known), ("refused", refused), ("unknown", all.saturating_sub(known + refused))]
         {

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use prometheus::{Error, GaugeVec, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::make::Make;
-use crate::publish::Summary;
+use crate::publish::{Publisher, Summary};
 
 pub(crate) struct Kafka {
     queue_records: IntGauge,
@@ -14,6 +14,7 @@ pub(crate) struct Kafka {
     requests: IntGaugeVec,
     retries: IntCounterVec,
     timeouts: IntCounterVec,
+    replaced: IntCounterVec,
     rtt: GaugeVec,
     /// Held while the counters are brought up to date, which two scrapes at once would do twice.
     counting: Mutex<()>,
@@ -23,6 +24,11 @@ impl Kafka {
     pub(super) fn new(make: &Make<'_>) -> Result<Kafka, Error> {
         let of_broker = |name: &str, help: &str| make.gauges(&format!("kafka_broker_{name}"), help, &["broker"]);
         let counter = |name: &str, help: &str| make.counter(&format!("kafka_broker_{name}"), help, &["broker"]);
+        let help = "Producers that did not work and were replaced, by reason: fatal, unreachable, stalled.";
+        let replaced = make.counter("kafka_producers_replaced_total", help, &["reason"])?;
+        for reason in Publisher::REPLACED_FOR {
+            replaced.with_label_values(&[reason]);
+        }
         let rtt = "Seconds that a broker took to answer, over the last seconds.";
         Ok(Kafka {
             queue_records: make.gauge("kafka_queue_records", "Records in librdkafka's queues or under way.")?,
@@ -32,12 +38,14 @@ impl Kafka {
             requests: of_broker("requests", "Requests to a broker that wait or are under way.")?,
             retries: counter("retries_total", "Requests to a broker that were sent again.")?,
             timeouts: counter("timeouts_total", "Requests to a broker that timed out.")?,
+            replaced,
             rtt: make.seconds("kafka_broker_rtt_seconds", rtt, &["broker", "quantile"])?,
             counting: Mutex::default(),
         })
     }
 
-    pub(crate) fn show(&self, summary: &Summary) {
+    /// `replaced` has the number of producers that were replaced, by reason.
+    pub(crate) fn show(&self, summary: &Summary, replaced: impl IntoIterator<Item = (&'static str, u64)>) {
         let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         self.queue_records.set(signed(summary.records));
         self.queue_bytes.set(signed(summary.bytes));
@@ -56,6 +64,10 @@ impl Kafka {
                 let counter = counters.with_label_values(&[id.to_string().as_str()]);
                 counter.inc_by(total.saturating_sub(counter.get()));
             }
+        }
+        for (reason, total) in replaced {
+            let counter = self.replaced.with_label_values(&[reason]);
+            counter.inc_by(total.saturating_sub(counter.get()));
         }
     }
 }
@@ -76,17 +88,24 @@ mod tests {
         let kafka = Kafka::new(&Make(&registry)).unwrap();
         let failures = Failures { retries: 3, timeouts: 1 };
         let summary = Summary { failures: BTreeMap::from([(7, failures)]), ..Summary::default() };
-        kafka.show(&summary);
-        kafka.show(&summary);
+        kafka.show(&summary, [("stalled", 2)]);
+        kafka.show(&summary, [("stalled", 2)]);
         // An older figure, of a scrape that was overtaken.
-        kafka.show(&Summary { failures: BTreeMap::from([(7, Failures::default())]), ..Summary::default() });
+        kafka.show(&Summary { failures: BTreeMap::from([(7, Failures::default())]), ..Summary::default() }, []);
         let found: BTreeMap<_, _> = registry
             .gather()
             .into_iter()
             .filter(|family| family.get_field_type() == MetricType::COUNTER)
-            .map(|family| (family.name().to_owned(), family.get_metric()[0].get_counter().get_value()))
+            .map(|family| {
+                let counts = family.get_metric().iter().map(|metric| metric.get_counter().get_value());
+                (family.name().to_owned(), counts.sum::<f64>())
+            })
             .collect();
-        let expected = [("kafka_broker_retries_total", 3.0), ("kafka_broker_timeouts_total", 1.0)];
+        let expected = [
+            ("kafka_broker_retries_total", 3.0),
+            ("kafka_broker_timeouts_total", 1.0),
+            ("kafka_producers_replaced_total", 2.0),
+        ];
         assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value)).into());
     }
 }

@@ -1,13 +1,12 @@
-//! librdkafka's producers: how they are set, made, replaced, and what they tell us.
+//! librdkafka's producers: how they are set and made, and what they tell us.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{FutureProducer, Producer as _, PurgeConfig};
+use rdkafka::producer::FutureProducer;
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::Notify;
 
@@ -17,64 +16,7 @@ use crate::route::largest_dead_letter;
 
 pub(super) type Producer = FutureProducer<Context>;
 
-/// A producer for one purpose, made when it is first needed and again when it is fatally broken.
-pub(super) struct Slot {
-    config: ClientConfig,
-    /// librdkafka's `message.timeout.ms`.
-    pub(super) message_timeout: Duration,
-    producer: ArcSwapOption<Producer>,
-}
-
-impl Slot {
-    pub(super) fn new(config: &ClientConfig, message_timeout: Duration) -> Slot {
-        let mut config = config.clone();
-        config.set("message.timeout.ms", message_timeout.as_millis().max(1).to_string());
-        Slot { config, message_timeout, producer: ArcSwapOption::empty() }
-    }
-
-    /// The producer; connects in the background.
-    ///
-    /// # Errors
-    /// When librdkafka does not know a property of `kafka.properties`, or does not take its value.
-    pub(super) fn get(&self, context: &Context) -> Result<Arc<Producer>, ConfigError> {
-        if let Some(producer) = self.producer.load_full() {
-            return Ok(producer);
-        }
-        let made = Arc::new(create(&self.config, context)?);
-        // Another may have been quicker.
-        let none: Option<Arc<Producer>> = None;
-        let before = self.producer.compare_and_swap(&none, Some(Arc::clone(&made)));
-        Ok(before.as_ref().map_or(made, Arc::clone))
-    }
-
-    /// Lets go of a producer that is fatally broken; the next record makes a new one.
-    pub(super) fn discard(&self, broken: &Arc<Producer>) {
-        let before = self.producer.compare_and_swap(broken, None);
-        if before.as_ref().is_some_and(|before| Arc::ptr_eq(before, broken)) {
-            tracing::error!("a Kafka producer is fatally broken; a new one takes over");
-        }
-    }
-
-    /// Calls back what is not acknowledged yet; each record's sender gets it back.
-    pub(super) fn call_back(&self) {
-        if let Some(producer) = &*self.producer.load() {
-            producer.purge(PurgeConfig::default().queue().inflight());
-        }
-    }
-
-    /// How many records are not acknowledged yet, once `timeout` was given them for that.
-    pub(super) async fn flush(&self, timeout: Duration) -> i32 {
-        let Some(producer) = self.producer.load_full() else { return 0 };
-        let flushed = tokio::task::spawn_blocking(move || {
-            // What is left is told by the count, in the records' own reports, and by the answers they got.
-            let _ = producer.flush(timeout);
-            producer.in_flight_count()
-        });
-        flushed.await.unwrap_or(-1)
-    }
-}
-
-fn create(config: &ClientConfig, context: &Context) -> Result<Producer, ConfigError> {
+pub(super) fn create(config: &ClientConfig, context: &Context) -> Result<Producer, ConfigError> {
     config.create_with_context(context.clone()).map_err(|error| {
         let key = match &error {
             KafkaError::ClientConfig(_, _, key, _) => format!("kafka.properties.{key}"),
@@ -136,6 +78,15 @@ pub(super) struct Context {
     pub(super) failing: Arc<Notify>,
     pub(super) told: Arc<Told>,
     pub(super) reason: Reason,
+    /// Set when this client has trouble with its connections: whether it still works is then to be found out.
+    pub(super) suspect: Arc<AtomicBool>,
+}
+
+impl Context {
+    /// For a client that nobody else is to hear of.
+    pub(super) fn apart() -> Context {
+        Context { failing: Arc::default(), told: Arc::default(), reason: Arc::default(), suspect: Arc::default() }
+    }
 }
 
 impl ClientContext for Context {
@@ -162,6 +113,7 @@ impl ClientContext for Context {
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
             *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
         }
+        self.suspect.store(true, Ordering::Relaxed);
         self.failing.notify_one();
     }
 }

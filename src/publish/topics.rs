@@ -16,10 +16,12 @@ use rdkafka::producer::Producer as _;
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::watch;
 
+use super::evidence::ANY;
 use super::outage::{News, Outage};
 use super::producer::{Context, Producer, Reason};
 use super::replication::{self, AskError, MIN_INSYNC, OneReplica, Replication};
 use crate::config::{ConfigError, Settings};
+use crate::partition;
 use crate::route::{Role, Routes, TopicSpec};
 
 /// How long one look may take.
@@ -65,6 +67,8 @@ pub(crate) struct Watch {
     trouble: watch::Sender<Option<Trouble>>,
     silent: AtomicBool,
     outage: Mutex<Outage>,
+    /// How many partitions each topic has, as was last seen.
+    counts: ArcSwap<BTreeMap<Arc<str>, u32>>,
 }
 
 /// Why Kafka cannot take events.
@@ -100,6 +104,7 @@ impl Watch {
             trouble: watch::Sender::new(Some(Trouble::Unknown)),
             silent: AtomicBool::new(false),
             outage: Mutex::default(),
+            counts: ArcSwap::default(),
         }
     }
 
@@ -161,8 +166,10 @@ impl Watch {
             Err(words) => Some(Trouble::Away(words.clone())),
             Ok(states) => missing(states).map(Trouble::Missing),
         };
-        if found.is_ok() {
+        if let Ok(states) = found {
             self.hear();
+            let count = |s: &TopicState| Some((Arc::clone(&s.name), u32::try_from(s.partitions?).ok()?));
+            self.counts.store(Arc::new(states.iter().filter_map(count).collect()));
         }
         let words = trouble.as_ref().map(Trouble::words);
         let was_known = *self.trouble.borrow() != Some(Trouble::Unknown);
@@ -178,6 +185,17 @@ impl Watch {
             None => {}
         }
         self.trouble.send_replace(trouble);
+    }
+
+    /// The partition of a key with this hash, [`ANY`] while the topic has not been seen.
+    pub(super) fn partition(&self, topic: &Arc<str>, hash: u32) -> i32 {
+        let count = self.counts.load().get(topic).copied();
+        count.and_then(|count| i32::try_from(partition::of_hash(hash, count)).ok()).unwrap_or(ANY)
+    }
+
+    /// Any topic of ours, for those who only want to see the brokers: a list of all topics may be long.
+    pub(super) fn a_topic(&self) -> Arc<str> {
+        self.topics.first().map(|topic| Arc::clone(&topic.name)).unwrap_or_default()
     }
 
     pub(super) async fn keep(&self, producer: impl Fn() -> Result<Arc<Producer>, ConfigError>) {
@@ -290,7 +308,7 @@ impl Watch {
 
     /// An admin client of its own connections: it lives for one request.
     fn admin(&self) -> Result<AdminClient<Context>, KafkaError> {
-        let context = Context { told: Arc::default(), ..self.context.clone() };
+        let context = Context { told: Arc::default(), suspect: Arc::default(), ..self.context.clone() };
         self.config.load().create_with_context(context)
     }
 
@@ -348,6 +366,11 @@ impl Watch {
                 metadata.map_err(|e| why().as_ref().map_or_else(|| e.to_string(), |why| format!("{e}: {why}")))?;
             // What it said before is over.
             why().take();
+            if metadata.brokers().is_empty() {
+                return Err(
+                    "Kafka names no brokers: none is up, or they have not been taken in by a controller".to_owned()
+                );
+            }
             let counts: BTreeMap<_, _> = metadata
                 .topics()
                 .iter()
