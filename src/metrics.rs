@@ -16,6 +16,7 @@ mod kafka;
 mod listener;
 mod make;
 mod patience;
+mod refused_records;
 mod space;
 
 use std::sync::{Arc, RwLock};
@@ -34,6 +35,7 @@ use kafka::Kafka;
 use listener::Listener;
 use make::Make;
 use patience::Patience;
+use refused_records::RefusedRecords;
 use space::Space;
 
 /// How a delivery ended, as the label `outcome` has it; what is in the spool has not.
@@ -99,6 +101,7 @@ pub(crate) struct Metrics {
     /// One record: from librdkafka's queue to the acknowledgement.
     pub(crate) ack_seconds: Histogram,
     pub(crate) drift: Drift,
+    pub(crate) refused_records: RefusedRecords,
     pub(crate) patience: Patience,
     pub(crate) space: Space,
     spool_oldest_seconds: GaugeVec,
@@ -209,6 +212,7 @@ impl Metrics {
             ack_seconds: make
                 .histogram("kafka_ack_seconds", "Seconds from sending a record to its acknowledgement.")?,
             drift,
+            refused_records: RefusedRecords::new(&make)?,
             patience: Patience::new(&make, settings)?,
             space: Space::new(&make, settings)?,
             spool_oldest_seconds,

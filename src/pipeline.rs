@@ -2,8 +2,8 @@
 //! published, or a dead letter).
 //!
 //! ```text
-//! prepare ─▶ Prepared ─deliver─┬─▶ published      every record acknowledged
-//!                              ├─▶ dead-lettered  no record of it, or Kafka will never take it
+//! prepare ─▶ Prepared ─deliver─┬─▶ published      every record acknowledged that Kafka will ever take, its own among them
+//!                              ├─▶ dead-lettered  no record of it, or Kafka will never take its own
 //!                              └─▶ Waits          Kafka or the media store does not take it now: the spool's, where it is kept
 //! ```
 
@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::prepare::{self, Made, Prepared};
 use crate::publish::{Patience, PublishError, Publisher};
 use crate::route::{Event, Parts, Record, Route, Routes, Subject};
+use crate::time;
 use crate::traces::{Span, Traces};
 use crate::verify::Verified;
 
@@ -48,10 +49,31 @@ pub(crate) enum End {
     DeadLettered(Reason),
 }
 
-/// Which of a delivery's records Kafka has acknowledged, and in which partition, from one try to the next: those are not
-/// sent again.
+/// What became of each of a delivery's records, from one try to the next: none is sent again whose verdict is final. The
+/// first is the event's own.
 #[derive(Debug, Default)]
-pub(crate) struct Taken(Vec<Option<i32>>);
+pub(crate) struct Taken(Vec<Verdict>);
+
+/// What Kafka last said of one record.
+#[derive(Clone, Copy, Debug, Default)]
+enum Verdict {
+    #[default]
+    Open,
+    /// Acknowledged, in this partition.
+    Acknowledged(i32),
+    /// Kafka will never take it. The event's own record is there without it.
+    Refused,
+}
+
+impl Taken {
+    /// Where the event's own record is.
+    fn partition(&self) -> Option<i32> {
+        match self.0.first() {
+            Some(Verdict::Acknowledged(partition)) => Some(*partition),
+            _ => None,
+        }
+    }
+}
 
 /// Kafka does not take a delivery now, or the media store its file.
 #[derive(Debug)]
@@ -150,7 +172,7 @@ impl Pipeline {
     pub(crate) fn tell(&self, span: &mut Span, topic: Option<&str>, taken: &Taken, delivered: Result<End, &Waits>) {
         match delivered {
             Ok(End::Published) => {
-                span.set_destination(topic, taken.0.first().copied().flatten());
+                span.set_destination(topic, taken.partition());
                 span.set("hookbridge.outcome", "published");
             }
             Ok(End::DeadLettered(reason)) => {
@@ -240,8 +262,8 @@ impl Pipeline {
         asked.is_ok() && (began.elapsed() < TO_PUBLISH || self.publisher.trouble().is_none())
     }
 
-    /// Sends all records of an event at once that are not taken yet, and waits for all. What Kafka will never take decides,
-    /// then what it does not take now.
+    /// Sends all records of an event at once that are not taken yet, and waits for all. The event's own decides whether it is a
+    /// dead letter: one of another topic that Kafka will never take is counted, and left out.
     async fn publish_all(
         &self,
         records: Vec<Record>,
@@ -249,34 +271,54 @@ impl Pipeline {
         lane: String,
         taken: &mut Taken,
     ) -> Result<(), NotTaken> {
-        taken.0.resize(records.len(), None);
-        let left = records.into_iter().zip(&mut taken.0).filter(|(_, taken)| taken.is_none());
-        let sent = left.map(|(record, taken)| {
-            let (sent_at, verdict) = (Instant::now(), self.publisher.publish(&record, patience));
+        taken.0.resize(records.len(), Verdict::Open);
+        let left = records.into_iter().zip(&mut taken.0).enumerate();
+        let left = left.filter(|(_, (_, verdict))| matches!(verdict, Verdict::Open));
+        let sent = left.map(|(at, (record, verdict))| {
+            let (sent_at, report) = (Instant::now(), self.publisher.publish(&record, patience));
+            let topic = Arc::clone(&record.topic);
             async move {
-                let sent = verdict.await;
-                if let Ok(partition) = sent {
-                    *taken = Some(partition);
-                    self.metrics.ack_seconds.observe(sent_at.elapsed().as_secs_f64());
+                let error = match report.await {
+                    Ok(partition) => {
+                        *verdict = Verdict::Acknowledged(partition);
+                        self.metrics.ack_seconds.observe(sent_at.elapsed().as_secs_f64());
+                        return None;
+                    }
+                    Err(error) => error,
+                };
+                match error.refusal().filter(|_| at > 0) {
+                    Some(reason) => {
+                        *verdict = Verdict::Refused;
+                        self.leave_out(&topic, reason, &error);
+                        None
+                    }
+                    None => Some(error),
                 }
-                sent
             }
         });
-        let sent = join_all(sent).await;
+        let failed = join_all(sent).await;
         let (mut ever, mut now) = (None, None);
-        for error in sent.into_iter().filter_map(Result::err) {
-            match error {
-                PublishError::TooLarge { .. } => ever = Some((Reason::RecordTooLarge, error)),
-                PublishError::Rejected { .. } => ever = Some((Reason::KafkaRejected, error)),
+        for error in failed.into_iter().flatten() {
+            match error.refusal() {
+                Some(reason) => ever = Some((reason, error)),
                 // No word on one is no word on the event.
-                PublishError::Unreported { .. } => return Err(NotTaken::Now(waits(lane, None, &error))),
-                PublishError::Waits { .. } => now = Some(error),
+                None if matches!(error, PublishError::Unreported { .. }) => {
+                    return Err(NotTaken::Now(waits(lane, None, &error)));
+                }
+                None => now = Some(error),
             }
         }
         match (ever, now) {
             (Some((reason, error)), _) => Err(NotTaken::Ever(Rejection { reason, error: error.to_string() })),
             (None, Some(error)) => Err(NotTaken::Now(waits(lane, None, &error))),
             (None, None) => Ok(()),
+        }
+    }
+
+    /// Counts a record that Kafka will never take, though the event's own is no dead letter.
+    fn leave_out(&self, topic: &str, reason: Reason, error: &PublishError) {
+        if let Some(records) = self.metrics.refused_records.count(topic, reason) {
+            tracing::warn!(topic, records, %error, "Kafka refused records of a join or latest topic; their events are published without them");
         }
     }
 
@@ -308,13 +350,12 @@ impl Pipeline {
     /// Writes a dead letter.
     async fn bury(&self, event: &Event<'_>, rejection: &Rejection, patience: Patience) -> Result<End, Waits> {
         let (source, reason) = (&event.delivery.source().name, rejection.reason);
-        let bytes = event.delivery.body().len();
-        let turn = self.turn(bytes).await;
-        let record = off_the_hot_path(bytes, || dead_letter::record(&self.routes.dead_letters, event, rejection));
-        let sent = self.publisher.publish(&record, patience);
-        // librdkafka has a copy.
-        drop((record, turn));
-        match sent.await {
+        let mut sent = self.send_dead_letter(event, rejection, event.delivery.received_at(), patience).await;
+        if sent.as_ref().is_err_and(PublishError::is_about_time) {
+            // It has waited for longer than its topic takes. A header says when it was received.
+            sent = self.send_dead_letter(event, rejection, time::now_millis(), patience).await;
+        }
+        match sent {
             Ok(_) => {
                 // Not the sentence: it may quote the body, and it stands in the dead letter's headers.
                 tracing::warn!(id = event.delivery.id(), source, reason = reason.code(), "dead letter");
@@ -322,6 +363,23 @@ impl Pipeline {
             }
             Err(error) => Err(waits(self.routes.dead_letters.to_string(), Some(reason), &error)),
         }
+    }
+
+    async fn send_dead_letter(
+        &self,
+        event: &Event<'_>,
+        rejection: &Rejection,
+        timestamp: i64,
+        patience: Patience,
+    ) -> Result<i32, PublishError> {
+        let bytes = event.delivery.body().len();
+        let turn = self.turn(bytes).await;
+        let mut record = off_the_hot_path(bytes, || dead_letter::record(&self.routes.dead_letters, event, rejection));
+        record.timestamp = timestamp;
+        let sent = self.publisher.publish(&record, patience);
+        // librdkafka has a copy.
+        drop((record, turn));
+        sent.await
     }
 }
 

@@ -18,6 +18,7 @@
 //! broken (its idempotence state is gone from the broker), of one that does not get through while a new client does
 //! (`supervisor`), and of each when the configuration is read again.
 
+mod clock;
 mod evidence;
 mod outage;
 mod producer;
@@ -41,8 +42,11 @@ use rdkafka::producer::{DeliveryFuture, FutureRecord, Producer as _};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::config::{ConfigError, Settings};
+use crate::dead_letter;
 use crate::partition;
 use crate::route::{Record, Routes};
+pub(crate) use clock::span;
+use clock::{Clock, TimeRefusal};
 use evidence::Place;
 use producer::{Context, Producer, Reason, client_config};
 pub(crate) use replication::{AskError, OneReplica};
@@ -69,6 +73,25 @@ pub(crate) enum PublishError {
     /// It will never take this record.
     #[error("{topic}: {source}")]
     Rejected { topic: Arc<str>, source: KafkaError },
+    /// It will take this record when the clocks are right.
+    #[error("{topic}: Kafka refuses the time of the record: {words}")]
+    Clock { topic: Arc<str>, words: String },
+}
+
+impl PublishError {
+    /// What it is called when Kafka will never take this record.
+    pub(crate) fn refusal(&self) -> Option<dead_letter::Reason> {
+        match self {
+            PublishError::TooLarge { .. } => Some(dead_letter::Reason::RecordTooLarge),
+            PublishError::Rejected { .. } => Some(dead_letter::Reason::KafkaRejected),
+            PublishError::Waits { .. } | PublishError::Unreported { .. } | PublishError::Clock { .. } => None,
+        }
+    }
+
+    /// Whether it will never take this record for the time that it has.
+    pub(crate) fn is_about_time(&self) -> bool {
+        matches!(self, PublishError::Rejected { source, .. } if source.rdkafka_error_code() == Some(RDKafkaErrorCode::InvalidTimestamp))
+    }
 }
 
 /// librdkafka looks once a second which records have timed out.
@@ -158,7 +181,7 @@ struct Sent {
     report: Result<DeliveryFuture, KafkaError>,
 }
 
-/// Why a record is not known to be in Kafka; and the record, where librdkafka gave it back.
+/// Why a record is not known to be in Kafka; and the record itself, where it may be taken when it is alone.
 type Failed = (PublishError, Option<OwnedMessage>);
 
 /// The producers, and what keeps an eye on the topics.
@@ -166,6 +189,7 @@ pub(crate) struct Publisher {
     clients: ArcSwap<Clients>,
     context: Context,
     watch: Watch,
+    clock: Clock,
     /// When Kafka last acknowledged a record: milliseconds of `since`.
     last_ack: AtomicU64,
     since: Instant,
@@ -187,6 +211,7 @@ impl Publisher {
             watch: Watch::new(settings, routes, clients.config.clone(), context.clone()),
             clients: ArcSwap::from_pointee(clients),
             context,
+            clock: Clock::default(),
             last_ack: AtomicU64::new(0),
             since: Instant::now(),
             replaced: Replaced::default(),
@@ -258,6 +283,11 @@ impl Publisher {
         &self.watch
     }
 
+    /// The time that records get.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     fn millis(&self, at: Instant) -> u64 {
         at.saturating_duration_since(self.since).as_millis() as u64
     }
@@ -313,18 +343,55 @@ impl Publisher {
         let producers = clients.of(patience).len() as u32;
         let hash = partition::hash(record.key.as_bytes());
         let slot = partition::of_hash(hash, producers) as usize;
-        let sent = self.send(&clients.of(patience)[slot], hash, to_kafka(record));
+        let (stamp, sent_at) = self.clock.stamp(record.timestamp);
+        let sent = self.send(&clients.of(patience)[slot], hash, to_kafka(record, stamp));
         let (topic, timestamp) = (Arc::clone(&record.topic), record.timestamp);
         async move {
             let (error, given_back) = match self.settle(&clients.of(patience)[slot], &topic, sent).await {
-                Ok(partition) => return Ok(partition),
+                Ok(partition) => {
+                    self.clock.taken(stamp, sent_at);
+                    return Ok(partition);
+                }
                 Err(failed) => failed,
             };
-            let (PublishError::TooLarge { .. }, Some(mut record)) = (&error, given_back) else { return Err(error) };
-            // Kafka refuses a batch as a whole: whether it was this record that was too large, only it alone can tell.
-            let sent = self.send(&clients.alone, hash, to_kafka_again(&mut record, timestamp));
+            // Kafka refuses a batch as a whole: whether it was for this record, only it alone can tell.
+            let Some(record) = given_back else { return Err(error) };
+            self.publish_alone(&clients.alone, hash, record, &topic, timestamp).await
+        }
+    }
+
+    /// Sends a record that was refused with its batch once more, in a batch of its own: this verdict is about the record.
+    async fn publish_alone(
+        &self,
+        slot: &Slot,
+        hash: u32,
+        mut record: OwnedMessage,
+        topic: &Arc<str>,
+        timestamp: i64,
+    ) -> Result<i32, PublishError> {
+        let mut wanted = timestamp;
+        loop {
+            let (stamp, sent_at) = self.clock.stamp(wanted);
+            let sent = self.send(slot, hash, to_kafka_again(&mut record, stamp));
             drop(record);
-            self.settle(&clients.alone, &topic, sent).await.map_err(|(error, _)| error)
+            let (error, given_back) = match self.settle(slot, topic, sent).await {
+                Ok(partition) => {
+                    self.clock.taken(stamp, sent_at);
+                    return Ok(partition);
+                }
+                Err(failed) => failed,
+            };
+            if !error.is_about_time() {
+                return Err(error);
+            }
+            match (self.clock.refused(&self.watch, topic, stamp).await, given_back) {
+                (TimeRefusal::Age, _) => return Err(error),
+                // That is earlier by a minute at least, so this ends.
+                (TimeRefusal::Clock { again: Some(earlier), .. }, Some(same)) => (record, wanted) = (same, earlier),
+                (TimeRefusal::Clock { words, .. }, _) => {
+                    return Err(PublishError::Clock { topic: Arc::clone(topic), words });
+                }
+            }
         }
     }
 
@@ -372,10 +439,12 @@ impl Publisher {
         } else if verdict == Verdict::Wait {
             slot.note_failed();
         }
+        // The record is of use only to one who may send it alone.
+        let record = record.filter(|_| verdict.is_about_a_record());
         let error = match verdict {
             Verdict::TooLarge => PublishError::TooLarge { topic: Arc::clone(topic), source: error },
             Verdict::Rejected => PublishError::Rejected { topic: Arc::clone(topic), source: error },
-            Verdict::Wait | Verdict::Fatal => waits(error),
+            Verdict::Wait | Verdict::Neighbour | Verdict::Fatal => waits(error),
         };
         Err((error, record))
     }
@@ -436,13 +505,13 @@ async fn report_of(
     })
 }
 
-fn to_kafka(record: &Record) -> FutureRecord<'_, str, [u8]> {
+fn to_kafka(record: &Record, timestamp: i64) -> FutureRecord<'_, str, [u8]> {
     let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
     for (key, value) in &record.headers {
         headers = headers.insert(Header { key, value: Some(&**value) });
     }
     let of_key = FutureRecord::to(&record.topic).key(record.key.as_str());
-    FutureRecord { payload: record.value.as_deref(), ..of_key.headers(headers).timestamp(record.timestamp) }
+    FutureRecord { payload: record.value.as_deref(), ..of_key.headers(headers).timestamp(timestamp) }
 }
 
 /// A record that librdkafka gave back, as it was. Its time has to be told: librdkafka has none for what failed.

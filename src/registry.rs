@@ -210,6 +210,11 @@ impl Registry {
         Ok(client)
     }
 
+    /// The time by the registry's clock, in milliseconds since 1970, give or take a second; `None` when it does not say.
+    pub(crate) async fn time(&self) -> Option<i64> {
+        self.client.load_full().time().await
+    }
+
     /// Asks with this client from here on, at once.
     pub(crate) fn replace(&self, client: Client) {
         self.client.store(client.into());

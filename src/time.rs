@@ -47,6 +47,14 @@ pub(crate) fn parse_date(text: &str) -> Option<i32> {
     if rest.is_empty() { i32::try_from(days).ok() } else { None }
 }
 
+/// Reads `Tue, 02 Jun 2026 12:00:00 GMT`, the one form of HTTP that is still written.
+pub(crate) fn parse_http_date(text: &str) -> Option<i64> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let [_, day, month, year, clock, "GMT"] = text.split(' ').collect::<Vec<_>>()[..] else { return None };
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    parse_iso(&format!("{year}-{month:02}-{day}T{clock}Z")).map(|iso| iso.millis)
+}
+
 /// Writes `2026-06-02T12:00:00.123Z`, as RFC 3339 has it.
 pub(crate) fn to_rfc3339(millis: i64) -> String {
     let (year, month, day) = civil_from_days(millis.div_euclid(MILLIS_PER_DAY));
@@ -139,6 +147,17 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn the_time_of_an_http_answer_is_read() {
+        let read = parse_http_date("Tue, 02 Jun 2026 12:00:00 GMT");
+        assert_eq!(read, parse_iso("2026-06-02T12:00:00Z").map(|iso| iso.millis));
+        for other in
+            ["", "Tuesday, 02-Jun-26 12:00:00 GMT", "Tue, 02 Jux 2026 12:00:00 GMT", "Tue, 02 Jun 2026 12:00:00 CET"]
+        {
+            assert_eq!(parse_http_date(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn the_same_instant_in_every_spelling() {

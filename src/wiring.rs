@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Semaphore, SetOnce, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::explain;
@@ -24,12 +24,15 @@ use crate::pipeline::{LARGE_AT_ONCE, Pipeline};
 use crate::prepare::prepare;
 use crate::publish::Publisher;
 use crate::registry::{Refusal, Registry};
-use crate::route::Routes;
+use crate::route::{Role, Routes};
 use crate::spool::{Lane, Row, Spool, SpoolError, Waiting};
 use crate::traces::{Exporter, Exporting, Traces};
 
 /// How long what is called back from the producer takes to be in the spool, at the longest.
 const CALL_BACK: Duration = Duration::from_secs(2);
+
+/// How often is looked whether Kafka refuses our time.
+const LOST_TIME: Duration = Duration::from_secs(5);
 
 /// The part of the time until `end` that is kept for what has to be called back.
 pub(crate) fn last_part(end: Instant) -> Duration {
@@ -62,6 +65,9 @@ pub(crate) fn pipeline(settings: &Settings) -> Result<Pipeline, ConfigError> {
     let lanes = routes.lanes();
     let metrics =
         Metrics::new(settings, &ANSWERS, lanes.into_iter()).map_err(|e| ConfigError::key("metrics", e.to_string()))?;
+    for topic in routes.topics.iter().filter(|topic| matches!(topic.role, Role::Links | Role::Latest)) {
+        metrics.refused_records.announce(&topic.name);
+    }
     let publisher = Arc::new(Publisher::new(settings, &routes)?);
     Ok(Pipeline {
         routes,
@@ -146,7 +152,19 @@ async fn keep_ids(registry: Arc<Registry>, pipeline: Arc<Pipeline>, refuse: ones
         // Nobody listens only when the process ends anyway.
         let _ = refuse.send(refusals);
     }
-    registry.keep().await;
+    tokio::join!(registry.keep(), tell_time(&registry, &pipeline.publisher));
+}
+
+/// A clock that was wrong at the start has nothing to go by but the registry's.
+async fn tell_time(registry: &Registry, publisher: &Publisher) {
+    loop {
+        sleep(LOST_TIME).await;
+        if publisher.clock().is_lost()
+            && let Some(told) = registry.time().await
+        {
+            publisher.clock().learn(told);
+        }
+    }
 }
 
 /// A core that works.

@@ -12,14 +12,18 @@ use super::{Ending, fail_config, on_runtime};
 use crate::config::{self, Settings};
 use crate::http::Identity;
 use crate::media::{self, Unfit};
-use crate::publish::{Differing, OneReplica, Publisher, TopicState, uneven};
+use crate::publish::{Differing, OneReplica, Publisher, TopicState, span, uneven};
 use crate::registry::{Registry, Standing};
 use crate::route::Routes;
 use crate::spool::{self, Store};
+use crate::time;
 use crate::traces::{Collector, NotTaken};
 
 /// A certificate that ends before so many days have passed is warned of.
 const CERTIFICATE_WARNING_DAYS: u32 = 14;
+
+/// Clocks that differ by more, in milliseconds, are a finding.
+const CLOCK_TOLERANCE: i64 = 2 * 60 * 1000;
 
 /// What came up so far.
 #[derive(Default)]
@@ -110,6 +114,7 @@ async fn check(settings: &Settings, file: &Path) -> Ending {
     certificates(settings, &mut report);
     kafka(settings, &publisher, &mut report).await;
     schemas(settings, &registry, &mut report).await;
+    clock(&registry, &mut report).await;
     if let Some(collector) = collector {
         spans(&collector, &mut report).await;
     }
@@ -260,6 +265,19 @@ async fn schemas(settings: &Settings, registry: &Registry, report: &mut Report) 
         }
     }
     well(&format!("schemas: {registered} registered, {new} new"));
+}
+
+/// Kafka refuses records that are from more than an hour ahead of its own clock. It does not tell that clock; the registry does.
+async fn clock(registry: &Registry, report: &mut Report) {
+    let Some(told) = registry.time().await else { return };
+    let ahead = time::now_millis() - told;
+    if ahead.abs() > CLOCK_TOLERANCE {
+        let how = if ahead > 0 { "ahead of" } else { "behind" };
+        report.finding(&format!(
+            "clock: this machine's clock seems to be wrong, it is {} {how} the registry's: set it (NTP)",
+            span(ahead.abs())
+        ));
+    }
 }
 
 /// A collector takes no spans at all as it takes some.

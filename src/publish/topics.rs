@@ -266,7 +266,7 @@ impl Watch {
     }
 
     /// The configuration of these topics, the broker's defaults included, in the order of their names.
-    async fn topic_configs(&self, topics: &[&str]) -> Result<BTreeMap<Arc<str>, ConfigResource>, AskError> {
+    pub(super) async fn topic_configs(&self, topics: &[&str]) -> Result<BTreeMap<Arc<str>, ConfigResource>, AskError> {
         if topics.is_empty() {
             return Ok(BTreeMap::new());
         }

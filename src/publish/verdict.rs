@@ -12,18 +12,32 @@ pub(super) enum Verdict {
     TooLarge,
     /// This record never will. Its topic goes on.
     Rejected,
+    /// Another record of its batch was refused. Alone it may be taken.
+    Neighbour,
     /// This producer is done for; the record waits for a new one.
     Fatal,
 }
 
+impl Verdict {
+    /// Whether it is about a record, so that the others of its batch may be taken without it.
+    pub(super) fn is_about_a_record(self) -> bool {
+        match self {
+            Verdict::TooLarge | Verdict::Rejected | Verdict::Neighbour => true,
+            Verdict::Wait | Verdict::Fatal => false,
+        }
+    }
+}
+
 /// Everything that is not [`Verdict::Wait`]. What librdkafka or Kafka calls otherwise (down, timed out, not authorised,
 /// unknown topic, too few replicas, and what they will think of next) can be mended without the record being changed.
-const NOT_TO_WAIT_FOR: [(Code, Verdict); 16] = [
+const NOT_TO_WAIT_FOR: [(Code, Verdict); 17] = [
     (Code::MessageSizeTooLarge, Verdict::TooLarge),
     (Code::InvalidMessageSize, Verdict::TooLarge),
     (Code::MessageBatchTooLarge, Verdict::TooLarge),
     (Code::InvalidRecord, Verdict::Rejected),
+    // Of a record that was sent alone, `clock` judges further.
     (Code::InvalidTimestamp, Verdict::Rejected),
+    (Code::InvalidDifferentRecord, Verdict::Neighbour),
     (Code::PolicyViolation, Verdict::Rejected),
     (Code::UnsupportedForMessageFormat, Verdict::Rejected),
     (Code::Fatal, Verdict::Fatal),
@@ -78,6 +92,7 @@ mod tests {
             (Code::MessageBatchTooLarge, Verdict::TooLarge),
             (Code::InvalidRecord, Verdict::Rejected),
             (Code::InvalidTimestamp, Verdict::Rejected),
+            (Code::InvalidDifferentRecord, Verdict::Neighbour),
             (Code::Fenced, Verdict::Fatal),
             (Code::OutOfOrderSequenceNumber, Verdict::Fatal),
             (Code::UnknownProducerId, Verdict::Fatal),

@@ -6,8 +6,8 @@
 use std::error::Error as _;
 use std::sync::OnceLock;
 
-use reqwest::StatusCode;
 use reqwest::redirect::{Action, Attempt, Policy};
+use reqwest::{RequestBuilder, StatusCode, header};
 use schema_registry_converter::async_impl::schema_registry::{
     SrSettings, get_all_versions, get_schema_by_id, get_schema_by_subject_and_version, perform_sr_call, post_schema,
 };
@@ -20,6 +20,7 @@ use super::RegistryError;
 use crate::config::{ConfigError, RegistryAuth, RegistrySettings};
 use crate::outbound::{self, with_causes};
 use crate::route::Subject;
+use crate::time;
 
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 
@@ -77,6 +78,22 @@ impl Client {
         Ok(self.http.get_or_init(|| made))
     }
 
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.registry.auth {
+            RegistryAuth::None => request,
+            RegistryAuth::Basic { username, password } => request.basic_auth(username, Some(password.expose())),
+            RegistryAuth::Bearer(token) => request.bearer_auth(token.expose()),
+        }
+    }
+
+    /// The time by the registry's clock, in milliseconds since 1970, give or take a second; `None` when it does not say.
+    pub(super) async fn time(&self) -> Option<i64> {
+        // Whatever it answers, its head has the time.
+        let request = self.http().ok()?.get(format!("{}/schemas/types", self.registry.url));
+        let response = self.authorized(request).send().await.ok()?;
+        time::parse_http_date(response.headers().get(header::DATE)?.to_str().ok()?)
+    }
+
     /// Looks for this schema under the subject.
     pub(super) async fn find(&self, subject: &Subject) -> Result<Search, RegistryError> {
         let body = body(subject).to_string();
@@ -123,14 +140,8 @@ impl Client {
         }
         let unavailable = |e: reqwest::Error| RegistryError::Unavailable(with_causes(&e));
         let url = format!("{}/compatibility/subjects/{}/versions?verbose=true", self.registry.url, subject.name);
-        let request =
-            self.http()?.post(url).header(reqwest::header::CONTENT_TYPE, MEDIA_TYPE).body(body(subject).to_string());
-        let request = match &self.registry.auth {
-            RegistryAuth::None => request,
-            RegistryAuth::Basic { username, password } => request.basic_auth(username, Some(password.expose())),
-            RegistryAuth::Bearer(token) => request.bearer_auth(token.expose()),
-        };
-        let response = request.send().await.map_err(unavailable)?;
+        let request = self.http()?.post(url).header(header::CONTENT_TYPE, MEDIA_TYPE).body(body(subject).to_string());
+        let response = self.authorized(request).send().await.map_err(unavailable)?;
         match response.status() {
             // A subject that is not there yet has nothing to be incompatible with.
             StatusCode::NOT_FOUND => Ok(None),

@@ -46,3 +46,5 @@ mod third_vendor;
 mod tls;
 mod tracing;
 mod unwritable_log;
+mod verdicts;
+mod wrong_clock;
