@@ -187,8 +187,7 @@ impl Routes {
         let mut topics: Vec<_> = roles
             .into_iter()
             .map(|(name, role)| {
-                let configs =
-                    if role == Role::Latest { vec![("cleanup.policy", "compact".to_owned())] } else { Vec::new() };
+                let configs = if role == Role::Latest { latest_configs() } else { Vec::new() };
                 TopicSpec { name, role, configs }
             })
             .collect();
@@ -364,6 +363,25 @@ fn share_lanes(routes: &mut BTreeMap<String, BTreeMap<String, Route>>) {
             return;
         }
     }
+}
+
+/// Latest topics are tables: compacted, and good for a reader that was away for some days.
+///
+/// A record's time is that of its state, which an import has from many years. Kafka closes a segment when a record is
+/// `segment.ms` later than the segment's first: of old states in their order, one a week apart, each would have a segment
+/// and its open files. So that is a year. What closes segments, so that they are compacted, is their size.
+/// `max.compaction.lag.ms` is left alone, since Kafka takes the smaller of the two.
+fn latest_configs() -> Vec<(&'static str, String)> {
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+    vec![
+        ("cleanup.policy", "compact".to_owned()),
+        ("segment.ms", (365 * DAY).to_string()),
+        ("segment.bytes", (64 << 20).to_string()),
+        // Each state of the last day is there: for tables that know what was when.
+        ("min.compaction.lag.ms", DAY.to_string()),
+        // Who comes back within a week finds the tombstones that it missed.
+        ("delete.retention.ms", (7 * DAY).to_string()),
+    ]
 }
 
 /// A dead letter waits until someone looks at it, and is as large as the largest body and its headers.

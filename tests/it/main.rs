@@ -25,6 +25,7 @@ mod examples;
 mod foreign_client;
 mod hashed;
 mod kafka_security;
+mod latest_topics;
 mod linked;
 mod media;
 mod memory;

@@ -53,6 +53,12 @@ impl Server {
         Server { shell, pipe: Mutex::new(pipe), dir }
     }
 
+    /// Where its files are.
+    #[allow(dead_code, reason = "only the integration tests look at them")]
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Its process, while it runs.
     #[allow(dead_code, reason = "only the load bench asks")]
     pub(crate) fn pid(&self) -> Option<u32> {

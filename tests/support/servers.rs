@@ -8,6 +8,7 @@
 //!
 //! `HOOKBRIDGE_TEST_REQUIRE_REAL=1` makes the last row an error.
 
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::thread;
 
@@ -26,6 +27,9 @@ pub(crate) struct Servers {
     pub(crate) kafka: String,
     /// As `registry.url` has it.
     pub(crate) registry: String,
+    /// Where the Kafka that was started here has its partitions.
+    #[allow(dead_code, reason = "only the integration tests look at them")]
+    pub(crate) kafka_data: Option<PathBuf>,
     mock: Option<Mock>,
     /// Their standard inputs: closed by the kernel when this process ends, which ends them.
     _children: Vec<Server>,
@@ -74,7 +78,15 @@ fn start() -> Servers {
     let (kafka, kafka_words, mock, broker) = start_kafka();
     let (registry, registry_words, stand_in, other) = registry.join().expect("a registry");
     say(&format!("{kafka_words}, {registry_words}"));
-    Servers { kafka, registry, mock, _children: broker.into_iter().chain(other).collect(), _stand_in: stand_in }
+    let kafka_data = broker.as_ref().map(|broker| broker.dir().join("data"));
+    Servers {
+        kafka,
+        registry,
+        kafka_data,
+        mock,
+        _children: broker.into_iter().chain(other).collect(),
+        _stand_in: stand_in,
+    }
 }
 
 fn start_kafka() -> (String, String, Option<Mock>, Option<Server>) {
