@@ -131,11 +131,8 @@ impl Metrics {
         let make = Make(&registry);
         let help = "Seconds of the stages of a delivery: verify, prepare, publish, spool.";
         let stages = make.fine_histograms("stage_seconds", help, &["stage"])?;
-        let requests =
-            make.counter("http_requests_total", "Requests answered, by outcome or problem code.", &["code"])?;
-        for code in answers {
-            requests.with_label_values(&[*code]);
-        }
+        let help = "Requests answered, by outcome or problem code.";
+        let requests = make.announced("http_requests_total", help, "code", answers)?;
         let help = "Verified deliveries that were accepted: they are in Kafka or in the spool.";
         let accepted = make.counter("accepted_total", help, &["source", "type"])?;
         let help = "Deliveries that were in the spool at start.";
@@ -182,15 +179,9 @@ impl Metrics {
         }
         let schemas = make.gauges("schemas", "Schemas by the state of their id.", &["state"])?;
         let help = "Spans by outcome: exported, dropped (queue full, or shutdown), refused by the collector.";
-        let spans = make.counter("spans_total", help, &["outcome"])?;
-        for outcome in SPANS {
-            spans.with_label_values(&[outcome]);
-        }
+        let spans = make.announced("spans_total", help, "outcome", &SPANS)?;
         let help = "Reloads of the configuration (SIGHUP): taken_over, or refused with nothing changed.";
-        let reloads = make.counter("reloads_total", help, &["outcome"])?;
-        for outcome in ["taken_over", "refused"] {
-            reloads.with_label_values(&[outcome]);
-        }
+        let reloads = make.announced("reloads_total", help, "outcome", &["taken_over", "refused"])?;
         let build = make.gauges("build_info", "Always 1; the version is the label.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Metrics {

@@ -25,10 +25,7 @@ impl Kafka {
         let of_broker = |name: &str, help: &str| make.gauges(&format!("kafka_broker_{name}"), help, &["broker"]);
         let counter = |name: &str, help: &str| make.counter(&format!("kafka_broker_{name}"), help, &["broker"]);
         let help = "Producers that did not work and were replaced, by reason: fatal, unreachable, stalled.";
-        let replaced = make.counter("kafka_producers_replaced_total", help, &["reason"])?;
-        for reason in Publisher::REPLACED_FOR {
-            replaced.with_label_values(&[reason]);
-        }
+        let replaced = make.announced("kafka_producers_replaced_total", help, "reason", &Publisher::REPLACED_FOR)?;
         let rtt = "Seconds that a broker took to answer, over the last seconds.";
         Ok(Kafka {
             queue_records: make.gauge("kafka_queue_records", "Records in librdkafka's queues or under way.")?,

@@ -20,6 +20,21 @@ impl Make<'_> {
         Ok(made)
     }
 
+    /// One whose series are there from the start, by the values of its label.
+    pub(super) fn announced(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: &[&str],
+    ) -> Result<IntCounterVec, Error> {
+        let made = self.counter(name, help, &[label])?;
+        for value in values {
+            made.with_label_values(&[*value]);
+        }
+        Ok(made)
+    }
+
     pub(super) fn single(&self, name: &str, help: &str) -> Result<IntCounter, Error> {
         let made = IntCounter::new(name, help)?;
         self.0.register(Box::new(made.clone()))?;

@@ -20,10 +20,10 @@ fn an_entity_is_forgotten_by_a_tombstone_where_its_states_are() {
     let forgotten = bridge.setup.run(&["forget", &topic, &DEAL.to_uppercase()]);
     assert!(forgotten.status.success(), "{}", words(&forgotten));
     let records = reader::read(&topic);
-    assert_eq!(records.iter().map(|r| (r.key.as_str(), r.value.is_empty())).collect::<Vec<_>>(), [
-        (DEAL, false),
-        (DEAL, true)
-    ]);
+    assert_eq!(
+        records.iter().map(|r| (r.key.as_str(), r.value.is_empty())).collect::<Vec<_>>(),
+        [(DEAL, false), (DEAL, true)]
+    );
     assert_eq!(records[0].partition, records[1].partition);
     let place = bridge.setup.run(&["where", &topic, DEAL]);
     assert_eq!((place.status.code(), words(&place)), (Some(0), format!("{}\n", records[0].partition)));
@@ -54,6 +54,9 @@ fn only_what_is_a_latest_topics_can_be_forgotten() {
 fn where_needs_no_kafka_when_it_is_told_the_count() {
     let setup = Setup::new("where");
     let output = setup.run(&["where", "any", "21", "--partitions", "12", "--kafka", "127.0.0.1:1"]);
-    assert_eq!((output.status.code(), words(&output)), (Some(0), format!("{}\n", crate::partitions::partition_of_12("21"))));
+    assert_eq!(
+        (output.status.code(), words(&output)),
+        (Some(0), format!("{}\n", crate::partitions::partition_of_12("21")))
+    );
     assert_eq!(setup.run(&["where", "any", "21", "--partitions", "0"]).status.code(), Some(64));
 }

@@ -23,6 +23,7 @@ mod dev;
 mod doors;
 mod examples;
 mod foreign_client;
+mod forget;
 mod hashed;
 mod kafka_security;
 mod latest_topics;
