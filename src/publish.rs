@@ -18,6 +18,7 @@
 //! broken (its idempotence state is gone from the broker), of one that does not get through while a new client does
 //! (`supervisor`), and of each when the configuration is read again.
 
+mod clients;
 mod clock;
 mod evidence;
 mod outage;
@@ -35,7 +36,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
-use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message as _, OwnedHeaders, OwnedMessage, ToBytes};
 use rdkafka::producer::{DeliveryFuture, FutureRecord, Producer as _};
@@ -45,10 +45,12 @@ use crate::config::{ConfigError, Settings};
 use crate::dead_letter;
 use crate::partition;
 use crate::route::{Record, Routes};
+use clients::SCAN_INTERVAL;
+pub(crate) use clients::{Clients, Patience};
 pub(crate) use clock::span;
 use clock::{Clock, TimeRefusal};
 use evidence::Place;
-use producer::{Context, Producer, Reason, client_config};
+use producer::{Context, Producer};
 pub(crate) use replication::{AskError, OneReplica};
 use slot::Slot;
 #[cfg(test)]
@@ -94,83 +96,12 @@ impl PublishError {
     }
 }
 
-/// librdkafka looks once a second which records have timed out.
-const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 /// How long after it is due a record's report may come before everything under way is called back, and how long
 /// after that it may still take.
 const REPORT_GRACE: Duration = Duration::from_secs(1);
 
 /// How often is looked whether producers that were replaced have nothing under way any more.
 const RETIRING: Duration = Duration::from_millis(50);
-
-/// Who waits for a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
-    /// A sender: until `http.ack_timeout`.
-    Sender,
-    /// Only the spool: long enough that a busy broker is not taken for one that is away.
-    Spool,
-}
-
-/// [`Patience::Spool`], at least.
-const SPOOL_PATIENCE: Duration = Duration::from_secs(30);
-
-/// The producers of one configuration.
-pub(crate) struct Clients {
-    config: ClientConfig,
-    reason: Reason,
-    /// As many as `kafka.producers` says, by the record's key.
-    for_senders: Box<[Slot]>,
-    /// As many, made when the spool has something.
-    for_spool: Box<[Slot]>,
-    /// Sends each record in a batch of its own.
-    alone: Slot,
-}
-
-impl Clients {
-    /// # Errors
-    /// When librdkafka does not know a property of `kafka.properties`, or does not take its value.
-    fn new(settings: &Settings, context: &Context) -> Result<Clients, ConfigError> {
-        let config = client_config(settings);
-        // Timed out by then, and looked at up to a scan later, the verdict is there when the sender is due an answer.
-        let ack_timeout = settings.http.ack_timeout;
-        let senders = ack_timeout.saturating_sub(SCAN_INTERVAL).max(ack_timeout / 2);
-        let mut one_by_one = config.clone();
-        one_by_one.set("batch.num.messages", "1");
-        let count = settings.kafka.producers;
-        let several = |purpose, patience| {
-            let name = |number| format!("producer {number} of {count} for {purpose}");
-            (1..=count).map(|number| Slot::new(name(number), &config, patience)).collect()
-        };
-        let clients = Clients {
-            for_senders: several("senders", senders),
-            for_spool: several("the spool", senders.max(SPOOL_PATIENCE)),
-            alone: Slot::new("the producer for single records".to_owned(), &one_by_one, senders),
-            reason: Arc::clone(&context.reason),
-            config,
-        };
-        for slot in &clients.for_senders {
-            slot.get(context)?;
-        }
-        Ok(clients)
-    }
-
-    fn of(&self, patience: Patience) -> &[Slot] {
-        match patience {
-            Patience::Sender => &self.for_senders,
-            Patience::Spool => &self.for_spool,
-        }
-    }
-
-    fn slots(&self) -> impl Iterator<Item = &Slot> {
-        self.for_senders.iter().chain(&self.for_spool).chain([&self.alone])
-    }
-
-    /// The senders' producer that metadata is asked for.
-    fn first(&self, context: &Context) -> Result<Arc<Producer>, ConfigError> {
-        self.for_senders[0].get(context)
-    }
-}
 
 /// What became of handing a record to librdkafka.
 struct Sent {
