@@ -55,10 +55,30 @@ impl Reason {
 }
 
 /// A reason and a sentence with the place in the body.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rejection {
     pub(crate) reason: Reason,
     pub(crate) error: String,
+}
+
+/// Begins the line that a dead letter in the spool has before its headers. No header has such a name: a version that does not
+/// know it skips the line.
+const VERDICT: &str = ":dead_letter ";
+
+impl Rejection {
+    /// The line that keeps it in the spool.
+    pub(crate) fn line(&self) -> Vec<u8> {
+        format!("{VERDICT}{} {}\n", self.reason.code(), self.error.replace('\n', " ")).into_bytes()
+    }
+
+    /// What the line at the beginning of `headers` keeps, if there is one.
+    pub(crate) fn kept(headers: &[u8]) -> Option<Rejection> {
+        let line = headers.strip_prefix(VERDICT.as_bytes())?.split(|&byte| byte == b'\n').next()?;
+        let line = String::from_utf8_lossy(line);
+        let (code, error) = line.split_once(' ')?;
+        let reason = Reason::ALL.into_iter().find(|reason| reason.code() == code)?;
+        Some(Rejection { reason, error: error.to_owned() })
+    }
 }
 
 /// The record of a dead letter. What the profile redacts or hashes is blanked, as far as the body can be read at all.
@@ -90,4 +110,22 @@ pub(crate) fn record(topic: &Arc<str>, event: &Event<'_>, rejection: &Rejection)
 pub(crate) fn mark(topic: &Arc<str>, id: String, now: i64) -> Record {
     let headers = vec![("ce_id".into(), id.clone().into()), (REPLAYED_AT.into(), time::to_rfc3339(now).into())];
     Record { topic: Arc::clone(topic), key: id, value: None, headers, timestamp: now }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_is_kept_before_the_headers() {
+        for reason in Reason::ALL {
+            let rejection = Rejection { reason, error: "wegly.lead: é\nat $.id".into() };
+            let headers = [&rejection.line()[..], b"content-type: application/json\n"].concat();
+            let kept = Rejection { reason, error: "wegly.lead: é at $.id".into() };
+            assert_eq!(Rejection::kept(&headers), Some(kept));
+        }
+        for headers in ["", "content-type: application/json\n", ":dead_letter\n", ":dead_letter other words\n"] {
+            assert_eq!(Rejection::kept(headers.as_bytes()), None, "{headers}");
+        }
+    }
 }

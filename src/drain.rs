@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chains::chains;
 use crate::config::Source;
+use crate::dead_letter::{Reason, Rejection};
 use crate::pipeline::{Pipeline, Taken};
 use crate::prepare::Prepared;
 use crate::publish::Patience;
@@ -56,6 +57,8 @@ struct Spooled {
     done: Done,
     event_type: Option<String>,
     delivery: Verified,
+    /// Why it is a dead letter, if its sender was told that it is one.
+    rejection: Option<Rejection>,
     taken: Mutex<Taken>,
 }
 
@@ -112,8 +115,11 @@ impl Drain {
             let mut waiting: VecDeque<Spooled> = VecDeque::with_capacity(rows.len());
             for row in rows {
                 let (done, event_type) = (Done { seq: row.seq, bytes: row.bytes }, row.event_type.clone());
+                let rejection = Rejection::kept(&row.headers);
                 match row.restore(&self.sources) {
-                    Ok(delivery) => waiting.push_back(Spooled { done, event_type, delivery, taken: Mutex::default() }),
+                    Ok(delivery) => {
+                        waiting.push_back(Spooled { done, event_type, delivery, rejection, taken: Mutex::default() });
+                    }
                     Err(source) => {
                         tracing::error!(lane = %lane.name, source, "deliveries of a source that is not configured wait in the spool");
                         return;
@@ -156,6 +162,18 @@ impl Drain {
         }
     }
 
+    /// What is to be made of a delivery: a dead letter, if its sender was told that it is one.
+    async fn prepare<'a>(&self, lane: &Lane, spooled: &'a Spooled) -> Prepared<'a> {
+        let mut prepared = self.pipeline.prepare(&spooled.delivery).await;
+        if let Some(rejection) = &spooled.rejection {
+            prepared.made = Err(rejection.clone());
+        } else if lane.name == self.pipeline.routes.dead_letters && prepared.made.is_ok() {
+            let error = "it waited as a dead letter of an earlier version, which did not keep the reason".into();
+            prepared.made = Err(Rejection { reason: Reason::KafkaRejected, error });
+        }
+        prepared
+    }
+
     async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         self.stop.run_until_cancelled(work).await
     }
@@ -164,7 +182,7 @@ impl Drain {
     async fn turn(&self, lane: &Arc<Lane>, waiting: VecDeque<Spooled>) -> (VecDeque<Spooled>, Option<String>) {
         let mut prepared = Vec::with_capacity(waiting.len());
         for (at, spooled) in waiting.iter().enumerate() {
-            prepared.push((at, self.pipeline.prepare(&spooled.delivery).await));
+            prepared.push((at, self.prepare(lane, spooled).await));
         }
         let mut chains: FuturesUnordered<_> = chains(prepared)
             .map(async |chain| {
@@ -207,10 +225,10 @@ impl Drain {
         let mut taken = std::mem::take(&mut *known());
         let (began, topic) = (SystemTime::now(), self.pipeline.topic(&prepared));
         let delivered = self.pipeline.deliver(prepared, deadline, Patience::Spool, &mut taken).await;
-        if let Ok(end) = delivered {
+        if let Ok(end) = &delivered {
             let mut span = self.pipeline.traces.drained(&spooled.delivery, began);
             span.set_type(&spooled.delivery.source().profile.name, spooled.event_type.as_deref());
-            self.pipeline.tell(&mut span, topic.as_deref(), &taken, Ok(end));
+            self.pipeline.tell(&mut span, topic.as_deref(), &taken, Ok(*end));
         }
         *known() = taken;
         match delivered {
@@ -220,11 +238,15 @@ impl Drain {
                 Ok(Turn::Gone)
             }
             Err(waits) if *waits.lane == *lane.name => Err(waits.words),
-            // It turned out to be a dead letter that does not get through, or its schema is refused: the lane goes on.
-            Err(waits) => match self.spool.relocate(lane, &self.spool.lane(&waits.lane), spooled.done).await {
-                Ok(()) => Ok(Turn::Moved),
-                Err(error) => Err(format!("{}; {error}", waits.words)),
-            },
+            // It turned out to be a dead letter that cannot be written now, or its schema is refused: the lane goes on.
+            Err(waits) => {
+                let (to, rejection) = (self.spool.lane(&waits.lane), waits.rejection.as_ref());
+                let rejection = rejection.filter(|_| spooled.rejection.is_none());
+                match self.spool.relocate(lane, &to, spooled.done, rejection).await {
+                    Ok(()) => Ok(Turn::Moved),
+                    Err(error) => Err(format!("{}; {error}", waits.words)),
+                }
+            }
         }
     }
 }

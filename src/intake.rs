@@ -64,9 +64,9 @@ impl Intake {
             self.pipeline.metrics.drift.note(source, &event_type.name, &made.parts.records.drift);
         }
         let (id, event_type) = (delivery.id().to_owned(), prepared.type_name());
-        let (lane, reason) = (self.lane(&prepared), prepared.reason());
+        let (lane, rejection) = (self.lane(&prepared), prepared.made.as_ref().err().cloned());
         let waits = if self.pipeline.publisher.watch().is_away() || !lane.lets_past().await {
-            Waits { lane: lane.name.to_string(), reason, is_ours: true, words: String::new() }
+            Waits { lane: lane.name.to_string(), rejection, is_ours: true, words: String::new() }
         } else {
             let mut publishing = (self.pipeline.metrics.stage(Stage::Publish), trace.stage(Stage::Publish));
             let (topic, mut taken) = (self.pipeline.topic(&prepared), Taken::default());
@@ -90,11 +90,13 @@ impl Intake {
         }
         let lane = self.spool.lane(&waits.lane);
         let mut spooling = (self.pipeline.metrics.stage(Stage::Spool), trace.stage(Stage::Spool));
-        if let Some(reason) = waits.reason {
+        let reason = waits.rejection.as_ref().map(|rejection| rejection.reason);
+        if let Some(reason) = reason {
             trace.set("hookbridge.reason", reason.code());
         }
         spooling.1.set("hookbridge.lane", waits.lane);
-        match (self.spool.append(&lane, delivery, event_type).await, waits.reason) {
+        let appended = self.spool.append(&lane, delivery, event_type, waits.rejection.as_ref()).await;
+        match (appended, reason) {
             (Ok(()), None) => Outcome::Spooled { id },
             (Ok(()), Some(reason)) => Outcome::DeadLettered { id, reason },
             (Err(error), _) => {

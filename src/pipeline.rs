@@ -80,8 +80,8 @@ impl Taken {
 pub(crate) struct Waits {
     /// The lane it waits in.
     pub(crate) lane: String,
-    /// Set when it is a dead letter on its way.
-    pub(crate) reason: Option<Reason>,
+    /// Set when it is a dead letter on its way. It stays one.
+    pub(crate) rejection: Option<Rejection>,
     /// Whether it is known to be in no queue of the producer's, so that the spool may own it.
     pub(crate) is_ours: bool,
     pub(crate) words: String,
@@ -182,7 +182,7 @@ impl Pipeline {
             }
             Err(waits) => {
                 span.set_destination(
-                    if waits.reason.is_some() { Some(&self.routes.dead_letters) } else { topic },
+                    if waits.rejection.is_some() { Some(&self.routes.dead_letters) } else { topic },
                     None,
                 );
                 span.fail("not_taken");
@@ -233,7 +233,7 @@ impl Pipeline {
         let Made { parts, file } = *made.map_err(NotTaken::Ever)?;
         self.check_extent(&parts).map_err(NotTaken::Ever)?;
         let route = self.route_of(event).map_err(NotTaken::Ever)?;
-        let not_now = |words| NotTaken::Now(Waits { lane: lane.clone(), reason: None, is_ours: true, words });
+        let not_now = |words| NotTaken::Now(Waits { lane: lane.clone(), rejection: None, is_ours: true, words });
         if route.unknown().is_some() && !self.ids_are_known_before(deadline).await {
             return Err(not_now("the registry was not asked for schema ids in time".into()));
         }
@@ -361,7 +361,7 @@ impl Pipeline {
                 tracing::warn!(id = event.delivery.id(), source, reason = reason.code(), "dead letter");
                 Ok(End::DeadLettered(reason))
             }
-            Err(error) => Err(waits(self.routes.dead_letters.to_string(), Some(reason), &error)),
+            Err(error) => Err(waits(self.routes.dead_letters.to_string(), Some(rejection.clone()), &error)),
         }
     }
 
@@ -383,9 +383,9 @@ impl Pipeline {
     }
 }
 
-fn waits(lane: String, reason: Option<Reason>, error: &PublishError) -> Waits {
+fn waits(lane: String, rejection: Option<Rejection>, error: &PublishError) -> Waits {
     let is_ours = !matches!(error, PublishError::Unreported { .. });
-    Waits { lane, reason, is_ours, words: error.to_string() }
+    Waits { lane, rejection, is_ours, words: error.to_string() }
 }
 
 /// Runs `work` on `bytes` of input so that, when that takes long, other requests go on meanwhile.

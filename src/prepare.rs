@@ -37,11 +37,6 @@ impl<'a> Prepared<'a> {
         let links = self.made.iter().flat_map(|made| made.parts.links.iter().flatten());
         std::iter::once(own).chain(links.map(String::as_str))
     }
-
-    /// Why it is a dead letter, if it is one.
-    pub(crate) fn reason(&self) -> Option<Reason> {
-        self.made.as_ref().err().map(|rejection| rejection.reason)
-    }
 }
 
 /// Scans, identifies, takes out a large file, which is to go to `store`, encodes to records of up to `most_bytes`.

@@ -16,7 +16,7 @@ use crate::time;
 use crate::verify::Verified;
 
 /// The topic of dead letters, without `kafka.topic_prefix`.
-const DEAD_LETTERS: &str = "hookbridge.dead-letters";
+pub(crate) const DEAD_LETTERS: &str = "hookbridge.dead-letters";
 /// The header of a record that says which entity it is about.
 const SUBJECT: &str = "ce_subject";
 

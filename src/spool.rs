@@ -9,6 +9,9 @@
 //! A delivery is appended only when Kafka's verdict on it is known, so it has one owner. It is kept as it arrived and
 //! goes through the pipeline again, by the catalog and the schema ids of that time.
 //!
+//! What its sender was told is a dead letter stays one, and is kept with the reason. Others of its key have been written since:
+//! published after all, it would come behind them. `dead-letters replay` does that when somebody wants it.
+//!
 //! # Why SQLite
 //!
 //! `benches/stores` compares SQLite (WAL, `synchronous=FULL`), redb and fjall, each with a sync at every commit. One
@@ -50,6 +53,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use crate::config::SpoolSettings;
+use crate::dead_letter::Rejection;
 use crate::metrics::Metrics;
 use crate::verify::Verified;
 pub(crate) use lane::Lane;
@@ -202,9 +206,8 @@ pub(crate) struct Spool {
 }
 
 impl Spool {
-    /// Opens the spool in `dir` with what is in it, each delivery in the lane that `lane_of` names; what was a dead letter
-    /// in the lane and with the type that `revised` gives, if it is none by now. Gives also the lanes that are to be
-    /// drained, as they come up.
+    /// Opens the spool in `dir` with what is in it, each delivery in the lane that `lane_of` names. Gives also the lanes that
+    /// are to be drained, as they come up.
     ///
     /// # Errors
     /// When the file cannot be used.
@@ -213,12 +216,9 @@ impl Spool {
         limits: SpoolSettings,
         metrics: Arc<Metrics>,
         lane_of: impl Fn(&Waiting) -> String,
-        dead_letters: &str,
-        revised: impl Fn(Row) -> Option<(String, Option<String>)>,
     ) -> Result<(Spool, UnboundedReceiver<Arc<Lane>>), SpoolError> {
         let mut store = Store::create(dir)?;
         store.reroute(lane_of)?;
-        store.revisit(dead_letters, revised)?;
         let (last, waiting) = (store.last_seq()?, store.waiting()?);
         let reader = Store::look(dir)?.ok_or_else(|| SpoolError::Failed("gone while it was opened".into()))?;
         let (commands, received) = mpsc::channel();
@@ -275,7 +275,7 @@ impl Spool {
         Arc::clone(lane)
     }
 
-    /// Puts a delivery at the end of a lane; when this returns `Ok`, it is on disk.
+    /// Puts a delivery at the end of a lane, with why it is a dead letter, if it is one; when this returns `Ok`, it is on disk.
     ///
     /// # Errors
     /// When there is no room, or the file cannot be written.
@@ -284,8 +284,10 @@ impl Spool {
         lane: &Arc<Lane>,
         delivery: &Verified,
         event_type: Option<&str>,
+        rejection: Option<&Rejection>,
     ) -> Result<(), SpoolError> {
-        let headers = delivery.header_lines();
+        let mut headers = rejection.map(Rejection::line).unwrap_or_default();
+        headers.extend(delivery.header_lines());
         let bytes = (headers.len() + delivery.body().len()) as u64 + ROW_BYTES;
         self.reserve(lane, bytes)?;
         self.ask(|kept| {
@@ -382,14 +384,21 @@ impl Spool {
         let _ = self.commands.send(Command::Remove { lane: Arc::clone(lane), rows });
     }
 
-    /// Puts a delivery at the end of another lane.
+    /// Puts a delivery at the end of another lane, with why it is a dead letter, if it has become one.
     ///
     /// # Errors
     /// When the file cannot be written; it is where it was then.
-    pub(crate) async fn relocate(&self, from: &Arc<Lane>, to: &Arc<Lane>, row: Done) -> Result<(), SpoolError> {
+    pub(crate) async fn relocate(
+        &self,
+        from: &Arc<Lane>,
+        to: &Arc<Lane>,
+        row: Done,
+        rejection: Option<&Rejection>,
+    ) -> Result<(), SpoolError> {
         // It is in the spool already: no limit applies.
         self.occupy(to, 1, row.bytes, u64::MAX);
-        self.ask(|moved| Command::Relocate { from: Arc::clone(from), to: Arc::clone(to), row, moved }).await
+        let before = rejection.map(Rejection::line).unwrap_or_default();
+        self.ask(|moved| Command::Relocate { from: Arc::clone(from), to: Arc::clone(to), row, before, moved }).await
     }
 
     /// Why the spool would not take a delivery now.

@@ -21,11 +21,10 @@ use crate::intake::Intake;
 use crate::media::Store;
 use crate::metrics::Metrics;
 use crate::pipeline::{LARGE_AT_ONCE, Pipeline};
-use crate::prepare::prepare;
 use crate::publish::Publisher;
 use crate::registry::{Refusal, Registry};
-use crate::route::{Role, Routes};
-use crate::spool::{Lane, Row, Spool, SpoolError, Waiting};
+use crate::route::{DEAD_LETTERS, Role, Routes};
+use crate::spool::{Lane, Spool, SpoolError, Waiting};
 use crate::traces::{Exporter, Exporting, Traces};
 
 /// How long what is called back from the producer takes to be in the spool, at the longest.
@@ -114,9 +113,8 @@ impl Core {
             pipeline.media.prepare()?;
         }
         let lane_of = |waiting: &Waiting| lane_of(settings, routes, waiting);
-        let revised = |row: Row| revised(settings, &pipeline, row);
         let (dir, metrics) = (&settings.data_dir, Arc::clone(metrics));
-        let (spool, to_drain) = Spool::open(dir, settings.spool, metrics, lane_of, &routes.dead_letters, revised)?;
+        let (spool, to_drain) = Spool::open(dir, settings.spool, metrics, lane_of)?;
         let registry = Registry::new(&settings.registry, &settings.data_dir, routes.subjects.clone())?;
         let spool = Arc::new(spool);
         let drain = Drain {
@@ -225,23 +223,16 @@ impl Running {
     }
 }
 
-/// The lane of what an earlier run left: by the topics of today. What has no source any more waits apart.
+/// The lane of what an earlier run left: by the topics of today. What has no source any more waits apart, and a dead letter
+/// stays one.
 fn lane_of(settings: &Settings, routes: &Routes, waiting: &Waiting) -> String {
-    if settings.sources.contains_key(&waiting.source) {
-        routes.lane(&waiting.source, waiting.event_type.as_deref()).to_string()
-    } else {
+    if !settings.sources.contains_key(&waiting.source) {
         format!("source {}, not configured", waiting.source)
+    } else if waiting.lane.ends_with(DEAD_LETTERS) {
+        routes.dead_letters.to_string()
+    } else {
+        routes.lane(&waiting.source, waiting.event_type.as_deref()).to_string()
     }
-}
-
-/// Where an earlier run's dead letter belongs by today's catalog, and its type, if it is none by now: it must not go past
-/// what arrived before it.
-fn revised(settings: &Settings, pipeline: &Pipeline, row: Row) -> Option<(String, Option<String>)> {
-    let before = row.lane.clone();
-    let delivery = row.restore(&settings.sources).ok()?;
-    let prepared = prepare(&delivery, &pipeline.media, pipeline.max_record_bytes);
-    let lane = pipeline.lane(&prepared).to_owned();
-    (lane != before).then(|| (lane, prepared.type_name().map(str::to_owned)))
 }
 
 /// Makes the data directory, if need be, and takes it. The lock ends with the process, however that ends.

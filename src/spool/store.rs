@@ -7,7 +7,7 @@
 //!             type        event type, null where it is not known
 //!             id          event id
 //!             received_at milliseconds since 1970
-//!             headers     `name: value` lines, without credentials
+//!             headers     `name: value` lines, without credentials; before them, why it is a dead letter, if it is one
 //!             body        as it arrived
 //! ```
 
@@ -274,29 +274,6 @@ impl Store {
         done.map_err(|e| SpoolError::of(&e))
     }
 
-    /// Looks again at what waits in `lane`, and puts each delivery where `revised` says it belongs by now, with its type; its
-    /// place in the order of arrival stays.
-    pub(super) fn revisit(
-        &mut self,
-        lane: &str,
-        revised: impl Fn(Row) -> Option<(String, Option<String>)>,
-    ) -> Result<(), SpoolError> {
-        let mut after = 0;
-        loop {
-            let rows = self.read(lane, (after, i64::MAX), 256, 4 << 20)?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = last.seq;
-            let moves: Vec<_> = rows.into_iter().filter_map(|row| Some((row.seq, revised(row)?))).collect();
-            let done = self.commit(|connection| {
-                let sql = "UPDATE deliveries SET lane = ?1, type = ?2 WHERE seq = ?3";
-                moves.iter().try_for_each(|(seq, (lane, event_type))| {
-                    connection.execute(sql, params![lane, event_type, seq]).map(drop)
-                })
-            });
-            done.map_err(|e| SpoolError::of(&e))?;
-        }
-    }
-
     /// Gives a few unused pages back to the file system; says whether there may be more.
     pub(super) fn shrink(&self, pages: u32) -> rusqlite::Result<bool> {
         let free: i64 = self.connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
@@ -366,9 +343,10 @@ pub(super) fn delete(connection: &Connection, seq: i64) -> rusqlite::Result<()> 
 }
 
 /// Puts a delivery at the end of another lane.
-pub(super) fn relocate(connection: &Connection, seq: i64, to: i64, lane: &str) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached("UPDATE deliveries SET seq = ?2, lane = ?3 WHERE seq = ?1")?;
-    statement.execute(params![seq, to, lane])?;
+pub(super) fn relocate(connection: &Connection, seq: i64, to: i64, lane: &str, before: &[u8]) -> rusqlite::Result<()> {
+    let sql = "UPDATE deliveries SET seq = ?2, lane = ?3, headers = CAST(?4 || headers AS BLOB) WHERE seq = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.execute(params![seq, to, lane, before])?;
     Ok(())
 }
 

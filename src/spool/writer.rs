@@ -41,6 +41,8 @@ pub(super) enum Command {
         from: Arc<Lane>,
         to: Arc<Lane>,
         row: Done,
+        /// What is put before its headers.
+        before: Vec<u8>,
         moved: oneshot::Sender<Result<(), SpoolError>>,
     },
     Close,
@@ -228,7 +230,7 @@ impl Writer {
                 shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
                 Some(lane)
             }
-            Command::Relocate { from, to, row, moved } => {
+            Command::Relocate { from, to, row, moved, .. } => {
                 if written.is_ok() {
                     shared.metrics.relocated(&from.name, &to.name, row.bytes);
                     from.release(1, row.bytes);
@@ -261,9 +263,9 @@ fn apply(connection: &Connection, command: &Command, last: &mut i64) -> rusqlite
             store::insert(connection, &row)
         }
         Command::Remove { rows, .. } => rows.iter().try_for_each(|row| store::delete(connection, row.seq)),
-        Command::Relocate { to, row, .. } => {
+        Command::Relocate { to, row, before, .. } => {
             *last += 1;
-            store::relocate(connection, row.seq, *last, &to.name)
+            store::relocate(connection, row.seq, *last, &to.name, before)
         }
         Command::Close => Ok(()),
     }

@@ -5,13 +5,14 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use serde_json::json;
 
-use crate::support::bridge::Setup;
+use crate::support::bridge::{SOON, Setup, TOPICS};
+use crate::support::payloads::Dice;
 use crate::support::servers::servers;
-use crate::support::{RUNTIME, reader, skip};
+use crate::support::{RUNTIME, eventually, reader, skip};
 
 const SENDERS: u32 = 16;
 const EACH: u32 = 20;
@@ -25,14 +26,25 @@ fn can_refuse(test: &str) -> bool {
     !servers().is_mock()
 }
 
-/// Makes a topic of one partition that refuses what is older than a day.
-fn create_for_a_day(topic: &str) {
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", &servers().kafka).create().unwrap();
-    let days = DAY.as_millis().to_string();
-    let new = NewTopic::new(topic, 1, TopicReplication::Fixed(1)).set("message.timestamp.before.max.ms", &days);
-    let made = RUNTIME.block_on(admin.create_topics([&new], &AdminOptions::new())).unwrap();
+fn admin() -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", &servers().kafka).create().unwrap()
+}
+
+/// Makes a topic of one partition with this setting.
+fn create(topic: &str, key: &str, value: &str) {
+    let new = NewTopic::new(topic, 1, TopicReplication::Fixed(1)).set(key, value);
+    let made = RUNTIME.block_on(admin().create_topics([&new], &AdminOptions::new())).unwrap();
     assert!(made.iter().all(Result::is_ok), "{made:?}");
+}
+
+fn create_for_a_day(topic: &str) {
+    create(topic, "message.timestamp.before.max.ms", &DAY.as_millis().to_string());
+}
+
+fn set(topic: &str, key: &str, value: &str) {
+    let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(key, value);
+    let changed = RUNTIME.block_on(admin().alter_configs([&change], &AdminOptions::new())).unwrap();
+    assert!(changed.iter().all(Result::is_ok), "{changed:?}");
 }
 
 fn id(sender: u32, n: u32) -> String {
@@ -121,4 +133,58 @@ fn an_event_too_old_for_its_topic_is_a_dead_letter_and_its_neighbours_are_none()
     assert_eq!(dead, u64::from(EACH));
     let error = reader::read(&bridge.topic("hookbridge.dead-letters")).remove(0);
     assert!(error.header("hookbridge_error").unwrap().contains("InvalidTimestamp"), "{error:?}");
+}
+
+#[test]
+fn what_was_told_to_be_a_dead_letter_stays_one_though_kafka_would_take_it_by_now() {
+    if !can_refuse("verdicts-kept") {
+        return;
+    }
+    let mut setup = Setup::new("verdicts-kept");
+    setup.kafka = "create_topics = false\n".into();
+    setup.http = "ack_timeout = \"2s\"\n".into();
+    let (topic, letters) = (setup.topic("whazing.ticket"), setup.topic("hookbridge.dead-letters"));
+    let rest = TOPICS.iter().map(|name| setup.topic(name)).filter(|name| *name != topic && *name != letters);
+    rest.for_each(|name| servers().create_topic(&name, 1));
+    create(&topic, "max.message.bytes", "2000");
+    let bridge = setup.start_unready();
+    bridge.wait_ready();
+    let ticket = |words: &str| format!(r#"{{"Type":"NewTicket","messageBody":"{words}","ticket":{{"id":7}}}}"#);
+    let small = eventually("the bridge publishes", SOON, || {
+        let answer = bridge.deliver("whazing", ticket("first"));
+        (answer.status == 200).then(|| answer.get("id"))
+    });
+    // Nobody compresses what is random.
+    let mut dice = Dice::new(7);
+    let large: String = (0..4000).map(|_| char::from(b'a' + dice.roll(26) as u8)).collect();
+    let dead = bridge.deliver("whazing", ticket(&large));
+    assert_eq!((dead.sum(), dead.get("reason")), ((202, "dead_lettered".into()), "record_too_large".into()));
+    let mut accepted = vec![small];
+    eventually("the topic goes on", SOON, || {
+        let answer = bridge.deliver("whazing", ticket(&format!("later {}", accepted.len())));
+        accepted.push(answer.get("id"));
+        (answer.status == 200).then_some(())
+    });
+
+    // Kafka takes it by now, in this run of the bridge and in the next.
+    set(&topic, "max.message.bytes", "1000000");
+    let setup = bridge.setup.clone();
+    drop(bridge);
+    let bridge = setup.start_unready();
+    bridge.wait_ready();
+    servers().create_topic(&letters, 1);
+    let series = format!("hookbridge_spool_records{{lane=\"{letters}\"}}");
+    eventually("the dead letter is written", SOON, || (bridge.metric(&series) == 0).then_some(()));
+    let ids = |topic: &str| {
+        let records = reader::read(topic).into_iter();
+        let mut ids: Vec<_> = records.map(|record| record.header("ce_id").unwrap().to_owned()).collect();
+        ids.dedup();
+        ids
+    };
+    assert_eq!(ids(&topic), accepted);
+    assert_eq!(ids(&letters), [dead.get("id")]);
+    let letter = reader::read(&letters).remove(0);
+    assert_eq!(letter.header("hookbridge_reason"), Some("record_too_large"));
+    assert!(letter.header("hookbridge_error").unwrap().starts_with(&topic), "{letter:?}");
+    assert!(letter.headers.iter().all(|(name, _)| !name.contains("dead_letter")), "{letter:?}");
 }

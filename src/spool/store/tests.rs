@@ -52,8 +52,10 @@ fn what_was_committed_is_there_for_another_reader_and_after_a_reopening() {
         waiting.iter().map(|w| (&*w.lane, w.records, w.bytes)).collect::<Vec<_>>(),
         [("a", 1, 257), ("b", 1, 258)]
     );
-    store.commit(|connection| relocate(connection, 1, 3, "b").and_then(|()| delete(connection, 2))).unwrap();
-    assert_eq!(seqs(&other.read("b", (0, 9), 9, 9_000).unwrap()), [3]);
+    store.commit(|connection| relocate(connection, 1, 3, "b", b"why\n").and_then(|()| delete(connection, 2))).unwrap();
+    let moved = other.read("b", (0, 9), 9, 9_000).unwrap();
+    assert_eq!(seqs(&moved), [3]);
+    assert_eq!(&*moved[0].headers, b"why\ncontent-type: application/json\n");
     assert!(other.read("a", (0, 9), 9, 9_000).unwrap().is_empty());
     drop((store, other));
     let mut ids = Vec::new();
