@@ -30,8 +30,10 @@ use client::Search;
 
 /// How many requests are under way at once.
 const CONCURRENCY: usize = 8;
-/// First wait after a failed pass; doubled each time up to `verify_interval`.
+/// First wait after a failed pass; doubled each time up to `verify_interval`, or up to [`URGENT_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// The longest wait while an id is not known: events wait for it.
+const URGENT_RETRY: Duration = Duration::from_secs(2);
 
 /// Why the registry did not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -241,7 +243,9 @@ impl Registry {
                     if !away {
                         tracing::warn!(reason = %words, "the registry cannot be used; known ids are kept");
                     }
-                    retry = (retry * 2).min(self.verify_interval.max(FIRST_RETRY));
+                    let (known, all) = self.known();
+                    let longest = if known < all { URGENT_RETRY } else { self.verify_interval };
+                    retry = (retry * 2).min(longest.max(FIRST_RETRY));
                 }
             }
         }

@@ -142,7 +142,8 @@ fn what_was_told_to_be_a_dead_letter_stays_one_though_kafka_would_take_it_by_now
     }
     let mut setup = Setup::new("verdicts-kept");
     setup.kafka = "create_topics = false\n".into();
-    setup.http = "ack_timeout = \"2s\"\n".into();
+    // Time enough for a producer that connects first.
+    setup.http = "ack_timeout = \"8s\"\n".into();
     let (topic, letters) = (setup.topic("whazing.ticket"), setup.topic("hookbridge.dead-letters"));
     let rest = TOPICS.iter().map(|name| setup.topic(name)).filter(|name| *name != topic && *name != letters);
     rest.for_each(|name| servers().create_topic(&name, 1));
