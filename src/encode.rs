@@ -15,6 +15,7 @@
 mod extra;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod judge;
+mod misfit;
 mod value;
 
 use std::ops::Range;
@@ -27,6 +28,8 @@ use crate::json::{self, Document, Node};
 use crate::redact;
 
 use extra::{Duplicate, Extra};
+pub(crate) use misfit::Fault;
+use misfit::Misfit;
 pub(crate) use value::{long, timestamp, uuid};
 
 /// Bytes before the record in a Kafka value: a zero and the schema's id, four bytes, big-endian (Confluent).
@@ -87,62 +90,6 @@ impl Encoded {
     pub(crate) fn framed(mut self, schema_id: u32) -> Vec<u8> {
         self.0[1..FRAME].copy_from_slice(&schema_id.to_be_bytes());
         self.0
-    }
-}
-
-/// Why an authentic event cannot be a record, and where.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Fault {
-    #[error("{path}: {what}")]
-    Unfit { path: String, what: String },
-    #[error("the record takes more bytes than kafka.max_record_bytes, which is {most}")]
-    TooLarge { most: usize },
-}
-
-/// What has no place where it stands, and where that is.
-struct Place {
-    path: String,
-    what: String,
-}
-
-/// A value that cannot be written where it stands. `Rises` looks for the nearest optional field; the others do not.
-enum Misfit {
-    Rises(Box<Place>),
-    Stands(Box<Place>),
-    /// With it the record is larger than these bytes, wherever the value goes.
-    TooLarge(usize),
-}
-
-impl Misfit {
-    fn rises(what: impl Into<String>) -> Self {
-        Misfit::Rises(Box::new(Place { path: String::new(), what: what.into() }))
-    }
-
-    fn duplicate(key: &str) -> Self {
-        Misfit::Stands(Box::new(Place { path: clip(key), what: "duplicate key".into() }))
-    }
-
-    fn place(&mut self) -> Option<&mut Place> {
-        match self {
-            Misfit::Rises(place) | Misfit::Stands(place) => Some(place),
-            Misfit::TooLarge(_) => None,
-        }
-    }
-
-    /// The same misfit seen from one level further out.
-    fn within(mut self, step: &str) -> Self {
-        if let Some(Place { path, .. }) = self.place() {
-            let joint = if path.is_empty() || path.starts_with('[') { "" } else { "." };
-            *path = format!("{step}{joint}{path}");
-        }
-        self
-    }
-
-    fn into_fault(self) -> Fault {
-        match self {
-            Misfit::Rises(place) | Misfit::Stands(place) => Fault::Unfit { path: place.path, what: place.what },
-            Misfit::TooLarge(most) => Fault::TooLarge { most },
-        }
     }
 }
 
