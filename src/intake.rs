@@ -1,7 +1,7 @@
 //! Takes new deliveries: to Kafka, or to the spool.
 //!
 //! ```text
-//! prepare ─▶ lane open? ─yes─▶ deliver ─▶ published, or a dead letter
+//! prepare ─▶ goes past? ─yes─▶ deliver ─▶ published, or a dead letter
 //!                └ no             └ Kafka does not take it now
 //!                └────────────────┴─▶ spool ─▶ spooled, or a dead letter on its way
 //! ```
@@ -13,10 +13,9 @@ use tokio::time::{Instant, timeout_at};
 use crate::catalog::EventType;
 use crate::dead_letter::Reason;
 use crate::metrics::Stage;
-use crate::pipeline::{End, Pipeline, Taken, Waits};
-use crate::prepare::Prepared;
+use crate::pipeline::{Attempt, End, Pipeline, Taken, Waits};
 use crate::publish::Patience;
-use crate::spool::{Lane, Spool};
+use crate::spool::Spool;
 use crate::traces::Trace;
 use crate::verify::Verified;
 
@@ -64,13 +63,14 @@ impl Intake {
             self.pipeline.metrics.drift.note(source, &event_type.name, &made.parts.records.drift);
         }
         let (id, event_type) = (delivery.id().to_owned(), prepared.type_name());
-        let (lane, rejection) = (self.lane(&prepared), prepared.made.as_ref().err().cloned());
-        let waits = if self.pipeline.publisher.watch().is_away() || !lane.lets_past().await {
-            Waits { lane: lane.name.to_string(), rejection, is_ours: true, words: String::new() }
+        let (lane, needs) = (self.spool.lane(self.pipeline.lane(&prepared)), self.pipeline.needs(&prepared));
+        let waits = if self.pipeline.publisher.watch().is_away() || !lane.lets_past(&needs).await {
+            Waits::behind_others(&lane.name, prepared.made.err())
         } else {
             let mut publishing = (self.pipeline.metrics.stage(Stage::Publish), trace.stage(Stage::Publish));
-            let (topic, mut taken) = (self.pipeline.topic(&prepared), Taken::default());
-            let delivered = self.pipeline.deliver(prepared, deadline, Patience::Sender, &mut taken).await;
+            let (topic, taken) = (self.pipeline.topic(&prepared), Taken::default());
+            let attempt = Attempt { deadline, patience: Patience::Sender, taken: &taken, sent: &|| () };
+            let delivered = self.pipeline.deliver(prepared, &attempt).await;
             self.pipeline.tell(&mut publishing.1, topic.as_deref(), &taken, delivered.as_ref().copied());
             drop(publishing);
             match delivered {
@@ -89,13 +89,18 @@ impl Intake {
             return Outcome::Unavailable;
         }
         let lane = self.spool.lane(&waits.lane);
+        let keys = match waits.rejection {
+            Some(_) => self.pipeline.needs_of_dead_letter(delivery).keys,
+            None => needs.keys,
+        };
         let mut spooling = (self.pipeline.metrics.stage(Stage::Spool), trace.stage(Stage::Spool));
         let reason = waits.rejection.as_ref().map(|rejection| rejection.reason);
         if let Some(reason) = reason {
             trace.set("hookbridge.reason", reason.code());
         }
         spooling.1.set("hookbridge.lane", waits.lane);
-        let appended = self.spool.append(&lane, delivery, event_type, waits.rejection.as_ref()).await;
+        let rejection = waits.rejection.as_ref();
+        let appended = self.spool.append(&lane, delivery, event_type, rejection, keys, &waits.gates).await;
         match (appended, reason) {
             (Ok(()), None) => Outcome::Spooled { id },
             (Ok(()), Some(reason)) => Outcome::DeadLettered { id, reason },
@@ -106,12 +111,6 @@ impl Intake {
                 Outcome::Unavailable
             }
         }
-    }
-
-    /// Where a new delivery queues, if anything queues there: behind those of its type that still wait apart, if any do.
-    fn lane(&self, prepared: &Prepared<'_>) -> Arc<Lane> {
-        let apart = self.pipeline.apart(prepared).map(|name| self.spool.lane(name)).find(|lane| !lane.is_open());
-        apart.unwrap_or_else(|| self.spool.lane(self.pipeline.lane(prepared)))
     }
 
     /// The type in the header is not signed: the body decides, and a difference is worth a look.

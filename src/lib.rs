@@ -34,6 +34,7 @@ mod verify;
 mod intake;
 mod pipeline;
 
+mod order;
 mod prepare;
 
 mod identify;

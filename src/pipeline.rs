@@ -7,7 +7,8 @@
 //!                              └─▶ Waits          Kafka or the media store does not take it now: the spool's, where it is kept
 //! ```
 
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -18,8 +19,9 @@ use crate::catalog::EventType;
 use crate::dead_letter::{self, Reason, Rejection};
 use crate::media::{Away, File, Kept, Store};
 use crate::metrics::Metrics;
+use crate::order::{Gate, Needs};
 use crate::prepare::{self, Made, Prepared};
-use crate::publish::{Patience, PublishError, Publisher};
+use crate::publish::{Patience, PublishError, Publisher, Sending};
 use crate::route::{Event, Parts, Record, Route, Routes, Subject};
 use crate::time;
 use crate::traces::{Span, Traces};
@@ -52,7 +54,7 @@ pub(crate) enum End {
 /// What became of each of a delivery's records, from one try to the next: none is sent again whose verdict is final. The
 /// first is the event's own.
 #[derive(Debug, Default)]
-pub(crate) struct Taken(Vec<Verdict>);
+pub(crate) struct Taken(Mutex<Vec<(Gate, Verdict)>>);
 
 /// What Kafka last said of one record.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,13 +68,52 @@ enum Verdict {
 }
 
 impl Taken {
+    fn verdicts(&self) -> MutexGuard<'_, Vec<(Gate, Verdict)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether each of the records that go through these gates is still to be sent.
+    fn are_open(&self, gates: impl Iterator<Item = Gate>) -> Vec<bool> {
+        let mut verdicts = self.verdicts();
+        if verdicts.is_empty() {
+            verdicts.extend(gates.map(|gate| (gate, Verdict::Open)));
+        }
+        verdicts.iter().map(|(_, verdict)| matches!(verdict, Verdict::Open)).collect()
+    }
+
+    fn set(&self, at: usize, verdict: Verdict) {
+        self.verdicts()[at].1 = verdict;
+    }
+
     /// Where the event's own record is.
     fn partition(&self) -> Option<i32> {
-        match self.0.first() {
-            Some(Verdict::Acknowledged(partition)) => Some(*partition),
+        match self.verdicts().first() {
+            Some((_, Verdict::Acknowledged(partition))) => Some(*partition),
             _ => None,
         }
     }
+
+    /// Whether any record is taken.
+    pub(crate) fn has_any(&self) -> bool {
+        self.verdicts().iter().any(|(_, verdict)| !matches!(verdict, Verdict::Open))
+    }
+
+    /// The gates of the records that were sent and have no verdict yet.
+    pub(crate) fn open_gates(&self) -> Vec<Gate> {
+        let verdicts = self.verdicts();
+        let open = verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Open));
+        open.map(|(gate, _)| gate.clone()).collect()
+    }
+}
+
+/// How a delivery is tried once.
+pub(crate) struct Attempt<'a> {
+    /// By then its file is kept, if it has one, and the schemas' ids are known.
+    pub(crate) deadline: Instant,
+    pub(crate) patience: Patience,
+    pub(crate) taken: &'a Taken,
+    /// Called when all its records are on their way: what is sent after that comes behind them.
+    pub(crate) sent: &'a (dyn Fn() + Send + Sync),
 }
 
 /// Kafka does not take a delivery now, or the media store its file.
@@ -84,7 +125,25 @@ pub(crate) struct Waits {
     pub(crate) rejection: Option<Rejection>,
     /// Whether it is known to be in no queue of the producer's, so that the spool may own it.
     pub(crate) is_ours: bool,
+    /// What it did not get through. Empty when it may be tried again at once.
+    pub(crate) gates: Vec<Gate>,
+    /// It was refused together with others: it has to be judged alone.
+    pub(crate) alone: bool,
     pub(crate) words: String,
+}
+
+impl Waits {
+    /// Of a delivery that Kafka was not asked for.
+    pub(crate) fn behind_others(lane: &Arc<str>, rejection: Option<Rejection>) -> Waits {
+        Waits {
+            lane: lane.to_string(),
+            rejection,
+            is_ours: true,
+            gates: Vec::new(),
+            alone: false,
+            words: String::new(),
+        }
+    }
 }
 
 /// The stages and what they need.
@@ -99,6 +158,8 @@ pub(crate) struct Pipeline {
     pub(crate) large_bodies: Semaphore,
     /// Set once the registry was asked for ids since the start, whatever it said.
     pub(crate) registry_asked: SetOnce<()>,
+    /// Of keys. Nobody outside can tell which of them share a hash.
+    pub(crate) hashing: RandomState,
 }
 
 /// Why Kafka does not have a delivery's record: there is none that it will ever take, or it did not take it now.
@@ -125,19 +186,35 @@ impl Pipeline {
         self.large_bodies.acquire_many(turns).await.ok()
     }
 
-    /// The lane of a delivery: where it queues, if anything queues there.
-    pub(crate) fn lane(&self, prepared: &Prepared<'_>) -> &str {
+    /// The lane of a delivery: where it queues, if it has to.
+    pub(crate) fn lane(&self, prepared: &Prepared<'_>) -> &Arc<str> {
         match (&prepared.made, self.route(prepared.delivery, prepared.event_type)) {
-            // A schema that the registry refuses may take long to be mended. Its events wait apart: the others go on.
-            (Ok(_), Some(route)) => route.refused().map_or(&route.lane, |subject| &subject.name),
+            (Ok(_), Some(route)) => &route.lane,
             _ => &self.routes.dead_letters,
         }
     }
 
-    /// The lanes in which its events may still wait apart, though nothing refuses their schema any more.
-    pub(crate) fn apart(&self, prepared: &Prepared<'_>) -> impl Iterator<Item = &str> {
-        let route = self.route(prepared.delivery, prepared.event_type).filter(|_| prepared.made.is_ok());
-        route.into_iter().flat_map(Route::once_refused).map(|subject| subject.name.as_str())
+    /// What a delivery's order hangs on, and what it goes through.
+    pub(crate) fn needs(&self, prepared: &Prepared<'_>) -> Needs {
+        let (Ok(made), Some(route)) = (&prepared.made, self.route(prepared.delivery, prepared.event_type)) else {
+            return self.needs_of_dead_letter(prepared.delivery);
+        };
+        let own = prepared.key.as_deref().unwrap_or_default();
+        let links =
+            || route.joins.iter().zip(&made.parts.links).flat_map(|(join, ids)| ids.iter().map(move |id| (join, id)));
+        let main_and_latest = [&route.main].into_iter().chain(&route.latest).map(|target| (target, own));
+        let gates = main_and_latest.chain(links().map(|(join, id)| (join, id.as_str())));
+        let gates = gates.map(|(target, key)| self.publisher.gate(&target.topic, key));
+        let schemas = route.unknown().map(|subject| Gate::Schema(subject.name.as_str().into()));
+        let media = made.file.as_ref().map(|_| Gate::Media);
+        let keys = prepared.keys().map(|key| self.hashing.hash_one(key)).collect();
+        Needs::new(keys, gates.chain(schemas).chain(media).collect())
+    }
+
+    /// What a dead letter needs: it is in nobody's order.
+    pub(crate) fn needs_of_dead_letter(&self, delivery: &Verified) -> Needs {
+        let id = delivery.id();
+        Needs::new(vec![self.hashing.hash_one(id)], vec![self.publisher.gate(&self.routes.dead_letters, id)])
     }
 
     /// Where an event's own record is to go.
@@ -149,20 +226,19 @@ impl Pipeline {
         self.routes.get(&delivery.source().name, &event_type?.name)
     }
 
-    /// Writes a prepared delivery to Kafka, or a dead letter in its place; its file, if it has one, is kept by `deadline`.
-    pub(crate) async fn deliver(
-        &self,
-        prepared: Prepared<'_>,
-        deadline: Instant,
-        patience: Patience,
-        taken: &mut Taken,
-    ) -> Result<End, Waits> {
-        let lane = self.lane(&prepared).to_owned();
+    /// Writes a prepared delivery to Kafka, or a dead letter in its place.
+    pub(crate) async fn deliver(&self, prepared: Prepared<'_>, attempt: &Attempt<'_>) -> Result<End, Waits> {
+        let lane = Arc::clone(self.lane(&prepared));
         let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
         let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
-        match self.write(&event, made, lane, deadline, patience, taken).await {
+        match self.write(&event, made, &lane, attempt).await {
             Ok(()) => Ok(End::Published),
-            Err(NotTaken::Ever(rejection)) => self.bury(&event, &rejection, patience).await,
+            Err(NotTaken::Ever(rejection)) => {
+                // Nothing of its lane is to wait for the topic of the dead letters.
+                let is_at_home = lane == self.routes.dead_letters;
+                let patience = if is_at_home { attempt.patience } else { attempt.patience.with_an_end() };
+                self.bury(&event, &rejection, patience).await
+            }
             Err(NotTaken::Now(waits)) => Err(waits),
         }
     }
@@ -193,10 +269,11 @@ impl Pipeline {
     /// Writes a prepared delivery to its topics, and nothing in its place: it is a dead letter already. The deadline is that
     /// of its file.
     pub(crate) async fn publish(&self, prepared: Prepared<'_>, deadline: Instant) -> Result<(), NotTaken> {
-        let lane = self.lane(&prepared).to_owned();
+        let lane = Arc::clone(self.lane(&prepared));
         let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
         let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
-        self.write(&event, made, lane, deadline, Patience::Spool, &mut Taken::default()).await
+        let attempt = Attempt { deadline, patience: Patience::Command, taken: &Taken::default(), sent: &|| () };
+        self.write(&event, made, &lane, &attempt).await
     }
 
     /// Where a prepared delivery would be written, or why nowhere. What Kafka would say to it is not known.
@@ -225,29 +302,40 @@ impl Pipeline {
         &self,
         event: &Event<'_>,
         made: Result<Box<Made>, Rejection>,
-        lane: String,
-        deadline: Instant,
-        patience: Patience,
-        taken: &mut Taken,
+        lane: &Arc<str>,
+        attempt: &Attempt<'_>,
     ) -> Result<(), NotTaken> {
         let Made { parts, file } = *made.map_err(NotTaken::Ever)?;
         self.check_extent(&parts).map_err(NotTaken::Ever)?;
         let route = self.route_of(event).map_err(NotTaken::Ever)?;
-        let not_now = |words| NotTaken::Now(Waits { lane: lane.clone(), rejection: None, is_ours: true, words });
-        if route.unknown().is_some() && !self.ids_are_known_before(deadline).await {
-            return Err(not_now("the registry was not asked for schema ids in time".into()));
+        let not_now = |gate, words| {
+            NotTaken::Now(Waits {
+                lane: lane.to_string(),
+                rejection: None,
+                is_ours: true,
+                gates: vec![gate],
+                alone: false,
+                words,
+            })
+        };
+        let schema = || {
+            let subject = route.unknown().map(|subject| subject.name.as_str()).unwrap_or_default();
+            (subject, Gate::Schema(subject.into()))
+        };
+        if route.unknown().is_some() && !self.ids_are_known_before(attempt.deadline).await {
+            return Err(not_now(schema().1, "the registry was not asked for schema ids in time".into()));
         }
         let Some(records) = self.routes.records(event, route, parts, Subject::id) else {
-            let subject = route.unknown().map(|subject| subject.name.as_str()).unwrap_or_default();
-            return Err(not_now(format!("{subject}: the schema's id is not known yet")));
+            let (subject, gate) = schema();
+            return Err(not_now(gate, format!("{subject}: the schema's id is not known yet")));
         };
         self.check_size(&records).map_err(NotTaken::Ever)?;
         if let Some(file) = file
-            && let Err(away) = self.keep(&event.delivery.source().name, &file, deadline).await
+            && let Err(away) = self.keep(&event.delivery.source().name, &file, attempt.deadline).await
         {
-            return Err(not_now(away.to_string()));
+            return Err(not_now(Gate::Media, away.to_string()));
         }
-        self.publish_all(records, patience, lane, taken).await
+        self.publish_all(records, lane, attempt).await
     }
 
     /// Waits for the registry's first answer since the start, while there is time to publish before `deadline`.
@@ -264,23 +352,20 @@ impl Pipeline {
 
     /// Sends all records of an event at once that are not taken yet, and waits for all. The event's own decides whether it is a
     /// dead letter: one of another topic that Kafka will never take is counted, and left out.
-    async fn publish_all(
-        &self,
-        records: Vec<Record>,
-        patience: Patience,
-        lane: String,
-        taken: &mut Taken,
-    ) -> Result<(), NotTaken> {
-        taken.0.resize(records.len(), Verdict::Open);
-        let left = records.into_iter().zip(&mut taken.0).enumerate();
-        let left = left.filter(|(_, (_, verdict))| matches!(verdict, Verdict::Open));
-        let sent = left.map(|(at, (record, verdict))| {
-            let (sent_at, report) = (Instant::now(), self.publisher.publish(&record, patience));
+    async fn publish_all(&self, records: Vec<Record>, lane: &Arc<str>, attempt: &Attempt<'_>) -> Result<(), NotTaken> {
+        let gate = |record: &Record| self.publisher.gate(&record.topic, &record.key);
+        let open = attempt.taken.are_open(records.iter().map(gate));
+        let left = records.into_iter().enumerate().filter(|(at, _)| open[*at]);
+        let mut all_sent = true;
+        let sent = left.map(|(at, record)| {
+            let (sent_at, gate) = (Instant::now(), gate(&record));
+            let Sending { is_sent, report } = self.publisher.publish(&record, attempt.patience);
+            all_sent &= is_sent;
             let topic = Arc::clone(&record.topic);
             async move {
                 let error = match report.await {
                     Ok(partition) => {
-                        *verdict = Verdict::Acknowledged(partition);
+                        attempt.taken.set(at, Verdict::Acknowledged(partition));
                         self.metrics.ack_seconds.observe(sent_at.elapsed().as_secs_f64());
                         return None;
                     }
@@ -288,29 +373,39 @@ impl Pipeline {
                 };
                 match error.refusal().filter(|_| at > 0) {
                     Some(reason) => {
-                        *verdict = Verdict::Refused;
+                        attempt.taken.set(at, Verdict::Refused);
                         self.leave_out(&topic, reason, &error);
                         None
                     }
-                    None => Some(error),
+                    None => Some((gate, error)),
                 }
             }
         });
-        let failed = join_all(sent).await;
-        let (mut ever, mut now) = (None, None);
-        for error in failed.into_iter().flatten() {
+        let sent: Vec<_> = sent.collect();
+        if all_sent {
+            (attempt.sent)();
+        }
+        let (mut ever, mut now): (_, Option<Waits>) = (None, None);
+        for (gate, error) in join_all(sent).await.into_iter().flatten() {
             match error.refusal() {
                 Some(reason) => ever = Some((reason, error)),
                 // No word on one is no word on the event.
                 None if matches!(error, PublishError::Unreported { .. }) => {
-                    return Err(NotTaken::Now(waits(lane, None, &error)));
+                    return Err(NotTaken::Now(waits(lane, None, gate, &error)));
                 }
-                None => now = Some(error),
+                None => {
+                    let mut both = waits(lane, None, gate, &error);
+                    if let Some(before) = now {
+                        both.gates.extend(before.gates);
+                        both.alone |= before.alone;
+                    }
+                    now = Some(both);
+                }
             }
         }
         match (ever, now) {
             (Some((reason, error)), _) => Err(NotTaken::Ever(Rejection { reason, error: error.to_string() })),
-            (None, Some(error)) => Err(NotTaken::Now(waits(lane, None, &error))),
+            (None, Some(waits)) => Err(NotTaken::Now(waits)),
             (None, None) => Ok(()),
         }
     }
@@ -361,7 +456,10 @@ impl Pipeline {
                 tracing::warn!(id = event.delivery.id(), source, reason = reason.code(), "dead letter");
                 Ok(End::DeadLettered(reason))
             }
-            Err(error) => Err(waits(self.routes.dead_letters.to_string(), Some(rejection.clone()), &error)),
+            Err(error) => {
+                let gate = self.publisher.gate(&self.routes.dead_letters, event.delivery.id());
+                Err(waits(&self.routes.dead_letters, Some(rejection.clone()), gate, &error))
+            }
         }
     }
 
@@ -379,13 +477,15 @@ impl Pipeline {
         let sent = self.publisher.publish(&record, patience);
         // librdkafka has a copy.
         drop((record, turn));
-        sent.await
+        sent.report.await
     }
 }
 
-fn waits(lane: String, rejection: Option<Rejection>, error: &PublishError) -> Waits {
+fn waits(lane: &Arc<str>, rejection: Option<Rejection>, gate: Gate, error: &PublishError) -> Waits {
     let is_ours = !matches!(error, PublishError::Unreported { .. });
-    Waits { lane, rejection, is_ours, words: error.to_string() }
+    let alone = matches!(error, PublishError::Unjudged { .. });
+    let gates = if alone || matches!(error, PublishError::Replaced { .. }) { Vec::new() } else { vec![gate] };
+    Waits { lane: lane.to_string(), rejection, is_ours, gates, alone, words: error.to_string() }
 }
 
 /// Runs `work` on `bytes` of input so that, when that takes long, other requests go on meanwhile.

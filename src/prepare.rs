@@ -31,11 +31,34 @@ impl<'a> Prepared<'a> {
         self.event_type.map(|event_type| event_type.name.as_str())
     }
 
+    /// The same without its delivery.
+    pub(crate) fn detach(self) -> Detached {
+        let Prepared { event_type, key, occurred_at, made, .. } = self;
+        Detached { event_type: event_type.map(|event_type| event_type.name.clone()), key, occurred_at, made }
+    }
+
     /// Everything whose order it is part of: the entity it is about, and those it is linked to. One without is alone.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         let own = self.key.as_deref().unwrap_or_else(|| self.delivery.id());
         let links = self.made.iter().flat_map(|made| made.parts.links.iter().flatten());
         std::iter::once(own).chain(links.map(String::as_str))
+    }
+}
+
+/// What was made of a delivery, apart from it.
+pub(crate) struct Detached {
+    event_type: Option<String>,
+    key: Option<String>,
+    occurred_at: Option<i64>,
+    made: Result<Box<Made>, Rejection>,
+}
+
+impl Detached {
+    /// Back with the delivery that it was made of.
+    pub(crate) fn attach(self, delivery: &Verified) -> Prepared<'_> {
+        let Detached { event_type, key, occurred_at, made } = self;
+        let event_type = event_type.and_then(|name| delivery.source().profile.types.get(&name));
+        Prepared { delivery, event_type, key, occurred_at, made }
     }
 }
 

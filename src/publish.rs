@@ -13,7 +13,8 @@
 //! producer, land in the order they were sent. librdkafka puts the records of one partition into a request, no more; so
 //! there are several producers (`kafka.producers`), for partitions not to wait for each other's acknowledgements in one long
 //! line. `FutureProducer::send` is not used, since it retries a full queue and so reorders. What comes from the
-//! spool has producers of its own, which no sender waits for. (A sender's record of the same key may still be under way
+//! spool has producers of its own, which no sender waits for: there one record follows another of its key without waiting for it
+//! ([`clients`]). (A sender's record of the same key may still be under way
 //! then. It is not answered yet, so no order is promised.) A new producer takes the place of one that librdkafka declares fatally
 //! broken (its idempotence state is gone from the broker), of one that does not get through while a new client does
 //! (`supervisor`), and of each when the configuration is read again.
@@ -21,6 +22,7 @@
 mod clients;
 mod clock;
 mod evidence;
+mod generation;
 mod outage;
 mod producer;
 mod replication;
@@ -43,13 +45,16 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::config::{ConfigError, Settings};
 use crate::dead_letter;
+use crate::order::Gate;
 use crate::partition;
 use crate::route::{Record, Routes};
 use clients::SCAN_INTERVAL;
 pub(crate) use clients::{Clients, Patience};
 pub(crate) use clock::span;
 use clock::{Clock, TimeRefusal};
+pub(crate) use evidence::ANY;
 use evidence::Place;
+use generation::Generation;
 use producer::{Context, Producer};
 pub(crate) use replication::{AskError, OneReplica};
 use slot::Slot;
@@ -75,6 +80,12 @@ pub(crate) enum PublishError {
     /// It will never take this record.
     #[error("{topic}: {source}")]
     Rejected { topic: Arc<str>, source: KafkaError },
+    /// It did not take this record together with others; whether it is to blame, only it alone can tell.
+    #[error("{topic}: {source}; together with others")]
+    Unjudged { topic: Arc<str>, source: KafkaError },
+    /// It was not sent: a producer was replaced meanwhile.
+    #[error("{topic}: a producer was replaced")]
+    Replaced { topic: Arc<str> },
     /// It will take this record when the clocks are right.
     #[error("{topic}: Kafka refuses the time of the record: {words}")]
     Clock { topic: Arc<str>, words: String },
@@ -86,7 +97,21 @@ impl PublishError {
         match self {
             PublishError::TooLarge { .. } => Some(dead_letter::Reason::RecordTooLarge),
             PublishError::Rejected { .. } => Some(dead_letter::Reason::KafkaRejected),
-            PublishError::Waits { .. } | PublishError::Unreported { .. } | PublishError::Clock { .. } => None,
+            PublishError::Waits { .. }
+            | PublishError::Unreported { .. }
+            | PublishError::Unjudged { .. }
+            | PublishError::Replaced { .. }
+            | PublishError::Clock { .. } => None,
+        }
+    }
+
+    /// The same about a record that was not alone.
+    fn unjudged(self) -> PublishError {
+        match self {
+            PublishError::TooLarge { topic, source }
+            | PublishError::Rejected { topic, source }
+            | PublishError::Waits { topic, source } => PublishError::Unjudged { topic, source },
+            other => other,
         }
     }
 
@@ -100,6 +125,9 @@ impl PublishError {
 /// after that it may still take.
 const REPORT_GRACE: Duration = Duration::from_secs(1);
 
+/// How long the reports of what was called back may take.
+const LAST_REPORTS: Duration = Duration::from_secs(5);
+
 /// How often is looked whether producers that were replaced have nothing under way any more.
 const RETIRING: Duration = Duration::from_millis(50);
 
@@ -110,6 +138,14 @@ struct Sent {
     hash: u32,
     producer: Arc<Producer>,
     report: Result<DeliveryFuture, KafkaError>,
+}
+
+/// A record that is with librdkafka.
+pub(crate) struct Sending<F> {
+    /// Whether it is, and not given back at once.
+    pub(crate) is_sent: bool,
+    /// Waits for Kafka's verdict, which librdkafka gives in time for whoever waits for it, and tells the partition it is in.
+    pub(crate) report: F,
 }
 
 /// Why a record is not known to be in Kafka; and the record itself, where it may be taken when it is alone.
@@ -125,6 +161,7 @@ pub(crate) struct Publisher {
     last_ack: AtomicU64,
     since: Instant,
     replaced: Replaced,
+    generation: Generation,
 }
 
 impl Publisher {
@@ -146,6 +183,7 @@ impl Publisher {
             last_ack: AtomicU64::new(0),
             since: Instant::now(),
             replaced: Replaced::default(),
+            generation: Generation::default(),
         })
     }
 
@@ -176,17 +214,15 @@ impl Publisher {
     /// Lets `clients` take over. Those before finish what they have under way, if Kafka takes it, and end.
     pub(crate) async fn replace(&self, clients: Clients) {
         self.watch.take_over(clients.config.clone(), Arc::clone(&clients.reason));
-        let before = self.clients.swap(Arc::new(clients));
+        let before = self.generation.next(|| self.clients.swap(Arc::new(clients)));
         self.context.failing.notify_one();
-        if self.watch.is_away() {
-            // Those under way would time out, late.
-            for slot in before.slots() {
-                slot.call_back();
-            }
-        }
-        // Whoever has a record under way holds them; the spool's have the most time.
-        let latest = Instant::now() + before.for_spool[0].message_timeout + SCAN_INTERVAL + 2 * REPORT_GRACE;
+        // Whoever has a record under way holds them. What would time out late is called back: at once, if Kafka is away.
+        let patient = if self.watch.is_away() { Duration::ZERO } else { before.for_senders[0].message_timeout };
+        let (patient, latest) = (Instant::now() + patient, Instant::now() + patient + LAST_REPORTS);
         while Arc::strong_count(&before) > 1 && Instant::now() < latest {
+            if Instant::now() >= patient {
+                before.slots().for_each(Slot::call_back);
+            }
             sleep(RETIRING).await;
         }
         end(before).await;
@@ -262,23 +298,33 @@ impl Publisher {
         }
     }
 
-    /// Sends `record` at once, even if what this gives is dropped: that waits for Kafka's verdict, which librdkafka gives in time
-    /// for whoever waits for it, and tells the partition it is in. Meanwhile the record is librdkafka's alone.
+    /// The partition that a record with this key goes through.
+    pub(crate) fn gate(&self, topic: &Arc<str>, key: &str) -> Gate {
+        Gate::Partition(Arc::clone(topic), self.watch.partition(topic, partition::hash(key.as_bytes())))
+    }
+
+    /// Changes whenever a producer does.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.now()
+    }
+
+    /// Sends `record` at once, even if nobody waits for the report. Meanwhile it is librdkafka's alone.
     pub(crate) fn publish<'a>(
         &'a self,
         record: &Record,
         patience: Patience,
-    ) -> impl Future<Output = Result<i32, PublishError>> + use<'a> {
+    ) -> Sending<impl Future<Output = Result<i32, PublishError>> + use<'a>> {
         let clients = self.clients.load_full();
-        // As keys go to partitions: where their number divides that of the partitions, each of these has one producer.
-        let producers = clients.of(patience).len() as u32;
         let hash = partition::hash(record.key.as_bytes());
-        let slot = partition::of_hash(hash, producers) as usize;
         let (stamp, sent_at) = self.clock.stamp(record.timestamp);
-        let sent = self.send(&clients.of(patience)[slot], hash, to_kafka(record, stamp));
+        let due = if let Patience::Spool { generation } = patience { Some(generation) } else { None };
+        let to_slot = || self.send(clients.of(patience, hash), hash, to_kafka(record, stamp));
+        let sent = self.generation.during(due, to_slot);
+        let is_sent = matches!(&sent, Some(Some(Sent { report: Ok(_), .. })));
         let (topic, timestamp) = (Arc::clone(&record.topic), record.timestamp);
-        async move {
-            let (error, given_back) = match self.settle(&clients.of(patience)[slot], &topic, sent).await {
+        let report = async move {
+            let Some(sent) = sent else { return Err(PublishError::Replaced { topic }) };
+            let (error, given_back) = match self.settle(clients.of(patience, hash), &topic, sent).await {
                 Ok(partition) => {
                     self.clock.taken(stamp, sent_at);
                     return Ok(partition);
@@ -286,9 +332,17 @@ impl Publisher {
                 Err(failed) => failed,
             };
             // Kafka refuses a batch as a whole: whether it was for this record, only it alone can tell.
-            let Some(record) = given_back else { return Err(error) };
-            self.publish_alone(&clients.alone, hash, record, &topic, timestamp).await
-        }
+            match (patience, given_back) {
+                (Patience::Alone, given_back) => {
+                    let (record, time) = self.with_another_time(&topic, stamp, error, given_back).await?;
+                    self.publish_alone(&clients.alone, hash, record, &topic, time).await
+                }
+                (_, None) => Err(error),
+                (Patience::Spool { .. }, Some(_)) => Err(error.unjudged()),
+                (_, Some(record)) => self.publish_alone(&clients.alone, hash, record, &topic, timestamp).await,
+            }
+        };
+        Sending { is_sent, report }
     }
 
     /// Sends a record that was refused with its batch once more, in a batch of its own: this verdict is about the record.
@@ -312,17 +366,26 @@ impl Publisher {
                 }
                 Err(failed) => failed,
             };
-            if !error.is_about_time() {
-                return Err(error);
-            }
-            match (self.clock.refused(&self.watch, topic, stamp).await, given_back) {
-                (TimeRefusal::Age, _) => return Err(error),
-                // That is earlier by a minute at least, so this ends.
-                (TimeRefusal::Clock { again: Some(earlier), .. }, Some(same)) => (record, wanted) = (same, earlier),
-                (TimeRefusal::Clock { words, .. }, _) => {
-                    return Err(PublishError::Clock { topic: Arc::clone(topic), words });
-                }
-            }
+            // That is earlier by a minute at least, so this ends.
+            (record, wanted) = self.with_another_time(topic, stamp, error, given_back).await?;
+        }
+    }
+
+    /// The time that a record may be taken with which was refused alone, if it was refused for its time; else the verdict.
+    async fn with_another_time(
+        &self,
+        topic: &Arc<str>,
+        stamp: i64,
+        error: PublishError,
+        given_back: Option<OwnedMessage>,
+    ) -> Result<(OwnedMessage, i64), PublishError> {
+        if !error.is_about_time() {
+            return Err(error);
+        }
+        match (self.clock.refused(&self.watch, topic, stamp).await, given_back) {
+            (TimeRefusal::Age, _) => Err(error),
+            (TimeRefusal::Clock { again: Some(earlier), .. }, Some(same)) => Ok((same, earlier)),
+            (TimeRefusal::Clock { words, .. }, _) => Err(PublishError::Clock { topic: Arc::clone(topic), words }),
         }
     }
 
@@ -362,8 +425,11 @@ impl Publisher {
             self.watch.miss();
         }
         let verdict = verdict::of(&error);
-        if verdict == Verdict::Fatal || (verdict == Verdict::Wait && producer.client().fatal_error().is_some()) {
-            if slot.discard(&producer) {
+        let broken = producer.client().fatal_error().map(|(code, _)| code);
+        if verdict == Verdict::Fatal || broken.is_some() {
+            let discarded = slot.has(&producer) && self.generation.next(|| slot.discard(&producer));
+            // A producer of the spool stops at each batch that Kafka refuses.
+            if discarded && broken != Some(RDKafkaErrorCode::GaplessGuarantee) {
                 self.replaced.count(Cause::Fatal);
                 tracing::error!(producer = slot.name(), "a Kafka producer is fatally broken; a new one takes over");
             }
@@ -382,9 +448,7 @@ impl Publisher {
 
     /// Calls back everything that is not acknowledged yet; each record's sender gets it back.
     pub(crate) fn call_back_all(&self) {
-        for slot in self.clients.load().slots() {
-            slot.call_back();
-        }
+        self.generation.next(|| self.clients.load().slots().for_each(Slot::call_back));
     }
 
     /// Waits until everything sent is acknowledged or given up; says how many records are left.
@@ -421,6 +485,7 @@ async fn report_of(
         let latest = sent + slot.message_timeout + SCAN_INTERVAL + REPORT_GRACE;
         match timeout_at(latest, &mut report).await {
             Ok(told) => told,
+            Err(_) if slot.is_endless => report.await,
             Err(_) => {
                 tracing::warn!("librdkafka did not say in time what became of a record; all under way are called back");
                 slot::purge(producer);

@@ -141,7 +141,7 @@ impl Replay<'_> {
             Err(NotTaken::Now(waits)) => return Err(waits.words),
         }
         let mark = dead_letter::mark(&self.pipeline.routes.dead_letters, id.clone(), time::now_millis());
-        match self.pipeline.publisher.publish(&mark, Patience::Spool).await {
+        match self.pipeline.publisher.publish(&mark, Patience::Command).report.await {
             Ok(_) => Ok(Fate::Published),
             Err(error) => Err(format!("{error}; {id} is published, but could not be marked as replayed")),
         }

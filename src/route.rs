@@ -30,19 +30,11 @@ pub(crate) struct Subject {
     /// The schema's id in the registry; negative while it is not known.
     id: AtomicI64,
     refused: AtomicBool,
-    /// Whether it has been refused since the start.
-    once_refused: AtomicBool,
 }
 
 impl Subject {
     pub(crate) fn new(name: String, schema: String) -> Self {
-        Subject {
-            name,
-            schema,
-            id: AtomicI64::new(-1),
-            refused: AtomicBool::default(),
-            once_refused: AtomicBool::default(),
-        }
+        Subject { name, schema, id: AtomicI64::new(-1), refused: AtomicBool::default() }
     }
 
     /// The schema's id, if the registry (or the cache of what it said) has told it.
@@ -61,7 +53,6 @@ impl Subject {
     }
 
     pub(crate) fn set_refused(&self, refused: bool) {
-        self.once_refused.fetch_or(refused, Ordering::Relaxed);
         self.refused.store(refused, Ordering::Relaxed);
     }
 }
@@ -93,11 +84,6 @@ impl Route {
     /// A subject whose schema the registry does not want.
     pub(crate) fn refused(&self) -> Option<&Subject> {
         self.targets().map(|target| &*target.subject).find(|subject| subject.is_refused())
-    }
-
-    /// The subjects whose schemas the registry did not want at some time since the start.
-    pub(crate) fn once_refused(&self) -> impl Iterator<Item = &Subject> {
-        self.targets().map(|target| &*target.subject).filter(|subject| subject.once_refused.load(Ordering::Relaxed))
     }
 
     /// A subject whose schema's id is not known yet.

@@ -36,6 +36,7 @@
 //! (two connections that write and checkpoint at the same instant, up to 3.51.2) needs two writers; there is one here.
 //! Its weak spot is large bodies, which are written twice, to the log and to the file.
 
+mod keys;
 mod lane;
 mod store;
 mod writer;
@@ -55,6 +56,7 @@ use tokio::sync::oneshot;
 use crate::config::SpoolSettings;
 use crate::dead_letter::Rejection;
 use crate::metrics::Metrics;
+use crate::order::Gate;
 use crate::verify::Verified;
 pub(crate) use lane::Lane;
 pub(crate) use store::{Row, Store, Waiting};
@@ -245,17 +247,19 @@ impl Spool {
             writer: Mutex::new(Some(writer)),
         };
         for waiting in &waiting {
-            spool.take_over(waiting);
+            spool.take_over(waiting, last);
         }
         Ok((spool, drained))
     }
 
-    /// Counts what a process before this one left.
-    fn take_over(&self, waiting: &Waiting) {
+    /// Counts what a process before this one left, up to number `last`.
+    fn take_over(&self, waiting: &Waiting, last: i64) {
         let lane = self.lane(&waiting.lane);
         self.shared.bytes.fetch_add(waiting.bytes, Ordering::Relaxed);
         self.shared.metrics.recovered(&waiting.lane, &waiting.source, waiting.records, waiting.bytes);
-        self.occupy(&lane, waiting.records, waiting.bytes, u64::MAX);
+        if lane.take_over(waiting.records, waiting.bytes, last) {
+            self.have_drained(&lane);
+        }
         tracing::info!(
             lane = waiting.lane,
             source = waiting.source,
@@ -276,6 +280,7 @@ impl Spool {
     }
 
     /// Puts a delivery at the end of a lane, with why it is a dead letter, if it is one; when this returns `Ok`, it is on disk.
+    /// From the call on, what has any of `keys` queues behind it, and what needs a gate of `shut`, too.
     ///
     /// # Errors
     /// When there is no room, or the file cannot be written.
@@ -285,11 +290,13 @@ impl Spool {
         delivery: &Verified,
         event_type: Option<&str>,
         rejection: Option<&Rejection>,
+        keys: Vec<u64>,
+        shut: &[Gate],
     ) -> Result<(), SpoolError> {
         let mut headers = rejection.map(Rejection::line).unwrap_or_default();
         headers.extend(delivery.header_lines());
         let bytes = (headers.len() + delivery.body().len()) as u64 + ROW_BYTES;
-        self.reserve(lane, bytes)?;
+        self.reserve(lane, &keys, shut, bytes)?;
         self.ask(|kept| {
             Command::Append(Append {
                 lane: Arc::clone(lane),
@@ -298,6 +305,7 @@ impl Spool {
                 id: delivery.id().to_owned(),
                 received_at: delivery.received_at(),
                 bytes,
+                keys,
                 headers,
                 body: delivery.body().clone(),
                 kept,
@@ -317,23 +325,21 @@ impl Spool {
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Makes room in a lane, if that is no more than `max_bytes` then, and sees to it that somebody empties it.
-    fn occupy(&self, lane: &Arc<Lane>, records: u64, bytes: u64, max_bytes: u64) -> bool {
-        let reserved = lane.reserve(records, bytes, max_bytes);
-        if reserved == Some(true) {
-            // The drain ends only with the process.
-            let _ = self.to_drain.send(Arc::clone(lane));
-        }
-        reserved.is_some()
+    /// Somebody empties this lane from now on. The drain ends only with the process.
+    fn have_drained(&self, lane: &Arc<Lane>) {
+        let _ = self.to_drain.send(Arc::clone(lane));
     }
 
     /// Makes room within the limits, or says which one is reached.
-    fn reserve(&self, lane: &Arc<Lane>, bytes: u64) -> Result<(), SpoolError> {
+    fn reserve(&self, lane: &Arc<Lane>, keys: &[u64], shut: &[Gate], bytes: u64) -> Result<(), SpoolError> {
         let limits = &self.shared.limits;
         let all = self.shared.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let refusal = if all > limits.max_bytes {
             format!("spool.max_bytes is {}", limits.max_bytes)
-        } else if self.occupy(lane, 1, bytes, limits.max_lane_bytes) {
+        } else if let Some(first) = lane.reserve(keys, shut, bytes, limits.max_lane_bytes) {
+            if first {
+                self.have_drained(lane);
+            }
             return Ok(());
         } else {
             format!("spool.max_lane_bytes is {}, and {} has as much", limits.max_lane_bytes, lane.name)
@@ -342,7 +348,7 @@ impl Spool {
         Err(SpoolError::Full(refusal))
     }
 
-    /// The next deliveries of a lane after number `after`; waits a moment if none is there yet.
+    /// The next deliveries of a lane after number `after`, none if there are none yet.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -355,11 +361,7 @@ impl Spool {
         };
         let rows = tokio::task::spawn_blocking(read).await.map_err(|e| SpoolError::Failed(e.to_string()))?;
         // What cannot be read back is no place for more.
-        let rows = rows.inspect_err(|error| self.shared.failed(error))?;
-        if rows.is_empty() {
-            lane.changed.notified().await;
-        }
-        Ok(rows)
+        rows.inspect_err(|error| self.shared.failed(error))
     }
 
     /// By lane, when the oldest delivery in it was received, in milliseconds since 1970; `None` where none waits.
@@ -378,13 +380,14 @@ impl Spool {
         tokio::task::spawn_blocking(look).await.unwrap_or_default()
     }
 
-    /// These deliveries are in Kafka.
+    /// These deliveries are in Kafka. They are not read again.
     pub(crate) fn remove(&self, lane: &Arc<Lane>, rows: Vec<Done>) {
+        lane.set_gone(rows.iter().map(|row| row.seq));
         // Without a writer the process is ending; the next one publishes them again.
         let _ = self.commands.send(Command::Remove { lane: Arc::clone(lane), rows });
     }
 
-    /// Puts a delivery at the end of another lane, with why it is a dead letter, if it has become one.
+    /// Puts a delivery at the end of another lane, under `keys`, with why it is a dead letter, if it has become one.
     ///
     /// # Errors
     /// When the file cannot be written; it is where it was then.
@@ -393,12 +396,16 @@ impl Spool {
         from: &Arc<Lane>,
         to: &Arc<Lane>,
         row: Done,
+        keys: Vec<u64>,
         rejection: Option<&Rejection>,
     ) -> Result<(), SpoolError> {
         // It is in the spool already: no limit applies.
-        self.occupy(to, 1, row.bytes, u64::MAX);
+        if to.reserve(&keys, &[], row.bytes, u64::MAX) == Some(true) {
+            self.have_drained(to);
+        }
         let before = rejection.map(Rejection::line).unwrap_or_default();
-        self.ask(|moved| Command::Relocate { from: Arc::clone(from), to: Arc::clone(to), row, before, moved }).await
+        self.ask(|moved| Command::Relocate { from: Arc::clone(from), to: Arc::clone(to), row, keys, before, moved })
+            .await
     }
 
     /// Why the spool would not take a delivery now.

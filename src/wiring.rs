@@ -1,6 +1,7 @@
 //! Everything between the door and Kafka, wired: what `serve`, `spool drain` and, in part, `dead-letters replay` share.
 
 use std::fs::{DirBuilder, File, TryLockError};
+use std::hash::RandomState;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
@@ -77,6 +78,7 @@ pub(crate) fn pipeline(settings: &Settings) -> Result<Pipeline, ConfigError> {
         max_record_bytes: settings.kafka.max_record_bytes,
         large_bodies: Semaphore::new(LARGE_AT_ONCE as usize),
         registry_asked: SetOnce::new(),
+        hashing: RandomState::new(),
     })
 }
 

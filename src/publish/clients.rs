@@ -8,6 +8,7 @@ use rdkafka::ClientConfig;
 use super::producer::{Context, Producer, Reason, client_config};
 use super::slot::Slot;
 use crate::config::{ConfigError, Settings};
+use crate::partition;
 
 /// librdkafka looks once a second which records have timed out.
 pub(super) const SCAN_INTERVAL: Duration = Duration::from_secs(1);
@@ -17,12 +18,32 @@ pub(super) const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) enum Patience {
     /// A sender: until `http.ack_timeout`.
     Sender,
-    /// Only the spool: long enough that a busy broker is not taken for one that is away.
-    Spool,
+    /// A command: long enough that a busy broker is not taken for one that is away.
+    Command,
+    /// The spool: without an end, and only by the producers of this generation. One record may follow another of its key
+    /// without waiting for it: should Kafka not take the first, it does not take the second either.
+    Spool { generation: u64 },
+    /// The spool, for a record that is in a batch of its own: as [`Patience::Sender`].
+    Alone,
 }
 
-/// [`Patience::Spool`], at least.
-const SPOOL_PATIENCE: Duration = Duration::from_secs(30);
+impl Patience {
+    /// For what nobody else's order hangs on.
+    pub(crate) fn with_an_end(self) -> Patience {
+        match self {
+            Patience::Spool { .. } => Patience::Command,
+            other => other,
+        }
+    }
+}
+
+/// [`Patience::Command`], and what the spool's producers count as long.
+const LONG_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What keeps the order of records that follow each other without waiting: none times out by itself, and when a batch is not
+/// taken, librdkafka sends nothing more of what came behind it.
+const IN_STEP: [(&str, &str); 3] =
+    [("message.timeout.ms", "0"), ("retries", "2147483647"), ("enable.gapless.guarantee", "true")];
 
 /// The producers of one configuration.
 pub(crate) struct Clients {
@@ -32,6 +53,8 @@ pub(crate) struct Clients {
     pub(super) for_senders: Box<[Slot]>,
     /// As many, made when the spool has something.
     pub(super) for_spool: Box<[Slot]>,
+    /// As many, made when a command has something.
+    pub(super) for_commands: Box<[Slot]>,
     /// Sends each record in a batch of its own.
     pub(super) alone: Slot,
 }
@@ -47,14 +70,16 @@ impl Clients {
         let mut one_by_one = config.clone();
         one_by_one.set("batch.num.messages", "1");
         let count = settings.kafka.producers;
-        let several = |purpose, patience| {
+        let several = |purpose, patience, own: &[(&str, &str)]| {
             let name = |number| format!("producer {number} of {count} for {purpose}");
-            (1..=count).map(|number| Slot::new(name(number), &config, patience)).collect()
+            (1..=count).map(|number| Slot::new(name(number), &config, patience, own)).collect()
         };
+        let long = senders.max(LONG_PATIENCE);
         let clients = Clients {
-            for_senders: several("senders", senders),
-            for_spool: several("the spool", senders.max(SPOOL_PATIENCE)),
-            alone: Slot::new("the producer for single records".to_owned(), &one_by_one, senders),
+            for_senders: several("senders", senders, &[]),
+            for_spool: several("the spool", long, &IN_STEP),
+            for_commands: several("commands", long, &[]),
+            alone: Slot::new("the producer for single records".to_owned(), &one_by_one, senders, &[]),
             reason: Arc::clone(&context.reason),
             config,
         };
@@ -64,15 +89,20 @@ impl Clients {
         Ok(clients)
     }
 
-    pub(super) fn of(&self, patience: Patience) -> &[Slot] {
-        match patience {
+    /// The producer of records whose key has this hash. As keys go to partitions: where the number of producers divides that
+    /// of the partitions, each of these has one producer.
+    pub(super) fn of(&self, patience: Patience, hash: u32) -> &Slot {
+        let slots = match patience {
             Patience::Sender => &self.for_senders,
-            Patience::Spool => &self.for_spool,
-        }
+            Patience::Command => &self.for_commands,
+            Patience::Spool { .. } => &self.for_spool,
+            Patience::Alone => return &self.alone,
+        };
+        &slots[partition::of_hash(hash, slots.len() as u32) as usize]
     }
 
     pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
-        self.for_senders.iter().chain(&self.for_spool).chain([&self.alone])
+        self.for_senders.iter().chain(&self.for_spool).chain(&self.for_commands).chain([&self.alone])
     }
 
     /// The senders' producer that metadata is asked for.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 /// A topic and its partition, [`ANY`] when it is not known.
 pub(super) type Place = (Arc<str>, i32);
-pub(super) const ANY: i32 = -1;
+pub(crate) const ANY: i32 = -1;
 
 /// Without records for this long, what was found before says nothing about what comes.
 const GAP: Duration = Duration::from_secs(5);

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! **Why order holds when a producer is replaced.** What it has under way is purged, so each record gets librdkafka's own
-//! verdict ("purged"), and only then is its delivery the spool's. From the moment in which that is so its lane is closed, and
+//! verdict ("purged"), and only then is its delivery the spool's. Nothing is handed to it any more by then
+//! ([`super::generation`]). From the moment in which that is so its lane is closed, and
 //! whatever arrives later queues behind it. Before that moment the event has no answer, and events that are under way together
 //! are promised no order. A purged record may still land, since its request may have been sent: then it is the first of two
 //! equal ones, or the second, and it is the order of first occurrences that is promised.
@@ -47,8 +48,10 @@ pub(super) struct Slot {
     /// For the log.
     name: String,
     config: ClientConfig,
-    /// librdkafka's `message.timeout.ms`.
+    /// librdkafka's `message.timeout.ms`; or, where that has no end, what counts as long.
     pub(super) message_timeout: Duration,
+    /// A record waits until it is acknowledged, refused or called back.
+    pub(super) is_endless: bool,
     producer: ArcSwapOption<Producer>,
     /// Something went wrong since it was last asked.
     suspect: Arc<AtomicBool>,
@@ -81,14 +84,20 @@ pub(super) enum Answer {
 }
 
 impl Slot {
-    pub(super) fn new(name: String, config: &ClientConfig, message_timeout: Duration) -> Slot {
+    /// A slot for producers with this configuration, but for properties of their `own`.
+    pub(super) fn new(name: String, config: &ClientConfig, message_timeout: Duration, own: &[(&str, &str)]) -> Slot {
         let mut config = config.clone();
         config.set("message.timeout.ms", message_timeout.as_millis().max(1).to_string());
+        for &(key, value) in own {
+            config.set(key, value);
+        }
+        let is_endless = config.get("message.timeout.ms") == Some("0");
         let now = Instant::now();
         Slot {
             name,
             config,
             message_timeout,
+            is_endless,
             producer: ArcSwapOption::empty(),
             suspect: Arc::default(),
             slow: AtomicBool::new(false),
@@ -123,6 +132,11 @@ impl Slot {
     /// The producer, if there is one.
     pub(super) fn current(&self) -> Option<Arc<Producer>> {
         self.producer.load_full()
+    }
+
+    /// Whether this is the producer in use.
+    pub(super) fn has(&self, producer: &Arc<Producer>) -> bool {
+        self.producer.load().as_ref().is_some_and(|current| Arc::ptr_eq(current, producer))
     }
 
     /// Lets go of a producer that is fatally broken; the next record makes a new one. Says whether it was still in use.
@@ -196,7 +210,7 @@ impl Slot {
     pub(super) fn note_slow(&self, producer: &Arc<Producer>, place: Place, sent: Instant) -> Slow<'_> {
         let mut evidence = self.evidence();
         // One that was replaced is no concern any more.
-        let noted = self.producer.load().as_ref().is_some_and(|current| Arc::ptr_eq(current, producer));
+        let noted = self.has(producer);
         if noted {
             evidence.note(&place, sent);
             self.slow.store(true, Ordering::Relaxed);
@@ -248,6 +262,9 @@ impl Slot {
     pub(super) async fn ask(&self, topic: Arc<str>) -> Option<(Arc<Producer>, Answer)> {
         let producer = self.current()?;
         self.suspect.store(false, Ordering::Relaxed);
+        if let Some((code, words)) = producer.client().fatal_error() {
+            return Some((producer, Answer::Fails(format!("{code}: {words}"))));
+        }
         let client = Arc::clone(&producer);
         let answer = spawn_blocking(move || ask(&client, &topic)).await.unwrap_or(Answer::Busy);
         Some((producer, answer))
@@ -350,7 +367,8 @@ mod tests {
     async fn a_producer_that_is_replaced_gives_its_records_back_and_another_follows_only_later() {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", "127.0.0.1:1");
-        let (slot, context) = (Slot::new("a producer".to_owned(), &config, Duration::from_secs(60)), Context::apart());
+        let (slot, context) =
+            (Slot::new("a producer".to_owned(), &config, Duration::from_secs(60), &[]), Context::apart());
         let stuck = slot.get(&context).unwrap();
         let record = FutureRecord::<str, str>::to("wegly.deal").key("k").payload("v");
         let Ok(report) = stuck.send_result(record) else { panic!("librdkafka takes it") };

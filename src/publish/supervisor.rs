@@ -166,7 +166,7 @@ fn replace(publisher: &Publisher, slot: &Slot, producer: &Arc<Producer>, cause: 
     if !slot.may_be_replaced() {
         return;
     }
-    match slot.replace(producer, &publisher.context) {
+    match publisher.generation.next(|| slot.replace(producer, &publisher.context)) {
         Ok(true) => {
             publisher.replaced.count(cause);
             tracing::warn!(reason = words, "replaced a Kafka producer that does not work, although Kafka does");

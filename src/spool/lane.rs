@@ -1,113 +1,148 @@
-//! A lane: the deliveries that wait for one topic, and whether new ones may go past them.
+//! A lane: the deliveries that wait for one topic, and which new ones may go past them.
 //!
 //! ```text
-//!            first failure, or anything in the spool
-//!   open  ─────────────────────────────────────────▶  closed: everything new queues in the spool
-//!     ▲                                                  │        ▲
-//!     │ the last one is in Kafka                caught up │        │ Kafka does not take one, or it takes long
-//!     │                                                  ▼        │
-//!     └───────────────────────────  opening: what is new waits a moment, so that the lane gets empty
+//!   new delivery ─┬─ none of its keys waits, all its gates are open ─▶ past: straight to Kafka
+//!                 ├─ a key waits, and is about to be free ──▶ waits a moment for it
+//!                 └─ else ──▶ queues in the spool
 //! ```
 //!
 //! That keeps the promised order: an event that arrives after another was answered is written after it. Either the
-//! other is in Kafka already, or it is in the spool, and then the lane is not open. Without the moment's waiting a lane
-//! would stay closed for as long as events keep coming, since there would always be one in the spool.
+//! other is in Kafka already, or it is in the spool, and then its keys wait. Without the moment's waiting a key that is
+//! busy would stay in the spool for as long as its events keep coming, since one of them would always be there.
+//!
+//! A partition that cannot be written shuts a gate: what needs it queues at once, and nobody waits for it again in vain.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::collections::{BTreeSet, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
-/// How long new deliveries wait for a lane that opens.
-const OPENING_PATIENCE: Duration = Duration::from_millis(500);
+use super::keys::Keys;
+use crate::order::{Gate, Needs};
+
+/// How long new deliveries wait for keys that are about to be free.
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// What waits for one topic. No I/O: the spool counts here what it does.
 #[derive(Debug)]
 pub(crate) struct Lane {
-    /// The topic's name, or a subject's for the events of one type that wait apart from their topic's others.
+    /// The topic's name.
     pub(crate) name: Arc<str>,
-    /// Changed only with the load held.
-    way: watch::Sender<Way>,
     load: Mutex<Load>,
+    /// Nothing waits. Changed only with the load held.
+    clear: AtomicBool,
+    /// Keys were freed, or it does not pay any more to wait for that.
+    freed: Notify,
     /// Up to this number all have left the lane. What of them is still in the file could not be removed yet, and is not
     /// to be read again.
     drained: AtomicI64,
     /// What the file holds for it, or was to hold, is not what it was.
-    pub(super) changed: Notify,
-}
-
-/// Where new deliveries go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    Open,
-    Opening,
-    Closed,
+    pub(crate) changed: Notify,
 }
 
 /// What is in the spool or on its way there.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Load {
     records: u64,
     bytes: u64,
     /// Someone empties the lane.
     draining: bool,
+    /// The keys of what waits.
+    waiting: Keys,
+    /// Of those, the ones that are not about to be free: something before them cannot be written.
+    held: Keys,
+    shut: BTreeSet<Gate>,
+    /// Little waits, and it leaves.
+    leaving: bool,
+    /// Set while there are deliveries of an earlier run whose keys are not known: up to this number.
+    untold: Option<i64>,
+    /// Up to here the keys of an earlier run's are known.
+    told: i64,
+    /// In Kafka, and still in the file.
+    gone: HashSet<i64>,
+}
+
+/// What a new delivery does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Past,
+    Soon,
+    Queue,
+}
+
+impl Load {
+    fn way(&self, needs: &Needs) -> Way {
+        if self.untold.is_some() || needs.gates.iter().any(|gate| self.shut.contains(gate)) {
+            return Way::Queue;
+        }
+        match self.waiting.has_any(&needs.keys) {
+            false => Way::Past,
+            true if self.leaving && !self.held.has_any(&needs.keys) => Way::Soon,
+            true => Way::Queue,
+        }
+    }
+
+    fn is_clear(&self) -> bool {
+        self.untold.is_none() && self.waiting.is_empty() && self.shut.is_empty()
+    }
 }
 
 impl Lane {
     pub(super) fn new(name: &str) -> Lane {
         Lane {
             name: name.into(),
-            way: watch::Sender::new(Way::Open),
             load: Mutex::default(),
+            clear: AtomicBool::new(true),
+            freed: Notify::new(),
             drained: AtomicI64::new(0),
             changed: Notify::new(),
         }
     }
 
-    /// Whether nothing waits in it.
-    pub(crate) fn is_open(&self) -> bool {
-        *self.way.borrow() == Way::Open
+    fn load(&self) -> MutexGuard<'_, Load> {
+        self.load.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a new delivery may go straight to Kafka; waits a moment for a lane that opens.
-    pub(crate) async fn lets_past(&self) -> bool {
-        let way = *self.way.borrow();
-        if way != Way::Opening {
-            return way == Way::Open;
+    fn change<T>(&self, change: impl FnOnce(&mut Load) -> T) -> T {
+        let mut load = self.load();
+        let done = change(&mut load);
+        self.clear.store(load.is_clear(), Ordering::Release);
+        done
+    }
+
+    /// Whether a new delivery may go straight to Kafka; waits a moment for keys that are about to be free.
+    pub(crate) async fn lets_past(&self, needs: &Needs) -> bool {
+        if self.clear.load(Ordering::Acquire) {
+            return true;
         }
-        let mut way = self.way.subscribe();
-        let settled = timeout(OPENING_PATIENCE, way.wait_for(|way| *way != Way::Opening)).await;
-        match settled {
-            Ok(way) => way.is_ok_and(|way| *way == Way::Open),
-            Err(_) => {
+        let until = Instant::now() + MOMENT;
+        loop {
+            let freed = self.freed.notified();
+            tokio::pin!(freed);
+            // From here on nothing is missed.
+            freed.as_mut().enable();
+            match self.load().way(needs) {
+                Way::Past => return true,
+                Way::Queue => return false,
+                Way::Soon => {}
+            }
+            if timeout_at(until, freed).await.is_err() {
                 // The others need not wait as well.
-                self.hold();
-                false
+                self.set_leaving(false);
+                return false;
             }
         }
     }
 
-    /// The drain has caught up: what is new shall wait, so that the lane gets empty.
-    pub(crate) fn catch_up(&self) {
-        self.turn(Way::Closed, Way::Opening);
-    }
-
-    /// Opening takes too long, or Kafka does not take what is in the lane.
-    pub(crate) fn hold(&self) {
-        self.turn(Way::Opening, Way::Closed);
-    }
-
-    fn turn(&self, from: Way, to: Way) {
-        let _load = self.load();
-        self.way.send_if_modified(|way| {
-            let turns = *way == from;
-            if turns {
-                *way = to;
-            }
-            turns
-        });
+    /// Whether little waits, and it leaves: what is new shall wait a moment then.
+    pub(crate) fn set_leaving(&self, leaving: bool) {
+        let before = self.change(|load| std::mem::replace(&mut load.leaving, leaving));
+        if before && !leaving {
+            self.freed.notify_waiters();
+        }
     }
 
     /// The number after which the next drain begins.
@@ -115,48 +150,125 @@ impl Lane {
         self.drained.load(Ordering::Acquire)
     }
 
-    /// All up to number `seq` left the lane.
-    pub(crate) fn set_drained(&self, seq: i64) {
-        self.drained.store(seq, Ordering::Release);
-    }
-
-    fn load(&self) -> MutexGuard<'_, Load> {
-        self.load.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn records(&self) -> u64 {
         self.load().records
     }
 
-    /// Makes room for a delivery and closes the lane; `None` when that would be more than `max_bytes`. Says whether
-    /// nobody empties the lane yet: then the caller sees to it.
-    pub(super) fn reserve(&self, records: u64, bytes: u64, max_bytes: u64) -> Option<bool> {
-        let mut load = self.load();
-        if load.bytes + bytes > max_bytes {
-            return None;
-        }
-        load.records += records;
-        load.bytes += bytes;
-        // One that waited for long enough while the lane opened does not close it again for the others.
-        self.way.send_if_modified(|way| *way == Way::Open && std::mem::replace(way, Way::Closed) == Way::Open);
-        Some(!std::mem::replace(&mut load.draining, true))
+    /// Makes room for a delivery with these keys; `None` when that would be more than `max_bytes`. Says whether nobody
+    /// empties the lane yet: then the caller sees to it. The gates are shut: it could not go through them.
+    pub(super) fn reserve(&self, keys: &[u64], shut: &[Gate], bytes: u64, max_bytes: u64) -> Option<bool> {
+        self.change(|load| {
+            if load.bytes + bytes > max_bytes {
+                return None;
+            }
+            load.records += 1;
+            load.bytes += bytes;
+            load.waiting.add(keys);
+            load.shut.extend(shut.iter().cloned());
+            Some(!std::mem::replace(&mut load.draining, true))
+        })
+    }
+
+    /// Counts what an earlier run left, up to number `last`. Says whether nobody empties the lane yet.
+    pub(super) fn take_over(&self, records: u64, bytes: u64, last: i64) -> bool {
+        self.change(|load| {
+            load.records += records;
+            load.bytes += bytes;
+            load.untold = Some(last);
+            !std::mem::replace(&mut load.draining, true)
+        })
+    }
+
+    /// Learns the keys of a delivery that an earlier run left. Each is told once, in order.
+    pub(crate) fn tell(&self, seq: i64, needs: &Needs) {
+        self.change(|load| {
+            if load.untold.is_some_and(|last| seq <= last) && seq > load.told {
+                load.told = seq;
+                load.waiting.add(&needs.keys);
+            }
+        });
+    }
+
+    /// The deliveries up to number `seq` have been told, all that wait if `seq` is `None`.
+    pub(crate) fn told_up_to(&self, seq: Option<i64>) {
+        self.change(|load| load.untold = load.untold.filter(|last| seq.is_some_and(|seq| seq < *last)));
     }
 
     /// What was reserved is free again: gone from the spool, or never there.
     pub(super) fn release(&self, records: u64, bytes: u64) {
-        let mut load = self.load();
-        load.records = load.records.saturating_sub(records);
-        load.bytes = load.bytes.saturating_sub(bytes);
+        self.change(|load| {
+            load.records = load.records.saturating_sub(records);
+            load.bytes = load.bytes.saturating_sub(bytes);
+        });
     }
 
-    /// Opens the lane if nothing waits in it; whoever emptied it is then done.
-    pub(crate) fn open_if_empty(&self) -> bool {
-        let mut load = self.load();
-        if load.records == 0 {
-            load.draining = false;
-            self.way.send_replace(Way::Open);
+    /// A delivery with these keys does not wait any more.
+    pub(crate) fn free(&self, keys: &[u64]) {
+        let leaving = self.change(|load| {
+            load.waiting.remove(keys);
+            load.leaving
+        });
+        if leaving {
+            self.freed.notify_waiters();
         }
-        load.records == 0
+    }
+
+    /// These are in Kafka. Until they are removed from the file, they are not to be read again.
+    pub(crate) fn set_gone(&self, seqs: impl IntoIterator<Item = i64>) {
+        self.load().gone.extend(seqs);
+    }
+
+    /// They are removed from the file.
+    pub(super) fn removed(&self, seqs: impl IntoIterator<Item = i64>) {
+        let mut load = self.load();
+        seqs.into_iter().for_each(|seq| {
+            load.gone.remove(&seq);
+        });
+    }
+
+    /// What is in Kafka, and still in the file.
+    pub(crate) fn gone(&self) -> HashSet<i64> {
+        self.load().gone.clone()
+    }
+
+    /// Something before a delivery with these keys cannot be written.
+    pub(crate) fn hold(&self, keys: &[u64]) {
+        self.load().held.add(keys);
+    }
+
+    /// Whether any of these keys is held.
+    pub(crate) fn holds(&self, keys: &[u64]) -> bool {
+        self.load().held.has_any(keys)
+    }
+
+    /// What was held is looked at again.
+    pub(crate) fn let_go(&self) {
+        self.load().held = Keys::default();
+    }
+
+    /// What cannot be gone through now.
+    pub(crate) fn shut(&self) -> BTreeSet<Gate> {
+        self.load().shut.clone()
+    }
+
+    pub(crate) fn set_shut(&self, shut: BTreeSet<Gate>) {
+        self.change(|load| load.shut = shut);
+    }
+
+    /// Opens the lane if nothing waits in it; whoever emptied it, up to number `seq`, is then done.
+    pub(crate) fn open_if_empty(&self, seq: i64) -> bool {
+        let empty = self.change(|load| {
+            let empty = load.records == 0;
+            if empty {
+                *load = Load::default();
+                self.drained.fetch_max(seq, Ordering::AcqRel);
+            }
+            empty
+        });
+        if empty {
+            self.freed.notify_waiters();
+        }
+        empty
     }
 }
 
@@ -167,58 +279,99 @@ mod tests {
 
     use super::*;
 
+    fn gate(partition: i32) -> Gate {
+        Gate::Partition("wegly.deal".into(), partition)
+    }
+
+    fn needs(key: u64) -> Needs {
+        Needs::new(vec![key], vec![gate(key as i32 % 3)])
+    }
+
     /// Whether a new delivery may go past at once; `None` when it has to wait.
-    fn lets_past(lane: &Lane) -> Option<bool> {
-        match pin!(lane.lets_past()).poll(&mut Context::from_waker(Waker::noop())) {
+    fn lets_past(lane: &Lane, key: u64) -> Option<bool> {
+        let needs = needs(key);
+        match pin!(lane.lets_past(&needs)).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(past) => Some(past),
             Poll::Pending => None,
         }
     }
 
     #[test]
-    fn a_lane_is_closed_while_anything_waits_and_emptied_by_one() {
+    fn what_shares_no_key_with_what_waits_goes_past() {
         let lane = Lane::new("wegly.deal");
-        assert_eq!(lets_past(&lane), Some(true));
-        assert_eq!(lane.reserve(1, 10, 100), Some(true), "somebody has to empty it");
-        assert_eq!(lane.reserve(1, 90, 100), Some(false), "somebody does");
-        assert!(lets_past(&lane) == Some(false) && !lane.open_if_empty());
-        lane.release(1, 10);
-        assert!(!lane.open_if_empty());
-        lane.release(1, 90);
-        assert_eq!(lets_past(&lane), Some(false), "only whoever empties it opens it");
-        assert!(lane.open_if_empty() && lets_past(&lane) == Some(true));
-        assert_eq!(lane.reserve(1, 1, 100), Some(true));
+        assert_eq!(lets_past(&lane, 1), Some(true));
+        assert_eq!(lane.reserve(&[1], &[], 10, 100), Some(true), "somebody has to empty it");
+        assert_eq!(lane.reserve(&[1, 2], &[], 90, 100), Some(false), "somebody does");
+        assert_eq!([1, 2, 3].map(|key| lets_past(&lane, key)), [Some(false), Some(false), Some(true)]);
+        lane.free(&[1]);
+        assert_eq!(lets_past(&lane, 1), Some(false), "another with this key waits");
+        lane.free(&[1, 2]);
+        assert_eq!([1, 2].map(|key| lets_past(&lane, key)), [Some(true); 2]);
+        assert!(!lane.open_if_empty(7), "they are still in the file");
+        lane.release(2, 100);
+        assert!(lane.open_if_empty(7) && lane.drained() == 7);
+        assert_eq!(lane.reserve(&[1], &[], 1, 100), Some(true));
+    }
+
+    #[test]
+    fn what_needs_a_gate_that_is_shut_queues() {
+        let lane = Lane::new("wegly.deal");
+        lane.reserve(&[1], &[gate(1)], 10, 100);
+        assert_eq!([4, 2, 3].map(|key| lets_past(&lane, key)), [Some(false), Some(true), Some(true)]);
+        lane.set_shut(BTreeSet::new());
+        assert_eq!(lets_past(&lane, 4), Some(true));
+    }
+
+    #[test]
+    fn nothing_goes_past_what_an_earlier_run_left_until_its_keys_are_known() {
+        let lane = Lane::new("wegly.deal");
+        assert!(lane.take_over(2, 20, 9));
+        assert_eq!(lets_past(&lane, 3), Some(false));
+        lane.tell(5, &needs(1));
+        lane.tell(5, &needs(1));
+        lane.told_up_to(Some(5));
+        assert_eq!(lets_past(&lane, 3), Some(false), "one is to come");
+        lane.tell(9, &needs(2));
+        lane.told_up_to(Some(9));
+        assert_eq!([1, 2, 3].map(|key| lets_past(&lane, key)), [Some(false), Some(false), Some(true)]);
+        lane.free(&[1]);
+        assert_eq!(lets_past(&lane, 1), Some(true), "it was told once");
+        lane.take_over(1, 1, 9);
+        lane.told_up_to(None);
+        assert_eq!(lets_past(&lane, 3), Some(true), "there is no more");
     }
 
     #[test]
     fn a_lane_takes_no_more_than_its_share() {
         let lane = Lane::new("wegly.deal");
-        assert_eq!(lane.reserve(1, 101, 100), None);
-        assert_eq!(lets_past(&lane), Some(true), "what was not taken closes nothing");
-        assert_eq!(lane.reserve(1, 100, 100), Some(true));
-        assert_eq!(lane.reserve(1, 1, 100), None);
+        assert_eq!(lane.reserve(&[1], &[gate(1)], 101, 100), None);
+        assert_eq!(lets_past(&lane, 1), Some(true), "what was not taken holds up nothing");
+        assert_eq!(lane.reserve(&[1], &[], 100, 100), Some(true));
+        assert_eq!(lane.reserve(&[1], &[], 1, 100), None);
     }
 
     #[tokio::test]
-    async fn what_is_new_waits_for_a_lane_that_opens_and_only_the_first_of_them_in_vain() {
+    async fn what_is_new_waits_for_a_key_that_leaves_and_only_the_first_of_them_in_vain() {
         let lane = Arc::new(Lane::new("wegly.deal"));
-        lane.catch_up();
-        assert!(lane.lets_past().await, "an open lane stays open");
-        lane.reserve(1, 1, 100);
-        lane.catch_up();
+        lane.reserve(&[1], &[], 1, 100);
+        lane.set_leaving(true);
+        assert_eq!(lets_past(&lane, 2), Some(true), "another key");
+        assert_eq!(lets_past(&lane, 1), None);
         let waiting = tokio::spawn({
             let lane = Arc::clone(&lane);
-            async move { lane.lets_past().await }
+            async move { lane.lets_past(&needs(1)).await }
         });
         tokio::task::yield_now().await;
-        lane.release(1, 1);
-        assert!(lane.open_if_empty());
+        lane.free(&[1]);
         assert!(waiting.await.unwrap());
 
-        lane.reserve(1, 1, 100);
-        lane.catch_up();
-        assert!(!lane.lets_past().await);
-        let once_more = timeout(Duration::ZERO, lane.lets_past()).await;
-        assert_eq!(once_more, Ok(false), "at once");
+        lane.reserve(&[1], &[], 1, 100);
+        assert!(!lane.lets_past(&needs(1)).await);
+        assert_eq!(lets_past(&lane, 1), Some(false), "at once");
+        lane.set_leaving(true);
+        lane.hold(&[1]);
+        assert_eq!(lets_past(&lane, 1), Some(false), "it does not leave");
+        lane.let_go();
+        assert_eq!(lets_past(&lane, 1), None);
     }
 }

@@ -36,11 +36,12 @@ pub(super) enum Command {
         lane: Arc<Lane>,
         rows: Vec<Done>,
     },
-    /// This one goes to the end of another lane, which has room reserved for it.
+    /// This one goes to the end of another lane, which has room reserved for it under these keys.
     Relocate {
         from: Arc<Lane>,
         to: Arc<Lane>,
         row: Done,
+        keys: Vec<u64>,
         /// What is put before its headers.
         before: Vec<u8>,
         moved: oneshot::Sender<Result<(), SpoolError>>,
@@ -56,6 +57,8 @@ pub(super) struct Append {
     pub(super) id: String,
     pub(super) received_at: i64,
     pub(super) bytes: u64,
+    /// Under which room is reserved for it.
+    pub(super) keys: Vec<u64>,
     pub(super) headers: Vec<u8>,
     pub(super) body: Bytes,
     pub(super) kept: oneshot::Sender<Result<(), SpoolError>>,
@@ -75,7 +78,7 @@ pub(super) struct Writer {
     /// The highest number given so far.
     pub(super) last: i64,
     /// Published deliveries that could not be removed.
-    pub(super) left_over: Vec<Done>,
+    pub(super) left_over: Vec<(Arc<Lane>, Vec<Done>)>,
 }
 
 impl Writer {
@@ -180,10 +183,13 @@ impl Writer {
         // On a full disk, room may only be had by copying the log and starting it anew.
         let _ = self.store.checkpoint();
         let rows = &self.left_over;
-        let removed =
-            self.store.commit(|connection| rows.iter().try_for_each(|row| store::delete(connection, row.seq)));
+        let removed = self.store.commit(|connection| {
+            rows.iter().flat_map(|(_, rows)| rows).try_for_each(|row| store::delete(connection, row.seq))
+        });
         if removed.is_ok() {
-            self.left_over.clear();
+            for (lane, rows) in self.left_over.drain(..) {
+                lane.removed(rows.iter().map(|row| row.seq));
+            }
         }
     }
 
@@ -207,10 +213,11 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         match command {
             Command::Append(append) => {
-                let Append { lane, source, event_type, bytes, kept, .. } = append;
+                let Append { lane, source, event_type, bytes, keys, kept, .. } = append;
                 match &written {
                     Ok(()) => shared.metrics.spooled(&lane.name, &source, event_type.as_deref(), bytes),
                     Err(_) => {
+                        lane.free(&keys);
                         lane.release(1, bytes);
                         shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
                     }
@@ -221,20 +228,24 @@ impl Writer {
             }
             Command::Remove { lane, rows } => {
                 let (records, bytes) = (rows.len(), rows.iter().map(|row| row.bytes).sum());
-                if let Err(error) = written {
-                    tracing::warn!(%error, records, "published deliveries are still in the spool; a restart now would publish them again");
-                    self.left_over.extend(rows);
+                match written {
+                    Ok(()) => lane.removed(rows.iter().map(|row| row.seq)),
+                    Err(error) => {
+                        tracing::warn!(%error, records, "published deliveries are still in the spool; a restart now would publish them again");
+                        self.left_over.push((Arc::clone(&lane), rows));
+                    }
                 }
                 // They hold up nobody: a lane must not stay closed for what is in Kafka.
                 lane.release(records as u64, bytes);
                 shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
                 Some(lane)
             }
-            Command::Relocate { from, to, row, moved, .. } => {
+            Command::Relocate { from, to, row, keys, moved, .. } => {
                 if written.is_ok() {
                     shared.metrics.relocated(&from.name, &to.name, row.bytes);
                     from.release(1, row.bytes);
                 } else {
+                    to.free(&keys);
                     to.release(1, row.bytes);
                 }
                 let _ = moved.send(written);
