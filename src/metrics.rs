@@ -213,7 +213,7 @@ impl Metrics {
             log_lines_dropped: make.single("log_lines_dropped_total", "Log lines that standard error did not take.")?,
             ready: make.gauge("ready", "1 while an event could be accepted, as /readyz says.")?,
             kafka_up: make
-                .gauge("kafka_up", "1 while Kafka is reachable by every producer and every topic is there.")?,
+                .gauge("kafka_up", "1 while Kafka is reachable by every producer, every topic is there, and some partition can be written.")?,
             registry_up: make.gauge("registry_up", "1 while the registry can be used.")?,
             schemas,
             spans,

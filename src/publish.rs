@@ -24,6 +24,7 @@ mod clock;
 mod evidence;
 mod generation;
 mod outage;
+mod partitions;
 mod producer;
 mod replication;
 mod slot;
@@ -62,7 +63,7 @@ use slot::Slot;
 pub(crate) use statistics::Failures;
 pub(crate) use statistics::Summary;
 use supervisor::{Cause, Replaced};
-pub(crate) use topics::{Differing, TopicState, Watch, uneven};
+pub(crate) use topics::{Differing, LookError, TopicState, Unwritable, View, Watch};
 use verdict::Verdict;
 
 /// Why a record is not known to be in Kafka.
@@ -268,8 +269,8 @@ impl Publisher {
     ///
     /// # Errors
     /// Kafka's own words when it cannot be reached.
-    pub(crate) async fn look(&self, create: bool) -> Result<Vec<TopicState>, String> {
-        let producer = self.producer().map_err(|e| e.to_string())?;
+    pub(crate) async fn look(&self, create: bool) -> Result<View, LookError> {
+        let producer = self.producer()?;
         self.watch.look(&producer, create, topics::LOOK_TIMEOUT).await
     }
 
@@ -277,17 +278,16 @@ impl Publisher {
     ///
     /// # Errors
     /// Kafka's own words when it does not tell.
-    pub(crate) async fn differing_configs(&self, states: &[TopicState]) -> Result<Vec<Differing>, AskError> {
-        self.watch.differing_configs(states).await
+    pub(crate) async fn differing_configs(&self, view: &View) -> Result<Vec<Differing>, AskError> {
+        self.watch.differing_configs(view).await
     }
 
     /// The topics that may lose an acknowledged record with one disk, of those that are there.
     ///
     /// # Errors
     /// Kafka's own words when it does not tell.
-    pub(crate) async fn one_replica(&self, states: &[TopicState]) -> Result<Option<OneReplica>, AskError> {
-        let producer = self.producer()?;
-        self.watch.one_replica(&producer, states).await
+    pub(crate) async fn one_replica(&self, view: &View) -> Result<Option<OneReplica>, AskError> {
+        self.watch.one_replica(view).await
     }
 
     /// The first look at Kafka, and the missing topics made, so that the first events find them. That Kafka cannot be

@@ -12,7 +12,7 @@ use super::{Ending, fail_config, on_runtime};
 use crate::config::{self, Settings};
 use crate::http::Identity;
 use crate::media::{self, Unfit};
-use crate::publish::{Differing, OneReplica, Publisher, TopicState, span, uneven};
+use crate::publish::{Differing, OneReplica, Publisher, TopicState, View, span};
 use crate::registry::{Registry, Standing};
 use crate::route::Routes;
 use crate::spool::{self, Store};
@@ -208,12 +208,12 @@ fn certificate(key: &str, file: &Path, report: &mut Report) {
 
 async fn kafka(settings: &Settings, publisher: &Publisher, report: &mut Report) {
     let servers = &settings.kafka.bootstrap_servers;
-    let states = match publisher.look(false).await {
-        Ok(states) => states,
-        Err(words) => return report.unavailable(&format!("kafka {servers}: {words}")),
+    let view = match publisher.look(false).await {
+        Ok(view) => view,
+        Err(error) => return report.unavailable(&format!("kafka {servers}: {error}")),
     };
     well(&format!("kafka {servers}"));
-    let missing: Vec<_> = states.iter().filter(|s| s.partitions.is_none()).collect();
+    let missing: Vec<_> = view.topics.iter().filter(|topic| topic.partitions.is_none()).collect();
     for TopicState { name, error, .. } in &missing {
         if let Some(words) = error {
             report.finding(&format!("topic {name}: {words}"));
@@ -223,24 +223,37 @@ async fn kafka(settings: &Settings, publisher: &Publisher, report: &mut Report) 
             report.finding(&format!("topic {name}: missing, and kafka.create_topics is false: create it"));
         }
     }
-    well(&format!("topics: {} of {} are there", states.len() - missing.len(), states.len()));
+    well(&format!("topics: {} of {} are there", view.topics.len() - missing.len(), view.topics.len()));
     let to_be_made = settings.kafka.create_topics.then_some(settings.kafka.partitions);
-    if let Some(words) = uneven(&states, to_be_made) {
+    if let Some(words) = view.uneven(to_be_made) {
         report.finding(&words);
     }
-    topic_configs(publisher, &states, report).await;
+    partitions(publisher, &view, report).await;
+    topic_configs(publisher, &view, report).await;
+}
+
+/// Kafka may be there, and still not take what belongs to some partitions.
+async fn partitions(publisher: &Publisher, view: &View, report: &mut Report) {
+    for topic in publisher.watch().degraded(view).await {
+        for words in topic.findings() {
+            report.finding(&words);
+        }
+        if let Some(words) = topic.warning() {
+            warn(&words);
+        }
+    }
 }
 
 /// A topic that somebody made by hand may be too small for a body, or forget after a week.
-async fn topic_configs(publisher: &Publisher, states: &[TopicState], report: &mut Report) {
-    let differing = match publisher.differing_configs(states).await {
+async fn topic_configs(publisher: &Publisher, view: &View, report: &mut Report) {
+    let differing = match publisher.differing_configs(view).await {
         Ok(differing) => differing,
         Err(error) => return warn(&format!("topics: their configuration could not be read: {error}")),
     };
     for Differing { topic, key, is, due } in differing {
         report.finding(&format!("topic {topic}: {key} is {is}, expected {due}: set it with kafka-configs"));
     }
-    match publisher.one_replica(states).await {
+    match publisher.one_replica(view).await {
         Err(error) => warn(&format!("topics: their replicas could not be read: {error}")),
         Ok(Some(OneReplica { words, mendable: true })) => report.finding(&words),
         // With so few brokers, Kafka cannot do better.

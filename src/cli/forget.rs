@@ -60,8 +60,8 @@ async fn forget(settings: &Settings, args: &ForgetArgs) -> Ending {
         Err(error) => return fail_config(&error),
     };
     match publisher.look(false).await {
-        Err(words) => return fail(&words, Ending::Unavailable),
-        Ok(states) if states.iter().any(|s| s.name == topic.name && s.partitions.is_none()) => {
+        Err(error) => return fail(&error, Ending::Unavailable),
+        Ok(view) if view.topics.iter().any(|s| s.name == topic.name && s.partitions.is_none()) => {
             return fail(
                 &format!("kafka {}: no topic {}", settings.kafka.bootstrap_servers, topic.name),
                 Ending::Unavailable,

@@ -91,7 +91,7 @@ function health() {
   const part = (key, of, more) => ({ key, bad: !of.ok, text: of.ok ? more : of.reason });
   const refused = schemas.refused.map((one) => `${one.subject}: ${one.reasons}`);
   cards($("parts"), [
-    part("Kafka", kafka, "reachable, topics there"),
+    part("Kafka", kafka, kafka.note ?? "reachable, topics there"),
     part("Schema registry", registry, "usable"),
     part("Spool", spool, spool.bytes ? `${size(spool.bytes)} wait` : "empty"),
     {

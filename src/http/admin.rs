@@ -53,10 +53,15 @@ impl Health {
         };
         let mut spool_part = part(&spool);
         spool_part["bytes"] = self.spool.bytes().into();
+        let mut kafka_part = part(&kafka);
+        // It does not count: what can be written is written, and the rest waits in the spool.
+        if let Some(partitions) = self.publisher.watch().unwritable().filter(|_| kafka.is_none()) {
+            kafka_part["note"] = format!("partitions that cannot be written: {partitions}").into();
+        }
         let report = json!({
             "ready": ready,
             "ending": ending,
-            "kafka": part(&kafka),
+            "kafka": kafka_part,
             "registry": part(&registry),
             "spool": spool_part,
             "schemas": { "known": known, "all": all, "refused": refused },
@@ -67,6 +72,7 @@ impl Health {
     async fn gauge(&self) {
         self.metrics.ready.set(self.report().0.into());
         self.metrics.kafka.show(&self.publisher.statistics(), self.publisher.replaced());
+        self.publisher.watch().for_each_topic(|topic| self.metrics.kafka.show_topic(&topic));
         self.metrics.patience.show();
         // A disk that does not answer must not keep the other figures from being read.
         if let Ok(oldest) = timeout(DISK_PATIENCE, self.spool.oldest()).await {

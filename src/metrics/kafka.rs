@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use prometheus::{Error, GaugeVec, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::make::Make;
-use crate::publish::{Publisher, Summary};
+use crate::publish::{Publisher, Summary, Unwritable};
 
 pub(crate) struct Kafka {
     queue_records: IntGauge,
@@ -15,6 +15,7 @@ pub(crate) struct Kafka {
     retries: IntCounterVec,
     timeouts: IntCounterVec,
     replaced: IntCounterVec,
+    unwritable: IntGaugeVec,
     rtt: GaugeVec,
     /// Held while the counters are brought up to date, which two scrapes at once would do twice.
     counting: Mutex<()>,
@@ -26,6 +27,8 @@ impl Kafka {
         let counter = |name: &str, help: &str| make.counter(&format!("kafka_broker_{name}"), help, &["broker"]);
         let help = "Producers that did not work and were replaced, by reason: fatal, unreachable, stalled.";
         let replaced = make.announced("kafka_producers_replaced_total", help, "reason", &Publisher::REPLACED_FOR)?;
+        let help = "Partitions that cannot be written, by reason: leaderless, under_replicated.";
+        let unwritable = make.gauges("kafka_partitions_unwritable", help, &["topic", "reason"])?;
         let rtt = "Seconds that a broker took to answer, over the last seconds.";
         Ok(Kafka {
             queue_records: make.gauge("kafka_queue_records", "Records in librdkafka's queues or under way.")?,
@@ -36,9 +39,18 @@ impl Kafka {
             retries: counter("retries_total", "Requests to a broker that were sent again.")?,
             timeouts: counter("timeouts_total", "Requests to a broker that timed out.")?,
             replaced,
+            unwritable,
             rtt: make.seconds("kafka_broker_rtt_seconds", rtt, &["broker", "quantile"])?,
             counting: Mutex::default(),
         })
+    }
+
+    /// What the last look at Kafka found of a topic.
+    pub(crate) fn show_topic(&self, found: &Unwritable<'_>) {
+        for (reason, count) in [("leaderless", found.leaderless), ("under_replicated", found.under_replicated)] {
+            let gauge = self.unwritable.with_label_values(&[found.topic, reason]);
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     /// `replaced` has the number of producers that were replaced, by reason.

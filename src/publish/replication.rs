@@ -1,34 +1,23 @@
 //! On how many replicas a record is when Kafka acknowledges it: what topics that we make are given for that, and which
 //! topics fall short of it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
 use rdkafka::error::KafkaError;
-use rdkafka::producer::Producer as _;
 use rdkafka::types::RDKafkaErrorCode;
-use tokio::task::JoinError;
 
-use super::producer::{Context, Producer};
-use crate::config::ConfigError;
+use super::producer::Context;
 
 /// Why Kafka did not say how topics are set.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AskError {
-    /// No producer could be made to ask with.
-    #[error(transparent)]
-    Producer(#[from] ConfigError),
     /// The request failed.
     #[error(transparent)]
     Request(#[from] KafkaError),
     /// The broker refused to answer for a topic.
     #[error("{0}")]
     Refused(RDKafkaErrorCode),
-    /// The task that asked ended early.
-    #[error(transparent)]
-    Task(#[from] JoinError),
 }
 
 /// The setting of topics, and of brokers, that says how many replicas have a record before it is acknowledged.
@@ -69,31 +58,6 @@ pub(super) fn min_insync(factor: i32, defaults: Option<Defaults>) -> Option<i32>
     // A setting of the topic would hide the cluster's own, from then on.
     let cluster_is_safe = defaults.is_some_and(|defaults| defaults.min_insync >= SAFE);
     (factor >= LEAST_FACTOR && !cluster_is_safe).then_some(SAFE)
-}
-
-/// The brokers that are up, and how many replicas each topic has: those of the partition with the fewest.
-pub(super) struct Cluster {
-    pub(super) brokers: Vec<i32>,
-    pub(super) replicas: BTreeMap<String, usize>,
-}
-
-pub(super) async fn cluster(producer: &Arc<Producer>, patience: Duration) -> Result<Cluster, AskError> {
-    let client = Arc::clone(producer);
-    let look = move || {
-        let metadata = client.client().fetch_metadata(None, patience)?;
-        let fewest = |partitions: &[rdkafka::metadata::MetadataPartition]| {
-            partitions.iter().map(|partition| partition.replicas().len()).min()
-        };
-        Ok(Cluster {
-            brokers: metadata.brokers().iter().map(rdkafka::metadata::MetadataBroker::id).collect(),
-            replicas: metadata
-                .topics()
-                .iter()
-                .filter_map(|topic| Some((topic.name().to_owned(), fewest(topic.partitions())?)))
-                .collect(),
-        })
-    };
-    tokio::task::spawn_blocking(look).await?
 }
 
 /// How a topic is replicated.

@@ -27,6 +27,7 @@ mod forget;
 mod hashed;
 mod kafka_security;
 mod latest_topics;
+mod leaderless;
 mod linked;
 mod media;
 mod memory;

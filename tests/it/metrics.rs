@@ -46,6 +46,12 @@ fn every_metric_is_there_from_the_start_under_one_name() {
         let series = format!("hookbridge_dead_letters_total{{reason=\"{reason}\",source=\"wegly\"}}");
         assert_eq!(bridge.metric(&series), 0);
     }
+    for topic in ["wegly.deal", "wegly.chat-by-deal", "wegly.deal-latest", "hookbridge.dead-letters"] {
+        for reason in ["leaderless", "under_replicated"] {
+            let labels = format!("{{reason=\"{reason}\",topic=\"{}\"}}", bridge.topic(topic));
+            assert_eq!(bridge.metric(&format!("hookbridge_kafka_partitions_unwritable{labels}")), 0);
+        }
+    }
     let lane = |name: &str| format!("{name}{{lane=\"{}\"}}", bridge.topic("wegly.deal"));
     for series in [
         "hookbridge_events_total{outcome=\"published\",source=\"whazing\",type=\"ticket.closed\"}",

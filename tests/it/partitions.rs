@@ -20,7 +20,11 @@ fn golden() -> BTreeMap<&'static str, i32> {
 mod own;
 
 pub(crate) fn partition_of_12(key: &str) -> i32 {
-    own::of_key(key.as_bytes(), 12) as i32
+    partition_of(key, 12)
+}
+
+pub(crate) fn partition_of(key: &str, partitions: u32) -> i32 {
+    own::of_key(key.as_bytes(), partitions) as i32
 }
 
 /// Source, topic and body of an event whose key is `key`.

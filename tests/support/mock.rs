@@ -16,6 +16,7 @@ use tokio::net::TcpSocket;
 enum Order {
     Topic(String, i32),
     Refuse(String, bool),
+    Lead(String, i32, bool),
     After(Duration),
     Down,
     Up,
@@ -53,6 +54,9 @@ impl Mock {
                         };
                         cluster.topic_error(&name, error).expect("a topic");
                     }
+                    Order::Lead(name, partition, lead) => {
+                        cluster.partition_leader(&name, partition, lead.then_some(1)).expect("a partition");
+                    }
                     Order::After(time) => {
                         cluster.broker_round_trip_time(1, time).expect("a broker that takes its time");
                     }
@@ -72,6 +76,12 @@ impl Mock {
     /// From now on nobody may use the topic, or everybody again.
     pub(crate) fn refuse(&self, topic: &str, refuse: bool) {
         self.order(Order::Refuse(topic.to_owned(), refuse));
+    }
+
+    /// From now on nobody leads the partition, or the broker again.
+    #[allow(dead_code, reason = "only the integration tests take leaders away")]
+    pub(crate) fn lead(&self, topic: &str, partition: i32, lead: bool) {
+        self.order(Order::Lead(topic.to_owned(), partition, lead));
     }
 
     /// Every answer comes after this time.

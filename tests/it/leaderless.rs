@@ -1,0 +1,90 @@
+//! Partitions without a leader: who is told, and that nothing else suffers.
+
+use serde_json::Value;
+
+use crate::partitions;
+use crate::support::bridge::{Bridge, SOON, Setup, words};
+use crate::support::eventually;
+use crate::support::mock::Mock;
+
+/// On the mock cluster every topic has so many.
+const PARTITIONS: i32 = 3;
+
+/// A lead of which the key goes to this partition.
+fn lead_in(partition: i32) -> String {
+    let ids = (0..).map(|n| format!("00000000-0000-4000-8000-{n:012}"));
+    let id = ids.into_iter().find(|id| partitions::partition_of(id, PARTITIONS as u32) == partition).unwrap();
+    format!(r#"{{"event_key":"lead.updated","payload":{{"id":"{id}"}}}}"#)
+}
+
+fn leaderless(bridge: &Bridge, topic: &str) -> u64 {
+    let topic = bridge.topic(topic);
+    let labels = format!("{{reason=\"leaderless\",topic=\"{topic}\"}}");
+    bridge.metric(&format!("hookbridge_kafka_partitions_unwritable{labels}"))
+}
+
+fn note(bridge: &Bridge) -> Value {
+    bridge.readyz().1["kafka"]["note"].clone()
+}
+
+fn lines(bridge: &Bridge, words: &str) -> Vec<String> {
+    bridge.log().into_iter().filter(|line| line.contains(words)).collect()
+}
+
+fn start(test: &str, sections: &str) -> (Mock, Bridge) {
+    let (kafka, mut setup) = Setup::on_its_own_kafka(test, &[]);
+    setup.sources += sections;
+    let bridge = setup.start_unready();
+    bridge.wait_ready();
+    (kafka, bridge)
+}
+
+#[test]
+fn a_partition_without_a_leader_is_told_of_everywhere_and_takes_no_bridge_out_of_use() {
+    let (kafka, bridge) = start("leaderless", "");
+    let topic = bridge.topic("wegly.lead");
+    assert_eq!((leaderless(&bridge, "wegly.lead"), note(&bridge)), (0, Value::Null));
+    kafka.lead(&topic, 1, false);
+    assert_eq!(bridge.deliver("wegly", lead_in(1)).sum(), (202, "spooled".into()));
+    // Between two looks are fifteen seconds; a record that fails brings the next one forward.
+    eventually("it is seen", SOON / 4, || (leaderless(&bridge, "wegly.lead") == 1).then_some(()));
+    assert_eq!(leaderless(&bridge, "wegly.deal"), 0);
+    let (status, report) = bridge.readyz();
+    assert_eq!((status, &report["kafka"]["ok"]), (200, &true.into()), "{report}");
+    let expected = format!("{topic} 1 (no leader)");
+    assert!(report["kafka"]["note"].as_str().unwrap().ends_with(&expected), "{report}");
+    assert_eq!(bridge.metric("hookbridge_kafka_up"), 1);
+    let output = bridge.setup.run(&["check"]);
+    let said = words(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("FAIL   topic {topic}: partition 1 has no leader and cannot be written")), "{said}");
+
+    kafka.lead(&topic, 1, true);
+    eventually("the end is seen", SOON, || (leaderless(&bridge, "wegly.lead") == 0).then_some(()));
+    assert_eq!(note(&bridge), Value::Null);
+    let lane = format!("hookbridge_spool_records{{lane=\"{topic}\"}}");
+    eventually("what waited is published", SOON, || (bridge.metric(&lane) == 0).then_some(()));
+    let began = lines(&bridge, "cannot write some partitions");
+    assert!(began.len() == 1 && began[0].contains(&expected), "{began:?}");
+    assert_eq!(lines(&bridge, "can write all partitions again").len(), 1);
+}
+
+#[test]
+fn a_bridge_that_cannot_write_any_event_says_that_kafka_is_at_fault() {
+    const NO_SPOOL: &str = "[spool]\nmax_bytes = 0\n";
+    let (kafka, bridge) = start("leaderless-all", NO_SPOOL);
+    let topics = ["wegly.chat", "wegly.contract", "wegly.deal", "wegly.delivery", "wegly.lead", "wegly.satisfaction"];
+    let topics = topics.iter().chain(&["wegly.task", "whazing.channel", "whazing.message", "whazing.tenant"]);
+    let lead = |topic: &str, lead| (0..PARTITIONS).for_each(|id| kafka.lead(&bridge.topic(topic), id, lead));
+    topics.for_each(|topic| lead(topic, false));
+    // One topic is left.
+    assert_eq!(bridge.deliver("wegly", lead_in(0)).status, 503);
+    eventually("it is seen", SOON, || (leaderless(&bridge, "wegly.lead") == 3).then_some(()));
+    assert_eq!((bridge.readyz().0, bridge.metric("hookbridge_kafka_up")), (200, 1));
+    lead("whazing.ticket", false);
+    let report = bridge.wait_not_ready();
+    assert!(report["kafka"]["reason"].as_str().unwrap().contains("no partition can be written"), "{report}");
+    assert_eq!(bridge.metric("hookbridge_kafka_up"), 0);
+    lead("whazing.ticket", true);
+    bridge.wait_ready();
+}
