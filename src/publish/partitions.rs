@@ -17,7 +17,7 @@ use rdkafka::metadata::MetadataPartition;
 
 use super::replication::MIN_INSYNC;
 
-/// So many topics are named in one sentence.
+/// So many topics are named that lack the same, and so many different things are told.
 const NAMED: usize = 8;
 
 /// What Kafka says of a partition.
@@ -174,20 +174,36 @@ impl Degraded {
         let groups = [(&self.leaderless, "no leader"), (&self.under_replicated, "too few replicas in sync")];
         let groups = groups.into_iter().filter(|(group, _)| group.count() > 0);
         let words: Vec<_> = groups.map(|(group, why)| format!("{} ({why})", ranges(&group.partitions))).collect();
-        format!("{} {}", self.topic, words.join(", "))
+        words.join(", ")
     }
 }
 
-/// The partitions that cannot be written, topic by topic, and why; `None` when all can.
+/// The partitions that cannot be written, and why; `None` when all can. Topics of which the same is to be said stand together.
 pub(super) fn unwritable(found: &[Degraded]) -> Option<String> {
-    let found: Vec<_> = found.iter().filter(|topic| topic.unwritable() > 0).collect();
-    let named: Vec<_> = found.iter().take(NAMED).map(|topic| topic.in_short()).collect();
-    let more = match found.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        1 => "; and one more topic".to_owned(),
-        more => format!("; and {more} more topics"),
-    };
-    (!found.is_empty()).then(|| named.join("; ") + &more)
+    let mut alike: Vec<(String, Vec<&str>)> = Vec::new();
+    for topic in found.iter().filter(|topic| topic.unwritable() > 0) {
+        let words = topic.in_short();
+        match alike.iter_mut().find(|(same, _)| *same == words) {
+            Some((_, topics)) => topics.push(&topic.topic),
+            None => alike.push((words, vec![&topic.topic])),
+        }
+    }
+    let part = |(words, topics): &(String, Vec<&str>)| format!("{} {words}", named(topics));
+    let mut parts: Vec<_> = alike.iter().take(NAMED).map(part).collect();
+    match alike.iter().skip(NAMED).map(|(_, topics)| topics.len()).sum() {
+        0 => {}
+        1 => parts.push("and one more topic".to_owned()),
+        more => parts.push(format!("and {more} more topics")),
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+fn named(topics: &[&str]) -> String {
+    let first = topics.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    match topics.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
 }
 
 /// The brokers without which a partition finds no leader: those that were in sync last, of which Kafka waits for one.

@@ -165,7 +165,7 @@ impl Watch {
         self.judge(found);
     }
 
-    /// Decides whether Kafka can take events. Says when an outage begins, from time to time that it lasts, and when it ends.
+    /// Decides whether Kafka can take events, and says what is new about it.
     fn judge(&self, found: &Result<View, LookError>) {
         let trouble = match found {
             Err(error) => Some(Trouble::Away(error.to_string())),
@@ -174,20 +174,25 @@ impl Watch {
                 view.missing().map(Trouble::Missing).or(nothing_writable.map(Trouble::Unwritable))
             }
         };
-        let words = trouble.as_ref().filter(|trouble| !trouble.is_of_partitions()).map(Trouble::words);
+        // That no partition can be written is said with them; it neither begins nor ends this outage.
+        if !trouble.as_ref().is_some_and(Trouble::is_of_partitions) {
+            self.say(trouble.as_ref().map(Trouble::words).as_deref());
+        }
+        self.trouble.send_replace(trouble);
+    }
+
+    /// Says why Kafka is not ready, or that it is, if that is new.
+    fn say(&self, reason: Option<&str>) {
         let was_known = *self.trouble.borrow() != Some(Trouble::Unknown);
-        match self.outage.lock().unwrap_or_else(PoisonError::into_inner).next(words.is_some(), Instant::now()) {
-            Some(News::Begins) => tracing::warn!(reason = words, "Kafka is not ready"),
-            Some(News::Lasts(time)) => {
-                tracing::warn!(reason = words, seconds = time.as_secs(), "Kafka is still not ready");
-            }
+        match self.outage.lock().unwrap_or_else(PoisonError::into_inner).next(reason.is_some(), Instant::now()) {
+            Some(News::Begins) => tracing::warn!(reason, "Kafka is not ready"),
+            Some(News::Lasts(time)) => tracing::warn!(reason, seconds = time.as_secs(), "Kafka is still not ready"),
             Some(News::Ended(time)) => {
                 tracing::info!(topics = self.topics.len(), seconds = time.as_secs(), "Kafka is ready again");
             }
-            None if trouble.is_none() && !was_known => tracing::info!(topics = self.topics.len(), "Kafka is ready"),
+            None if reason.is_none() && !was_known => tracing::info!(topics = self.topics.len(), "Kafka is ready"),
             None => {}
         }
-        self.trouble.send_replace(trouble);
     }
 
     /// The partition of a key with this hash, [`ANY`] while the topic has not been seen.

@@ -13,8 +13,10 @@ use super::view::TopicState;
 
 /// While too few replicas are in sync somebody may lower the setting, which nothing else shows.
 const WHILE_TOO_FEW: Duration = Duration::from_secs(10);
-/// After this time it is asked again when records fail, or when nobody told.
-const AGAIN: Duration = Duration::from_secs(60);
+/// After this time it is asked again when records fail and nothing shows why.
+const WHILE_FAILING: Duration = Duration::from_secs(60);
+/// After this time it is asked again where Kafka did not tell: it may never do so, as with a principal that may not ask.
+const UNTOLD: Duration = Duration::from_secs(600);
 
 /// `min.insync.replicas` of each topic, as was last told.
 #[derive(Debug, Default)]
@@ -64,7 +66,8 @@ impl MinInsync {
             let age = now.saturating_duration_since(told.at);
             told.looks != Looks::of(partitions)
                 || (age >= WHILE_TOO_FEW && too_few(&topic.name))
-                || (age >= AGAIN && (failing || told.count.is_none()))
+                || (age >= WHILE_FAILING && failing)
+                || (age >= UNTOLD && told.count.is_none())
         };
         topics.iter().filter(|topic| is_old(topic)).map(|topic| Arc::clone(&topic.name)).collect()
     }
@@ -138,8 +141,8 @@ mod tests {
         known.note(&both, &topics, &[("a", 2)].into(), at(0));
         known.note(&both, &topics, &[].into(), at(5));
         assert_eq!((known.of("a"), known.of("b")), (Some(2), None));
-        assert_eq!(known.to_ask(&topics, false, |_| false, at(64)), Vec::<Arc<str>>::new());
-        assert_eq!(known.to_ask(&topics, false, |_| false, at(65)), ["b".into()]);
+        assert_eq!(known.to_ask(&topics, false, |_| false, at(604)), Vec::<Arc<str>>::new());
+        assert_eq!(known.to_ask(&topics, false, |_| false, at(605)), ["b".into()]);
     }
 
     #[test]
