@@ -28,7 +28,8 @@ use tokio::time::{Instant, sleep};
 use super::evidence::{ANY, Place};
 use super::producer::{Context, Producer, create};
 use super::slot::{Answer, Slot};
-use super::{Clients, Publisher};
+use super::{Clients, LookError, Publisher};
+use crate::config::ConfigError;
 
 /// Between two looks at what is known of the producers.
 const TICK: Duration = Duration::from_secs(1);
@@ -101,10 +102,10 @@ async fn look(publisher: &Publisher, clients: &Clients, probe: &mut Probe) {
                 judge(publisher, answers, probe).await;
             }
             Ok(_) => {}
-            Err(words) => {
+            Err(error) => {
                 // It is Kafka. What the watch sees says so as well, as a rule.
                 for slot in due.iter().filter(|slot| slot.trouble().is_some() || !slot.places().is_empty()) {
-                    slot.set_trouble(format!("{} does not reach Kafka, nor does a new client: {words}", slot.name()));
+                    slot.set_trouble(format!("{} does not reach Kafka, nor does a new client: {error}", slot.name()));
                 }
             }
         }
@@ -193,7 +194,7 @@ struct Probe {
 
 impl Probe {
     /// Since when a new client has seen brokers; or why it sees none.
-    async fn sees_brokers(&mut self, config: &ClientConfig, topic: &Arc<str>) -> Result<Instant, String> {
+    async fn sees_brokers(&mut self, config: &ClientConfig, topic: &Arc<str>) -> Result<Instant, LookError> {
         if self.client.as_ref().is_some_and(|(_, made)| made.elapsed() > NEW) {
             self.end_client();
         }
@@ -207,15 +208,15 @@ impl Probe {
         };
         let topic = Arc::clone(topic);
         let found = spawn_blocking(move || match client.client().fetch_metadata(Some(&topic), PROBE_TIMEOUT) {
-            Ok(metadata) if metadata.brokers().is_empty() => Err("it sees no brokers".to_owned()),
+            Ok(metadata) if metadata.brokers().is_empty() => Err(LookError::NoBrokers),
             Ok(_) => Ok(()),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(error.into()),
         });
-        let found = found.await.unwrap_or_else(|error| Err(error.to_string()));
-        if let Err(words) = found {
+        let found = found.await.unwrap_or_else(|error| Err(error.into()));
+        if found.is_err() {
             self.end();
-            return Err(words);
         }
+        found?;
         Ok(*self.seen_since.get_or_insert_with(Instant::now))
     }
 
@@ -270,11 +271,11 @@ fn reaches_leader(client: &Producer, (topic, partition): &Place) -> bool {
 }
 
 /// A client that connects as the producers do, and is heard of by nobody.
-fn probe_client(config: &ClientConfig) -> Result<Producer, String> {
+fn probe_client(config: &ClientConfig) -> Result<Producer, ConfigError> {
     let mut config = config.clone();
     // Neither is a question of whether it can connect.
     config.set("enable.idempotence", "false").set("statistics.interval.ms", "0");
-    create(&config, &Context::apart()).map_err(|error| error.to_string())
+    create(&config, &Context::apart())
 }
 
 #[cfg(test)]
