@@ -1,20 +1,30 @@
 //! Partitions without a leader: who is told, and that nothing else suffers.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::partitions;
 use crate::support::bridge::{Bridge, SOON, Setup, words};
-use crate::support::eventually;
 use crate::support::mock::Mock;
+use crate::support::{eventually, reader};
 
 /// On the mock cluster every topic has so many.
 const PARTITIONS: i32 = 3;
 
+/// Ids of which the keys go to this partition.
+fn ids_in(partition: i32) -> impl Iterator<Item = String> {
+    let ids = (0..).map(|n| format!("00000000-0000-4000-8000-{n:012}"));
+    ids.filter(move |id| partitions::partition_of(id, PARTITIONS as u32) == partition)
+}
+
 /// A lead of which the key goes to this partition.
 fn lead_in(partition: i32) -> String {
-    let ids = (0..).map(|n| format!("00000000-0000-4000-8000-{n:012}"));
-    let id = ids.into_iter().find(|id| partitions::partition_of(id, PARTITIONS as u32) == partition).unwrap();
-    format!(r#"{{"event_key":"lead.updated","payload":{{"id":"{id}"}}}}"#)
+    lead(&ids_in(partition).next().unwrap(), 0)
+}
+
+fn lead(id: &str, code: u32) -> String {
+    format!(r#"{{"event_key":"lead.updated","payload":{{"id":"{id}","code":{code}}}}}"#)
 }
 
 fn leaderless(bridge: &Bridge, topic: &str) -> u64 {
@@ -67,6 +77,52 @@ fn a_partition_without_a_leader_is_told_of_everywhere_and_takes_no_bridge_out_of
     let began = lines(&bridge, "cannot write some partitions");
     assert!(began.len() == 1 && began[0].contains(&expected), "{began:?}");
     assert_eq!(lines(&bridge, "can write all partitions again").len(), 1);
+}
+
+/// By key the `code` of what is in the topic, each once.
+fn written(kafka: &Mock, topic: &str) -> BTreeMap<String, Vec<i64>> {
+    let mut written: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for record in reader::read_from(&kafka.address, topic) {
+        let codes = written.entry(record.key.clone()).or_default();
+        let code = record.decode()["lead"]["code"].as_i64().unwrap();
+        if !codes.contains(&code) {
+            codes.push(code);
+        }
+    }
+    written
+}
+
+#[test]
+fn a_partition_without_a_leader_holds_up_its_own_keys_and_no_others() {
+    let (kafka, bridge) = start("leaderless-others", "");
+    let topic = bridge.topic("wegly.lead");
+    let waiting = || bridge.metric(&format!("hookbridge_spool_records{{lane=\"{topic}\"}}"));
+    let ids: Vec<Vec<_>> = (0..PARTITIONS).map(|partition| ids_in(partition).take(4).collect()).collect();
+    let deliver = |id: &String, code| bridge.deliver("wegly", lead(id, code)).sum();
+    let (published, spooled) = ((200, "published".into()), (202, "spooled".into()));
+
+    // A backlog of all, while nothing is written.
+    kafka.go_down();
+    bridge.wait_kafka(false);
+    for code in 0..3 {
+        ids.iter().flatten().for_each(|id| assert_eq!(deliver(id, code), spooled));
+    }
+    kafka.lead(&topic, 1, false);
+    kafka.come_up();
+    eventually("the other partitions' events are written", SOON, || (waiting() == 12).then_some(()));
+    for code in 3..6 {
+        for (partition, ids) in ids.iter().enumerate() {
+            let due = if partition == 1 { &spooled } else { &published };
+            ids.iter().for_each(|id| assert_eq!(deliver(id, code), *due, "partition {partition}"));
+        }
+    }
+    assert_eq!(waiting(), 24);
+
+    kafka.lead(&topic, 1, true);
+    eventually("what waited is published", SOON, || (waiting() == 0).then_some(()));
+    eventually("its keys are written at once again", SOON, || (deliver(&ids[1][0], 6) == published).then_some(()));
+    let (written, all) = (written(&kafka, &topic), [0, 1, 2, 3, 4, 5]);
+    ids.iter().flatten().for_each(|id| assert_eq!(written[id][..6], all, "{id}"));
 }
 
 #[test]

@@ -131,6 +131,48 @@ fn what_comes_after_a_refusal_does_not_overtake_what_waited_through_it() {
 }
 
 #[test]
+fn what_waited_for_kafka_stays_before_what_comes_when_its_schema_is_refused_meanwhile() {
+    let first = RUNTIME.block_on(StandIn::start(1));
+    let second = RUNTIME.block_on(StandIn::start(500));
+    let proxy = Proxy::closed();
+    proxy.open(&split_url(&first.url).0);
+    let (kafka, mut setup) = Setup::on_its_own_kafka("registry-meanwhile", &[]);
+    setup.registry_url = format!("http://{}", proxy.address);
+    setup.registry = "verify_interval = \"1s\"\n".into();
+    let subject = setup.topic("wegly.task-value");
+    make_incompatible_in(&second.url, &subject);
+    let bridge = setup.start_unready();
+    bridge.wait_ready();
+    let id = "00000000-0000-4000-8000-0000000000d2";
+    let spool = |code: u32| {
+        let task = json!({"event_key": "task.completed", "payload": {"task": {"id": id, "title": code.to_string()}}});
+        let answer = bridge.deliver("wegly", task.to_string());
+        assert_eq!(answer.sum(), (202, "spooled".into()), "{answer:?}");
+        answer.get("id")
+    };
+    kafka.go_down();
+    bridge.wait_kafka(false);
+    let mut ids = vec![spool(0), spool(1)];
+    proxy.open(&split_url(&second.url).0);
+    eventually("the refusal is shown", SOON, || {
+        (bridge.readyz().1["schemas"]["refused"][0]["subject"] == subject.as_str()).then_some(())
+    });
+    ids.push(spool(2));
+    kafka.come_up();
+    bridge.wait_kafka(true);
+    // What waits is tried meanwhile, and refused.
+    eventually("another topic is written", SOON, || (bridge.deliver("wegly", BODY).status == 200).then_some(()));
+    ids.push(spool(3));
+
+    proxy.open(&split_url(&first.url).0);
+    let waiting = format!("hookbridge_spool_records{{lane=\"{}\"}}", bridge.topic("wegly.task"));
+    eventually("all is published", SOON, || (bridge.metric(&waiting) == 0).then_some(()));
+    let records = reader::read_from(&kafka.address, &bridge.topic("wegly.task"));
+    let order: Vec<_> = records.iter().map(|record| record.header("ce_id").unwrap().to_owned()).collect();
+    assert_eq!(order, ids);
+}
+
+#[test]
 fn a_schema_that_the_registry_refuses_stops_the_start_with_its_reasons() {
     let setup = Setup::new("registry-refuses");
     let subject = setup.topic("wegly.task-value");

@@ -288,6 +288,14 @@ impl Bridge {
         });
     }
 
+    /// Waits until it knows that Kafka is there, or away.
+    #[allow(dead_code, reason = "only the integration tests take Kafka away in the middle")]
+    pub(crate) fn wait_kafka(&self, up: bool) {
+        eventually("it is known whether Kafka is there", SOON, || {
+            (self.metric("hookbridge_kafka_up") == u64::from(up)).then_some(())
+        });
+    }
+
     pub(crate) fn wait_not_ready(&self) -> Value {
         eventually("it is not ready", SOON, || {
             let (status, report) = self.readyz();
