@@ -12,7 +12,7 @@ use hookbridge::bench::{SECRET, TOKEN, Workload};
 
 use crate::cluster::{Cluster, PARTITIONS};
 use crate::support::bridge::{Bridge, SOON, Setup, signal, with_this_process};
-use crate::support::eventually;
+use crate::support::{eventually, sender};
 
 /// Who takes the requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub(crate) struct Contender {
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) pid: u32,
-    _process: Process,
+    process: Process,
 }
 
 /// Held for what ends with them.
@@ -84,6 +84,18 @@ impl Drop for Passthrough {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+impl Running {
+    /// The sum of a metric's series, of the bridge.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let Process::Bridge(bridge) = &self.process else { panic!("only the bridge has metrics") };
+        let text = sender::get(bridge.admin, "/metrics").body;
+        let series =
+            text.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+        let values = series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        values.sum::<f64>() as u64
     }
 }
 
@@ -114,6 +126,12 @@ impl Contender {
         Contender { who, prefix, setup, workload }
     }
 
+    /// The bridge as it is, with topics of this prefix.
+    pub(crate) fn alone(cluster: &Cluster, prefix: &str) -> Contender {
+        let none = Workload { bodies: 0, longer_by: 0, now: 0 };
+        Contender::new(Who::Bridge, &Setting::default(), cluster, prefix, none)
+    }
+
     /// Starts it, and waits until it can publish.
     pub(crate) fn start(&self) -> Running {
         match self.who {
@@ -123,7 +141,7 @@ impl Contender {
                     let (status, report) = bridge.readyz();
                     (status == 200 && report["kafka"]["ok"] == true && report["registry"]["ok"] == true).then_some(())
                 });
-                Running { address: bridge.http, pid: bridge.pid(), _process: Process::Bridge(Box::new(bridge)) }
+                Running { address: bridge.http, pid: bridge.pid(), process: Process::Bridge(Box::new(bridge)) }
             }
             Who::Passthrough => self.start_passthrough(),
         }
@@ -144,7 +162,7 @@ impl Contender {
         let stdout = child.stdout.take().expect("a pipe");
         BufReader::new(stdout).read_line(&mut line).expect("the passthrough says where it listens");
         let address = line.trim().parse().expect("the passthrough listens");
-        Running { address, pid: child.id(), _process: Process::Passthrough(Passthrough(child)) }
+        Running { address, pid: child.id(), process: Process::Passthrough(Passthrough(child)) }
     }
 }
 

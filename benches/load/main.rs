@@ -17,6 +17,7 @@
 #[allow(dead_code, reason = "shared with the integration tests, which use what this does not")]
 mod support;
 
+mod backlog;
 mod cluster;
 mod contender;
 mod report;
@@ -126,6 +127,8 @@ enum Mode {
     Idle,
     /// The bridge in several settings, in both loops; no passthrough
     Settings,
+    /// How fast a backlog leaves the spool, by the number of its keys; with --stand-in
+    Backlog,
     #[value(hide = true)]
     Passthrough,
 }
@@ -161,7 +164,10 @@ fn main() -> ExitCode {
         }
     };
     report::machine(&cluster.broker);
-    if quick {
+    if args.mode == Mode::Backlog {
+        let events = args.events.and_then(|events| usize::try_from(events).ok()).unwrap_or(20_000);
+        backlog::measure(&cluster, events, args.pairs);
+    } else if quick {
         show(&cluster);
     } else {
         measure(&cluster, &args);
@@ -210,7 +216,7 @@ fn measure(cluster: &Cluster, args: &Args) {
                     sizes.push((bytes, measure_pairs(&stage, args.pairs, events, Pace::Open(rate))));
                 }
                 Mode::Settings => measure_settings(cluster, args, &plan),
-                Mode::Passthrough => {}
+                Mode::Backlog | Mode::Passthrough => {}
             }
         }
         report::further_bytes(&sizes);

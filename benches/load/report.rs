@@ -1,6 +1,7 @@
 //! The tables, in Markdown, as they stand in `docs/performance.md`.
 
 use std::fs;
+use std::time::Duration;
 
 use crate::cluster::Broker;
 use crate::contender::Setting;
@@ -131,6 +132,32 @@ pub(crate) fn waiting(stage: &Stage<'_>, both: &[Waiting]) {
     for Waiting { who, before, waiting, peak, answers } in both {
         let answers: Vec<_> = answers.iter().map(|(status, count)| format!("{count} × {status}")).collect();
         println!("| {} | {before:.1} | {waiting:.1} | {peak:.1} | {} |", who.name(), answers.join(", "));
+    }
+}
+
+/// Events a second that leave the spool, and that are taken when nothing waits.
+pub(crate) struct Backlog {
+    pub(crate) leaves: f64,
+    pub(crate) taken: f64,
+}
+
+/// Backlogs by their number of keys, several rounds of each.
+pub(crate) fn backlogs(after: Duration, events: usize, connections: usize, rows: &[(usize, Vec<Backlog>)]) {
+    println!(
+        "
+A backlog of {events} events, acknowledged after {after:?}; {connections} connections; median (min..max)\n"
+    );
+    println!(
+        "| keys | leaves the spool, events/s | taken when nothing waits, events/s | ratio |\n| --: | --: | --: | --: |"
+    );
+    for (keys, rounds) in rows {
+        let each = |of: fn(&Backlog) -> f64| rounds.iter().map(of).collect::<Vec<_>>();
+        println!(
+            "| {keys} | {} | {} | {} |",
+            spread(each(|round| round.leaves), 0),
+            spread(each(|round| round.taken), 0),
+            spread(each(|round| round.leaves / round.taken), 2),
+        );
     }
 }
 

@@ -245,7 +245,7 @@ fn written(number: usize, request: Request) -> Vec<u8> {
 }
 
 /// The load has one thread, so that it takes as little as it can from those who are measured.
-fn on_one_thread<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn on_one_thread<T>(work: impl Future<Output = T>) -> T {
     Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
 }
 

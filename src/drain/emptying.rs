@@ -58,6 +58,7 @@ pub(super) struct Emptying {
     at_end: bool,
     changed: bool,
     unreadable_until: Option<Instant>,
+    next_look: Instant,
     /// What Kafka has of deliveries that were left.
     half_taken: HashMap<i64, Arc<Taken>>,
     published: u64,
@@ -80,6 +81,7 @@ impl Emptying {
             at_end: false,
             changed: false,
             unreadable_until: None,
+            next_look: Instant::now(),
             half_taken: HashMap::new(),
             published: 0,
             warned: false,
@@ -102,7 +104,6 @@ impl Emptying {
                 self.read_on();
             }
             let drain = Arc::clone(&self.drain);
-            let next_look = Instant::now() + LOOK;
             tokio::select! {
                 Some(ended) = self.under_way.next(), if !self.under_way.is_empty() => self.end(ended),
                 read = when_read(&mut self.reading) => {
@@ -112,7 +113,7 @@ impl Emptying {
                 }
                 () = self.lane.changed.notified(), if !stops => (self.at_end, self.changed) = (false, true),
                 () = self.news.news() => {}
-                () = sleep_until(next_look), if !self.window.is_done() || self.unreadable_until.is_some() => self.look(),
+                () = sleep_until(self.next_look), if !self.window.is_done() || self.unreadable_until.is_some() => self.look(),
                 () = drain.stop.cancelled(), if !stops => self.reading = None,
             }
         }
@@ -281,6 +282,8 @@ impl Emptying {
             }
         }
         self.lane.hold(&self.window.take_held());
+        // Those through which senders' events did not get, too.
+        self.window.shut_before(self.lane.shut(), Instant::now());
         if let Some(after) = self.window.rewind(self.after, Instant::now()) {
             self.lane.let_go();
             (self.after, self.at_end, self.reading) = (after, false, None);
@@ -295,6 +298,7 @@ impl Emptying {
 
     /// Looks whether something takes long.
     fn look(&mut self) {
+        self.next_look = Instant::now() + LOOK;
         let before = self.window.shut();
         self.window.look(Instant::now(), |item| item.spooled.taken.open_gates());
         if let Some(gate) = self.window.shut().difference(&before).next()

@@ -12,7 +12,7 @@
 //! opens, what was left is read again, from the first on ([`Window::rewind`]). So what can be written is written, in the order
 //! of each key, and however much waits, little is in memory.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -339,33 +339,39 @@ impl<T> Window<T> {
 
     /// Leaves everything that waits behind a gate that is shut, but for what asks.
     fn sweep(&mut self) {
-        let mut out = HashSet::new();
+        let mut out = Vec::new();
         let mut stuck: HashSet<u64> = HashSet::new();
         for (&seq, row) in &self.rows {
             let behind = row.needs.keys.iter().any(|key| stuck.contains(key));
             let asks = |gate: &Gate| self.shut.get(gate).is_none_or(|shut| shut.asks == Some(seq));
             let leaves = row.state == State::Waiting && (row.orphan || behind || !row.needs.gates.iter().all(asks));
             if leaves {
-                out.insert(seq);
+                out.push(seq);
             }
             if leaves || self.is_stuck(row) {
                 stuck.extend(&row.needs.keys);
             }
         }
+        let mut left: HashMap<u64, i64> = HashMap::new();
         for &seq in &out {
             let Some(row) = self.take_out(seq) else { continue };
             self.leave(seq, &row.needs.keys);
-            self.dropped.push((seq, row.item));
             // No gate holds it up, and it is not in order any more.
             self.rewinds |= row.orphan;
             for shut in self.shut.values_mut().filter(|shut| shut.asks == Some(seq)) {
                 shut.asks = None;
             }
-            // What is on its way behind it will not be taken either; then it must not go before it.
-            let keys: HashSet<u64> = row.needs.keys.into_iter().collect();
-            for (_, later) in self.rows.range_mut(seq..) {
-                later.orphan |= later.needs.keys.iter().any(|key| keys.contains(key));
+            for &key in &row.needs.keys {
+                left.entry(key).and_modify(|first| *first = seq.min(*first)).or_insert(seq);
             }
+            self.dropped.push((seq, row.item));
+        }
+        if left.is_empty() {
+            return;
+        }
+        // What is on its way behind one of them will not be taken either; then it must not go before it.
+        for (&seq, row) in &mut self.rows {
+            row.orphan |= row.needs.keys.iter().any(|key| left.get(key).is_some_and(|&first| first < seq));
         }
     }
 

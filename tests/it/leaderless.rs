@@ -113,7 +113,9 @@ fn a_partition_without_a_leader_holds_up_its_own_keys_and_no_others() {
     for code in 3..6 {
         for (partition, ids) in ids.iter().enumerate() {
             let due = if partition == 1 { &spooled } else { &published };
-            ids.iter().for_each(|id| assert_eq!(deliver(id, code), *due, "partition {partition}"));
+            for id in ids {
+                assert_eq!(deliver(id, code), *due, "partition {partition}");
+            }
         }
     }
     assert_eq!(waiting(), 24);
