@@ -7,8 +7,10 @@
 //!                              └─▶ Waits          Kafka or the media store does not take it now: the spool's, where it is kept
 //! ```
 
+mod attempt;
+
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -26,6 +28,8 @@ use crate::route::{Event, Parts, Record, Route, Routes, Subject};
 use crate::time;
 use crate::traces::{Span, Traces};
 use crate::verify::Verified;
+use attempt::Verdict;
+pub(crate) use attempt::{Attempt, Taken, Waits};
 
 /// Bodies from this size on are converted where waiting does not hold up other requests, a few at a time.
 const LARGE_BODY: usize = 256 << 10;
@@ -49,101 +53,6 @@ const TO_PUBLISH: Duration = Duration::from_secs(1);
 pub(crate) enum End {
     Published,
     DeadLettered(Reason),
-}
-
-/// What became of each of a delivery's records, from one try to the next: none is sent again whose verdict is final. The
-/// first is the event's own.
-#[derive(Debug, Default)]
-pub(crate) struct Taken(Mutex<Vec<(Gate, Verdict)>>);
-
-/// What Kafka last said of one record.
-#[derive(Clone, Copy, Debug, Default)]
-enum Verdict {
-    #[default]
-    Open,
-    /// Acknowledged, in this partition.
-    Acknowledged(i32),
-    /// Kafka will never take it. The event's own record is there without it.
-    Refused,
-}
-
-impl Taken {
-    fn verdicts(&self) -> MutexGuard<'_, Vec<(Gate, Verdict)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether each of the records that go through these gates is still to be sent.
-    fn are_open(&self, gates: impl Iterator<Item = Gate>) -> Vec<bool> {
-        let mut verdicts = self.verdicts();
-        if verdicts.is_empty() {
-            verdicts.extend(gates.map(|gate| (gate, Verdict::Open)));
-        }
-        verdicts.iter().map(|(_, verdict)| matches!(verdict, Verdict::Open)).collect()
-    }
-
-    fn set(&self, at: usize, verdict: Verdict) {
-        self.verdicts()[at].1 = verdict;
-    }
-
-    /// Where the event's own record is.
-    fn partition(&self) -> Option<i32> {
-        match self.verdicts().first() {
-            Some((_, Verdict::Acknowledged(partition))) => Some(*partition),
-            _ => None,
-        }
-    }
-
-    /// Whether any record is taken.
-    pub(crate) fn has_any(&self) -> bool {
-        self.verdicts().iter().any(|(_, verdict)| !matches!(verdict, Verdict::Open))
-    }
-
-    /// The gates of the records that were sent and have no verdict yet.
-    pub(crate) fn open_gates(&self) -> Vec<Gate> {
-        let verdicts = self.verdicts();
-        let open = verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Open));
-        open.map(|(gate, _)| gate.clone()).collect()
-    }
-}
-
-/// How a delivery is tried once.
-pub(crate) struct Attempt<'a> {
-    /// By then its file is kept, if it has one, and the schemas' ids are known.
-    pub(crate) deadline: Instant,
-    pub(crate) patience: Patience,
-    pub(crate) taken: &'a Taken,
-    /// Called when all its records are on their way: what is sent after that comes behind them.
-    pub(crate) sent: &'a (dyn Fn() + Send + Sync),
-}
-
-/// Kafka does not take a delivery now, or the media store its file.
-#[derive(Debug)]
-pub(crate) struct Waits {
-    /// The lane it waits in.
-    pub(crate) lane: String,
-    /// Set when it is a dead letter on its way. It stays one.
-    pub(crate) rejection: Option<Rejection>,
-    /// Whether it is known to be in no queue of the producer's, so that the spool may own it.
-    pub(crate) is_ours: bool,
-    /// What it did not get through. Empty when it may be tried again at once.
-    pub(crate) gates: Vec<Gate>,
-    /// It was refused together with others: it has to be judged alone.
-    pub(crate) alone: bool,
-    pub(crate) words: String,
-}
-
-impl Waits {
-    /// Of a delivery that Kafka was not asked for.
-    pub(crate) fn behind_others(lane: &Arc<str>, rejection: Option<Rejection>) -> Waits {
-        Waits {
-            lane: lane.to_string(),
-            rejection,
-            is_ours: true,
-            gates: Vec::new(),
-            alone: false,
-            words: String::new(),
-        }
-    }
 }
 
 /// The stages and what they need.
@@ -235,9 +144,11 @@ impl Pipeline {
             Ok(()) => Ok(End::Published),
             Err(NotTaken::Ever(rejection)) => {
                 // Nothing of its lane is to wait for the topic of the dead letters.
-                let is_at_home = lane == self.routes.dead_letters;
-                let patience = if is_at_home { attempt.patience } else { attempt.patience.with_an_end() };
-                self.bury(&event, &rejection, patience).await
+                if lane == self.routes.dead_letters {
+                    return self.bury(&event, &rejection, attempt).await;
+                }
+                let (patience, taken) = (attempt.patience.with_an_end(), &Taken::default());
+                self.bury(&event, &rejection, &Attempt { patience, taken, ..*attempt }).await
             }
             Err(NotTaken::Now(waits)) => Err(waits),
         }
@@ -308,16 +219,8 @@ impl Pipeline {
         let Made { parts, file } = *made.map_err(NotTaken::Ever)?;
         self.check_extent(&parts).map_err(NotTaken::Ever)?;
         let route = self.route_of(event).map_err(NotTaken::Ever)?;
-        let not_now = |gate, words| {
-            NotTaken::Now(Waits {
-                lane: lane.to_string(),
-                rejection: None,
-                is_ours: true,
-                gates: vec![gate],
-                alone: false,
-                words,
-            })
-        };
+        let not_now =
+            |gate, words| NotTaken::Now(Waits { gates: vec![gate], words, ..Waits::behind_others(lane, None) });
         let schema = || {
             let subject = route.unknown().map(|subject| subject.name.as_str()).unwrap_or_default();
             (subject, Gate::Schema(subject.into()))
@@ -391,10 +294,10 @@ impl Pipeline {
                 Some(reason) => ever = Some((reason, error)),
                 // No word on one is no word on the event.
                 None if matches!(error, PublishError::Unreported { .. }) => {
-                    return Err(NotTaken::Now(waits(lane, None, gate, &error)));
+                    return Err(NotTaken::Now(Waits::at(gate, lane, None, &error)));
                 }
                 None => {
-                    let mut both = waits(lane, None, gate, &error);
+                    let mut both = Waits::at(gate, lane, None, &error);
                     if let Some(before) = now {
                         both.gates.extend(before.gates);
                         both.alone |= before.alone;
@@ -443,12 +346,14 @@ impl Pipeline {
     }
 
     /// Writes a dead letter.
-    async fn bury(&self, event: &Event<'_>, rejection: &Rejection, patience: Patience) -> Result<End, Waits> {
+    async fn bury(&self, event: &Event<'_>, rejection: &Rejection, attempt: &Attempt<'_>) -> Result<End, Waits> {
         let (source, reason) = (&event.delivery.source().name, rejection.reason);
-        let mut sent = self.send_dead_letter(event, rejection, event.delivery.received_at(), patience).await;
+        let gate = self.publisher.gate(&self.routes.dead_letters, event.delivery.id());
+        attempt.taken.are_open(std::iter::once(gate.clone()));
+        let mut sent = self.send_dead_letter(event, rejection, event.delivery.received_at(), attempt).await;
         if sent.as_ref().is_err_and(PublishError::is_about_time) {
             // It has waited for longer than its topic takes. A header says when it was received.
-            sent = self.send_dead_letter(event, rejection, time::now_millis(), patience).await;
+            sent = self.send_dead_letter(event, rejection, time::now_millis(), attempt).await;
         }
         match sent {
             Ok(_) => {
@@ -456,10 +361,7 @@ impl Pipeline {
                 tracing::warn!(id = event.delivery.id(), source, reason = reason.code(), "dead letter");
                 Ok(End::DeadLettered(reason))
             }
-            Err(error) => {
-                let gate = self.publisher.gate(&self.routes.dead_letters, event.delivery.id());
-                Err(waits(&self.routes.dead_letters, Some(rejection.clone()), gate, &error))
-            }
+            Err(error) => Err(Waits::at(gate, &self.routes.dead_letters, Some(rejection.clone()), &error)),
         }
     }
 
@@ -468,24 +370,20 @@ impl Pipeline {
         event: &Event<'_>,
         rejection: &Rejection,
         timestamp: i64,
-        patience: Patience,
+        attempt: &Attempt<'_>,
     ) -> Result<i32, PublishError> {
         let bytes = event.delivery.body().len();
         let turn = self.turn(bytes).await;
         let mut record = off_the_hot_path(bytes, || dead_letter::record(&self.routes.dead_letters, event, rejection));
         record.timestamp = timestamp;
-        let sent = self.publisher.publish(&record, patience);
+        let Sending { is_sent, report } = self.publisher.publish(&record, attempt.patience);
         // librdkafka has a copy.
         drop((record, turn));
-        sent.report.await
+        if is_sent {
+            (attempt.sent)();
+        }
+        report.await
     }
-}
-
-fn waits(lane: &Arc<str>, rejection: Option<Rejection>, gate: Gate, error: &PublishError) -> Waits {
-    let is_ours = !matches!(error, PublishError::Unreported { .. });
-    let alone = matches!(error, PublishError::Unjudged { .. });
-    let gates = if alone || matches!(error, PublishError::Replaced { .. }) { Vec::new() } else { vec![gate] };
-    Waits { lane: lane.to_string(), rejection, is_ours, gates, alone, words: error.to_string() }
 }
 
 /// Runs `work` on `bytes` of input so that, when that takes long, other requests go on meanwhile.

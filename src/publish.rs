@@ -21,6 +21,7 @@
 
 mod clients;
 mod clock;
+mod error;
 mod evidence;
 mod generation;
 mod outage;
@@ -45,7 +46,6 @@ use rdkafka::producer::{DeliveryFuture, FutureRecord, Producer as _};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::config::{ConfigError, Settings};
-use crate::dead_letter;
 use crate::order::Gate;
 use crate::partition;
 use crate::route::{Record, Routes};
@@ -53,6 +53,7 @@ use clients::SCAN_INTERVAL;
 pub(crate) use clients::{Clients, Patience};
 pub(crate) use clock::span;
 use clock::{Clock, TimeRefusal};
+pub(crate) use error::PublishError;
 pub(crate) use evidence::ANY;
 use evidence::Place;
 use generation::Generation;
@@ -65,62 +66,6 @@ pub(crate) use statistics::Summary;
 use supervisor::{Cause, Replaced};
 pub(crate) use topics::{Differing, LookError, TopicState, Unwritable, View, Watch};
 use verdict::Verdict;
-
-/// Why a record is not known to be in Kafka.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PublishError {
-    /// Down, too slow, unauthorised, too few replicas: another time it may work. It may still have landed.
-    #[error("{topic}: {source}")]
-    Waits { topic: Arc<str>, source: KafkaError },
-    /// librdkafka did not even say what became of it.
-    #[error("{topic}: no delivery report")]
-    Unreported { topic: Arc<str> },
-    /// It will never take this record.
-    #[error("{topic}: {source}")]
-    TooLarge { topic: Arc<str>, source: KafkaError },
-    /// It will never take this record.
-    #[error("{topic}: {source}")]
-    Rejected { topic: Arc<str>, source: KafkaError },
-    /// It did not take this record together with others; whether it is to blame, only it alone can tell.
-    #[error("{topic}: {source}; together with others")]
-    Unjudged { topic: Arc<str>, source: KafkaError },
-    /// It was not sent: a producer was replaced meanwhile.
-    #[error("{topic}: a producer was replaced")]
-    Replaced { topic: Arc<str> },
-    /// It will take this record when the clocks are right.
-    #[error("{topic}: Kafka refuses the time of the record: {words}")]
-    Clock { topic: Arc<str>, words: String },
-}
-
-impl PublishError {
-    /// What it is called when Kafka will never take this record.
-    pub(crate) fn refusal(&self) -> Option<dead_letter::Reason> {
-        match self {
-            PublishError::TooLarge { .. } => Some(dead_letter::Reason::RecordTooLarge),
-            PublishError::Rejected { .. } => Some(dead_letter::Reason::KafkaRejected),
-            PublishError::Waits { .. }
-            | PublishError::Unreported { .. }
-            | PublishError::Unjudged { .. }
-            | PublishError::Replaced { .. }
-            | PublishError::Clock { .. } => None,
-        }
-    }
-
-    /// The same about a record that was not alone.
-    fn unjudged(self) -> PublishError {
-        match self {
-            PublishError::TooLarge { topic, source }
-            | PublishError::Rejected { topic, source }
-            | PublishError::Waits { topic, source } => PublishError::Unjudged { topic, source },
-            other => other,
-        }
-    }
-
-    /// Whether it will never take this record for the time that it has.
-    pub(crate) fn is_about_time(&self) -> bool {
-        matches!(self, PublishError::Rejected { source, .. } if source.rdkafka_error_code() == Some(RDKafkaErrorCode::InvalidTimestamp))
-    }
-}
 
 /// How long after it is due a record's report may come before everything under way is called back, and how long
 /// after that it may still take.
