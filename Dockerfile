@@ -13,6 +13,10 @@ COPY src src
 # only a test changes, Cargo finds in `target` (a cache, below) that the binary is up to date.
 COPY benches benches
 COPY tests tests
+# As in Cargo.toml. For a trial, `--build-arg CARGO_PROFILE_RELEASE_LTO=off --build-arg CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16` builds
+# sooner.
+ARG CARGO_PROFILE_RELEASE_LTO=fat
+ARG CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
 # The image of Rust has the C and C++ compiler, make and perl that librdkafka and OpenSSL are built with. `target` is a
 # cache and no part of the image, so the binary is copied out.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \

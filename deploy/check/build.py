@@ -86,19 +86,23 @@ def main():
     [folder] = map(Path, sys.argv[1:])
     folder = folder.resolve()
     src, out = folder / "src", folder / "out"
-    wanted, commands = {}, []
+    wanted, commands, arguments = {}, [], {}
     for name, rest in instructions():
         if name == "COPY":
             wanted |= {to: source for source, to in files(rest)}
         elif name == "RUN":
             commands.append(re.sub(r"^(--\S+\s+)+", "", rest))
+        elif name == "ARG":
+            key, _, value = rest.partition("=")
+            arguments[key] = value
         elif name != "WORKDIR":
-            raise SystemExit(f"{name}: expected COPY, RUN or WORKDIR: teach build.py to read it")
+            raise SystemExit(f"{name}: expected ARG, COPY, RUN or WORKDIR: teach build.py to read it")
     if not any("--locked" in command for command in commands):
         raise SystemExit("the Dockerfile builds without --locked")
     lay(wanted, src)
     shutil.rmtree(out, ignore_errors=True)
     settings = {k: v for k, v in os.environ.items() if not re.match(r"CARGO_(TARGET|BUILD|PROFILE)|RUSTFLAGS$", k)}
+    settings |= arguments
     for command in commands:
         command = re.sub(r"(?<!\S)/out\b", str(out), command)
         print(command, flush=True)
