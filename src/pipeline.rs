@@ -67,6 +67,8 @@ pub(crate) struct Pipeline {
     pub(crate) large_bodies: Semaphore,
     /// Set once the registry was asked for ids since the start, whatever it said.
     pub(crate) registry_asked: SetOnce<()>,
+    /// Bytes that the records of senders' events may take in librdkafka's queues, and how many are left.
+    pub(crate) records_room: (usize, Semaphore),
     /// Of keys. Nobody outside can tell which of them share a hash.
     pub(crate) hashing: RandomState,
 }
@@ -238,7 +240,20 @@ impl Pipeline {
         {
             return Err(not_now(Gate::Media, away.to_string()));
         }
+        let Some(_room) = self.room_for(&records, attempt.patience) else {
+            let words = "the records under way take all the memory that they may".into();
+            return Err(NotTaken::Now(Waits { words, ..Waits::behind_others(lane, None) }));
+        };
         self.publish_all(records, lane, attempt).await
+    }
+
+    /// Room for the records of a sender's event, none while too many are under way. The spool bounds its own; and records that
+    /// would never fit get all the room there is.
+    fn room_for(&self, records: &[Record], patience: Patience) -> Option<SemaphorePermit<'_>> {
+        let (most, room) = &self.records_room;
+        let bytes = records.iter().map(Record::bytes).sum::<usize>().min(*most);
+        let bytes = if patience == Patience::Sender { bytes } else { 0 };
+        room.try_acquire_many(u32::try_from(bytes).unwrap_or(u32::MAX)).ok()
     }
 
     /// Waits for the registry's first answer since the start, while there is time to publish before `deadline`.

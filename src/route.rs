@@ -13,6 +13,7 @@ use crate::catalog::{EventType, Schema, Type};
 use crate::config::{KafkaSettings, Settings, Source, Timestamps, Topics};
 use crate::encode::{self, Encoded};
 use crate::time;
+use crate::traces::is_traceparent;
 use crate::verify::Verified;
 
 /// The topic of dead letters, without `kafka.topic_prefix`.
@@ -239,7 +240,8 @@ impl Routes {
         let key = event.key.unwrap_or_default();
         let mut headers = Event { key: Some(key), ..*event }.cloud_event_headers();
         headers.push(("content-type".into(), Bytes::from_static(b"application/avro")));
-        if let Some(traceparent) = event.delivery.headers().get("traceparent") {
+        let traceparent = event.delivery.headers().get("traceparent");
+        if let Some(traceparent) = traceparent.filter(|value| is_traceparent(value.as_bytes())) {
             headers.push(("traceparent".into(), Bytes::copy_from_slice(traceparent.as_bytes())));
         }
         let mut all = Vec::with_capacity(1);

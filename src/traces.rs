@@ -30,6 +30,7 @@ use opentelemetry_sdk::trace::SdkTracer;
 use crate::metrics::Stage;
 use crate::verify::Verified;
 pub(crate) use collector::{Collector, NotTaken};
+pub(crate) use context::is_traceparent;
 pub(crate) use export::{Exporter, Exporting};
 
 /// Where spans are made; without a collector nowhere, at the cost of a look at an `Option`.

@@ -69,6 +69,8 @@ pub(crate) fn pipeline(settings: &Settings) -> Result<Pipeline, ConfigError> {
         metrics.refused_records.announce(&topic.name);
     }
     let publisher = Arc::new(Publisher::new(settings, &routes)?);
+    // What Kafka does not take comes back as a second copy.
+    let records_room = (settings.http.max_in_flight_bytes / 2).min(u32::MAX as usize);
     Ok(Pipeline {
         routes,
         media: Store::new(&settings.media)?,
@@ -78,6 +80,7 @@ pub(crate) fn pipeline(settings: &Settings) -> Result<Pipeline, ConfigError> {
         max_record_bytes: settings.kafka.max_record_bytes,
         large_bodies: Semaphore::new(LARGE_AT_ONCE as usize),
         registry_asked: SetOnce::new(),
+        records_room: (records_room, Semaphore::new(records_room)),
         hashing: RandomState::new(),
     })
 }

@@ -187,11 +187,13 @@ impl Emptying {
         let taken = self.half_taken.get(&seq).cloned().unwrap_or_default();
         let spooled = Arc::new(Spooled { done, event_type, delivery, rejection, taken });
         let prepared = self.drain.prepare(&self.lane, &spooled).await;
+        // What is made of it may be many times what it is.
+        let bytes = prepared.made.as_ref().map_or(0, |made| made.parts.extent().1 as u64).max(done.bytes);
         let (needs, made) = (self.drain.pipeline.needs(&prepared), Some(prepared.detach()));
         self.lane.tell(seq, &needs);
         let held = self.lane.holds(&needs.keys);
         let item = Item { spooled, made, sent: self.news.another(), generation: 0 };
-        self.window.offer(seq, needs, done.bytes, held, item);
+        self.window.offer(seq, needs, bytes, held, item);
         self.lane.hold(&self.window.take_held());
         Ok(())
     }
@@ -201,8 +203,9 @@ impl Emptying {
         let generation = self.drain.pipeline.publisher.generation();
         self.note_sent();
         let (now, mut gone) = (Instant::now(), Vec::new());
+        let mut under_way = self.window.under_way();
         for seq in self.window.waiting() {
-            if !self.window.may_start(seq, generation, now) {
+            if !self.window.may_start(seq, generation, now) || !under_way.add(self.window.bytes(seq)) {
                 continue;
             }
             let by = if self.window.is_alone(seq) { Patience::Alone } else { Patience::Spool { generation } };

@@ -24,7 +24,7 @@ const MOST: usize = 1024;
 const MOST_BYTES: u64 = 4 << 20;
 /// The same with those that ask.
 const MOST_OF_ALL: usize = 8 * MOST;
-const MOST_BYTES_OF_ALL: u64 = 4 * MOST_BYTES;
+const MOST_BYTES_OF_ALL: u64 = 8 * MOST_BYTES;
 
 /// First pause after a delivery was not taken; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -81,6 +81,26 @@ struct Shut {
     asks: Option<i64>,
     not_before: Instant,
     pause: Duration,
+}
+
+/// Bytes of what is under way: of what gets through, and with what asks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct UnderWay {
+    bytes: u64,
+    all_bytes: u64,
+}
+
+impl UnderWay {
+    /// Adds a delivery, unless that is too much. One that is alone is never too much.
+    pub(super) fn add(&mut self, bytes: u64) -> bool {
+        let sum = UnderWay { bytes: self.bytes + bytes, all_bytes: self.all_bytes + bytes };
+        let fits =
+            (self.bytes == 0 || sum.bytes <= MOST_BYTES) && (self.all_bytes == 0 || sum.all_bytes <= MOST_BYTES_OF_ALL);
+        if fits {
+            *self = sum;
+        }
+        fits
+    }
 }
 
 /// The deliveries of a lane that are in memory, by number.
@@ -158,6 +178,23 @@ impl<T> Window<T> {
             }
         }
         count < MOST && bytes < MOST_BYTES && self.rows.len() < MOST_OF_ALL && all_bytes < MOST_BYTES_OF_ALL
+    }
+
+    /// What is under way.
+    pub(super) fn under_way(&self) -> UnderWay {
+        let mut under_way = UnderWay::default();
+        for row in self.rows.values().filter(|row| row.state != State::Waiting) {
+            under_way.all_bytes += row.bytes;
+            if !self.is_stuck(row) {
+                under_way.bytes += row.bytes;
+            }
+        }
+        under_way
+    }
+
+    /// Bytes of a delivery, and of all that is made of it.
+    pub(super) fn bytes(&self, seq: i64) -> u64 {
+        self.rows.get(&seq).map_or(0, |row| row.bytes)
     }
 
     fn is_stuck(&self, row: &Row<T>) -> bool {

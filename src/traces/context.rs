@@ -17,6 +17,11 @@ pub(super) fn of(headers: &HeaderMap) -> Option<SpanContext> {
     Some(SpanContext::new(trace, span, flags, true, state(headers)))
 }
 
+/// Whether a header's value is a `traceparent` that may be passed on. A later version may say more, but not without end.
+pub(crate) fn is_traceparent(value: &[u8]) -> bool {
+    value.len() <= MAX_STATE && str::from_utf8(value).is_ok_and(|text| parse(text).is_some())
+}
+
 /// Vendors' own words on a trace. What cannot be read is left out, and the trace goes on.
 fn state(headers: &HeaderMap) -> TraceState {
     let lines: Vec<_> = headers.get_all("tracestate").iter().filter_map(|value| value.to_str().ok()).collect();
@@ -99,7 +104,11 @@ mod tests {
             &format!("{}é", &PARENT[..54]),
         ] {
             assert_eq!(parse(text), None, "{text}");
+            assert!(!is_traceparent(text.as_bytes()), "{text}");
         }
+        let later = |more: usize| format!("cc{}-{}", &PARENT[2..], "x".repeat(more));
+        assert!(is_traceparent(PARENT.as_bytes()) && is_traceparent(later(9).as_bytes()));
+        assert!(!is_traceparent(later(MAX_STATE).as_bytes()) && !is_traceparent(b"\xff"));
         assert!(of(&headers(&[("traceparent", PARENT), ("traceparent", PARENT)])).is_none(), "which one?");
         assert!(of(&HeaderMap::new()).is_none());
     }

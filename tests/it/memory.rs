@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::bridge::{Bridge, Setup};
-use crate::support::say;
+use crate::support::bridge::{Bridge, SOON, Setup};
 use crate::support::sender::{Answer, Line, TOKEN, WHAZING_HEADER};
+use crate::support::{eventually, say};
 
 /// What docker-compose.yml and the example for Kubernetes allow.
 const LIMIT_MIB: u64 = 768;
@@ -134,4 +134,45 @@ fn the_worst_bodies_eight_at_once_stay_within_the_memory_that_the_deployments_al
         assert!(peak < LIMIT_MIB, "body {number}: the bridge had {peak} MiB");
     }
     drop(bridge);
+}
+
+/// A chat that is written once more for each of so many deals.
+fn chat_of_many_deals(number: usize) -> String {
+    let deals: Vec<_> = (0..500).map(|deal| format!(r#"{{"id":"00000000-0000-4000-8000-{deal:012}"}}"#)).collect();
+    format!(
+        r#"{{"event_key":"chat.message_received","payload":{{"id":"00000000-0000-4000-8001-{number:012}","associated_deals":[{}]}}}}"#,
+        deals.join(",")
+    )
+}
+
+#[test]
+fn what_events_are_multiplied_by_stays_within_the_memory_while_kafka_does_not_answer() {
+    const EVENTS: usize = 200;
+    let (kafka, mut setup) = Setup::on_its_own_kafka("multiplied", &[]);
+    setup.http = format!("ack_timeout = \"4s\"\nmax_in_flight_bytes = \"{IN_FLIGHT}\"\n");
+    let bridge = setup.start_unready();
+    bridge.wait_ready();
+    assert_eq!(bridge.deliver("wegly", chat_of_many_deals(0)).status, 200);
+    let group = Group::new(LIMIT_MIB << 20);
+    if let Some(group) = &group {
+        group.add(bridge.pid());
+    }
+    kafka.acknowledge_after(Duration::from_secs(60));
+    let answers: Vec<_> = thread::scope(|scope| {
+        let bridge = &bridge;
+        let send = |number| move || bridge.deliver("wegly", chat_of_many_deals(number)).sum().0;
+        let senders: Vec<_> = (1..=EVENTS).map(|number| scope.spawn(send(number))).collect();
+        senders.into_iter().map(|sender| sender.join().expect("an answer")).collect()
+    });
+    assert!(answers.iter().all(|status| *status == 202), "{answers:?}");
+    let peak = peak_mib(&bridge);
+    eprintln!("{EVENTS} events of 501 records each: peak {peak} MiB");
+    assert!(peak < LIMIT_MIB, "the bridge had {peak} MiB");
+
+    kafka.acknowledge_after(Duration::ZERO);
+    let waiting = format!("hookbridge_spool_records{{lane=\"{}\"}}", bridge.topic("wegly.chat"));
+    eventually("all leave the spool", 4 * SOON, || (bridge.metric(&waiting) == 0).then_some(()));
+    let peak = peak_mib(&bridge);
+    eprintln!("when all have left: peak {peak} MiB");
+    assert!(peak < LIMIT_MIB, "the bridge had {peak} MiB");
 }

@@ -85,7 +85,7 @@ impl Mock {
     }
 
     /// Every answer comes after this time.
-    #[allow(dead_code, reason = "only the load bench has use for it")]
+    #[allow(dead_code, reason = "the fault suite has no use for it")]
     pub(crate) fn acknowledge_after(&self, time: Duration) {
         self.order(Order::After(time));
     }

@@ -130,6 +130,14 @@ fn there_is_room_for_others_beside_what_asks() {
     assert!(story.window.has_room());
 }
 
+#[test]
+fn what_is_under_way_is_bounded_but_for_one_that_is_alone() {
+    let (mut under_way, mib) = (UnderWay::default(), 1 << 20);
+    assert!(under_way.add(9 * mib) && !under_way.add(1));
+    let mut beside_what_asks = UnderWay { bytes: 0, all_bytes: 30 * mib };
+    assert!(!beside_what_asks.add(3 * mib) && beside_what_asks.add(mib) && beside_what_asks.add(mib));
+}
+
 /// Kafka and the file, made up.
 struct World {
     random: Random,
