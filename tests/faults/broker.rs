@@ -2,19 +2,13 @@
 //! port.
 
 use std::sync::{LazyLock, Mutex};
-use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::config::ClientConfig;
-use rdkafka::types::RDKafkaErrorCode;
-
+use crate::setting::Setting;
+use crate::support::bridge::Setup;
 use crate::support::java::{self, Kafka};
 use crate::support::proxy::Proxy;
-use crate::support::reader;
-use crate::support::{RUNTIME, eventually};
+use crate::topics;
 
-const LIMIT: Duration = Duration::from_secs(60);
 /// After a kill it must not wait 9 s until its controller has given up its former self.
 const PROPERTIES: &str = "broker.session.timeout.ms=2000\nbroker.heartbeat.interval.ms=500\n";
 
@@ -44,11 +38,6 @@ pub(crate) fn broker() -> Result<&'static Broker, &'static str> {
 }
 
 impl Broker {
-    /// As `kafka.bootstrap_servers` has it.
-    pub(crate) fn address(&self) -> &str {
-        &self.kafka.address
-    }
-
     /// The same Kafka by way of a proxy, which can be closed and opened within a moment.
     pub(crate) fn front(&self) -> String {
         self.front.address.to_string()
@@ -88,8 +77,22 @@ impl Broker {
         *self.state.lock().expect("its state") = State::Up;
     }
 
-    /// Up again, whatever a scenario that failed left behind.
-    pub(crate) fn mend(&self) {
+    /// Makes a topic, as soon as one of that name that was deleted is gone.
+    pub(crate) fn create_topic(&self, name: &str, partitions: i32) {
+        topics::create(&self.kafka.address, name, partitions, None);
+    }
+}
+
+impl Setting for Broker {
+    fn configure(&self, setup: &mut Setup) {
+        setup.bootstrap.clone_from(&self.kafka.address);
+    }
+
+    fn address(&self) -> String {
+        self.kafka.address.clone()
+    }
+
+    fn mend(&self) {
         let state = *self.state.lock().expect("its state");
         match state {
             State::Up => {}
@@ -97,37 +100,4 @@ impl Broker {
             State::Down => self.start(),
         }
     }
-
-    /// Deletes topics; those that are not there do not matter.
-    pub(crate) fn delete_topics(&self, names: &[&str]) {
-        let results = RUNTIME.block_on(self.admin().delete_topics(names, &options())).expect("Kafka deletes topics");
-        for result in results {
-            match result {
-                Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
-                Err((name, code)) => panic!("{name} was not deleted: {code}"),
-            }
-        }
-    }
-
-    /// Makes a topic, as soon as one of that name that was deleted is gone.
-    pub(crate) fn create_topic(&self, name: &str, partitions: i32) {
-        let new = || NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-        eventually(&format!("{name} can be made"), LIMIT, || {
-            let results = RUNTIME.block_on(self.admin().create_topics(&[new()], &options())).ok()?;
-            results.into_iter().all(|result| result.is_ok()).then_some(())
-        });
-    }
-
-    /// Every record of `topic`.
-    pub(crate) fn read(&self, topic: &str) -> Vec<reader::Record> {
-        reader::read_from(self.address(), topic)
-    }
-
-    fn admin(&self) -> AdminClient<DefaultClientContext> {
-        ClientConfig::new().set("bootstrap.servers", self.address()).create().expect("an admin client")
-    }
-}
-
-fn options() -> AdminOptions {
-    AdminOptions::new().request_timeout(Some(LIMIT)).operation_timeout(Some(LIMIT))
 }

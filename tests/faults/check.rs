@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use crate::events::DEAD_LETTERS;
+use crate::events::{DEAD_LETTERS, Event};
 use crate::history::{Attempt, Sent};
 use crate::record::{Found, Value};
 
@@ -46,12 +46,26 @@ impl Verdict {
     }
 }
 
+/// Within what the events of a key are in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Its topic: a key stays in its partition.
+    ByTopic,
+    /// Each partition: their number changed, and with it the partition of some keys. Nobody promises that what is in the
+    /// new one was written after what is in the old one.
+    ByPartition,
+}
+
+/// The records of one key in their order: topic, key, and the partition if that matters.
+type Log<'a> = (&'a str, &'a str, Option<i32>);
+
 /// Judges `records`, each topic's in the order of its partitions, by what was `sent`.
-pub(crate) fn check(sent: &BTreeMap<String, Sent>, records: &[Found]) -> Verdict {
+pub(crate) fn check(sent: &BTreeMap<String, Sent>, records: &[Found], order: Order) -> Verdict {
     let mut verdict = Verdict::default();
-    // By id, the first record; and by topic and key, the events in the order of their first records.
+    // By id, the first record; and by log, the events in the order of their first records.
     let mut firsts: HashMap<&str, &Found> = HashMap::new();
-    let mut logs: HashMap<(&str, &str), Vec<&Sent>> = HashMap::new();
+    let mut logs: HashMap<Log, Vec<&Sent>> = HashMap::new();
+    let log = |record: &'_ Found| (order == Order::ByPartition).then_some(record.partition);
     for record in records {
         let Some(event) = sent.get(&record.id) else {
             verdict.strangers.push(record.to_string());
@@ -63,11 +77,13 @@ pub(crate) fn check(sent: &BTreeMap<String, Sent>, records: &[Found]) -> Verdict
         match firsts.get(record.id.as_str()) {
             None => {
                 firsts.insert(&record.id, record);
-                logs.entry((&record.topic, &record.key)).or_default().push(event);
+                logs.entry((&record.topic, &record.key, log(record))).or_default().push(event);
             }
             Some(first) => {
                 verdict.duplicates += 1;
-                if let Some(words) = unlike_first(record, first) {
+                // One that Kafka took may be refused when it is sent again, and become a dead letter too.
+                let refused = event.event.large && record.topic != first.topic;
+                if let Some(words) = unlike_first(record, first).filter(|_| !refused) {
                     verdict.differing.push(format!("{record}: {words}: {first}\n    {event}"));
                 }
             }
@@ -77,7 +93,7 @@ pub(crate) fn check(sent: &BTreeMap<String, Sent>, records: &[Found]) -> Verdict
     let gone = |sent: &&Sent| !firsts.contains_key(sent.event.id.as_str()) && !sent.may_be_gone;
     let promised = sent.values().filter(|sent| sent.accepted().is_some());
     verdict.lost = promised.filter(gone).map(|sent| lost(sent, &logs)).collect();
-    for ((topic, key), events) in logs.iter().filter(|((topic, _), _)| *topic != DEAD_LETTERS) {
+    for ((topic, key, _), events) in logs.iter().filter(|((topic, ..), _)| *topic != DEAD_LETTERS) {
         for pair in events.windows(2).filter(|pair| pair[0].event.number >= pair[1].event.number) {
             let numbers: Vec<_> = events.iter().map(|sent| sent.event.number).collect();
             let words = format!("{topic} {key} has {numbers:?}\n    {}\n    {}", pair[0], pair[1]);
@@ -88,9 +104,9 @@ pub(crate) fn check(sent: &BTreeMap<String, Sent>, records: &[Found]) -> Verdict
 }
 
 /// A lost event, and what there is of its key around its place.
-fn lost(sent: &Sent, logs: &HashMap<(&str, &str), Vec<&Sent>>) -> String {
-    let log = logs.get(&(sent.event.topic, sent.event.key.as_str()));
-    let numbers = log.into_iter().flatten().map(|sent| sent.event.number);
+fn lost(sent: &Sent, logs: &HashMap<Log, Vec<&Sent>>) -> String {
+    let of_key = logs.iter().filter(|((topic, key, _), _)| (*topic, *key) == (sent.event.topic, &sent.event.key));
+    let numbers = of_key.flat_map(|(_, events)| events).map(|sent| sent.event.number);
     let around: Vec<_> = numbers.filter(|n| n.abs_diff(sent.event.number) <= 3).collect();
     format!("{sent}\n    around it in Kafka: {around:?}")
 }
@@ -98,6 +114,9 @@ fn lost(sent: &Sent, logs: &HashMap<(&str, &str), Vec<&Sent>>) -> String {
 /// How a record is not what was sent.
 fn unlike_sent(record: &Found, sent: &Sent) -> Option<String> {
     let event = &sent.event;
+    if event.large && record.topic == DEAD_LETTERS {
+        return unlike_refused(record, event);
+    }
     if (record.topic.as_str(), &record.key) != (event.topic, &event.key) {
         return Some(format!("should be in {} under {}", event.topic, event.key));
     }
@@ -110,6 +129,16 @@ fn unlike_sent(record: &Found, sent: &Sent) -> Option<String> {
             (!there).then(|| format!("no {} in it", event.token))
         }
         Value::Other => Some("no record of ours".into()),
+    }
+}
+
+/// How a record is not the dead letter that becomes of an event which Kafka finds too large.
+fn unlike_refused(record: &Found, event: &Event) -> Option<String> {
+    let is_its = record.key == event.id && record.value == Value::DeadLetter(event.body.clone());
+    match (is_its, record.reason.as_str()) {
+        (true, "record_too_large") => None,
+        (true, reason) => Some(format!("a dead letter because of {reason:?}")),
+        (false, _) => Some("not the dead letter of that event".into()),
     }
 }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 
-use crate::check::{Verdict, check};
-use crate::events::{Entity, entities};
+use crate::check::{Order, Verdict, check};
+use crate::events::{DEAD_LETTERS, Entity, entities};
 use crate::history::{Answer, Attempt, Sent};
 use crate::record::{Avro, Found, Value};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, fn()); 8] = [
+    let tests: [(&str, fn()); 10] = [
         ("what_is_as_it_should_be_has_no_complaint", what_is_as_it_should_be_has_no_complaint),
         ("an_accepted_event_that_is_not_there_is_lost", an_accepted_event_that_is_not_there_is_lost),
         ("an_event_that_nobody_accepted_may_be_missing", an_event_that_nobody_accepted_may_be_missing),
@@ -23,6 +23,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         ("a_duplicate_with_another_id_is_reported", a_duplicate_with_another_id_is_reported),
         ("a_duplicate_with_another_value_is_reported", a_duplicate_with_another_value_is_reported),
         ("a_record_under_another_key_or_topic_is_reported", a_record_under_another_key_or_topic_is_reported),
+        (
+            "where_partitions_were_added_each_has_an_order_of_its_own",
+            where_partitions_were_added_each_has_its_own_order,
+        ),
+        ("what_is_too_large_may_be_a_dead_letter_for_that_reason", what_is_too_large_may_be_a_dead_letter),
     ];
     tests
         .into_iter()
@@ -65,6 +70,7 @@ fn story() -> (BTreeMap<String, Sent>, Vec<Found>) {
             place,
             key: event.key.clone(),
             id: event.id.clone(),
+            reason: String::new(),
             value: Value::Avro(avro),
         }
     };
@@ -84,7 +90,7 @@ fn counts(verdict: &Verdict) -> [usize; 5] {
 
 fn what_is_as_it_should_be_has_no_complaint() {
     let (sent, records) = story();
-    let verdict = check(&sent, &records);
+    let verdict = check(&sent, &records, Order::ByTopic);
     assert_eq!(verdict, Verdict { present: 3, ..Verdict::default() });
     assert!(verdict.complaints().is_empty());
 }
@@ -92,7 +98,7 @@ fn what_is_as_it_should_be_has_no_complaint() {
 fn an_accepted_event_that_is_not_there_is_lost() {
     let (sent, mut records) = story();
     let gone = records.remove(1);
-    let verdict = check(&sent, &records);
+    let verdict = check(&sent, &records, Order::ByTopic);
     assert_eq!(counts(&verdict), [0, 1, 0, 0, 0], "{verdict:?}");
     let complaint = verdict.complaints().remove(0);
     assert!(complaint.contains(&gone.id) && complaint.contains("around it in Kafka: [0, 2]"), "{complaint}");
@@ -102,13 +108,13 @@ fn an_event_that_nobody_accepted_may_be_missing() {
     let (mut sent, mut records) = story();
     let gone = records.remove(2);
     sent.get_mut(&gone.id).unwrap().attempts[0].answer = Answer::Silence;
-    assert_eq!(counts(&check(&sent, &records)), [0; 5]);
+    assert_eq!(counts(&check(&sent, &records, Order::ByTopic)), [0; 5]);
 }
 
 fn a_first_occurrence_after_a_later_event_is_out_of_order() {
     let (sent, mut records) = story();
     records.swap(1, 2);
-    let verdict = check(&sent, &records);
+    let verdict = check(&sent, &records, Order::ByTopic);
     assert_eq!(counts(&verdict), [0, 0, 1, 0, 0], "{verdict:?}");
     assert!(verdict.complaints()[0].contains("[0, 2, 1]"), "{verdict:?}");
 }
@@ -119,7 +125,7 @@ fn a_duplicate_at_any_place_is_no_disorder() {
     let mut again = records[0].clone();
     change(&mut again, |avro| (avro.received_at, avro.schema_id) = (2000, 9));
     records.push(again);
-    let verdict = check(&sent, &records);
+    let verdict = check(&sent, &records, Order::ByTopic);
     assert_eq!(counts(&verdict), [1, 0, 0, 0, 0], "{verdict:?}");
 }
 
@@ -128,13 +134,13 @@ fn a_duplicate_with_another_id_is_reported() {
     let mut again = records[0].clone();
     again.id = "ffffffff-ffff-8fff-8fff-ffffffffffff".into();
     records.push(again);
-    assert_eq!(counts(&check(&sent, &records)), [0, 0, 0, 0, 1]);
+    assert_eq!(counts(&check(&sent, &records, Order::ByTopic)), [0, 0, 0, 0, 1]);
     // In the header only another event's id: the record belongs to neither.
     let (sent, mut records) = story();
     let mut again = records[0].clone();
     again.id.clone_from(&records[1].id);
     records.push(again);
-    let verdict = check(&sent, &records);
+    let verdict = check(&sent, &records, Order::ByTopic);
     assert!(!verdict.differing.is_empty(), "{verdict:?}");
 }
 
@@ -143,7 +149,7 @@ fn a_duplicate_with_another_value_is_reported() {
     let mut again = records[0].clone();
     change(&mut again, |avro| avro.rest.push(0));
     records.push(again);
-    assert_eq!(counts(&check(&sent, &records)), [1, 0, 0, 1, 0]);
+    assert_eq!(counts(&check(&sent, &records, Order::ByTopic)), [1, 0, 0, 1, 0]);
 }
 
 fn a_record_under_another_key_or_topic_is_reported() {
@@ -154,7 +160,37 @@ fn a_record_under_another_key_or_topic_is_reported() {
         if at == 1 {
             records[0].topic = "wegly.lead".into();
         }
-        let verdict = check(&sent, &records);
+        let verdict = check(&sent, &records, Order::ByTopic);
         assert_eq!(counts(&verdict), [0, 0, 0, 1, 0], "{verdict:?}");
     }
+}
+
+fn where_partitions_were_added_each_has_its_own_order() {
+    let (sent, mut records) = story();
+    records.swap(1, 2);
+    records[1].partition = 1;
+    assert_eq!(counts(&check(&sent, &records, Order::ByPartition)), [0; 5]);
+    assert_eq!(counts(&check(&sent, &records, Order::ByTopic)), [0, 0, 1, 0, 0]);
+    records[2].partition = 1;
+    assert_eq!(counts(&check(&sent, &records, Order::ByPartition)), [0, 0, 1, 0, 0]);
+}
+
+fn what_is_too_large_may_be_a_dead_letter() {
+    let (mut sent, mut records) = story();
+    let event = sent.get(&records[2].id).unwrap().event.clone();
+    let dead = Found {
+        topic: DEAD_LETTERS.into(),
+        key: event.id.clone(),
+        reason: "record_too_large".into(),
+        value: Value::DeadLetter(event.body.clone()),
+        ..records[2].clone()
+    };
+    // It was written, its acknowledgement was lost, and it was refused the second time.
+    records.push(dead.clone());
+    assert_eq!(counts(&check(&sent, &records, Order::ByTopic)), [1, 0, 0, 2, 0]);
+    sent.get_mut(&event.id).unwrap().event.large = true;
+    assert_eq!(counts(&check(&sent, &records, Order::ByTopic)), [1, 0, 0, 0, 0]);
+    records[2] = Found { reason: "kafka_rejected".into(), ..dead };
+    records.truncate(3);
+    assert_eq!(counts(&check(&sent, &records, Order::ByTopic)), [0, 0, 0, 1, 0]);
 }

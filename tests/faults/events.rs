@@ -28,6 +28,8 @@ pub(crate) struct Event {
     pub(crate) key: String,
     pub(crate) entity: usize,
     pub(crate) number: u32,
+    /// Kafka may refuse it for its size; then it becomes a dead letter.
+    pub(crate) large: bool,
 }
 
 pub(crate) const DEAD_LETTERS: &str = "hookbridge.dead-letters";
@@ -74,7 +76,7 @@ impl Entity {
         let body = body.into_bytes();
         let id = sender::event_id(source, &body);
         let (topic, key) = if dead { (DEAD_LETTERS, id.clone()) } else { (self.topic, key.clone()) };
-        Event { id, body, token, topic, key, entity: self.number, number }
+        Event { id, body, token, topic, key, entity: self.number, number, large: false }
     }
 
     /// The headers that prove who sends `body`.

@@ -111,6 +111,23 @@ impl History {
         attempts.filter(|a| a.ended >= since && a.answer == published).map(|a| a.ended).min()
     }
 
+    /// By entity, when the first of its events came to its 200 that was sent after `since`.
+    pub(crate) fn served_since(&self, since: Duration) -> BTreeMap<usize, Duration> {
+        let published = Answer::Accepted("published".into());
+        let mut served = BTreeMap::new();
+        for sent in self.sent.lock().expect("the history").values() {
+            // Sent after it for the first time: one that was tried before is no new event.
+            if sent.attempts[0].began < since {
+                continue;
+            }
+            if let Some(attempt) = sent.attempts.iter().find(|attempt| attempt.answer == published) {
+                let first = served.entry(sent.event.entity).or_insert(attempt.ended);
+                *first = attempt.ended.min(*first);
+            }
+        }
+        served
+    }
+
     /// The attempts that `look` wants, each with its event.
     pub(crate) fn attempts(&self, look: impl Fn(&Attempt) -> bool) -> Vec<(Event, Attempt)> {
         let sent = self.sent.lock().expect("the history");

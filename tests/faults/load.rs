@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::events::{Entity, Event, entities};
+use crate::events::{DEAD_LETTERS, Entity, Event, entities};
 use crate::history::{Answer, Attempt, History};
 use crate::support::RUNTIME;
 use crate::support::payloads::Dice;
@@ -27,8 +27,17 @@ pub(crate) struct Plan {
     pub(crate) rate: Option<u32>,
     /// Bytes of a body beyond what it needs.
     pub(crate) padding: usize,
+    /// Of some events; none are large without it.
+    pub(crate) large: Option<Large>,
     /// Without an answer for so long, a sender gives up this attempt.
     pub(crate) patience: Duration,
+}
+
+/// One event of each entity in so many has so many bytes of padding instead.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Large {
+    pub(crate) every: u32,
+    pub(crate) padding: usize,
 }
 
 /// Waits between attempts: doubling from the first to the last, each with jitter.
@@ -82,6 +91,11 @@ impl Load {
         self.shared.accepted.load(Ordering::Relaxed)
     }
 
+    /// Entities whose events are sent.
+    pub(crate) fn entities(&self) -> usize {
+        self.shared.plan.entities
+    }
+
     /// From now on so many attempts a second.
     pub(crate) fn at_rate(&self, rate: u32) {
         self.shared.rate.store(rate, Ordering::Relaxed);
@@ -97,12 +111,25 @@ impl Load {
     }
 }
 
+impl Plan {
+    fn event(&self, entity: &Entity, number: u32) -> Event {
+        match self.large {
+            Some(Large { every, padding }) if number % every == every - 1 => {
+                // What is a dead letter anyway is none for its size.
+                let event = entity.event(number, padding);
+                Event { large: event.topic != DEAD_LETTERS, ..event }
+            }
+            _ => entity.event(number, self.padding),
+        }
+    }
+}
+
 async fn send_all(shared: Arc<Shared>, entity: Entity) {
     for number in 0.. {
         if shared.ending.load(Ordering::Relaxed) {
             return;
         }
-        let event = entity.event(number, shared.plan.padding);
+        let event = shared.plan.event(&entity, number);
         send_until_accepted(&shared, &entity, &event).await;
         shared.accepted.fetch_add(1, Ordering::Relaxed);
     }

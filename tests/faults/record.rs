@@ -15,6 +15,8 @@ pub(crate) struct Found {
     pub(crate) key: String,
     /// `ce_id`.
     pub(crate) id: String,
+    /// `hookbridge_reason`; empty unless it is a dead letter.
+    pub(crate) reason: String,
     pub(crate) value: Value,
 }
 
@@ -53,8 +55,9 @@ impl Found {
         } else {
             avro(&record.value).map_or(Value::Other, Value::Avro)
         };
-        let id = record.header("ce_id").unwrap_or_default().to_owned();
-        Found { topic, partition: record.partition, place, key: record.key.clone(), id, value }
+        let header = |name| record.header(name).unwrap_or_default().to_owned();
+        let (id, reason) = (header("ce_id"), header("hookbridge_reason"));
+        Found { topic, partition: record.partition, place, key: record.key.clone(), id, reason, value }
     }
 }
 

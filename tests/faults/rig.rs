@@ -1,7 +1,11 @@
 //! What a scenario is played on: the bridge, on ports that stay its own through every restart, under a load; and the
 //! end of every scenario, which is the same for all.
 
-use std::collections::BTreeMap;
+mod cluster;
+mod end;
+mod health;
+mod one_broker;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
@@ -11,16 +15,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::broker::Broker;
-use crate::check::{self, Verdict};
-use crate::events::{DEAD_LETTERS, LINKED, LINKED_FROM};
-use crate::history::{Answer, History, Sent};
+use crate::check::Order;
+use crate::events::DEAD_LETTERS;
+use crate::history::History;
 use crate::load::{Load, Plan};
 use crate::metrics;
 use crate::record::Found;
-use crate::support::bridge::{Bridge, Setup, TOPICS, with_this_process};
+use crate::setting::Setting;
+use crate::support::bridge::{Bridge, Setup, with_this_process};
 use crate::support::eventually;
 use crate::support::java::free_port;
 use crate::table::Row;
+use crate::topics;
+use health::Healing;
 
 /// From the end of a fault to the first 200, on a machine that is busy with other things.
 const RECOVERY: Duration = Duration::from_secs(120);
@@ -29,9 +36,9 @@ const DRAIN: Duration = Duration::from_secs(120);
 /// Topics that are read at the end.
 const READ: [&str; 4] = ["wegly.deal", "wegly.lead", "whazing.message", DEAD_LETTERS];
 
-pub(crate) struct Rig {
+pub(crate) struct Rig<K: Setting = Broker> {
     name: &'static str,
-    pub(crate) broker: &'static Broker,
+    pub(crate) kafka: &'static K,
     pub(crate) setup: Setup,
     pub(crate) history: Arc<History>,
     bridge: Option<Bridge>,
@@ -47,6 +54,9 @@ pub(crate) struct Rig {
     /// Records that were read before their topic was deleted.
     before: Vec<Found>,
     recoveries: Vec<Duration>,
+    healings: Vec<Healing>,
+    /// Within what the order of a key is promised.
+    pub(crate) order: Order,
 }
 
 /// A topic that was deleted, and when events that were accepted may be gone with it.
@@ -63,20 +73,21 @@ pub(crate) struct Outcome {
     pub(crate) complaints: Vec<String>,
 }
 
-impl Rig {
+impl<K: Setting> Rig<K> {
     /// A rig whose bridge is still to be started.
-    pub(crate) fn new(name: &'static str, broker: &'static Broker, registry_url: &str) -> Rig {
-        broker.mend();
-        let mut setup = Setup::on(broker.address(), registry_url, name);
+    pub(crate) fn new(name: &'static str, kafka: &'static K, registry_url: &str) -> Rig<K> {
+        kafka.mend();
+        let mut setup = Setup::on(&kafka.address(), registry_url, name);
         setup.ports = [free_port(), free_port()];
         setup.log_level = "info".into();
         setup.http = "ack_timeout = \"2s\"\n".into();
         setup.runner = with_this_process();
+        kafka.configure(&mut setup);
         let history = Arc::new(History::begin());
         let prefixes = vec![setup.prefix.clone()];
         Rig {
             name,
-            broker,
+            kafka,
             setup,
             history,
             bridge: None,
@@ -88,6 +99,8 @@ impl Rig {
             deleted: Vec::new(),
             before: Vec::new(),
             recoveries: Vec::new(),
+            healings: Vec::new(),
+            order: Order::ByTopic,
         }
     }
 
@@ -137,42 +150,6 @@ impl Rig {
         }
     }
 
-    /// `kill -9` of Kafka; says when.
-    pub(crate) fn kill_kafka(&mut self) -> Duration {
-        let since = self.tell("kill -9 of Kafka");
-        self.broker.kill();
-        since
-    }
-
-    /// Starts Kafka after a kill, and waits until events are published again.
-    pub(crate) fn start_kafka(&mut self) {
-        self.tell("Kafka is started");
-        self.broker.start();
-        let since = self.tell("Kafka listens");
-        self.recovered(since);
-    }
-
-    /// For scenarios in which it matters that Kafka is away, not how: the bridge reaches it by way of a proxy, which spares
-    /// Kafka's start.
-    pub(crate) fn put_proxy_before_kafka(&mut self) {
-        self.setup.bootstrap = self.broker.front();
-        self.broker.open_front();
-    }
-
-    /// Closes that proxy: connections are cut, and new ones refused. Says when.
-    pub(crate) fn cut_kafka_off(&mut self) -> Duration {
-        let since = self.tell("Kafka is cut off");
-        self.broker.close_front();
-        since
-    }
-
-    /// Opens that proxy, and waits until events are published again.
-    pub(crate) fn give_kafka_back(&mut self) {
-        self.broker.open_front();
-        let since = self.tell("Kafka can be reached");
-        self.recovered(since);
-    }
-
     /// Puts a line into the story of this scenario; says when.
     pub(crate) fn tell(&mut self, words: &str) -> Duration {
         let now = self.history.now();
@@ -205,74 +182,6 @@ impl Rig {
         self.wait_accepted(so_far + count);
     }
 
-    /// Lets the load come to its end and the spool drain, reads everything, and holds it against the history.
-    pub(crate) fn finish(&mut self) -> Outcome {
-        self.tell("the load ends");
-        let mut load = self.load.take().expect("a load");
-        load.finish(DRAIN);
-        let admin = self.bridge().admin;
-        eventually("the spool is empty", DRAIN, || (metrics::spool_records(admin) == 0).then_some(()));
-        self.tell("the spool is empty");
-        let identity = metrics::identity(admin);
-        self.drop_bridge();
-        let mut complaints = std::mem::take(&mut self.complaints);
-        complaints.extend(identity);
-
-        let records = self.read();
-        let mut sent = self.history.sent.lock().expect("the history");
-        for sent in sent.values_mut() {
-            let gone = |at: Duration| {
-                let of = |d: &&Deleted| d.topic == sent.event.topic;
-                self.deleted.iter().filter(of).any(|d| (d.from..d.until).contains(&at))
-            };
-            sent.may_be_gone = sent.accepted().is_some_and(|(at, _)| gone(at));
-        }
-        let verdict = check::check(&sent, &records);
-        complaints.extend(verdict.complaints());
-        complaints.extend(self.complaints_of_links(&sent));
-        for event in sent.values().filter(|sent| sent.accepted().is_none()).take(3) {
-            complaints.push(format!("never accepted: {event}"));
-        }
-        drop(sent);
-        complaints.extend(self.bad_answers());
-        let row = self.row(&verdict);
-        // Kafka takes the longer to come up the more topics it has.
-        let of = |prefix: &String| TOPICS.map(|name| format!("{prefix}{name}"));
-        let topics: Vec<_> = self.prefixes.iter().flat_map(of).collect();
-        self.broker.delete_topics(&topics.iter().map(String::as_str).collect::<Vec<_>>());
-        Outcome { row, records, complaints }
-    }
-
-    /// The same for the records that events have besides their own: a promise is one of all of them.
-    fn complaints_of_links(&self, sent: &BTreeMap<String, Sent>) -> Vec<String> {
-        let mut linked = sent.clone();
-        linked.retain(|_, sent| sent.event.topic == LINKED_FROM);
-        for sent in linked.values_mut() {
-            sent.event.topic = LINKED;
-        }
-        let verdict = check::check(&linked, &self.read_topic(LINKED));
-        verdict.complaints().into_iter().map(|words| format!("{LINKED}: {words}")).collect()
-    }
-
-    /// What Kafka has of the topics that events were sent to.
-    fn read(&mut self) -> Vec<Found> {
-        let mut records = std::mem::take(&mut self.before);
-        for name in READ {
-            records.extend(self.read_topic(name));
-        }
-        records
-    }
-
-    /// One topic, under each prefix that it had.
-    fn read_topic(&self, name: &str) -> Vec<Found> {
-        let mut found = Vec::new();
-        for prefix in &self.prefixes {
-            let records = self.broker.read(&format!("{prefix}{name}"));
-            found.extend(records.iter().enumerate().map(|(place, record)| Found::of(place, prefix, record)));
-        }
-        found
-    }
-
     /// The next life of the bridge has new topics, and will have to make them.
     pub(crate) fn take_new_topics(&mut self) {
         let count = self.prefixes.len();
@@ -290,41 +199,9 @@ impl Rig {
         eventually("the spool is empty", DRAIN, || (metrics::spool_records(admin) == 0).then_some(()));
         let before = self.read_topic(name);
         self.before.extend(before);
-        self.broker.delete_topics(&[&self.setup.topic(name)]);
+        topics::delete(&self.kafka.address(), &[&self.setup.topic(name)]);
         let until = self.tell(&format!("{name} is deleted")) + MARGIN;
         self.deleted.push(Deleted { topic: name.to_owned(), from, until });
-    }
-
-    fn bad_answers(&self) -> Vec<String> {
-        let sent = self.history.sent.lock().expect("the history");
-        let bad = |answer: &Answer| match answer {
-            Answer::Odd(_) | Answer::Silence => true,
-            Answer::Refused { retry_after, .. } => !retry_after,
-            Answer::Accepted(_) | Answer::Broken(_) => false,
-        };
-        let bad = sent.values().filter(|sent| sent.attempts.iter().any(|attempt| bad(&attempt.answer)));
-        let bad: Vec<_> = bad.map(|sent| format!("an answer that should not be: {sent}")).collect();
-        let count = bad.len();
-        bad.into_iter().take(3).chain((count > 3).then(|| format!("{count} events with such answers"))).collect()
-    }
-
-    fn row(&self, verdict: &Verdict) -> Row {
-        let outcome = |wanted: &str| {
-            self.history.count(|attempt| matches!(&attempt.answer, Answer::Accepted(outcome) if outcome == wanted))
-        };
-        Row {
-            name: self.name.replace('_', " "),
-            attempts: self.history.count(|_| true),
-            published: outcome("published"),
-            spooled: outcome("spooled"),
-            dead_lettered: outcome("dead_lettered"),
-            present: verdict.present,
-            lost: verdict.lost.len(),
-            disorder: verdict.disorder.len(),
-            duplicates: verdict.duplicates,
-            faults: verdict.differing.len() + verdict.strangers.len(),
-            recovery: self.recoveries.iter().max().copied(),
-        }
     }
 
     /// Writes down what there is to look at after a failure; says where.
@@ -352,7 +229,7 @@ impl Rig {
     }
 }
 
-impl Drop for Rig {
+impl<K: Setting> Drop for Rig<K> {
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("{}", self.leave_evidence());

@@ -28,6 +28,7 @@ pub(crate) fn plan() -> Plan {
         connections: 64,
         rate: Some(pick(250, 1500)),
         padding: 200,
+        large: None,
         // Above anything an answer may take: `http.ack_timeout`, and what a busy machine adds.
         patience: Duration::from_secs(20),
     }
@@ -36,4 +37,14 @@ pub(crate) fn plan() -> Plan {
 /// Accepted events that a scenario goes on for, at least. Eleven scenarios of the full form make 200,000.
 pub(crate) fn accepted() -> usize {
     pick(600, 19_000)
+}
+
+/// The load on a cluster: three brokers share the machine with the bridge.
+pub(crate) fn cluster_plan() -> Plan {
+    Plan { entities: pick(150, 300), rate: Some(pick(120, 300)), ..plan() }
+}
+
+/// Accepted events that a scenario on the cluster goes on for, at least. Fifteen of the full form make more than 100,000.
+pub(crate) fn cluster_accepted() -> usize {
+    pick(1000, 7500)
 }

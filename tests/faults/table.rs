@@ -21,6 +21,28 @@ pub(crate) struct Row {
     pub(crate) faults: usize,
     /// The longest from the end of a fault to the first 200.
     pub(crate) recovery: Option<Duration>,
+    /// The longest from the end of a fault to the first 200 of the last key, of events that were sent after that end.
+    pub(crate) every_key: Option<Duration>,
+    /// The longest from the end of a fault until the spool was empty.
+    pub(crate) drained: Option<Duration>,
+}
+
+impl Row {
+    /// Adds what came of something else.
+    pub(crate) fn add(&mut self, row: &Row) {
+        self.attempts += row.attempts;
+        self.published += row.published;
+        self.spooled += row.spooled;
+        self.dead_lettered += row.dead_lettered;
+        self.present += row.present;
+        self.lost += row.lost;
+        self.disorder += row.disorder;
+        self.duplicates += row.duplicates;
+        self.faults += row.faults;
+        self.recovery = self.recovery.max(row.recovery);
+        self.every_key = self.every_key.max(row.every_key);
+        self.drained = self.drained.max(row.drained);
+    }
 }
 
 static ROWS: Mutex<Vec<Row>> = Mutex::new(Vec::new());
@@ -43,21 +65,13 @@ pub(crate) fn print() {
     }
     println!(
         "\n| scenario | sent | 200 | 202 spooled | 202 dead-lettered | in Kafka | lost | out of order | duplicates | wrong | \
-         recovered in |\n| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |"
+         recovered in | every key in | spool empty in |\n\
+         | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |"
     );
     let mut total = Row { name: "**total**".into(), ..Row::default() };
     for row in rows.iter() {
         println!("{}", line(row));
-        total.attempts += row.attempts;
-        total.published += row.published;
-        total.spooled += row.spooled;
-        total.dead_lettered += row.dead_lettered;
-        total.present += row.present;
-        total.lost += row.lost;
-        total.disorder += row.disorder;
-        total.duplicates += row.duplicates;
-        total.faults += row.faults;
-        total.recovery = total.recovery.max(row.recovery);
+        total.add(row);
     }
     println!("{}\n", line(&total));
     for note in NOTES.lock().expect("the notes").iter() {
@@ -66,11 +80,12 @@ pub(crate) fn print() {
 }
 
 fn line(row: &Row) -> String {
-    let recovery = row.recovery.map_or("-".into(), |time| format!("{:.1} s", time.as_secs_f64()));
+    let seconds = |time: Option<Duration>| time.map_or("-".into(), |time| format!("{:.1} s", time.as_secs_f64()));
+    let [recovery, every_key, drained] = [row.recovery, row.every_key, row.drained].map(seconds);
     let Row { name, attempts, published, spooled, dead_lettered, present, lost, disorder, duplicates, faults, .. } =
         row;
     format!(
         "| {name} | {attempts} | {published} | {spooled} | {dead_lettered} | {present} | {lost} | {disorder} | \
-         {duplicates} | {faults} | {recovery} |"
+         {duplicates} | {faults} | {recovery} | {every_key} | {drained} |"
     )
 }

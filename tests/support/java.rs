@@ -23,12 +23,13 @@ pub(crate) const REGISTRY_VERSION: &str = "3.3.3";
 const START_LIMIT: Duration = Duration::from_secs(120);
 /// One question to a server that may still be starting.
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
-/// `$0` is the server's directory, the rest its command; the orders are `start` and the names of signals.
+/// `$0` is the server's directory, the rest its command; the orders are `start` and the names of signals. Those that end
+/// the server are carried out when it has ended.
 const HANG_ON_PIPE: &str = r#"
 while read -r order; do
     case $order in
         start) "$@" >>"$0/log" 2>&1 </dev/null & server=$! ;;
-        KILL) kill -KILL $server; wait $server ;;
+        KILL|TERM) kill -$order $server; wait $server ;;
         *) kill -$order $server ;;
     esac
     echo carried out
@@ -67,7 +68,7 @@ impl Server {
         children.split_whitespace().next()?.parse().ok()
     }
 
-    /// `start`, or a signal: `KILL`, `STOP`, `CONT`. Waits until it is carried out.
+    /// `start`, or a signal: `KILL`, `TERM`, `STOP`, `CONT`. Waits until it is carried out.
     pub(crate) fn order(&self, order: &str) {
         let mut pipe = self.pipe.lock().expect("the pipe");
         writeln!(pipe.0, "{order}").expect("the shell lives");
@@ -96,10 +97,13 @@ pub(crate) fn free_port() -> u16 {
     (0..COUNT).filter_map(|_| u16::try_from(next()).ok()).find(free).expect("a free port")
 }
 
+/// Any will do, the same for every run.
+const CLUSTER_ID: &str = "4L6g3nShT-eMCtK--X86sw";
+
 /// What a JVM is told that shares a small machine with many tests.
 pub(crate) const SMALL_JVM: &[&str] = &["-Xmx384m", "-XX:+UseSerialGC"];
 
-/// An Apache Kafka, one node, with its directory and port.
+/// An Apache Kafka node, with its directory and port.
 pub(crate) struct Kafka {
     pub(crate) server: Server,
     /// As `kafka.bootstrap_servers` has it.
@@ -107,19 +111,83 @@ pub(crate) struct Kafka {
     /// Its back door, for clients that are to reach it by way of something else.
     #[allow(dead_code, reason = "only the fault suite comes that way")]
     pub(crate) back_door: String,
+    program: KafkaProgram,
+    /// What its storage is made with.
+    format: Vec<String>,
 }
 
 impl Kafka {
+    /// Of a directory and `properties` that say all of its configuration; it only has to be started. `format` are the
+    /// arguments for making its storage, `jvm` those of its JVM.
+    pub(crate) fn prepare(
+        program: &KafkaProgram,
+        dir: PathBuf,
+        properties: &str,
+        [address, back_door]: [SocketAddr; 2],
+        format: &[&str],
+        jvm: &[&str],
+    ) -> Kafka {
+        let config = dir.join("server.properties");
+        fs::write(&config, properties).expect("server.properties");
+        let config = config.display().to_string();
+        let args = [jvm, &["-cp", &program.class_path, "kafka.Kafka", &config]].concat();
+        let server = Server::new(dir, Command::new("sh"), &program.java, &args);
+        let format = [&["-c", &config, "--ignore-formatted"], format].concat();
+        let format = format.into_iter().map(String::from).collect();
+        let (address, back_door) = (address.to_string(), back_door.to_string());
+        let kafka = Kafka { server, address, back_door, program: program.clone(), format };
+        kafka.format();
+        kafka
+    }
+
     /// Starts it, for the first time or again on what it had, and waits until it listens.
     pub(crate) fn start(&self) -> Result<(), String> {
         self.server.order("start");
         up("Kafka listens", &self.server.dir, || TcpStream::connect(&self.address).ok().map(drop))
     }
+
+    /// Gives it an empty disk. It must not run.
+    #[allow(dead_code, reason = "only the fault suite takes a disk away")]
+    pub(crate) fn wipe(&self) {
+        fs::remove_dir_all(self.server.dir.join("data")).expect("its data");
+        self.format();
+    }
+
+    fn format(&self) {
+        let formatted = Command::new(&self.program.java)
+            .args(["-cp", &self.program.class_path, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID])
+            .args(&self.format)
+            .output()
+            .expect("java runs");
+        assert!(formatted.status.success(), "StorageTool: {}", String::from_utf8_lossy(&formatted.stderr));
+    }
 }
 
-/// Makes a Kafka that only has to be started, or says what is missing. Whoever comes by its back door is told to find it
-/// at `front`. `properties` are further lines of its configuration, in which `{listeners}` and `{advertised}` stand for what it
-/// has anyway; `format` are further arguments for making its storage, `jvm` those of its JVM.
+/// Apache Kafka as it was fetched, and a Java to run it.
+#[derive(Clone)]
+pub(crate) struct KafkaProgram {
+    java: PathBuf,
+    class_path: String,
+}
+
+impl KafkaProgram {
+    /// Fetched, where it was not yet; or what is missing.
+    pub(crate) fn get() -> Result<KafkaProgram, String> {
+        let java = java(17)?;
+        let libs = test_servers().join(format!("kafka-{KAFKA_VERSION}"));
+        if !complete(&libs) {
+            let pom = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/kafka/pom.xml");
+            fetch(&format!("Apache Kafka {KAFKA_VERSION}"), &libs, |into| {
+                maven(&["-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime"], "outputDirectory", into)
+            })?;
+        }
+        Ok(KafkaProgram { java, class_path: format!("{}/*", libs.display()) })
+    }
+}
+
+/// Makes a Kafka of one node that only has to be started, or says what is missing. Whoever comes by its back door is told
+/// to find it at `front`. `properties` are further lines of its configuration, in which `{listeners}` and `{advertised}` stand
+/// for what it has anyway; `format` are further arguments for making its storage, `jvm` those of its JVM.
 pub(crate) fn prepare_kafka(
     name: &str,
     front: Option<SocketAddr>,
@@ -127,46 +195,32 @@ pub(crate) fn prepare_kafka(
     format: &[&str],
     jvm: &[&str],
 ) -> Result<Kafka, String> {
-    let java = java(17)?;
-    let libs = test_servers().join(format!("kafka-{KAFKA_VERSION}"));
-    if !complete(&libs) {
-        let pom = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/kafka/pom.xml");
-        fetch(&format!("Apache Kafka {KAFKA_VERSION}"), &libs, |into| {
-            maven(&["-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime"], "outputDirectory", into)
-        })?;
-    }
+    let program = KafkaProgram::get()?;
     let dir = fresh_dir(name);
-    let [address, back_door, controller] = [(); 3].map(|()| SocketAddr::from(([127, 0, 0, 1], free_port())));
-    let config = dir.join("server.properties");
+    let [address, back_door, controller] = [(); 3].map(|()| local_address());
     let front = front.unwrap_or(back_door);
-    let text = kafka_properties(&dir, address, (back_door, front), controller);
+    let text = kafka_properties(&dir, 1, [address, back_door, front, controller])
+        + &format!("controller.quorum.bootstrap.servers={controller}\n");
     let listeners = format!("PLAINTEXT://{address},BACK_DOOR://{back_door},CONTROLLER://{controller}");
     let advertised = format!("PLAINTEXT://{address},BACK_DOOR://{front}");
     let properties = properties.replace("{listeners}", &listeners).replace("{advertised}", &advertised);
-    fs::write(&config, text + &properties).expect("server.properties");
-    let class_path = format!("{}/*", libs.display());
-    let class_path = ["-cp", &class_path];
-    let file = config.display().to_string();
-    let formatted = Command::new(&java)
-        .args(class_path)
-        .args(["kafka.tools.StorageTool", "format", "--standalone", "-t", "4L6g3nShT-eMCtK--X86sw", "-c", &file])
-        .arg("--ignore-formatted")
-        .args(format)
-        .output()
-        .expect("java runs");
-    assert!(formatted.status.success(), "StorageTool: {}", String::from_utf8_lossy(&formatted.stderr));
-    let server = Server::new(dir, Command::new("sh"), &java, &[jvm, &class_path, &["kafka.Kafka", &file]].concat());
-    Ok(Kafka { server, address: address.to_string(), back_door: back_door.to_string() })
+    let format = [&["--standalone"], format].concat();
+    Ok(Kafka::prepare(&program, dir, &(text + &properties), [address, back_door], &format, jvm))
 }
 
-fn kafka_properties(
+/// A port of 127.0.0.1 that was free a moment ago.
+pub(crate) fn local_address() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], free_port()))
+}
+
+/// What every node has, whatever its quorum: its number, its directory, and where it listens.
+pub(crate) fn kafka_properties(
     dir: &Path,
-    address: SocketAddr,
-    (back_door, front): (SocketAddr, SocketAddr),
-    controller: SocketAddr,
+    node: usize,
+    [address, back_door, front, controller]: [SocketAddr; 4],
 ) -> String {
     format!(
-        "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.bootstrap.servers={controller}\n\
+        "process.roles=broker,controller\nnode.id={node}\n\
          listeners=PLAINTEXT://{address},BACK_DOOR://{back_door},CONTROLLER://{controller}\n\
          advertised.listeners=PLAINTEXT://{address},BACK_DOOR://{front}\ncontroller.listener.names=CONTROLLER\n\
          listener.security.protocol.map=PLAINTEXT:PLAINTEXT,BACK_DOOR:PLAINTEXT,CONTROLLER:PLAINTEXT\n\

@@ -4,6 +4,8 @@
 
 pub(crate) mod bridge;
 pub(crate) mod java;
+#[allow(dead_code, reason = "only the fault suite has more than one node")]
+pub(crate) mod kafka_nodes;
 pub(crate) mod mock;
 pub(crate) mod payloads;
 pub(crate) mod proxy;

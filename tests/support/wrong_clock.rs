@@ -31,9 +31,14 @@ impl WrongClock {
     }
 
     pub(crate) fn set_ahead(&self, time: Duration) {
+        self.set(i64::try_from(time.as_secs()).expect("seconds"));
+    }
+
+    /// Sets it ahead by so many seconds, or back by less than none.
+    pub(crate) fn set(&self, seconds: i64) {
         // As a whole, since it is read all the while.
         let new = self.file.with_extension("new");
-        fs::write(&new, time.as_secs().to_string()).expect("a file");
+        fs::write(&new, seconds.to_string()).expect("a file");
         fs::rename(new, &self.file).expect("a file");
     }
 }

@@ -38,9 +38,9 @@ pub(super) fn paused(rig: &mut Rig) -> Outcome {
     for _ in 0..pick(1, 3) {
         rig.wait_more(pick(100, 1000));
         rig.tell("SIGSTOP to Kafka");
-        rig.broker.pause();
+        rig.kafka.pause();
         sleep(Duration::from_secs(pick(5, 20)));
-        rig.broker.resume();
+        rig.kafka.resume();
         let since = rig.tell("SIGCONT to Kafka");
         rig.recovered(since);
     }

@@ -43,7 +43,7 @@ pub(super) fn made_again_by_the_bridge(rig: &mut Rig) -> Outcome {
 pub(super) fn made_again_by_hand(rig: &mut Rig) -> Outcome {
     rig.setup.kafka = "create_topics = false\n".into();
     for topic in TOPICS {
-        rig.broker.create_topic(&rig.setup.topic(topic), rig.setup.partitions);
+        rig.kafka.create_topic(&rig.setup.topic(topic), rig.setup.partitions);
     }
     rig.start(plan());
     rig.wait_more(pick(150, 1500));
@@ -52,7 +52,7 @@ pub(super) fn made_again_by_hand(rig: &mut Rig) -> Outcome {
     let meanwhile = rig.history.now().saturating_sub(Duration::from_secs(2));
     rig.recovered_in(Some("wegly.lead"), meanwhile);
     let wrongly = rig.history.first_published(meanwhile, Some(TOPIC));
-    rig.broker.create_topic(&rig.setup.topic(TOPIC), rig.setup.partitions);
+    rig.kafka.create_topic(&rig.setup.topic(TOPIC), rig.setup.partitions);
     let since = rig.tell("the topic is made by hand");
     rig.recovered_in(Some(TOPIC), since);
     rig.wait_accepted(accepted());

@@ -1,0 +1,79 @@
+//! What must hold after every fault on the cluster: soon each key's new events get 200 again, and what waits has left.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::Rig;
+use crate::metrics;
+use crate::setting::Setting;
+
+/// From the end of a fault until new events of every key get 200.
+const EVERY_KEY: Duration = Duration::from_secs(30);
+/// From the end of a fault until the spool is empty: twice the outage, but this for a short one.
+const LEAST_TO_DRAIN: Duration = Duration::from_secs(15);
+/// What has not come by then does not come any more: it is stuck, not late.
+const STUCK: Duration = Duration::from_secs(120);
+const POLL: Duration = Duration::from_millis(200);
+
+/// From the end of a fault until the bridge had no trace of it any more; [`STUCK`] if it never came to that.
+pub(crate) struct Healing {
+    pub(crate) every_key: Duration,
+    pub(crate) drained: Duration,
+}
+
+impl<K: Setting> Rig<K> {
+    /// Waits until the bridge is over a fault that `began` and `ended`, and complains when that takes too long.
+    pub(crate) fn healed(&mut self, began: Duration, ended: Duration) {
+        let healing = self.wait_healed(ended);
+        let to_drain = LEAST_TO_DRAIN.max(2 * ended.saturating_sub(began));
+        self.expect_within("every key's new events get 200", healing.every_key, EVERY_KEY);
+        self.expect_within("the spool is empty", healing.drained, to_drain);
+        self.tell(&format!(
+            "every key has its 200 after {:.1} s, the spool was empty after {:.1} s",
+            healing.every_key.as_secs_f64(),
+            healing.drained.as_secs_f64()
+        ));
+        self.recoveries.extend(self.history.first_published(ended, None).map(|at| at.saturating_sub(ended)));
+        self.healings.push(healing);
+    }
+
+    fn wait_healed(&mut self, ended: Duration) -> Healing {
+        let (keys, admin) = (self.load().entities(), self.bridge().admin);
+        let (mut every_key, mut drained) = (None, None);
+        loop {
+            let since = self.history.now().saturating_sub(ended);
+            let waiting = metrics::spool_records(admin);
+            if waiting == 0 {
+                drained.get_or_insert(since);
+            }
+            let served = self.history.served_since(ended);
+            if served.len() == keys {
+                every_key = served.values().max().map(|last| last.saturating_sub(ended));
+            }
+            if let (Some(every_key), Some(drained)) = (every_key, drained) {
+                return Healing { every_key, drained };
+            }
+            if since > STUCK {
+                let unserved: Vec<_> = (0..keys).filter(|key| !served.contains_key(key)).take(10).collect();
+                self.complain(format!(
+                    "stuck: {waiting} records in the spool, {} of {keys} keys without a 200, such as {unserved:?}",
+                    keys - served.len()
+                ));
+                return Healing { every_key: every_key.unwrap_or(STUCK), drained: drained.unwrap_or(STUCK) };
+            }
+            sleep(POLL);
+        }
+    }
+
+    fn expect_within(&mut self, what: &str, took: Duration, limit: Duration) {
+        if took > limit {
+            self.complain(format!("{what} only {:.1} s after the end of the fault, not {limit:?}", took.as_secs_f64()));
+        }
+    }
+
+    /// Goes on, and fails at the end of the scenario.
+    pub(crate) fn complain(&mut self, words: String) {
+        self.tell(&format!("WRONG: {words}"));
+        self.complaints.push(words);
+    }
+}
