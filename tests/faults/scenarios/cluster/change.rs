@@ -27,7 +27,7 @@ const HEARD: Duration = Duration::from_secs(30);
 /// leader as soon as the new copy is complete.
 pub(in crate::scenarios) fn partitions_moved(rig: &mut Rig<Cluster>) -> Outcome {
     rig.setup.kafka = "replication_factor = 2\n".into();
-    rig.start(cluster_plan());
+    rig.start_settled(cluster_plan());
     rig.wait_more(1000);
     for _ in 0..2 {
         let began = rig.tell("partitions are moved");
@@ -52,7 +52,7 @@ pub(in crate::scenarios) fn partitions_moved(rig: &mut Rig<Cluster>) -> Outcome 
 /// those in the old partition, and one of those in the new: that is all anybody promises.
 pub(in crate::scenarios) fn partitions_added(rig: &mut Rig<Cluster>) -> Outcome {
     rig.order = Order::ByPartition;
-    rig.start(cluster_plan());
+    rig.start_settled(cluster_plan());
     rig.wait_more(1000);
     let names = TOPICS.map(|name| rig.setup.topic(name));
     let began = rig.tell("partitions are added");
@@ -68,7 +68,7 @@ pub(in crate::scenarios) fn partitions_added(rig: &mut Rig<Cluster>) -> Outcome 
 pub(in crate::scenarios) fn size_limit_lowered(rig: &mut Rig<Cluster>) -> Outcome {
     const LIMIT: usize = 8 << 10;
     const DEFAULT: usize = 1_048_588;
-    rig.start(Plan { large: Some(Large { every: 7, padding: 2 * LIMIT }), ..cluster_plan() });
+    rig.start_settled(Plan { large: Some(Large { every: 7, padding: 2 * LIMIT }), ..cluster_plan() });
     rig.wait_more(1000);
     let names = WRITTEN.map(|name| rig.setup.topic(name));
     let began = rig.tell(&format!("no batch above {LIMIT} bytes from now on"));

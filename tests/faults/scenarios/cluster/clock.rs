@@ -23,7 +23,7 @@ pub(in crate::scenarios) fn no_wrong_clock() -> Option<String> {
 pub(in crate::scenarios) fn clock_wrong(rig: &mut Rig<Cluster>) -> Outcome {
     let clock = WrongClock::compile(&work_dir("clock")).expect("a library");
     rig.setup.runner.extend(clock.runner());
-    rig.start(cluster_plan());
+    rig.start_settled(cluster_plan());
     for seconds in WRONG_BY {
         rig.wait_more(1000);
         clock.set(seconds);

@@ -30,7 +30,7 @@ pub(in crate::scenarios) fn slow_acknowledgements(rig: &mut Rig<Cluster>) -> Out
 
 /// One broker after the other, each for a while.
 fn play(rig: &mut Rig<Cluster>, faults: &[(Way, Way)]) -> Outcome {
-    rig.start(cluster_plan());
+    rig.start_settled(cluster_plan());
     for (node, &(requests, answers)) in faults.iter().enumerate() {
         rig.wait_more(1000);
         let began = rig.set_front(node, requests, answers);

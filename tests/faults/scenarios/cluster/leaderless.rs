@@ -18,7 +18,7 @@ const NOTICED: Duration = Duration::from_secs(10);
 /// Partition `n` of each topic is on node `n` alone, so that what an event is written to is on one node.
 pub(in crate::scenarios) fn one_partition_leaderless(rig: &mut Rig<Cluster>) -> Outcome {
     make_topics(rig);
-    rig.start(cluster_plan());
+    rig.start_settled(cluster_plan());
     let mut outages = Vec::new();
     for _ in 0..pick(1, 3) {
         rig.wait_more(pick(200, 1000));

@@ -15,7 +15,7 @@ const OTHERS: [&str; 5] = ["second_bridge", "third_bridge", "fourth_bridge", "fi
 pub(in crate::scenarios) fn freezes_with_six_bridges(rig: &mut Rig) -> Outcome {
     let mut others: Vec<Rig> = OTHERS.map(|name| Rig::new(name, rig.kafka, &rig.setup.registry_url)).into();
     for rig in everyone(rig, &mut others) {
-        rig.start(Plan { entities: 60, rate: Some(40), ..plan() });
+        rig.start_settled(Plan { entities: 60, rate: Some(40), ..plan() });
     }
     for round in 1..=pick(2, 20) {
         // The last one has as much behind it as all the others then.

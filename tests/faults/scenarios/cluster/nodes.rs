@@ -12,7 +12,7 @@ const FREEZE: Duration = Duration::from_secs(19);
 
 /// `kill -9` of a broker that leads a third of the partitions, and does not lead the controllers.
 pub(in crate::scenarios) fn leader_killed(rig: &mut Rig<Cluster>) -> Outcome {
-    rig.start(cluster_plan());
+    rig.start_settled(cluster_plan());
     for _ in 0..pick(1, 3) {
         rig.wait_more(pick(200, 1000));
         let node = rig.kafka.plain_node();
@@ -34,7 +34,7 @@ fn killed(rig: &mut Rig<Cluster>, node: usize) {
 
 /// `SIGTERM` and a start of each node in turn, as for an update of Kafka.
 pub(in crate::scenarios) fn rolling_restart(rig: &mut Rig<Cluster>) -> Outcome {
-    rig.start(cluster_plan());
+    rig.start_settled(cluster_plan());
     for _ in 0..pick(1, 2) {
         rig.wait_more(pick(200, 1000));
         let began = rig.tell("the rolling restart begins");
@@ -53,7 +53,7 @@ pub(in crate::scenarios) fn rolling_restart(rig: &mut Rig<Cluster>) -> Outcome {
 
 /// `SIGSTOP`: connections to it are there and hang. In the full form the active controller freezes too.
 pub(in crate::scenarios) fn one_frozen(rig: &mut Rig<Cluster>) -> Outcome {
-    rig.start(cluster_plan());
+    rig.start_settled(cluster_plan());
     for round in 0..pick(1, 4) {
         rig.wait_more(pick(200, 1000));
         let node = if round % 2 == 0 { rig.kafka.plain_node() } else { rig.kafka.active_controller() };
@@ -70,7 +70,7 @@ pub(in crate::scenarios) fn one_frozen(rig: &mut Rig<Cluster>) -> Outcome {
 
 /// `kill -9` of the node that leads the controllers: nobody elects leaders until another does.
 pub(in crate::scenarios) fn active_controller_killed(rig: &mut Rig<Cluster>) -> Outcome {
-    rig.start(cluster_plan());
+    rig.start_settled(cluster_plan());
     for _ in 0..3 {
         rig.wait_more(1000);
         let node = rig.kafka.active_controller();
@@ -82,7 +82,7 @@ pub(in crate::scenarios) fn active_controller_killed(rig: &mut Rig<Cluster>) -> 
 
 /// Two of three: no controllers that agree, and no second copy of anything, so nothing can be written.
 pub(in crate::scenarios) fn two_of_three_down(rig: &mut Rig<Cluster>) -> Outcome {
-    rig.start(cluster_plan());
+    rig.start_settled(cluster_plan());
     for left in 0..2 {
         rig.wait_more(1000);
         let down: Vec<_> = (0..NODES).filter(|&node| node != left).collect();
@@ -100,7 +100,7 @@ pub(in crate::scenarios) fn two_of_three_down(rig: &mut Rig<Cluster>) -> Outcome
 
 /// A node loses its disk, and gets all it had from the others.
 pub(in crate::scenarios) fn back_with_an_empty_disk(rig: &mut Rig<Cluster>) -> Outcome {
-    rig.start(cluster_plan());
+    rig.start_settled(cluster_plan());
     for _ in 0..2 {
         rig.wait_more(1000);
         let node = rig.kafka.plain_node();
