@@ -90,7 +90,7 @@ pub(crate) const ALL: [Scenario; 32] = [
         missing: cluster::no_wrong_clock,
         ..on_cluster("cluster_clock_of_the_bridge_wrong", cluster::clock_wrong)
     }),
-    at_leisure(scenario("cluster_freezes_with_six_bridges", cluster::freezes_with_six_bridges)),
+    scenario("cluster_freezes_with_six_bridges", cluster::freezes_with_six_bridges),
     on_cluster("cluster_one_partition_leaderless", cluster::one_partition_leaderless),
 ];
 

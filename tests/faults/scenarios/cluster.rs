@@ -1,4 +1,5 @@
-//! Faults that only a cluster can have: it goes on without one of its nodes, and so must the bridge.
+//! Faults that only a cluster can have: it goes on without one of its nodes, and so must the bridge. And what many bridges
+//! make of the freezes of one broker, held to the same limits.
 
 mod change;
 mod clock;

@@ -17,7 +17,7 @@ pub(in crate::scenarios) fn freezes_with_six_bridges(rig: &mut Rig) -> Outcome {
     for rig in everyone(rig, &mut others) {
         rig.start_settled(Plan { entities: 60, rate: Some(40), ..plan() });
     }
-    for round in 1..=pick(2, 20) {
+    for round in 1..=pick(1, 20) {
         // The last one has as much behind it as all the others then.
         everyone(rig, &mut others).last().expect("six").wait_more(100);
         rig.kafka.pause();
