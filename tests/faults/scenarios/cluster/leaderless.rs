@@ -51,8 +51,10 @@ fn make_topics(rig: &Rig<Cluster>) {
 fn held_up(rig: &Rig<Cluster>, outcome: &Outcome, node: usize, (from, until): (Duration, Duration)) -> Vec<String> {
     let partitions = partitions(outcome);
     let (mut living, mut dead) = (BTreeMap::new(), BTreeMap::new());
-    for (event, attempt) in rig.history.attempts(|attempt| attempt.began >= from && attempt.ended <= until) {
-        // A dead letter is written to another topic, by another key.
+    let dead_letter = Answer::Accepted("dead_lettered".into());
+    let in_time = |attempt: &Attempt| attempt.began >= from && attempt.ended <= until && attempt.answer != dead_letter;
+    for (event, attempt) in rig.history.attempts(in_time) {
+        // What is in Kafka at last is where it was to go.
         let Some(&partition) = partitions.get(&(event.topic, event.key.as_str())) else { continue };
         let side = if partition == number(node) - 1 { &mut dead } else { &mut living };
         side.entry(event.key).or_insert_with(Vec::new).push(attempt);
