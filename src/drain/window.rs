@@ -108,6 +108,9 @@ pub(super) struct Window<T> {
     rows: BTreeMap<i64, Row<T>>,
     /// Those of them that are to be sent.
     waiting: BTreeSet<i64>,
+    /// Bytes of all, and of those that are under way.
+    bytes: u64,
+    bytes_under_way: u64,
     by_key: BTreeSet<(u64, i64)>,
     shut: BTreeMap<Gate, Shut>,
     /// The first delivery that was left since the file was last read from there.
@@ -127,6 +130,8 @@ impl<T> Window<T> {
         Window {
             rows: BTreeMap::new(),
             waiting: BTreeSet::new(),
+            bytes: 0,
+            bytes_under_way: 0,
             by_key: BTreeSet::new(),
             shut: BTreeMap::new(),
             left: None,
@@ -169,27 +174,24 @@ impl<T> Window<T> {
 
     /// Whether there is room for more.
     pub(super) fn has_room(&self) -> bool {
-        let (mut count, mut bytes, mut all_bytes) = (0, 0, 0);
-        for row in self.rows.values() {
-            all_bytes += row.bytes;
-            if !self.is_stuck(row) {
-                count += 1;
-                bytes += row.bytes;
-            }
+        let (mut count, mut bytes) = (self.rows.len(), self.bytes);
+        for row in self.stuck() {
+            count -= 1;
+            bytes -= row.bytes;
         }
-        count < MOST && bytes < MOST_BYTES && self.rows.len() < MOST_OF_ALL && all_bytes < MOST_BYTES_OF_ALL
+        count < MOST && bytes < MOST_BYTES && self.rows.len() < MOST_OF_ALL && self.bytes < MOST_BYTES_OF_ALL
     }
 
     /// What is under way.
     pub(super) fn under_way(&self) -> UnderWay {
-        let mut under_way = UnderWay::default();
-        for row in self.rows.values().filter(|row| row.state != State::Waiting) {
-            under_way.all_bytes += row.bytes;
-            if !self.is_stuck(row) {
-                under_way.bytes += row.bytes;
-            }
-        }
-        under_way
+        let stuck = self.stuck().filter(|row| row.state != State::Waiting).map(|row| row.bytes).sum::<u64>();
+        UnderWay { bytes: self.bytes_under_way - stuck, all_bytes: self.bytes_under_way }
+    }
+
+    /// What needs a gate that is shut: nothing, most of the time.
+    fn stuck(&self) -> impl Iterator<Item = &Row<T>> {
+        let rows = (!self.shut.is_empty()).then(|| self.rows.values());
+        rows.into_iter().flatten().filter(|row| self.is_stuck(row))
     }
 
     /// Bytes of a delivery, and of all that is made of it.
@@ -224,6 +226,7 @@ impl<T> Window<T> {
         }
         self.by_key.extend(needs.keys.iter().map(|&key| (key, seq)));
         let row = Row { item, needs, bytes, state: State::Waiting, alone: false, orphan: false };
+        self.bytes += bytes;
         self.rows.insert(seq, row);
         self.waiting.insert(seq);
     }
@@ -280,7 +283,9 @@ impl<T> Window<T> {
     }
 
     pub(super) fn set_started(&mut self, seq: i64) {
-        self.waiting.remove(&seq);
+        if self.waiting.remove(&seq) {
+            self.bytes_under_way += self.bytes(seq);
+        }
         self.set_state(seq, State::Started);
     }
 
@@ -311,7 +316,10 @@ impl<T> Window<T> {
 
     fn take_out(&mut self, seq: i64) -> Option<Row<T>> {
         let row = self.rows.remove(&seq)?;
-        self.waiting.remove(&seq);
+        self.bytes -= row.bytes;
+        if !self.waiting.remove(&seq) {
+            self.bytes_under_way -= row.bytes;
+        }
         row.needs.keys.iter().for_each(|&key| {
             self.by_key.remove(&(key, seq));
         });
@@ -329,7 +337,9 @@ impl<T> Window<T> {
         let Some(row) = self.rows.get_mut(&seq) else { return };
         row.state = State::Waiting;
         row.alone |= why.alone;
-        self.waiting.insert(seq);
+        if self.waiting.insert(seq) {
+            self.bytes_under_way -= row.bytes;
+        }
         row.add_gates(&why.gates);
         for gate in why.gates {
             let shut = self.shut.entry(gate).or_insert(Shut { asks: Some(seq), not_before: now, pause: FIRST_PAUSE });

@@ -275,6 +275,7 @@ fn whatever_fails_each_key_keeps_its_order_and_everything_leaves() {
             world.open = [true; 3];
             world.step();
         }
+        assert_eq!((world.window.bytes, world.window.bytes_under_way), (0, 0), "seed {seed}");
         assert!(world.file.is_empty() && world.window.is_done(), "seed {seed}: {:?} stay", world.file);
         for (key, written) in &world.written {
             let due: Vec<_> = file.iter().filter(|(_, keys)| keys.contains(key)).map(|(&seq, _)| seq).collect();
