@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -14,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Settings;
 use crate::console::Console;
-use crate::http::{Counts, Desk, Door, Health, Identity, Limits, Tls, admin_router, serve, webhook_router};
+use crate::http::{Budget, Counts, Desk, Door, Health, Identity, Limits, Tls, admin_router, serve, webhook_router};
 use crate::intake::Intake;
 use crate::reload::Reload;
 use crate::wiring::{Core, StartError, last_part};
@@ -47,7 +46,10 @@ impl App {
             open: pipeline.metrics.listener.connections.clone(),
             failed_handshakes: pipeline.metrics.listener.failed_handshakes.clone(),
         };
-        let limits = Limits::of(&settings.http, Some(counts));
+        let mut limits = Limits::of(&settings.http, Some(counts));
+        let largest_body = settings.sources.values().map(|source| source.max_body_bytes).max().unwrap_or_default();
+        let in_flight = pipeline.metrics.listener.in_flight_bytes.clone();
+        limits.budget = Some(Arc::new(Budget::new(&settings.http, largest_body, in_flight)));
         pipeline.metrics.listener.certificate_ends_at.set(identity.as_ref().map_or(0, |identity| identity.ends_at));
         let health = Health {
             publisher: Arc::clone(&pipeline.publisher),
@@ -58,7 +60,6 @@ impl App {
         };
         let console = Console::new(&settings, Arc::clone(pipeline));
         let door = Door {
-            budget: Arc::new(Semaphore::new(settings.http.max_in_flight_bytes)),
             sources: settings.sources,
             settings: settings.http,
             intake: Arc::clone(&core.intake),

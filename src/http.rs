@@ -6,8 +6,10 @@
 
 mod admin;
 mod body;
+mod budget;
 mod connection;
 mod console;
+mod places;
 mod progress;
 mod reply;
 mod tls;
@@ -24,7 +26,6 @@ use axum::response::Response;
 use axum::routing::any;
 use http::request::Parts;
 use http::{HeaderMap, Method, Version, header};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
@@ -36,8 +37,12 @@ use crate::time::now_millis;
 use crate::verify::{Admission, Unverified};
 
 pub(crate) use admin::{Health, admin_router};
+pub(crate) use budget::Budget;
+use budget::{NoRoom, Share};
+use connection::Caller;
 pub(crate) use connection::{Counts, Limits, listen, serve};
 pub(crate) use console::Desk;
+use progress::Progress;
 pub(crate) use reply::ANSWERS;
 use reply::{Answer, Refusal};
 pub(crate) use tls::{Identity, Tls};
@@ -50,12 +55,16 @@ pub(crate) struct Door {
     pub(crate) sources: std::collections::BTreeMap<String, Arc<Source>>,
     pub(crate) settings: HttpSettings,
     pub(crate) intake: Arc<Intake>,
-    /// A permit per byte that may still be taken in.
-    pub(crate) budget: Arc<Semaphore>,
     /// Set when new requests are to be turned away.
     pub(crate) closing: AtomicBool,
     /// Counts the requests that are under way.
     pub(crate) under_way: TaskTracker,
+}
+
+/// Of a request that is let in: what it holds, and the connection it came by.
+struct Admitted {
+    share: Share,
+    connection: Arc<Progress>,
 }
 
 /// The routes of the webhook listener.
@@ -105,12 +114,13 @@ impl Door {
         self.answer(&Err(refusal))
     }
 
-    async fn receive(&self, source: &str, token: Option<&str>, request: Request) -> Response {
+    async fn receive(&self, source: &str, token: Option<&str>, mut request: Request) -> Response {
         let (_under_way, arrived) = (self.under_way.token(), SystemTime::now());
-        match self.admit(source, token, &request) {
-            Ok((source, admission)) => {
+        let caller = request.extensions_mut().remove::<Caller>();
+        match self.admit(source, token, &request, caller) {
+            Ok((source, admission, caller)) => {
                 let (Parts { version, headers, .. }, body) = request.into_parts();
-                let answer = self.take(Arc::clone(source), admission, (version, headers), body, arrived).await;
+                let answer = self.take(Arc::clone(source), admission, (version, headers), body, caller, arrived).await;
                 self.answer(&answer)
             }
             Err(refusal) => self.refuse(request, refusal).await,
@@ -123,9 +133,11 @@ impl Door {
         source: &str,
         token: Option<&str>,
         request: &Request,
-    ) -> Result<(&Arc<Source>, Admission), Refusal> {
+        caller: Option<Caller>,
+    ) -> Result<(&Arc<Source>, Admission, Admitted), Refusal> {
         let source = self.sources.get(source).ok_or(Refusal::UnknownSource)?;
-        if token.is_some() && !source.verifier.load().takes_token_in_path() {
+        let verifier = source.verifier.load();
+        if token.is_some() && !verifier.takes_token_in_path() {
             return Err(Refusal::NotFound);
         }
         if request.method() != Method::POST {
@@ -134,12 +146,17 @@ impl Door {
         if self.closing.load(Ordering::Relaxed) {
             return Err(Refusal::ShuttingDown);
         }
-        if self.budget.available_permits() == 0 {
+        let Some(Caller { share: Some(share), connection }) = caller else { return Err(Refusal::Overloaded) };
+        if share.is_none_left() {
             return Err(Refusal::Overloaded);
         }
-        let admission = source.verifier.load().admit(request.headers(), token)?;
+        let admission = verifier.admit(request.headers(), token)?;
+        if verifier.proves_by_head() {
+            share.prove().map_err(|NoRoom| Refusal::Overloaded)?;
+            connection.trust();
+        }
         check_content_type(request.headers())?;
-        Ok((source, admission))
+        Ok((source, admission, Admitted { share, connection }))
     }
 
     async fn take(
@@ -148,19 +165,20 @@ impl Door {
         admission: Admission,
         (version, headers): (Version, HeaderMap),
         body: Body,
+        Admitted { share, connection }: Admitted,
         arrived: SystemTime,
     ) -> Answer {
         let limits = body::Limits { max_bytes: source.max_body_bytes, timeout: self.settings.body_timeout };
         let metrics = &self.intake.pipeline.metrics;
-        let received =
-            body::read(version, &headers, body, limits, &self.budget, &metrics.listener.in_flight_bytes).await?;
+        let body = body::read(version, &headers, body, limits, &share).await?;
         let (started, received_at) = (Instant::now(), now_millis());
 
-        let delivery = Unverified { source, admission, headers, body: received.bytes, received_at };
+        let delivery = Unverified { source, admission, headers, body, received_at };
         let bytes = delivery.body.len();
         let (verifying, verify_began) = (metrics.stage(Stage::Verify), SystemTime::now());
         let mut delivery = off_the_hot_path(bytes, || delivery.verify())?;
         drop(verifying);
+        connection.trust();
         let verify = verify_began..SystemTime::now();
         if delivery.source().rate_limit.as_ref().is_some_and(|limit| limit.check().is_err()) {
             return Err(Refusal::RateLimited);
@@ -172,7 +190,7 @@ impl Door {
         let processed = tokio::spawn(async move {
             let answer = reply::from_outcome(intake.process(&delivery, deadline, &mut trace).await);
             trace.answered(reply::code(&answer), reply::status(&answer).as_u16());
-            drop((received.charge, under_way));
+            drop((share, under_way));
             answer
         });
         // On a disk that does not answer the delivery waits on, and is charged for; its sender shall try again.

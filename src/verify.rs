@@ -80,6 +80,11 @@ impl Verifier {
         !matches!(self, Verifier::Hmac { .. })
     }
 
+    /// Whether a head that is admitted proves who sends: a token does, a signature only with the body.
+    pub(crate) fn proves_by_head(&self) -> bool {
+        matches!(self, Verifier::Token { .. })
+    }
+
     /// Checks what the request's head can tell: that there is one signature, or that a token is right.
     pub(crate) fn admit(&self, headers: &HeaderMap, in_path: Option<&str>) -> Result<Admission, Unauthorized> {
         match self {

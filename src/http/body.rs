@@ -1,24 +1,23 @@
 //! Reads a body within its limits: bytes, time, and what all bodies together may take of memory.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::body::HttpBody as _;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, Version, header};
 use http_body_util::BodyExt as _;
-use prometheus::IntGauge;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
+use super::budget::{NoRoom, Share};
 use super::reply::Refusal;
 
 /// A second more for each of these that arrived: slow lines may send large bodies, but not crawl.
 const BYTES_PER_EXTRA_SECOND: usize = 256 << 10;
-/// A piece up to this size is copied: it is part of what the connection reads into, 8 KiB at least, which would be kept as long as
-/// the piece is, and charged to nobody.
-const COPIED: usize = 8 << 10;
+/// Each `http.body_timeout` has to bring so much of a body that goes on.
+const LEAST_IN_TIME: usize = 16 << 10;
+/// How long a body without room is read on.
+const MOMENT: Duration = Duration::from_secs(2);
 /// How far a body over the limit is read on, so that a sender that writes before it reads gets to see the 413.
 const READ_ON: usize = 4 << 20;
 
@@ -28,48 +27,14 @@ pub(super) struct Limits {
     pub(super) timeout: Duration,
 }
 
-/// A body, and its share of the memory for bodies.
-pub(super) struct Received {
-    pub(super) bytes: Bytes,
-    pub(super) charge: Charge,
-}
-
-/// Bytes taken from the budget until this is dropped.
-pub(super) struct Charge {
-    permit: Option<OwnedSemaphorePermit>,
-    gauge: IntGauge,
-    bytes: i64,
-}
-
-impl Charge {
-    fn add(&mut self, budget: &Arc<Semaphore>, bytes: usize) -> Result<(), Refusal> {
-        let permits = u32::try_from(bytes).map_err(|_| Refusal::Overloaded)?;
-        let more = Arc::clone(budget).try_acquire_many_owned(permits).map_err(|_| Refusal::Overloaded)?;
-        match &mut self.permit {
-            Some(permit) => permit.merge(more),
-            None => self.permit = Some(more),
-        }
-        self.bytes += i64::from(permits);
-        self.gauge.add(i64::from(permits));
-        Ok(())
-    }
-}
-
-impl Drop for Charge {
-    fn drop(&mut self) {
-        self.gauge.sub(self.bytes);
-    }
-}
-
-/// Reads `body` to its end.
+/// Reads `body` to its end, into what `share` holds.
 pub(super) async fn read(
     version: Version,
     headers: &HeaderMap,
     mut body: Body,
     limits: Limits,
-    budget: &Arc<Semaphore>,
-    gauge: &IntGauge,
-) -> Result<Received, Refusal> {
+    share: &Share,
+) -> Result<Bytes, Refusal> {
     let started = Instant::now();
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|bytes| bytes > limits.max_bytes) {
@@ -79,37 +44,62 @@ pub(super) async fn read(
         }
         return Err(Refusal::BodyTooLarge);
     }
-    let mut charge = Charge { permit: None, gauge: gauge.clone(), bytes: 0 };
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
+    let mut pace = Pace::new(started, limits.timeout);
     loop {
-        let so_far = first.len() + rest.len();
-        let Some(chunk) = next(&mut body, deadline(started, limits, so_far)).await? else {
+        let so_far = share.received();
+        let due = deadline(started, limits, so_far);
+        let due = if share.is_proven() { due } else { due.min(pace.deadline(so_far)) };
+        let piece = tokio::select! {
+            biased;
+            () = share.evicted() => return Err(refuse_for_room(&mut body, limits).await),
+            piece = next(&mut body, due) => piece?,
+        };
+        let Some(piece) = piece else {
             // A stream of HTTP/2 that was reset "without an error" ends like one that is complete.
             let cut_off = version == Version::HTTP_2 && !body.is_end_stream();
             if cut_off || announced.is_some_and(|bytes| bytes != so_far) {
                 return Err(Refusal::BadRequest);
             }
-            break;
+            return share.whole().map_err(|NoRoom| Refusal::Overloaded);
         };
-        if so_far + chunk.len() > limits.max_bytes {
-            drop((first, rest, charge));
+        if so_far + piece.len() > limits.max_bytes {
+            share.give_up();
+            drop(piece);
             read_on(&mut body, started, limits).await;
             return Err(Refusal::BodyTooLarge);
         }
-        charge.add(budget, chunk.len())?;
-        // Most bodies come in one piece.
-        if so_far == 0 {
-            first = if chunk.len() <= COPIED { Bytes::copy_from_slice(&chunk) } else { chunk };
-        } else {
-            if rest.is_empty() {
-                rest.extend_from_slice(&std::mem::take(&mut first));
-            }
-            rest.extend_from_slice(&chunk);
+        if share.append(piece).is_err() {
+            return Err(refuse_for_room(&mut body, limits).await);
         }
     }
-    let bytes = if rest.is_empty() { first } else { rest.freeze() };
-    Ok(Received { bytes, charge })
+}
+
+/// The slowest pace at which a body may arrive that nobody has vouched for, whatever has arrived of it before.
+struct Pace {
+    timeout: Duration,
+    since: Instant,
+    received: usize,
+}
+
+impl Pace {
+    fn new(since: Instant, timeout: Duration) -> Pace {
+        Pace { timeout, since, received: 0 }
+    }
+
+    /// When the next bytes have to be there.
+    fn deadline(&mut self, received: usize) -> Instant {
+        if received - self.received >= LEAST_IN_TIME {
+            (self.received, self.since) = (received, Instant::now());
+        }
+        self.since + self.timeout
+    }
+}
+
+/// Takes in, for a moment, what the sender is about to send, so that it sees the answer.
+async fn refuse_for_room(body: &mut Body, limits: Limits) -> Refusal {
+    let timeout = limits.timeout.min(MOMENT);
+    read_on(body, Instant::now(), Limits { max_bytes: 0, timeout }).await;
+    Refusal::Overloaded
 }
 
 fn deadline(started: Instant, limits: Limits, received: usize) -> Instant {

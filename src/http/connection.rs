@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::response::Response;
-use http::Request;
+use http::{HeaderMap, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
@@ -25,12 +25,13 @@ use hyper_util::server::graceful::GracefulConnection;
 use prometheus::{IntCounter, IntGauge};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
+use super::budget::{Budget, Origin, Share, head_bytes};
+use super::places::Places;
 use super::progress::{Progress, Watched};
 use super::tls::{Tls, speaks_h2};
 use crate::config::HttpSettings;
@@ -43,6 +44,14 @@ const MAX_HEAD_BYTES: usize = 64 << 10;
 const H2_WINDOW: u32 = 256 << 10;
 /// Requests at once on one HTTP/2 connection.
 const H2_STREAMS: u32 = 100;
+/// Bytes of a head in HTTP/2, unpacked, each header counted with 32 more.
+const H2_HEAD_BYTES: u32 = 32 << 10;
+/// Headers of a request, as hyper has it for HTTP/1.1.
+const MOST_FIELDS: usize = 100;
+/// What the heads of a connection's requests may take at once: more than as many usual ones as there are streams.
+const MOST_HEADS: usize = 1 << 20;
+/// Bytes of heads in arrival, in all, for listeners without a budget.
+const ARRIVING_HEADS: usize = 4 << 20;
 /// How long a connection that is to end may take to do so, once no request is served on it: a peer that is gone does not answer.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Wait after an accept that failed for want of file descriptors, say.
@@ -59,6 +68,8 @@ pub(crate) struct Limits {
     /// Without any request.
     pub(crate) idle: Duration,
     pub(crate) counts: Option<Counts>,
+    /// What its requests are charged to.
+    pub(crate) budget: Option<Arc<Budget>>,
 }
 
 /// What is told of connections.
@@ -74,12 +85,13 @@ impl Limits {
     /// For the webhook listener.
     pub(crate) fn of(settings: &HttpSettings, counts: Option<Counts>) -> Limits {
         let HttpSettings { max_connections, header_timeout, idle_timeout, .. } = *settings;
-        Limits { connections: max_connections, head: header_timeout, idle: idle_timeout, counts }
+        Limits { connections: max_connections, head: header_timeout, idle: idle_timeout, counts, budget: None }
     }
 
     /// For listeners whose clients are known: few connections, the usual times.
     pub(crate) fn for_few() -> Limits {
-        Limits { connections: 256, head: Duration::from_secs(10), idle: Duration::from_secs(75), counts: None }
+        let (head, idle) = (Duration::from_secs(10), Duration::from_secs(75));
+        Limits { connections: 256, head, idle, counts: None, budget: None }
     }
 }
 
@@ -102,23 +114,28 @@ pub(crate) async fn serve(
     tls: Option<Arc<Tls>>,
     stop: CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let most_arriving = limits.budget.as_ref().map_or(ARRIVING_HEADS, |budget| budget.most_of_arriving_heads());
+    let places = Places::new(limits.connections, most_arriving);
     let open = TaskTracker::new();
-    let server = Arc::new(Server { router, limits, tls, open: open.clone(), stop: stop.clone() });
+    let server =
+        Arc::new(Server { router, limits, tls, places: Arc::clone(&places), open: open.clone(), stop: stop.clone() });
     let mut failures = Failures::default();
     loop {
-        // A place first: whoever finds none waits in the kernel's queue, at no cost of ours.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 failures.end();
-                let server = Arc::clone(&server);
+                // Others wait in the kernel's queue meanwhile, at no cost of ours.
+                let place = tokio::select! {
+                    place = places.take() => place,
+                    () = stop.cancelled() => break,
+                };
+                let (Some(place), server) = (place, Arc::clone(&server)) else { break };
                 open.spawn(async move {
-                    server.serve(stream).await;
+                    server.serve(stream, peer.ip().into(), &place.progress).await;
                     drop(place);
                 });
             }
@@ -165,6 +182,7 @@ struct Server {
     router: Router,
     limits: Limits,
     tls: Option<Arc<Tls>>,
+    places: Arc<Places>,
     /// Owns every task there is of a connection.
     open: TaskTracker,
     stop: CancellationToken,
@@ -172,27 +190,29 @@ struct Server {
 
 impl Server {
     /// One connection, from its first byte to its last.
-    async fn serve(&self, stream: TcpStream) {
+    async fn serve(&self, stream: TcpStream, origin: Origin, progress: &Arc<Progress>) {
         // Answers are small and waited for.
         let _ = stream.set_nodelay(true);
         self.limits.counts.iter().for_each(|counts| counts.open.inc());
         match &self.tls {
-            None => self.http1(stream).await,
+            None => self.http1(stream, origin, progress).await,
             // Apart, so that a connection in clear has no room for it.
-            Some(tls) => Box::pin(self.https(tls, stream)).await,
+            Some(tls) => Box::pin(self.https(tls, stream, origin, progress)).await,
         }
         self.limits.counts.iter().for_each(|counts| counts.open.dec());
     }
 
     /// The handshake has the time that a request's head has.
-    async fn https(&self, tls: &Tls, stream: TcpStream) {
+    async fn https(&self, tls: &Tls, stream: TcpStream, origin: Origin, progress: &Arc<Progress>) {
         let accepted = tokio::select! {
             accepted = timeout(self.limits.head, tls.accept(stream)) => accepted,
+            () = progress.evicted.notified() => return,
             () = self.stop.cancelled() => return,
         };
+        progress.begin();
         let why = match accepted {
-            Ok(Ok(stream)) if speaks_h2(&stream) => return self.http2(stream).await,
-            Ok(Ok(stream)) => return self.http1(stream).await,
+            Ok(Ok(stream)) if speaks_h2(&stream) => return self.http2(stream, origin, progress).await,
+            Ok(Ok(stream)) => return self.http1(stream, origin, progress).await,
             Ok(Err(error)) => error.to_string(),
             Err(_) => "not done in time".to_owned(),
         };
@@ -200,29 +220,39 @@ impl Server {
         self.limits.counts.iter().for_each(|counts| counts.failed_handshakes.inc());
     }
 
-    async fn http1(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static) {
-        let progress = Arc::new(Progress::new());
-        let io = TokioIo::new(Watched { stream, progress: Arc::clone(&progress) });
-        let service = service_fn(|request| answer(self.router.clone(), Arc::clone(&progress), request));
+    async fn http1(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        origin: Origin,
+        progress: &Arc<Progress>,
+    ) {
+        let io = TokioIo::new(self.watched(stream, progress, true));
+        let service = service_fn(|request| self.answer(origin, progress, request));
         let mut builder = http1::Builder::new();
-        builder.max_buf_size(MAX_HEAD_BYTES).header_read_timeout(None);
-        self.drive(builder.serve_connection(io, service), &progress).await;
+        builder.max_buf_size(MAX_HEAD_BYTES).max_headers(MOST_FIELDS).header_read_timeout(None);
+        self.drive(builder.serve_connection(io, service), progress).await;
     }
 
-    async fn http2(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static) {
-        let progress = Arc::new(Progress::new());
-        let service = service_fn({
-            let (router, progress) = (self.router.clone(), Arc::clone(&progress));
-            move |request| answer(router.clone(), Arc::clone(&progress), request)
-        });
+    async fn http2(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        origin: Origin,
+        progress: &Arc<Progress>,
+    ) {
+        let io = TokioIo::new(self.watched(stream, progress, false));
+        let service = service_fn(|request| self.answer(origin, progress, request));
         let mut builder = http2::Builder::new(Tasks(self.open.clone()));
         builder
             .timer(TokioTimer::new())
-            .max_header_list_size(MAX_HEAD_BYTES as u32)
+            .max_header_list_size(H2_HEAD_BYTES)
             .max_concurrent_streams(H2_STREAMS)
             .initial_stream_window_size(H2_WINDOW)
             .initial_connection_window_size(H2_WINDOW);
-        self.drive(builder.serve_connection(TokioIo::new(stream), service), &progress).await;
+        self.drive(builder.serve_connection(io, service), progress).await;
+    }
+
+    fn watched<S>(&self, stream: S, progress: &Arc<Progress>, is_http1: bool) -> Watched<S> {
+        Watched { stream, progress: Arc::clone(progress), places: Arc::clone(&self.places), is_http1 }
     }
 
     /// Lets a connection go on until it ends, a phase of it has lasted too long, or all are to end.
@@ -237,6 +267,7 @@ impl Server {
             tokio::select! {
                 // How a connection ends is the client's affair.
                 _ = connection.as_mut() => break,
+                () = progress.evicted.notified() => break,
                 () = self.stop.cancelled(), if stopped.is_none() => {
                     // A head that is still arriving has been promised nothing.
                     if progress.is_head() {
@@ -255,15 +286,45 @@ impl Server {
             }
         }
     }
+
+    /// Charges a request at once, not when its turn comes: until then it is the memory of nobody.
+    fn answer(
+        &self,
+        origin: Origin,
+        progress: &Arc<Progress>,
+        mut request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response, Infallible>> + use<> {
+        let head = head_bytes(request.uri(), request.headers());
+        let serving = progress.serve(head);
+        self.places.arrived(progress);
+        let fields = request.headers().len();
+        let fits = serving.heads() <= MOST_HEADS;
+        let budget = self.limits.budget.as_ref();
+        let share = budget.filter(|_| fits && fields <= MOST_FIELDS).and_then(|budget| budget.enter(origin, head).ok());
+        if fields > MOST_FIELDS || (share.is_none() && budget.is_some()) {
+            // It is refused, and takes nothing until then.
+            *request.headers_mut() = HeaderMap::new();
+        }
+        request.extensions_mut().insert(Caller { share, connection: Arc::clone(progress) });
+        let mut router = self.router.clone();
+        async move {
+            let _serving = serving;
+            if fields > MOST_FIELDS {
+                let mut response = Response::default();
+                *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+                return Ok(response);
+            }
+            router.call(request).await
+        }
+    }
 }
 
-async fn answer(
-    mut router: Router,
-    progress: Arc<Progress>,
-    request: Request<Incoming>,
-) -> Result<Response, Infallible> {
-    let _serving = progress.serve();
-    router.call(request).await
+/// Who asks, for the handler of a request.
+#[derive(Clone)]
+pub(super) struct Caller {
+    /// What the request holds; nothing if there was no room for it.
+    pub(super) share: Option<Share>,
+    pub(super) connection: Arc<Progress>,
 }
 
 /// Runs what hyper wants to run apart, as one of the connection's tasks.

@@ -2,7 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,109 +12,193 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::connection::Limits;
+use super::places::Places;
+
+/// Bytes that a head in arrival is charged for at the most. No more is buffered, and in HTTP/2 bytes need not be a head.
+const MOST_OF_A_HEAD: usize = 64 << 10;
 
 /// What a connection is at.
+#[derive(Clone, Copy)]
 enum Phase {
-    /// Nothing since then.
+    /// Nothing since it was opened.
+    New(Instant),
+    /// Nothing since then, when a request was answered.
     Idle(Instant),
     /// A request's head began to arrive then.
     Head(Instant),
-    /// So many requests are being served; their own limits hold.
-    Serving(usize),
+    /// So many requests are being served, some of them since then; their own limits hold.
+    Serving(usize, Instant),
+}
+
+/// A stranger's requests have this long before a connection is ended for the sake of another.
+pub(super) const SERVED_IN: Duration = Duration::from_secs(1);
+
+/// Who gives up a place for another first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rank {
+    /// Waits for a request, and has proved nothing.
+    Idle,
+    /// Its requests are being received, for too long after [`SERVED_IN`], and none was ever proved.
+    Slow,
+    /// Waits for a further request of a sender that has proved itself.
+    Trusted,
 }
 
 /// A connection's phase, and word of when it changes.
 pub(super) struct Progress {
     phase: Mutex<Phase>,
     pub(super) changed: Notify,
+    /// A sender on it has proved itself.
+    trusted: AtomicBool,
+    /// It is to end for the sake of another.
+    gone: AtomicBool,
+    pub(super) evicted: Notify,
+    /// Bytes that have come of a head: see `Places`.
+    pub(super) arriving: AtomicUsize,
+    /// What the heads of its requests take.
+    heads: AtomicUsize,
 }
 
 /// A request that is being served, until this is dropped.
-pub(super) struct Serving(Arc<Progress>);
+pub(super) struct Serving {
+    progress: Arc<Progress>,
+    head: usize,
+}
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        if let Ok(mut phase) = self.0.phase.lock() {
-            *phase = match *phase {
-                Phase::Serving(requests) if requests > 1 => Phase::Serving(requests - 1),
-                _ => Phase::Idle(Instant::now()),
-            };
-        }
+        self.progress.heads.fetch_sub(self.head, Ordering::Relaxed);
+        let mut phase = self.progress.phase();
+        *phase = match *phase {
+            Phase::Serving(requests, since) if requests > 1 => Phase::Serving(requests - 1, since),
+            _ => Phase::Idle(Instant::now()),
+        };
+    }
+}
+
+impl Serving {
+    /// What the heads of all requests on its connection take.
+    pub(super) fn heads(&self) -> usize {
+        self.progress.heads.load(Ordering::Relaxed)
     }
 }
 
 impl Progress {
     pub(super) fn new() -> Self {
-        Progress { phase: Mutex::new(Phase::Idle(Instant::now())), changed: Notify::new() }
-    }
-
-    /// A request's head is there.
-    pub(super) fn serve(self: &Arc<Self>) -> Serving {
-        if let Ok(mut phase) = self.phase.lock() {
-            *phase = match *phase {
-                Phase::Serving(requests) => Phase::Serving(requests + 1),
-                _ => Phase::Serving(1),
-            };
+        Progress {
+            phase: Mutex::new(Phase::New(Instant::now())),
+            changed: Notify::new(),
+            trusted: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+            evicted: Notify::new(),
+            arriving: AtomicUsize::new(0),
+            heads: AtomicUsize::new(0),
         }
-        Serving(Arc::clone(self))
     }
 
-    /// Bytes arrived: if nothing was going on, they begin a request's head.
-    fn read(&self) {
-        if let Ok(mut phase) = self.phase.lock()
-            && matches!(*phase, Phase::Idle(_))
-        {
+    fn phase(&self) -> MutexGuard<'_, Phase> {
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The handshake is over.
+    pub(super) fn begin(&self) {
+        *self.phase() = Phase::New(Instant::now());
+    }
+
+    /// A request's head is there, and takes so many bytes.
+    pub(super) fn serve(self: &Arc<Self>, head: usize) -> Serving {
+        self.heads.fetch_add(head, Ordering::Relaxed);
+        let mut phase = self.phase();
+        *phase = match *phase {
+            Phase::Serving(requests, since) => Phase::Serving(requests + 1, since),
+            _ => Phase::Serving(1, Instant::now()),
+        };
+        Serving { progress: Arc::clone(self), head }
+    }
+
+    /// A sender on it has proved itself: it gives way last.
+    pub(super) fn trust(&self) {
+        self.trusted.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends it for the sake of another.
+    pub(super) fn evict(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+        self.evicted.notify_one();
+    }
+
+    /// Whether it may be ended for the sake of another, and for how long it has waited.
+    pub(super) fn gives_way(&self, now: Instant) -> Option<(Rank, Duration)> {
+        let trusted = self.trusted.load(Ordering::Relaxed);
+        let (rank, since) = match *self.phase() {
+            Phase::New(since) | Phase::Idle(since) | Phase::Head(since) if trusted => (Rank::Trusted, since),
+            Phase::New(since) | Phase::Idle(since) | Phase::Head(since) => (Rank::Idle, since),
+            Phase::Serving(_, since) if !trusted => (Rank::Slow, since),
+            Phase::Serving(..) => return None,
+        };
+        (!self.gone.load(Ordering::Relaxed)).then(|| (rank, now.duration_since(since)))
+    }
+
+    /// Bytes arrived: if nothing was going on, they are those of a head, and the first ones begin it (`by_bytes`: in HTTP/2 they
+    /// may be something else). Tells whether they may be a head's.
+    fn read(&self, by_bytes: bool) -> bool {
+        let mut phase = self.phase();
+        if by_bytes && matches!(*phase, Phase::New(_) | Phase::Idle(_)) {
             *phase = Phase::Head(Instant::now());
             self.changed.notify_one();
         }
+        !matches!(*phase, Phase::Serving(..))
     }
 
     /// Bytes were sent: an answer that goes on does not leave its connection idle.
     fn wrote(&self) {
-        if let Ok(mut phase) = self.phase.lock()
-            && let Phase::Idle(since) = &mut *phase
-        {
+        if let Phase::Idle(since) = &mut *self.phase() {
             *since = Instant::now();
         }
     }
 
     pub(super) fn is_head(&self) -> bool {
-        self.phase.lock().is_ok_and(|phase| matches!(*phase, Phase::Head(_)))
+        matches!(*self.phase(), Phase::Head(_))
     }
 
     /// When the present phase has lasted too long.
     pub(super) fn deadline(&self, limits: &Limits) -> Instant {
-        match self.phase.lock().as_deref() {
-            Ok(Phase::Idle(since)) => *since + limits.idle,
-            Ok(Phase::Head(since)) => *since + limits.head,
+        match *self.phase() {
+            Phase::Idle(since) => since + limits.idle,
+            Phase::New(since) | Phase::Head(since) => since + limits.head,
             // Looked at again after a while.
-            _ => Instant::now() + limits.head.min(limits.idle),
+            Phase::Serving(..) => Instant::now() + limits.head.min(limits.idle),
         }
     }
 
     /// When it has had `patience` without a request, counted from `since` at the earliest.
     pub(super) fn end_of_patience(&self, since: Instant, patience: Duration) -> Instant {
-        match self.phase.lock().as_deref() {
-            Ok(Phase::Idle(idle)) => since.max(*idle) + patience,
-            Ok(Phase::Head(_)) => since + patience,
+        match *self.phase() {
+            Phase::New(idle) | Phase::Idle(idle) => since.max(idle) + patience,
+            Phase::Head(_) => since + patience,
             // Looked at again after a while.
-            _ => Instant::now() + patience,
+            Phase::Serving(..) => Instant::now() + patience,
         }
     }
 }
 
-/// A stream of HTTP/1.1 that notes when the first bytes of a request arrive.
+/// A stream that notes the bytes of requests' heads.
 pub(super) struct Watched<S> {
     pub(super) stream: S,
     pub(super) progress: Arc<Progress>,
+    pub(super) places: Arc<Places>,
+    /// In HTTP/1.1, where every byte before a request is its head's.
+    pub(super) is_http1: bool,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.progress.read();
+        let bytes = buf.filled().len() - before;
+        if bytes > 0 && self.progress.read(self.is_http1) {
+            let room = MOST_OF_A_HEAD.saturating_sub(self.progress.arriving.load(Ordering::Relaxed));
+            self.places.arriving(&self.progress, bytes.min(room));
         }
         polled
     }

@@ -17,7 +17,7 @@ use crate::tls::{section, tools};
 const DEAL: &str = r#"{"event_key":"deal.updated","payload":{"id":"00000000-0000-4000-8000-0000000000d1"}}"#;
 
 /// Resident memory in KiB.
-fn memory(bridge: &Bridge) -> u64 {
+pub(crate) fn memory(bridge: &Bridge) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", bridge.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
@@ -33,6 +33,8 @@ fn ten_thousand_idle_connections_hold_nobody_up() {
         return skip("10,000 idle connections", "too few open files are allowed", "raise the limit: ulimit -Hn 20000");
     }
     let mut setup = Setup::new("idle-many");
+    // A busy machine takes a while to open them.
+    setup.http += "header_timeout = \"60s\"\n";
     // As a shell starts it: with room for a thousand files, until it asks for more.
     setup.runner = ["sh", "-c", "ulimit -Sn 1024; exec \"$@\"", "sh"].map(str::to_owned).to_vec();
     let bridge = setup.start();
@@ -89,10 +91,10 @@ fn a_compressed_body_is_not_unpacked_and_an_endless_one_not_kept() {
 }
 
 /// A connection that speaks HTTP/2 by hand.
-struct H2(SslStream<TcpStream>);
+pub(crate) struct H2(SslStream<TcpStream>);
 
 impl H2 {
-    fn open(to: SocketAddr) -> H2 {
+    pub(crate) fn open(to: SocketAddr) -> H2 {
         let mut builder = SslConnector::builder(SslMethod::tls_client()).unwrap();
         builder.set_verify(SslVerifyMode::NONE);
         builder.set_alpn_protos(b"\x02h2").unwrap();
@@ -107,7 +109,7 @@ impl H2 {
         h2
     }
 
-    fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.0.write_all(bytes)
     }
 
@@ -129,7 +131,7 @@ impl H2 {
 }
 
 /// A frame of HTTP/2 (RFC 9113, 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = (payload.len() as u32).to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
@@ -142,7 +144,7 @@ fn head() -> Vec<u8> {
 }
 
 /// A bridge behind TLS, with what `tls.rs` needs.
-fn behind_tls(test: &str, http: &str) -> Option<(Bridge, tempfile::TempDir)> {
+pub(crate) fn behind_tls(test: &str, http: &str) -> Option<(Bridge, tempfile::TempDir)> {
     let (folder, _) = tools("HTTP/2 by hand")?;
     let mut setup = Setup::new(test);
     setup.http += http;

@@ -44,6 +44,7 @@ mod shutdown;
 mod signatures;
 mod smuggling;
 mod spool;
+mod strangers;
 mod tampering;
 mod third_vendor;
 mod tls;

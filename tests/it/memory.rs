@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -19,12 +20,13 @@ const MAX_BODY: usize = 32 << 20;
 const AT_ONCE: usize = 8;
 
 /// A group of processes that the kernel kills one of when they take more memory than the group may.
-struct Group(PathBuf);
+pub(crate) struct Group(PathBuf);
 
 impl Group {
     /// None where this is not root, or the kernel's memory controller is not to be had.
-    fn new(limit: u64) -> Option<Group> {
-        let name = format!("hookbridge-test-{}", std::process::id());
+    pub(crate) fn new(limit: u64) -> Option<Group> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("hookbridge-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let (v1, v2) = (Path::new("/sys/fs/cgroup/memory"), Path::new("/sys/fs/cgroup"));
         let v2_controls = fs::read_to_string(v2.join("cgroup.subtree_control")).unwrap_or_default();
         let (folder, file) = if v2_controls.contains("memory") {
@@ -38,7 +40,7 @@ impl Group {
         Some(group)
     }
 
-    fn add(&self, pid: u32) {
+    pub(crate) fn add(&self, pid: u32) {
         fs::write(self.0.join("cgroup.procs"), pid.to_string()).expect("the process joins the group");
     }
 }

@@ -69,13 +69,17 @@ fn connections_over_the_cap_wait_their_turn() {
     let mut setup = Setup::new("cap");
     setup.http = "max_connections = 2\n".into();
     let bridge = setup.start();
-    let held = [Line::open(bridge.http), Line::open(bridge.http)];
+    let mut held = [Line::open(bridge.http), Line::open(bridge.http)];
+    for line in &mut held {
+        line.head("POST", "/webhooks/whazing", &[&HEADERS[..], &[("content-length", "2")]].concat());
+    }
     eventually("both are open", SOON, || (bridge.metric("hookbridge_http_connections") == 2).then_some(()));
+    std::thread::sleep(Duration::from_millis(200));
     let mut third = Line::open(bridge.http);
     third.head("POST", "/webhooks/whazing", &[&HEADERS[..], &[("content-length", "2")]].concat());
     third.send(b"{}").unwrap();
     third.stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-    assert!(third.answer().is_none(), "not while two are open");
+    assert!(third.answer().is_none(), "not while two are served");
     drop(held);
     third.stream.set_read_timeout(Some(SOON)).unwrap();
     assert_eq!(third.answer().unwrap().status, 202);
@@ -90,9 +94,11 @@ fn strangers_that_hold_all_connections_leave_files_for_the_admin_listener_and_ka
     let lowered = bridge.log().iter().any(|line| line.contains("http.max_connections is lowered"));
     assert!(lowered, "it is said");
     let before = bridge.log().len();
-    // More than there are files; those without a place wait in the kernel's queue.
+    // More than there are files: the last ones take the places of the first.
     let held: Vec<_> = (0..800).map(|_| std::net::TcpStream::connect(bridge.http).unwrap()).collect();
-    eventually("all places are taken", SOON, || (bridge.metric("hookbridge_http_connections") >= 350).then_some(()));
+    let open = || bridge.metric("hookbridge_http_connections");
+    eventually("almost all places are taken", SOON, || (open() >= 300).then_some(()));
+    assert!(open() <= 350);
     assert_eq!(bridge.readyz().0, 200);
     let warnings = bridge.log()[before..].iter().filter(|line| line.contains("cannot be accepted")).count();
     assert_eq!(warnings, 0);
