@@ -13,7 +13,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Settings;
 use crate::console::Console;
-use crate::http::{Budget, Counts, Desk, Door, Health, Identity, Limits, Tls, admin_router, serve, webhook_router};
+use crate::http::{
+    Budget, Counts, Desk, Door, Health, Identity, Limits, Names, Tls, admin_router, serve, webhook_router,
+};
 use crate::intake::Intake;
 use crate::reload::Reload;
 use crate::wiring::{Core, StartError, last_part};
@@ -29,6 +31,7 @@ pub(crate) struct App {
     console: Arc<Console>,
     limits: Limits,
     tls: Option<Arc<Tls>>,
+    admin_hosts: Vec<String>,
     shutdown_delay: Duration,
     shutdown_timeout: Duration,
 }
@@ -72,6 +75,7 @@ impl App {
             console: Arc::new(console),
             limits,
             tls: identity.map(|identity| Arc::new(Tls::new(identity))),
+            admin_hosts: settings.admin_hosts,
             shutdown_delay: settings.shutdown_delay,
             shutdown_timeout: settings.shutdown_timeout,
             core,
@@ -113,7 +117,7 @@ impl App {
         let router = webhook_router(Arc::clone(&self.door));
         servers.spawn(serve(webhooks, router, self.limits.clone(), self.tls.clone(), stop_webhooks.clone()));
         let desk = Desk::new(Arc::clone(&self.console), Arc::clone(&self.health), stop_admin.clone());
-        let router = admin_router(Arc::clone(&self.health), desk);
+        let router = admin_router(Arc::clone(&self.health), desk, Names::new(self.admin_hosts));
         servers.spawn(serve(admin, router, Limits::for_few(), None, stop_admin.clone()));
         // Apart from the listeners: the bridge is whole without it.
         let mut sampling = JoinSet::new();

@@ -101,6 +101,7 @@ struct WrittenTls {
 #[serde(deny_unknown_fields, default)]
 struct WrittenAdmin {
     listen: Option<Text<String>>,
+    hosts: Option<OneOrMany>,
 }
 
 #[derive(Debug, Default, Deserialize)]

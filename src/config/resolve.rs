@@ -38,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) shutdown_timeout: Duration,
     pub(crate) http: HttpSettings,
     pub(crate) admin_listen: SocketAddr,
+    /// Names of the admin listener.
+    pub(crate) admin_hosts: Vec<String>,
     pub(crate) kafka: KafkaSettings,
     pub(crate) registry: RegistrySettings,
     pub(crate) spool: SpoolSettings,
@@ -196,6 +198,7 @@ impl Written {
         if shutdown_delay >= shutdown_timeout {
             return Err(ConfigError::key("shutdown_delay", "not shorter than shutdown_timeout, which it is a part of"));
         }
+        let OneOrMany(hosts) = self.admin.hosts.unwrap_or(OneOrMany(Vec::new()));
         let admin_listen = address("admin.listen", self.admin.listen, "127.0.0.1:9464")?;
         if admin_listen == http.listen && admin_listen.port() != 0 {
             return Err(ConfigError::key("admin.listen", "the same as http.listen"));
@@ -212,6 +215,11 @@ impl Written {
             tracing: self.tracing.resolve()?,
             http,
             admin_listen,
+            admin_hosts: hosts
+                .iter()
+                .flat_map(|host| host.expose().split(','))
+                .map(|host| host.trim().to_owned())
+                .collect(),
             logging: Logging { filter, format: choice("log.format", self.log.format, &formats)? },
             sources,
         })

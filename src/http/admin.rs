@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
 use http::{HeaderValue, StatusCode, header};
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::console::{self, Desk};
+use super::names::Names;
 use super::reply;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
@@ -93,8 +95,8 @@ impl Health {
     }
 }
 
-/// The routes of the admin listener.
-pub(crate) fn admin_router(health: Arc<Health>, desk: Arc<Desk>) -> Router {
+/// The routes of the admin listener, for those who ask it by its address or by one of its names.
+pub(crate) fn admin_router(health: Arc<Health>, desk: Arc<Desk>, names: Names) -> Router {
     Router::new()
         .route("/livez", get(async || answer(StatusCode::OK, "text/plain; charset=utf-8", "ok\n".into())))
         .route("/readyz", get(readyz))
@@ -105,6 +107,17 @@ pub(crate) fn admin_router(health: Arc<Health>, desk: Arc<Desk>) -> Router {
         .method_not_allowed_fallback(async || {
             refusal(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "there is only something to GET")
         })
+        .layer(from_fn_with_state(Arc::new(names), by_a_name_of_ours))
+}
+
+/// A browser that is led here by a name which its owner lets point at this machine (DNS rebinding) says that name.
+async fn by_a_name_of_ours(State(names): State<Arc<Names>>, request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).map(|value| value.to_str().unwrap_or_default());
+    if request.uri().host().or(host).is_none_or(|host| names.include(host)) {
+        return next.run(request).await;
+    }
+    let detail = "this listener has another name; set admin.hosts if this one is right";
+    refusal(StatusCode::MISDIRECTED_REQUEST, "unknown_host", detail)
 }
 
 async fn readyz(State(health): State<Arc<Health>>) -> Response {

@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use futures_util::stream::{self, StreamExt as _};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -63,7 +63,10 @@ async fn catalogue(State(desk): State<Arc<Desk>>) -> Response {
 }
 
 /// Server-sent events: `state` at once and at every beat, `history` when there is a new point.
-async fn events(State(desk): State<Arc<Desk>>) -> Response {
+async fn events(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
+    if is_for_another_site(&headers) {
+        return refusal(StatusCode::FORBIDDEN, "other_origin", "only the page of this listener may look");
+    }
     let Ok(place) = Arc::clone(&desk.places).try_acquire_owned() else {
         return refusal(StatusCode::SERVICE_UNAVAILABLE, "too_many_viewers", "eight others look already; try again");
     };
@@ -81,6 +84,16 @@ async fn events(State(desk): State<Arc<Desk>>) -> Response {
     // Else nginx would collect them.
     response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     response
+}
+
+/// Whether a page of another site opens the stream. It could read nothing, but take the places of those who may look.
+fn is_for_another_site(headers: &HeaderMap) -> bool {
+    let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let site = text(&HeaderName::from_static("sec-fetch-site"));
+    let authority = |origin: &str| origin.split_once("://").map(|(_, authority)| authority.to_ascii_lowercase());
+    let own = text(&header::HOST).map(str::to_ascii_lowercase);
+    site.is_some_and(|site| !["same-origin", "none"].contains(&site))
+        || text(&header::ORIGIN).is_some_and(|origin| authority(origin) != own)
 }
 
 /// Someone who looks.

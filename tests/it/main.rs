@@ -12,6 +12,7 @@
 #[path = "../support/support.rs"]
 mod support;
 
+mod admin_door;
 mod audit;
 mod batches;
 mod check;
