@@ -1,3 +1,5 @@
+//! Stories of single rules, and of a Kafka that fails at random.
+
 use super::*;
 use crate::random::Random;
 

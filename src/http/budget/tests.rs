@@ -1,3 +1,5 @@
+//! Who gives way, and who finds room.
+
 use super::*;
 
 const MIB: usize = 1 << 20;

@@ -1,3 +1,5 @@
+//! What is found in made-up metadata, and how it is told.
+
 use super::*;
 
 /// A partition on brokers 1, 2 and 3.
