@@ -300,9 +300,14 @@ fn a_shutdown_sends_the_last_spans_and_does_not_wait_long_for_a_collector_that_h
 }
 
 #[test]
-fn without_tracing_a_malformed_traceparent_stays_as_it_is() {
+fn without_tracing_a_traceparent_goes_on_as_it_is_and_a_malformed_one_does_not() {
     let bridge = Setup::new("traces-none").start();
+    assert_eq!(deliver(&bridge, BODY, &[("traceparent", TRACEPARENT)]).status, 200);
+    assert_eq!(traceparent(&bridge, "wegly.lead"), TRACEPARENT);
     let malformed = format!("{TRACEPARENT}-");
-    assert_eq!(deliver(&bridge, BODY, &[("traceparent", &malformed)]).status, 200);
-    assert_eq!(traceparent(&bridge, "wegly.lead"), malformed);
+    assert_eq!(deliver(&bridge, &BODY.replace("00b", "00c"), &[("traceparent", &malformed)]).status, 200);
+    let records = reader::read(&bridge.topic("wegly.lead"));
+    let told: Vec<_> = records.iter().map(|record| record.header("traceparent")).collect();
+    assert_eq!(told.iter().flatten().collect::<Vec<_>>(), [&TRACEPARENT], "{told:?}");
+    assert_eq!(told.len(), 2);
 }
