@@ -276,7 +276,7 @@ impl Pipeline {
         let left = records.into_iter().enumerate().filter(|(at, _)| open[*at]);
         let mut all_sent = true;
         let sent = left.map(|(at, record)| {
-            let (sent_at, gate) = (Instant::now(), gate(&record));
+            let sent_at = Instant::now();
             let Sending { is_sent, report } = self.publisher.publish(&record, attempt.patience);
             all_sent &= is_sent;
             let topic = Arc::clone(&record.topic);
@@ -295,7 +295,7 @@ impl Pipeline {
                         self.leave_out(&topic, reason, &error);
                         None
                     }
-                    None => Some((gate, error)),
+                    None => Some((attempt.taken.gate(at), error)),
                 }
             }
         });

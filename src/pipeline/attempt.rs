@@ -42,6 +42,11 @@ impl Taken {
         self.verdicts()[at].1 = verdict;
     }
 
+    /// What record number `at` goes through.
+    pub(super) fn gate(&self, at: usize) -> Gate {
+        self.verdicts()[at].0.clone()
+    }
+
     /// Where the event's own record is.
     pub(super) fn partition(&self) -> Option<i32> {
         match self.verdicts().first() {

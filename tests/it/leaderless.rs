@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::partitions;
-use crate::support::bridge::{Bridge, SOON, Setup, words};
+use crate::support::bridge::{Bridge, SOON, words};
 use crate::support::mock::Mock;
 use crate::support::{eventually, reader};
 
@@ -41,17 +41,9 @@ fn lines(bridge: &Bridge, words: &str) -> Vec<String> {
     bridge.log().into_iter().filter(|line| line.contains(words)).collect()
 }
 
-fn start(test: &str, sections: &str) -> (Mock, Bridge) {
-    let (kafka, mut setup) = Setup::on_its_own_kafka(test, &[]);
-    setup.sources += sections;
-    let bridge = setup.start_unready();
-    bridge.wait_ready();
-    (kafka, bridge)
-}
-
 #[test]
 fn a_partition_without_a_leader_is_told_of_everywhere_and_takes_no_bridge_out_of_use() {
-    let (kafka, bridge) = start("leaderless", "");
+    let (kafka, bridge) = Bridge::on_its_own_kafka("leaderless", "");
     let topic = bridge.topic("wegly.lead");
     assert_eq!((leaderless(&bridge, "wegly.lead"), note(&bridge)), (0, Value::Null));
     kafka.lead(&topic, 1, false);
@@ -93,7 +85,7 @@ fn written(kafka: &Mock, topic: &str) -> BTreeMap<String, Vec<i64>> {
 
 #[test]
 fn a_partition_without_a_leader_holds_up_its_own_keys_and_no_others() {
-    let (kafka, bridge) = start("leaderless-others", "");
+    let (kafka, bridge) = Bridge::on_its_own_kafka("leaderless-others", "");
     let topic = bridge.topic("wegly.lead");
     let waiting = || bridge.metric(&format!("hookbridge_spool_records{{lane=\"{topic}\"}}"));
     let ids: Vec<Vec<_>> = (0..PARTITIONS).map(|partition| ids_in(partition).take(4).collect()).collect();
@@ -129,7 +121,7 @@ fn a_partition_without_a_leader_holds_up_its_own_keys_and_no_others() {
 #[test]
 fn a_bridge_that_cannot_write_any_event_says_that_kafka_is_at_fault() {
     const NO_SPOOL: &str = "[spool]\nmax_bytes = 0\n";
-    let (kafka, bridge) = start("leaderless-all", NO_SPOOL);
+    let (kafka, bridge) = Bridge::on_its_own_kafka("leaderless-all", NO_SPOOL);
     let topics = ["wegly.chat", "wegly.contract", "wegly.deal", "wegly.delivery", "wegly.lead", "wegly.satisfaction"];
     let topics = topics.iter().chain(&["wegly.task", "whazing.channel", "whazing.message", "whazing.tenant"]);
     let lead = |topic: &str, lead| (0..PARTITIONS).for_each(|id| kafka.lead(&bridge.topic(topic), id, lead));

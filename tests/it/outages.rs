@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use crate::support::bridge::{Bridge, SOON, SUBJECTS, Setup};
 use crate::support::eventually;
-use crate::support::mock::Mock;
 use crate::support::proxy::{Proxy, split_url};
 use crate::support::reader;
 use crate::support::servers::servers;
@@ -50,18 +49,9 @@ fn without_kafka_and_without_room_to_wait_it_is_not_ready_and_becomes_so_when_ka
     assert!(!reader::read(&bridge.topic("wegly.lead")).is_empty());
 }
 
-/// A bridge that is ready, on a Kafka of its own: nobody else's may go down with it.
-fn with_a_kafka_of_its_own(test: &str, sections: &str) -> (Mock, Bridge) {
-    let (kafka, mut setup) = Setup::on_its_own_kafka(test, &[]);
-    setup.sources += sections;
-    let bridge = setup.start_unready();
-    bridge.wait_ready();
-    (kafka, bridge)
-}
-
 #[test]
 fn when_kafka_goes_down_and_nothing_may_wait_senders_are_turned_away_within_the_ack_timeout_until_it_is_back() {
-    let (kafka, bridge) = with_a_kafka_of_its_own("kafka-down", NO_SPOOL);
+    let (kafka, bridge) = Bridge::on_its_own_kafka("kafka-down", NO_SPOOL);
     assert_eq!(bridge.deliver("wegly", BODY).status, 200);
 
     kafka.go_down();
@@ -172,7 +162,7 @@ fn without_ids_events_wait_in_the_spool_of_a_bridge_whose_registry_hangs() {
 
 #[test]
 fn a_kafka_that_is_missing_for_a_moment_loses_nothing_that_was_accepted() {
-    let (kafka, bridge) = with_a_kafka_of_its_own("kafka-blink", "");
+    let (kafka, bridge) = Bridge::on_its_own_kafka("kafka-blink", "");
     let mut accepted = Vec::new();
     for n in 0..30 {
         match n {

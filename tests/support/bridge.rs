@@ -262,6 +262,16 @@ pub(crate) struct Bridge {
 }
 
 impl Bridge {
+    /// A bridge that is ready, with `sections` in its configuration, on a Kafka of its own: nobody else's may go down with it.
+    #[allow(dead_code, reason = "only the integration tests break a mock cluster")]
+    pub(crate) fn on_its_own_kafka(test: &str, sections: &str) -> (Mock, Bridge) {
+        let (kafka, mut setup) = Setup::on_its_own_kafka(test, &[]);
+        setup.sources += sections;
+        let bridge = setup.start_unready();
+        bridge.wait_ready();
+        (kafka, bridge)
+    }
+
     pub(crate) fn topic(&self, name: &str) -> String {
         self.setup.topic(name)
     }
