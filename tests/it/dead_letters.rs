@@ -163,8 +163,14 @@ fn the_requests_headers_are_kept_but_for_its_credentials() {
     let body = b"{}";
     let signature = hex(&mac(SECRET, body));
     let others = [("content-type", "application/json"), ("X-Wegly-Event", "lead.updated"), ("User-Agent", "Wegly/1")];
-    let credentials =
-        [("cookie", "session=abc"), ("authorization", "Bearer hidden"), ("proxy-authorization", "Basic eA==")];
+    let credentials = [
+        ("cookie", "session=abc"),
+        ("authorization", "Bearer hidden"),
+        ("proxy-authorization", "Basic eA=="),
+        ("X-Auth-Token", "hidden-2"),
+        ("api-key", "hidden-3"),
+        ("x-partner-secret", "hidden-4"),
+    ];
     let headers = [&others[..], &credentials, &[(WEGLY_HEADER, &signature)]].concat();
     assert_eq!(sender::post(bridge.http, "/webhooks/wegly", &headers, body).status, 202);
     let headers = [&others[..], &credentials[..1], &[(WHAZING_HEADER, TOKEN)]].concat();
