@@ -146,6 +146,12 @@ fn what_could_take_over_a_line_is_blanked_at_any_depth() {
     let record = bury(&bridge, "whazing", deep.as_bytes(), "malformed_json", "deep");
     assert!(!String::from_utf8_lossy(&record.value).contains("SECRET"));
 
+    // Nor in another spelling, nor behind a byte-order mark.
+    let marked = "\u{feff}{\"x\":\"{\\\"qr_code\\\":\\\"SECRET-QR\\\"}\",\"PairingCode\":\"SECRET-PC\"}";
+    let record = bury(&bridge, "whazing", marked.as_bytes(), "malformed_json", "byte-order");
+    let blanked = "\u{feff}{\"x\":\"{\\\"qr_code\\\":\\\"\\\"}\",\"PairingCode\":\"\"}";
+    assert_eq!(String::from_utf8(record.value).unwrap(), blanked);
+
     // And in a record: null, and not in extra, even where the value does not fit.
     let whole =
         br#"{"event":"channel.status.changed","channel":{"id":1,"qrcode":["SECRET-QR"],"pairingCode":"SECRET-PC"}}"#;
