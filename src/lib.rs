@@ -60,6 +60,8 @@ mod drain;
 mod dead_letter;
 mod redact;
 
+mod printable;
+
 mod audit;
 mod dev;
 mod docs;

@@ -47,6 +47,7 @@ mod smuggling;
 mod spool;
 mod strangers;
 mod tampering;
+mod terminal;
 mod third_vendor;
 mod tls;
 mod tracing;
