@@ -61,6 +61,7 @@ mod dead_letter;
 mod redact;
 
 mod printable;
+mod private;
 
 mod audit;
 mod dev;

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::shutdown::Shutdown;
 use super::{Ending, fail, fail_config, fail_start, on_runtime, progress};
 use crate::config::{self, Settings};
+use crate::private::keep_new_files_private;
 use crate::spool::{Row, SpoolError, Store, Waiting};
 use crate::wiring::{Core, StartError};
 use crate::{printable, telemetry, time};
@@ -175,6 +176,7 @@ fn table(waiting: &[Waiting]) -> String {
 }
 
 async fn drain(settings: &Settings, patience: Duration) -> Ending {
+    keep_new_files_private();
     let shutdown = match Shutdown::listen() {
         Ok(shutdown) => shutdown,
         Err(error) => return fail(&error, Ending::Unavailable),

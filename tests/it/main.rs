@@ -36,6 +36,7 @@ mod metrics;
 mod outages;
 mod overload;
 mod partitions;
+mod private_files;
 mod producers;
 mod publishes;
 mod refuses;

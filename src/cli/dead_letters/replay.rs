@@ -13,6 +13,7 @@ use crate::cli::{Ending, fail, fail_config, fail_start, on_runtime, print, progr
 use crate::config::Settings;
 use crate::letters::Letter;
 use crate::printable;
+use crate::private::keep_new_files_private;
 use crate::read::Places;
 use crate::registry::Registry;
 use crate::replay::{Fate, Replay};
@@ -61,6 +62,8 @@ pub(super) fn run(settings: &Settings, args: &ReplayArgs) -> Ending {
 }
 
 async fn replay(settings: &Settings, args: &ReplayArgs) -> Result<Ending, Ending> {
+    // Large files may be put into the media folder.
+    keep_new_files_private();
     let shutdown = Shutdown::listen().map_err(|error| unavailable(&error))?;
     let pipeline = wiring::pipeline(settings).map_err(|error| fail_config(&error))?;
     let topic = pipeline.routes.dead_letters.to_string();
