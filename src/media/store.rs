@@ -23,6 +23,7 @@ use reqwest::Url;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::File;
+use super::bounded::Bounded;
 use super::signing::Signing;
 use crate::access::explain;
 use crate::config::{ConfigError, MediaSettings, Place, Secret};
@@ -110,6 +111,7 @@ impl Store {
                     .with_client_options(ClientOptions::new().with_timeout_disabled())
                     .with_bucket_name(bucket)
                     .with_crypto_provider(Arc::new(Signing))
+                    .with_http_connector(Bounded)
                     .with_retry(RetryConfig { max_retries: RETRIES, ..RetryConfig::default() });
                 for (name, value) in options {
                     let place = format!("media.options.{name}");
