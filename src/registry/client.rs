@@ -1,8 +1,11 @@
-//! The registry's REST API (Confluent's), as far as it is needed. What it answers is read up to a bound, and its own reasons are
-//! kept: they are what an operator needs to read.
+//! The registry's REST API (Confluent's), as far as it is needed.
+//!
+//! `schema_registry_converter` has the forms of the answers. The calls are ours: its own read an answer to its end,
+//! however long that is, and drop the reasons of a compatibility check, which are what an operator needs to read.
 
 use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{RequestBuilder, StatusCode, header};
+use schema_registry_converter::schema_registry_common::{RawError, RawRegisteredSchema};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -38,23 +41,9 @@ pub(super) enum Search {
 /// Why a call has no answer.
 enum CallError {
     /// The registry's own error.
-    Said(Words),
+    Said(RawError),
     /// It cannot be reached, or is no registry.
     Failed(String),
-}
-
-/// An error in the registry's form.
-#[derive(Deserialize)]
-struct Words {
-    error_code: u32,
-    message: String,
-}
-
-/// A version of a subject, or a schema.
-#[derive(Deserialize)]
-struct Registered {
-    id: Option<u32>,
-    schema: Option<String>,
 }
 
 /// Speaks to a registry.
@@ -101,8 +90,11 @@ impl Client {
             let no_answer = |e| format!("registry {}: not what a registry answers: {e}", self.registry.url);
             return serde_json::from_slice(&body).map_err(|e| CallError::Failed(no_answer(e)));
         }
-        Err(match serde_json::from_slice::<Words>(&body) {
-            Ok(words) => CallError::Said(Words { message: clip(words.message), ..words }),
+        Err(match serde_json::from_slice::<RawError>(&body) {
+            Ok(mut words) => {
+                words.message = clip(words.message);
+                CallError::Said(words)
+            }
             Err(_) => CallError::Failed(format!("registry {}: {status}", self.registry.url)),
         })
     }
@@ -117,7 +109,7 @@ impl Client {
     /// Looks for this schema under the subject.
     pub(super) async fn find(&self, subject: &Subject) -> Result<Search, RegistryError> {
         let path = format!("{}?deleted=false", path_of(subject));
-        match self.call::<Registered>(self.post(&path, &body(subject))).await {
+        match self.call::<RawRegisteredSchema>(self.post(&path, &body(subject))).await {
             Ok(found) => Ok(found.id.map_or(Search::NoSchema, Search::Found)),
             Err(CallError::Said(words)) if words.error_code == NO_SUBJECT => Ok(Search::NoSubject),
             Err(error) if error.is_not_found() => Ok(Search::NoSchema),
@@ -128,7 +120,7 @@ impl Client {
     /// Registers the schema; gives its id.
     pub(super) async fn register(&self, subject: &Subject) -> Result<u32, RegistryError> {
         let path = format!("{}/versions", path_of(subject));
-        let posted = self.call::<Registered>(self.post(&path, &body(subject))).await;
+        let posted = self.call::<RawRegisteredSchema>(self.post(&path, &body(subject))).await;
         let posted = posted.map_err(|error| error.about(subject))?;
         posted.id.ok_or_else(|| without(subject, "id"))
     }
@@ -143,7 +135,7 @@ impl Client {
         versions.sort_unstable();
         let ours = Form::of(&subject.schema);
         for version in versions.into_iter().rev() {
-            let found: Registered =
+            let found: RawRegisteredSchema =
                 self.call(self.get(&format!("{path}/{version}"))).await.map_err(|error| error.about(subject))?;
             let schema = found.schema.ok_or_else(|| without(subject, "schema"))?;
             if ours.is_some() && Form::of(&schema) == ours {
@@ -187,13 +179,13 @@ impl Client {
 impl CallError {
     /// 404 as a status, or as the first three digits of Confluent's five-digit codes.
     fn is_not_found(&self) -> bool {
-        matches!(self, CallError::Said(words) if words.status() == 404)
+        matches!(self, CallError::Said(words) if status(words) == 404)
     }
 
     /// A schema it refuses (409 incompatible, 422 invalid) is not the same as a registry that cannot be used.
     fn about(self, subject: &Subject) -> RegistryError {
         match self {
-            CallError::Said(words) if [409, 422].contains(&words.status()) => {
+            CallError::Said(words) if [409, 422].contains(&status(&words)) => {
                 RegistryError::Refused { subject: subject.name.clone(), reasons: words.message }
             }
             CallError::Said(words) => {
@@ -204,10 +196,8 @@ impl CallError {
     }
 }
 
-impl Words {
-    fn status(&self) -> u32 {
-        if self.error_code >= 10_000 { self.error_code / 100 } else { self.error_code }
-    }
+fn status(words: &RawError) -> u32 {
+    if words.error_code >= 10_000 { words.error_code / 100 } else { words.error_code }
 }
 
 fn without(subject: &Subject, what: &str) -> RegistryError {
@@ -240,9 +230,9 @@ impl SchemaReader {
 
     /// The text of the schema with this id.
     pub(crate) async fn schema(&self, id: u32) -> Result<String, String> {
-        let found = self.0.call::<Registered>(self.0.get(&format!("/schemas/ids/{id}?deleted=true"))).await;
+        let found = self.0.call::<RawRegisteredSchema>(self.0.get(&format!("/schemas/ids/{id}?deleted=true"))).await;
         match found {
-            Ok(Registered { schema: Some(schema), .. }) => Ok(schema),
+            Ok(RawRegisteredSchema { schema: Some(schema), .. }) => Ok(schema),
             Ok(_) => Err(format!("schema {id}: the registry answered without schema")),
             Err(CallError::Said(words)) => Err(format!("schema {id}: {}", words.message)),
             Err(CallError::Failed(words)) => Err(format!("schema {id}: {words}")),
