@@ -25,6 +25,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 use crate::config::ConfigError;
+use crate::printable;
 use crate::wiring::StartError;
 
 /// Verifies webhooks, converts them to Avro records and publishes them to Kafka.
@@ -132,7 +133,12 @@ fn instant(text: &str) -> Result<i64, String> {
 
 /// Says something on standard error, if that takes it.
 fn warn(words: impl std::fmt::Display) {
-    let _ = writeln!(io::stderr(), "hookbridge: {words}");
+    let _ = writeln!(io::stderr(), "hookbridge: {}", printable::text(&words.to_string()));
+}
+
+/// Prints what may hold words of a sender's or a server's. Whoever closes the pipe has seen enough.
+fn print(text: &str) {
+    let _ = io::stdout().write_all(printable::text(text).as_bytes());
 }
 
 /// Says why it ends, on standard error.

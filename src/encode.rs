@@ -335,7 +335,7 @@ impl<'a> Encoder<'a> {
         }
         self.slots.truncate(base);
         self.note_drift(record, &extra);
-        extra.blank(&profile.records[record].guarded, &profile.guarded);
+        extra.blank(&profile.records[record].guarded, &profile.guarded, &profile.redacted_anywhere);
         self.check_size(extra.bytes())?;
         match extra.text() {
             Some(text) => {

@@ -60,6 +60,9 @@ mod drain;
 mod dead_letter;
 mod redact;
 
+mod printable;
+mod private;
+
 mod audit;
 mod dev;
 mod docs;

@@ -10,6 +10,7 @@
 //! Its media type is kept, and so is every byte of the file. A text that is no base64 stays where it is, as it is.
 
 mod base64;
+mod bounded;
 mod signing;
 mod store;
 

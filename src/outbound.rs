@@ -1,8 +1,8 @@
-//! What HTTP clients have in common that talk to the operator's servers: the registry, the collector of spans.
+//! What HTTP clients have in common that talk to the operator's servers: the registry, the collector of spans, a bridge.
 
 use std::path::Path;
 
-use reqwest::{Certificate, Client, ClientBuilder};
+use reqwest::{Certificate, Client, ClientBuilder, Response};
 
 use crate::config::ConfigError;
 
@@ -21,6 +21,27 @@ pub(crate) fn client(ca_file: Option<&Path>, key: &str) -> Result<ClientBuilder,
         return Err(fail("no certificate in it".into()));
     }
     Ok(certificates.into_iter().fold(builder, ClientBuilder::add_root_certificate))
+}
+
+/// Why an answer could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unread {
+    #[error("{}", with_causes(.0))]
+    Broken(reqwest::Error),
+    #[error("the answer has more than {0} bytes")]
+    TooLarge(usize),
+}
+
+/// The body of an answer, unless it has more than `most` bytes: then no more of it is read.
+pub(crate) async fn body(mut response: Response, most: usize) -> Result<Vec<u8>, Unread> {
+    let mut body = Vec::new();
+    while let Some(part) = response.chunk().await.map_err(Unread::Broken)? {
+        if body.len() + part.len() > most {
+            return Err(Unread::TooLarge(most));
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(body)
 }
 
 /// reqwest says what it did; its causes say why it failed.

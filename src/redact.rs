@@ -9,17 +9,73 @@ use crate::json;
 /// JSON text in a string of JSON text in a string, and so on, is looked into so far. Each step doubles what escapes take.
 const STRINGS_IN_STRINGS: usize = 4;
 
-/// `json` with every value whose key is one of `names` replaced by `""`; as it is when it is no JSON.
+/// What comes before JSON text without being of it: white space, and byte-order marks.
+const BEFORE: [char; 5] = ['\u{feff}', ' ', '\t', '\n', '\r'];
+
+/// The keys whose values are blanked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    /// As a profile spells them.
+    exact: Vec<String>,
+    /// Small letters and digits only: in any case, and whatever stands between (`qrCode`, `qr_code`, `QR-Code`).
+    loose: Vec<String>,
+}
+
+impl Names {
+    /// One name in every spelling; `None` when it has neither letter nor digit.
+    pub(crate) fn loose(name: &str) -> Option<Names> {
+        let folded: String = folded(name).collect();
+        (!folded.is_empty()).then(|| Names { exact: Vec::new(), loose: vec![folded] })
+    }
+
+    /// One name as it is spelled.
+    pub(crate) fn exact(name: &str) -> Names {
+        Names { exact: vec![name.to_owned()], loose: Vec::new() }
+    }
+
+    /// These and `others`.
+    pub(crate) fn add(&mut self, others: Names) {
+        self.exact.extend(others.exact);
+        self.loose.extend(others.loose);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.loose.is_empty()
+    }
+
+    /// Whether what has this key is blanked.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.exact.iter().any(|name| name == key) || self.loose.iter().any(|name| folded(key).eq(name.chars()))
+    }
+}
+
+fn folded(name: &str) -> impl Iterator<Item = char> {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
+}
+
+/// `json` with every value whose key is one of `names` replaced by `""`; as it is when it is no JSON. What
+/// [stands before](BEFORE) the JSON does not matter.
 ///
 /// It keeps no list of values: a text too deep or too large to become a record still must not carry a secret into a
 /// dead letter, nor take more memory than it has itself.
 /// Strings that hold JSON text, as senders like to write them, are looked into as well.
-pub(crate) fn blank<'a>(json: &'a str, names: &[String]) -> Cow<'a, str> {
+pub(crate) fn blank<'a>(json: &'a str, names: &Names) -> Cow<'a, str> {
     blank_to(json, names, STRINGS_IN_STRINGS)
 }
 
-fn blank_to<'a>(json: &'a str, names: &[String], depth: usize) -> Cow<'a, str> {
-    if names.is_empty() || serde_json::from_str::<&RawValue>(json).is_err() {
+/// The same of what a string of a JSON text says; `None` when that is no JSON text with something to blank in it.
+pub(crate) fn blank_text(text: &str, names: &Names) -> Option<String> {
+    if names.is_empty() || !text.trim_start_matches(BEFORE).starts_with(['{', '[', '"']) {
+        return None;
+    }
+    match blank_to(text, names, STRINGS_IN_STRINGS - 1) {
+        Cow::Owned(blanked) => Some(blanked),
+        Cow::Borrowed(_) => None,
+    }
+}
+
+fn blank_to<'a>(json: &'a str, names: &Names, depth: usize) -> Cow<'a, str> {
+    if names.is_empty() || serde_json::from_str::<&RawValue>(json.trim_start_matches(BEFORE)).is_err() {
         return Cow::Borrowed(json);
     }
     let bytes = json.as_bytes();
@@ -29,8 +85,8 @@ fn blank_to<'a>(json: &'a str, names: &[String], depth: usize) -> Cow<'a, str> {
         at = string_end(bytes, begin);
         let colon = skip_whitespace(bytes, at);
         let secret = || {
-            let key = json::unescape(&json[begin + 1..at - 1]);
-            names.iter().any(|name| *name == key.text)
+            let key = &json[begin + 1..at - 1];
+            if key.contains('\\') { names.has(&json::unescape(key).text) } else { names.has(key) }
         };
         if bytes.get(colon) == Some(&b':') && secret() {
             let value = skip_whitespace(bytes, colon + 1);
@@ -54,9 +110,9 @@ fn blank_to<'a>(json: &'a str, names: &[String], depth: usize) -> Cow<'a, str> {
 }
 
 /// The string that is spelled `inner`, with its quotes, if it holds JSON text with something to blank in it.
-fn blank_within(inner: &str, names: &[String], depth: usize) -> Option<String> {
+fn blank_within(inner: &str, names: &Names, depth: usize) -> Option<String> {
     // What begins like JSON; the first character may be spelled in its escaped form.
-    let begins = inner.trim_start_matches([' ', '\t']).starts_with(['{', '[', '\\']);
+    let begins = inner.trim_start_matches(BEFORE).starts_with(['{', '[', '\\']);
     if !begins || depth == 0 {
         return None;
     }
@@ -113,7 +169,8 @@ mod tests {
 
     #[test]
     fn secrets_are_blanked_at_any_depth_and_nothing_else_changes() {
-        let names = ["qrcode".to_owned(), "pairingCode".to_owned()];
+        let mut names = Names::exact("qrcode");
+        names.add(Names::exact("pairingCode"));
         for (json, expected) in [
             (r#"{"qrcode": "S", "x": 1}"#, r#"{"qrcode": "", "x": 1}"#),
             (r#"[{"a":{"qr\u0063ode":{"qrcode":"S"}}},"qrcode"]"#, r#"[{"a":{"qr\u0063ode":""}},"qrcode"]"#),
@@ -131,11 +188,52 @@ mod tests {
             (r#"{"a\"qrcode":"S","\\":{"qrcode" : "a\\\"b"}}"#, r#"{"a\"qrcode":"S","\\":{"qrcode" : ""}}"#),
             (r#"{"c":" {\"qrcode\": \"S\"}","d":"[1]"}"#, r#"{"c":" {\"qrcode\": \"\"}","d":"[1]"}"#),
             (r#"{"c":"\u007b\"qrcode\":1}","d":"{qrcode"}"#, r#"{"c":"{\"qrcode\":\"\"}","d":"{qrcode"}"#),
+            ("\u{feff}\n{\"qrcode\":1}", "\u{feff}\n{\"qrcode\":\"\"}"),
+            (r#"["\ufeff{\"qrcode\":1}"]"#, "[\"\u{feff}{\\\"qrcode\\\":\\\"\\\"}\"]"),
+            (r#"{"qrCode":1}"#, r#"{"qrCode":1}"#),
             (r#"["{\"a\":\"{\\\"qrcode\\\":\\\"S\\\"}\"}"]"#, r#"["{\"a\":\"{\\\"qrcode\\\":\\\"\\\"}\"}"]"#),
         ] {
             assert_eq!(blank(json, &names), expected);
         }
         let deep = format!("{}{{\"qrcode\":\"S\"}}{}", "[".repeat(9000), "]".repeat(9000));
         assert!(!blank(&deep, &names).contains('S'));
+    }
+    #[test]
+    fn a_name_that_is_looked_for_everywhere_has_many_spellings() {
+        let mut names = Names::loose("pairingCode").unwrap();
+        names.add(Names::loose("qrcode").unwrap());
+        for key in [
+            "qrcode",
+            "qrCode",
+            "QRCODE",
+            "qr_code",
+            "QR-Code",
+            "qr code",
+            "pairing_code",
+            "PairingCode",
+            "pairingcode",
+        ] {
+            assert!(names.has(key), "{key}");
+            assert_eq!(blank(&format!("{{{key:?}:\"S\"}}"), &names), format!("{{{key:?}:\"\"}}"));
+        }
+        for key in ["qr", "code", "qrcodes", "qrcode2", "pairing", "", "_", "é"] {
+            assert!(!names.has(key), "{key}");
+        }
+        assert!(Names::loose("_-").is_none());
+    }
+
+    #[test]
+    fn the_text_of_a_string_is_blanked_where_it_is_json() {
+        let names = Names::loose("qrcode").unwrap();
+        for (text, expected) in [
+            ("{\"qrcode\":\"S\"}", Some("{\"qrcode\":\"\"}")),
+            ("\u{feff} [{\"qrCode\":1}]", Some("\u{feff} [{\"qrCode\":\"\"}]")),
+            ("\"{\\\"qrcode\\\":1}\"", Some("\"{\\\"qrcode\\\":\\\"\\\"}\"")),
+            ("qrcode: S", None),
+            ("{\"qrcode\":\"S\"", None),
+            ("{\"code\":\"qrcode\"}", None),
+        ] {
+            assert_eq!(blank_text(text, &names).as_deref(), expected, "{text}");
+        }
     }
 }

@@ -13,10 +13,13 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::catalog::{Method, Profile};
 use crate::config::Secret;
-use crate::verify;
+use crate::{outbound, verify};
 
 /// How many answers are waited for at once; past it the load is late, which the latency shows.
 const UNANSWERED: usize = 1024;
+
+/// An answer says what became of an event.
+const MAX_ANSWER: usize = 64 << 10;
 
 /// Where events go, and how they are signed.
 pub(crate) struct Target {
@@ -151,7 +154,8 @@ async fn post(client: &reqwest::Client, request: Signed) -> String {
     let post = request.headers.iter().fold(client.post(&request.url), |post, (name, value)| post.header(name, value));
     let Ok(answer) = post.body(request.body).send().await else { return "no answer".into() };
     let status = answer.status();
-    let body: serde_json::Value = answer.json().await.unwrap_or_default();
+    let body = outbound::body(answer, MAX_ANSWER).await.unwrap_or_default();
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     let word = body["outcome"].as_str().or(body["code"].as_str());
     word.map_or_else(|| status.to_string(), str::to_owned)
 }

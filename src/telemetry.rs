@@ -3,6 +3,7 @@
 //! A thread of its own writes them. Nothing waits for whoever reads the log, and nothing fails because nobody does: a line
 //! that cannot be written (a full disk, a closed pipe, a reader that sleeps) is dropped and counted.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Stderr, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
+
+use crate::printable;
 
 /// Lines that wait for the writer at the most; a line has some hundred bytes.
 const LINES: usize = 8192;
@@ -48,12 +51,34 @@ pub(crate) fn filter(level: &str) -> &str {
     if level == "info" { "info,object_store=warn" } else { level }
 }
 
-/// Standard error, which takes what it can.
-struct Lines(Stderr);
+/// What a line is made of, and so what may stand in it.
+#[derive(Clone, Copy)]
+enum Made {
+    Json,
+    Text,
+    /// Text for a terminal.
+    Coloured,
+}
+
+impl Made {
+    /// `line` on one line, without what a terminal would act on: it may quote what a sender or a server wrote.
+    fn printable(self, line: &str) -> Cow<'_, str> {
+        match self {
+            Made::Json => printable::json(line),
+            Made::Text => printable::line(line),
+            Made::Coloured => printable::coloured(line),
+        }
+    }
+}
+
+/// Standard error, which takes what it can, a line at a time.
+struct Lines(Stderr, Made);
 
 impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.0.write_all(line).is_err() {
+        let words = String::from_utf8_lossy(line);
+        let printed = self.1.printable(words.strip_suffix('\n').unwrap_or(&words));
+        if self.0.write_all(format!("{printed}\n").as_bytes()).is_err() {
             UNWRITTEN.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
@@ -76,22 +101,37 @@ pub(crate) struct Logs(#[expect(dead_code, reason = "it is there to be dropped")
 /// Starts logging, until what it gives is dropped; a second call changes nothing.
 #[must_use]
 pub(crate) fn init(logging: Logging) -> Logs {
+    let terminal = io::stderr().is_terminal();
+    let made = match logging.format {
+        Format::Auto | Format::Text if terminal => Made::Coloured,
+        Format::Text => Made::Text,
+        Format::Auto | Format::Json => Made::Json,
+    };
     let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES).thread_name("log");
-    let (writer, guard) = builder.finish(Lines(io::stderr()));
+    let (writer, guard) = builder.finish(Lines(io::stderr(), made));
     let _ = CROWDED_OUT.set(writer.error_counter());
     let builder = fmt().with_env_filter(logging.filter).with_writer(writer).with_target(false);
     // It would be told on standard error, too.
     let builder = builder.log_internal_errors(false);
-    let text = match logging.format {
-        Format::Auto => io::stderr().is_terminal(),
-        Format::Text => true,
-        Format::Json => false,
-    };
     // An error means that logging is set up already, which is what was wanted.
-    let _ = if text {
-        builder.with_ansi(io::stderr().is_terminal()).try_init()
-    } else {
-        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+    let _ = match made {
+        Made::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+        Made::Text => builder.with_ansi(false).try_init(),
+        Made::Coloured => builder.with_ansi(true).try_init(),
     };
     Logs(guard)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_line_and_says_what_others_wrote() {
+        let sent = "a\u{9b}2J\u{202e}\nWARN forged";
+        assert_eq!(Made::Text.printable(sent), "a\\u{9b}2J\\u{202e}\\nWARN forged");
+        assert_eq!(Made::Coloured.printable(sent), "a\\u{9b}2J\\u{202e}\\nWARN forged");
+        let json = serde_json::json!({ "reason": sent }).to_string();
+        assert_eq!(Made::Json.printable(&json), "{\"reason\":\"a\\u009b2J\\u202e\\nWARN forged\"}");
+    }
 }

@@ -9,6 +9,8 @@
 //! stage takes nothing else. Comparisons take the same
 //! time wherever the bytes differ, every configured secret is tried, and there is one answer for all failures.
 
+mod credentials;
+
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -21,10 +23,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use crate::catalog::Method;
 use crate::config::{Secret, Source};
-
-/// Headers that may hold a credential whatever the profile says; they end at the door.
-const CREDENTIAL_HEADERS: [HeaderName; 4] =
-    [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE, header::SET_COOKIE];
+use credentials::holds_credential;
 
 /// The one answer to everything that does not prove who sent it.
 #[derive(Debug, PartialEq, Eq)]
@@ -198,16 +197,22 @@ impl Unverified {
         if let Evidence::Signature(signature) = &admission.0 {
             verifier.check_signature(signature, &body)?;
         }
-        for name in CREDENTIAL_HEADERS.iter().chain(&*source.credential_headers) {
-            headers.remove(name);
-        }
-        let telling = headers.iter().filter(|(_, value)| verifier.is_given_away_by(value.as_bytes()));
+        let telling = headers
+            .iter()
+            .filter(|&(name, value)| ends_at_the_door(name, &source) || verifier.is_given_away_by(value.as_bytes()));
         for name in telling.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
             headers.remove(name);
         }
         detach(&mut headers);
         Ok(Verified { id: event_id(&source.name, &body), source, headers, body, received_at })
     }
+}
+
+/// Whether the header may hold a credential, of `source` or of anybody. The one that repeats an event's type does not, whatever
+/// it is called.
+fn ends_at_the_door(name: &HeaderName, source: &Source) -> bool {
+    let repeats_type = || source.profile.type_header.as_ref().is_some_and(|of| name.as_str().eq_ignore_ascii_case(of));
+    source.credential_headers.contains(name) || (holds_credential(name) && !repeats_type())
 }
 
 /// Gives header values memory of their own, one piece for all: they share what the whole request was read into, with every
@@ -265,7 +270,8 @@ impl Verified {
         lines
     }
 
-    /// A delivery that was verified before, as the spool or a dead letter kept it.
+    /// A delivery that was verified before, as the spool or a dead letter kept it. What was kept by an earlier version may
+    /// have headers that end at the door today.
     pub(crate) fn kept(
         id: String,
         source: Arc<Source>,
@@ -278,7 +284,9 @@ impl Verified {
             let Some(end) = line.windows(2).position(|window| window == b": ") else { continue };
             let name = HeaderName::from_bytes(&line[..end]);
             let value = HeaderValue::from_bytes(&line[end + 2..]);
-            if let (Ok(name), Ok(value)) = (name, value) {
+            if let (Ok(name), Ok(value)) = (name, value)
+                && !ends_at_the_door(&name, &source)
+            {
                 headers.append(name, value);
             }
         }

@@ -22,6 +22,7 @@ use crate::intake::Intake;
 use crate::media::Store;
 use crate::metrics::Metrics;
 use crate::pipeline::{LARGE_AT_ONCE, Pipeline};
+use crate::private;
 use crate::publish::Publisher;
 use crate::registry::{Refusal, Registry};
 use crate::route::{DEAD_LETTERS, Role, Routes};
@@ -114,6 +115,7 @@ impl Core {
             tracing::warn!("{warning}");
         }
         let lock = lock(&settings.data_dir)?;
+        private::make_private(&settings.data_dir);
         if settings.sources.values().any(|source| source.profile.has_media()) {
             pipeline.media.prepare()?;
         }

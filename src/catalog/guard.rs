@@ -3,12 +3,16 @@
 //! A path names a field of a record, and so the field in every place where that record stands. Events that have no such
 //! field may be sent its value all the same: where a path leads into JSON of open shape, or to a member that the
 //! schema does not know, what has the field's name is blanked there.
+//!
+//! A name of `redact_names` is no path: what is called so goes wherever it stands.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Path;
 use super::avsc::{self, EXTRA, Records, Type};
+use super::files::HEAD_FOLDER;
 use super::plan::{Guard, Kind, Record};
+use crate::redact::Names;
 
 /// Said of a hashed field in the schemas that readers get.
 const NOTE: &str = "Hashed: HMAC-SHA256 by the operator's key, 64 hex digits.";
@@ -33,22 +37,30 @@ pub(super) struct Guards {
     open: BTreeMap<Place, Guard>,
     /// Members that are no fields of the record, in which a path goes on.
     unknown: BTreeSet<Place>,
-    /// JSON names of the fields.
-    pub(super) names: Vec<String>,
+    /// JSON names of the fields, and those that go everywhere.
+    pub(super) names: Names,
+    /// Names of what goes wherever it stands.
+    pub(super) anywhere: Names,
     /// Paths of the hashed ones.
     pub(super) hashed: Vec<String>,
 }
 
-/// Follows `redact` and `hash` through the records of `events`. `telling` are the members of the payload that tell an event's
-/// type.
+/// Follows `redact` and `hash` through the records of `events`, and looks for `redact_names` in all `records`. `telling` are the
+/// members of the payload that tell an event's type.
 pub(super) fn resolve(
     redact: &[String],
+    redact_names: &[String],
     hash: &[String],
     telling: &[&str],
     records: &Records,
     events: &[String],
 ) -> Result<Guards, Problem> {
     let mut guards = Guards { hashed: hash.to_vec(), ..Guards::default() };
+    for (index, name) in redact_names.iter().enumerate() {
+        let key = format!("redact_names[{index}]");
+        let added = guards.add_name(&key, name, telling, records);
+        added.map_err(|what| (key, what))?;
+    }
     for (name, guard, paths) in [("redact", Guard::Redacted, redact), ("hash", Guard::Hashed, hash)] {
         for (index, path) in paths.iter().enumerate() {
             let key = format!("{name}[{index}]");
@@ -64,6 +76,27 @@ pub(super) fn resolve(
 }
 
 impl Guards {
+    fn add_name(&mut self, key: &str, name: &str, telling: &[&str], records: &Records) -> Result<(), String> {
+        let names = Names::loose(name).ok_or_else(|| format!("{name:?} is no name"))?;
+        if let Some(field) = telling.iter().find(|field| names.has(field)) {
+            return Err(format!("{field} tells the type of an event, which stands in its head"));
+        }
+        for (holder, record) in records.iter().filter(|(holder, _)| !holder.starts_with(&format!("{HEAD_FOLDER}."))) {
+            for field in sent(record).filter(|field| names.has(&field.json)) {
+                let path = &field.json;
+                if !field.optional {
+                    return Err(format!("{path} is required in {holder}: what is redacted becomes null"));
+                }
+                refuse_derived(record, field, path, holder)?;
+                let guarded = Guarded { guard: Guard::Redacted, key: key.to_owned(), path: path.clone() };
+                self.fields.insert((holder.clone(), field.json.clone()), guarded);
+            }
+        }
+        self.names.add(names.clone());
+        self.anywhere.add(names);
+        Ok(())
+    }
+
     fn add(&mut self, guard: Guard, key: &str, path: &str, records: &Records, events: &[String]) -> Result<(), String> {
         if path.split('.').any(str::is_empty) {
             return Err(format!("{path:?} is no path"));
@@ -103,7 +136,7 @@ impl Guards {
             self.fields.insert(place, Guarded { guard, key: key.to_owned(), path: path.to_owned() });
             found = true;
         }
-        self.names.push(name.to_owned());
+        self.names.add(Names::exact(name));
         // A record that is not there is told of with the type that has it.
         let all_there = events.iter().all(|event| records.contains_key(event));
         if found || !all_there { Ok(()) } else { Err(format!("{path} is a field of no event")) }
@@ -117,9 +150,7 @@ impl Guards {
         step: &str,
     ) -> Option<(&'a avsc::RecordSchema, &'a avsc::Field)> {
         let record = records.get(holder)?;
-        // An event's head is no field that anything is sent for, and neither is what is made here.
-        let sent = record.fields.iter().skip(usize::from(record.has_head()));
-        let field = sent.filter(|f| f.derive.is_none() && f.name != EXTRA).find(|f| f.json == step);
+        let field = sent(record).find(|f| f.json == step);
         if field.is_none() {
             self.unknown.insert((holder.to_owned(), step.to_owned()));
         }
@@ -129,7 +160,8 @@ impl Guards {
     /// Whether a path leads to or through what is guarded.
     pub(super) fn of(&self, path: &Path) -> Option<Guard> {
         let of = |place: &Place| self.fields.get(place).map(|field| field.guard).or(self.open.get(place).copied());
-        path.fields.iter().find_map(of)
+        let named = || path.steps.iter().any(|step| self.anywhere.has(step)).then_some(Guard::Redacted);
+        path.fields.iter().find_map(of).or_else(named)
     }
 
     /// Tells the plans. What is derived of a hashed field is hashed too. A record for which `is_made` holds is never sent.
@@ -187,6 +219,12 @@ impl Guards {
             records.entry(record).and_modify(|record| record.note(&field, NOTE));
         }
     }
+}
+
+/// The fields of a record that members are sent for: not an event's head, and not what is made here.
+fn sent(record: &avsc::RecordSchema) -> impl Iterator<Item = &avsc::Field> {
+    let fields = record.fields.iter().skip(usize::from(record.has_head()));
+    fields.filter(|field| field.derive.is_none() && field.name != EXTRA)
 }
 
 /// What is made of a redacted field would not be gone.

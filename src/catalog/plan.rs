@@ -17,7 +17,8 @@ pub(crate) enum Kind {
     Uuid,
     Timestamp,
     Date,
-    /// As spelled, or, where a path to a guarded field leads into it, with what has such a name blanked.
+    /// As spelled, but for what is redacted by name; where a path to a guarded field leads into it, also what has such a name
+    /// is blanked.
     Json {
         blanked: bool,
     },

@@ -14,6 +14,7 @@ use super::media::{self, MediaField, WrittenMedia};
 use super::plan::{self, Names, Record};
 use super::{CatalogError, Path};
 use crate::hash::Hasher;
+use crate::redact;
 
 /// How a source proves who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -84,6 +85,8 @@ struct WrittenType {
 struct Written {
     #[serde(default)]
     redact: Vec<String>,
+    #[serde(default)]
+    redact_names: Vec<String>,
     #[serde(default)]
     hash: Vec<String>,
     media: Option<WrittenMedia>,
@@ -171,7 +174,9 @@ pub(crate) struct Profile {
     pub(crate) types: BTreeMap<String, EventType>,
     pub(crate) records: Vec<Record>,
     /// JSON names of the fields that never leave as sent, redacted or hashed: blanked in dead letters at any depth.
-    pub(crate) guarded: Vec<String>,
+    pub(crate) guarded: redact::Names,
+    /// Those of them that never leave wherever they stand: blanked in records too, where no path leads.
+    pub(crate) redacted_anywhere: redact::Names,
     /// Paths of those that are hashed.
     pub(crate) hashed: Vec<String>,
     /// Without the operator's key until it is given one.
@@ -210,7 +215,7 @@ pub(super) fn resolve(name: &str, folder: &Folder, mut records: Records) -> Resu
         Some(_) => Vec::new(),
         None => written.recognise.iter().map(|rule| rule.field.as_str()).collect(),
     };
-    let guards = guard::resolve(&written.redact, &written.hash, &telling, &records, &events);
+    let guards = guard::resolve(&written.redact, &written.redact_names, &written.hash, &telling, &records, &events);
     let guards = guards.map_err(|(place, what)| fail(&place, what))?;
     guards.note(&mut records);
     let records = &records;
@@ -267,6 +272,7 @@ pub(super) fn resolve(name: &str, folder: &Folder, mut records: Records) -> Resu
         types,
         records: plans,
         guarded: guards.names,
+        redacted_anywhere: guards.anywhere,
         hashed: guards.hashed,
         hasher: Hasher::default(),
         patience,

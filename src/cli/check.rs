@@ -1,6 +1,5 @@
 //! `hookbridge check`: looks at everything, says all it finds, and leaves everything as it was.
 
-use std::io::{self, Write as _};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -8,7 +7,7 @@ use openssl::asn1::Asn1Time;
 use openssl::x509::X509;
 use rustix::fs::Access;
 
-use super::{Ending, fail_config, on_runtime};
+use super::{Ending, fail_config, on_runtime, print};
 use crate::config::{self, Settings};
 use crate::http::Identity;
 use crate::media::{self, Unfit};
@@ -32,9 +31,9 @@ struct Report {
     unavailable: usize,
 }
 
-/// Prints a line; whoever closes the pipe has seen enough.
+/// Prints a line.
 fn say(line: &str) {
-    let _ = writeln!(io::stdout(), "{line}");
+    print(&format!("{line}\n"));
 }
 
 fn well(what: &str) {

@@ -2,8 +2,9 @@
 
 mod replay;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 
 use clap::{Args, Subcommand};
@@ -15,6 +16,7 @@ use crate::config::Settings;
 use crate::dead_letter::Reason;
 use crate::event_id::EventId;
 use crate::letters::{Filter, Letter, Letters};
+use crate::printable;
 use crate::read::{Found, From, Places, Reader};
 use crate::route::Routes;
 use crate::time;
@@ -95,7 +97,7 @@ struct ListArgs {
 struct ShowArgs {
     /// The event's id
     id: EventId,
-    /// The body alone, as it came
+    /// The body alone, as it came (on a terminal, with control characters spelled out)
     #[arg(long)]
     body: bool,
     #[command(flatten)]
@@ -167,7 +169,10 @@ fn list(settings: &Settings, args: &ListArgs) -> Result<Ending, String> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     // Whoever closed the pipe has seen enough.
     let mut print = |line: String| writeln!(out, "{line}").is_ok();
-    let shown = letters.iter().all(|letter| print(if args.json { for_machines(letter) } else { for_people(letter) }));
+    let line = |letter: &Letter| {
+        if args.json { printable::json(&for_machines(letter)).into_owned() } else { for_people(letter) }
+    };
+    let shown = letters.iter().all(|letter| print(line(letter)));
     if shown && !args.json {
         print(sum("dead letters", letters.iter().map(|letter| &*letter.reason)));
     }
@@ -195,13 +200,8 @@ fn for_people(letter: &Letter) -> String {
     if let Some(at) = replayed_at {
         line += &format!(" (replayed {})", time::to_rfc3339(*at));
     }
-    printable(&line)
-}
-
-/// The sentence may quote the body: what would move a terminal's cursor, or end the line, is spelled out.
-fn printable(text: &str) -> String {
-    let spelled = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(spelled).collect()
+    // The sentence may quote the body.
+    printable::line(&line).into_owned()
 }
 
 fn for_machines(letter: &Letter) -> String {
@@ -224,22 +224,31 @@ fn show(settings: &Settings, args: &ShowArgs) -> Result<Ending, String> {
     let Some((letter, found)) = found else {
         return Ok(fail(&format!("{topic}: no dead letter {}", args.id), Ending::Findings));
     };
+    let head = head(&letter, &found);
+    let body = found.value.unwrap_or_default();
     let mut out = io::stdout().lock();
     // Whoever closed the pipe has seen enough.
     let _ = if args.body {
-        out.write_all(&found.value.unwrap_or_default())
+        out.write_all(&body_alone(&body, out.is_terminal()))
     } else {
-        out.write_all(head(&letter, &found).as_bytes())
-            .and_then(|()| out.write_all(&found.value.unwrap_or_default()))
-            .and_then(|()| out.write_all(b"\n"))
+        writeln!(out, "{head}{}", printable::text(&String::from_utf8_lossy(&body)))
     };
     Ok(Ending::Well)
+}
+
+/// The body as it came, for another program; what a terminal would act on is spelled out there.
+fn body_alone(body: &[u8], terminal: bool) -> Cow<'_, [u8]> {
+    if !terminal {
+        return Cow::Borrowed(body);
+    }
+    Cow::Owned(printable::text(&String::from_utf8_lossy(body)).into_owned().into_bytes())
 }
 
 fn head(letter: &Letter, found: &Found) -> String {
     let mut text = format!("{}/{}@{}\n", found.topic, found.partition, found.offset);
     for (name, value) in &found.headers {
-        text += &format!("{name}: {}\n", printable(&String::from_utf8_lossy(value)));
+        let value = String::from_utf8_lossy(value);
+        text += &format!("{}: {}\n", printable::line(name), printable::line(&value));
     }
     if let Some(at) = letter.replayed_at {
         text += &format!("replayed {}\n", time::to_rfc3339(at));
@@ -261,7 +270,36 @@ mod tests {
     }
 
     #[test]
-    fn what_would_end_a_line_is_spelled_out() {
-        assert_eq!(printable("no such type: a\n\u{1b}[2Jé"), "no such type: a\\n\\u{1b}[2Jé");
+    fn a_body_alone_is_as_it_came_but_on_a_terminal() {
+        let body = b"a\x1b[2J\xff\n";
+        assert_eq!(*body_alone(body, false), body[..]);
+        assert_eq!(*body_alone(body, true), *"a\\u{1b}[2J\u{fffd}\n".as_bytes());
+    }
+
+    #[test]
+    fn what_a_header_holds_stays_on_its_line() {
+        let letter = Letter {
+            id: "d646e635-c932-82f7-81ca-e8e3c55c5e5f".parse().unwrap(),
+            place: crate::read::Place { partition: 0, offset: 7 },
+            received_at: 0,
+            reason: "unknown_type".into(),
+            source: "wegly".into(),
+            event_type: None,
+            error: "no such type: a\n\u{9b}2Jé".into(),
+            bytes: 1,
+            copies: 1,
+            replayed_at: None,
+        };
+        assert!(for_people(&letter).ends_with(" no such type: a\\n\\u{9b}2Jé"));
+        let found = Found {
+            topic: "t".into(),
+            partition: 0,
+            offset: 7,
+            timestamp: None,
+            key: None,
+            value: None,
+            headers: vec![("http_x\u{1b}c".into(), b"\x1b]0;x\x07\r\n".to_vec())],
+        };
+        assert_eq!(head(&letter, &found), "t/0@7\nhttp_x\\u{1b}c: \\u{1b}]0;x\\u{7}\\r\\n\n\n");
     }
 }

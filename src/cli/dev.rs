@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use super::shutdown::Shutdown;
 use super::{Ending, fail, fail_start, on_runtime};
 use crate::dev::{Dev, DevError, Options};
+use crate::private::keep_new_files_private;
 use crate::telemetry::{self, Logging};
 
 const HELP: &str = "\
@@ -46,6 +47,7 @@ pub(super) struct DevArgs {
 }
 
 pub(super) fn run(args: DevArgs) -> Ending {
+    keep_new_files_private();
     let _logs = telemetry::init(Logging::info());
     let ending = on_runtime(async {
         let shutdown = match Shutdown::listen() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::{fs, iter};
 
@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::connect::Connect;
-use super::{Ending, fail, fail_config, fail_start, on_runtime};
+use super::{Ending, fail, fail_config, fail_start, on_runtime, print};
 use crate::catalog::EventType;
 use crate::config::Settings;
 use crate::registry::{Registry, Standing};
@@ -80,8 +80,7 @@ pub(super) fn run(args: &SchemasArgs, file: Option<&Path>) -> Ending {
         SchemasCommand::Register => return with_registry(&settings, true),
         SchemasCommand::Check => return with_registry(&settings, false),
     };
-    // Whoever closes the pipe has seen enough.
-    let _ = io::stdout().write_all(shown.as_bytes());
+    print(&shown);
     Ending::Well
 }
 
@@ -198,6 +197,6 @@ fn with_registry(settings: &Settings, register: bool) -> Ending {
         };
         let _ = writeln!(text, "{:<64} {word}", subject.name);
     }
-    let _ = io::stdout().write_all(text.as_bytes());
+    print(&text);
     if refused == 0 { Ending::Well } else { Ending::Findings }
 }

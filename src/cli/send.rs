@@ -9,10 +9,11 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Ending, fail, fail_config, on_runtime};
+use super::{Ending, fail, fail_config, on_runtime, print};
 use crate::catalog::{Catalog, EventType, Method, Profile};
 use crate::dev::{DEMO_SECRET, DEMO_TOKEN};
 use crate::outbound;
+use crate::printable;
 use crate::sample::Sampler;
 use crate::send::{self, Pace, Signed, Tally, Target};
 use crate::time::now_millis;
@@ -186,13 +187,13 @@ fn report(tally: &Tally) -> Ending {
     let seconds = tally.took.as_secs_f64();
     let mut text = format!("sent {} in {seconds:.1} s ({:.1}/s)\n", tally.sent, tally.sent as f64 / seconds.max(1e-9));
     for (outcome, count) in &tally.answers {
-        text += &format!("  {outcome:<24} {count:>10}\n");
+        text += &format!("  {:<24} {count:>10}\n", printable::line(outcome));
     }
     let ms = |share| tally.percentile(share).as_secs_f64() * 1000.0;
     let (p50, p90, p99, max) = (ms(0.5), ms(0.9), ms(0.99), ms(1.0));
     text += &format!(
         "latency from when each was due: p50 {p50:.1} ms, p90 {p90:.1} ms, p99 {p99:.1} ms, max {max:.1} ms\n"
     );
-    let _ = io::stdout().write_all(text.as_bytes());
+    print(&text);
     if tally.all_accepted() { Ending::Well } else { Ending::Findings }
 }

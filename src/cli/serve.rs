@@ -13,6 +13,7 @@ use super::{Ending, fail, fail_config, fail_start, on_runtime};
 use crate::app::App;
 use crate::config;
 use crate::http::listen;
+use crate::private::keep_new_files_private;
 use crate::telemetry;
 
 pub(super) fn run(file: &Path) -> Ending {
@@ -20,6 +21,7 @@ pub(super) fn run(file: &Path) -> Ending {
 }
 
 async fn serve(file: &Path) -> Ending {
+    keep_new_files_private();
     // Before all else: a hangup that comes early is a reload too.
     let signals = Shutdown::listen().and_then(|shutdown| Ok((shutdown, signal(SignalKind::hangup())?)));
     let (shutdown, hangup) = match signals {

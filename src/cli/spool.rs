@@ -1,5 +1,6 @@
 //! `hookbridge spool`: what waits on disk, and emptying it without serving.
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,9 +13,10 @@ use tokio::time::{Instant, sleep};
 use super::shutdown::Shutdown;
 use super::{Ending, fail, fail_config, fail_start, on_runtime, progress};
 use crate::config::{self, Settings};
+use crate::private::keep_new_files_private;
 use crate::spool::{Row, SpoolError, Store, Waiting};
 use crate::wiring::{Core, StartError};
-use crate::{telemetry, time};
+use crate::{printable, telemetry, time};
 
 /// How often the drain looks how far it is.
 const LOOK: Duration = Duration::from_millis(100);
@@ -93,7 +95,8 @@ fn inspect(dir: &Path, events: bool, json: bool) -> Ending {
     }
     let mut out = io::BufWriter::new(io::stdout().lock());
     // Whoever closed the pipe has seen enough.
-    let mut print = |line: String| writeln!(out, "{line}").is_ok();
+    let shown: fn(&str) -> Cow<'_, str> = if json { printable::json } else { printable::text };
+    let mut print = |line: String| writeln!(out, "{}", shown(&line)).is_ok();
     let store = match Store::look(dir) {
         Ok(store) => store,
         Err(error) => return fail(&format!("{}: {error}", dir.display()), Ending::Unavailable),
@@ -173,6 +176,7 @@ fn table(waiting: &[Waiting]) -> String {
 }
 
 async fn drain(settings: &Settings, patience: Duration) -> Ending {
+    keep_new_files_private();
     let shutdown = match Shutdown::listen() {
         Ok(shutdown) => shutdown,
         Err(error) => return fail(&error, Ending::Unavailable),

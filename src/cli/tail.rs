@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::connect::Connect;
 use super::{Ending, fail, fail_config, on_runtime, warn};
 use crate::dead_letter::{REASON, REPLAYED_AT};
+use crate::printable;
 use crate::read::{Found, From, Reader, Schemas};
 use crate::registry::SchemaReader;
 use crate::time;
@@ -107,7 +108,11 @@ async fn show_all(args: &TailArgs, mut reader: Reader, mut schemas: Schemas) -> 
             continue;
         }
         let value = readable(&found, &mut schemas).await;
-        let shown = if text { for_people(args, &found, &value, terminal) } else { for_machines(args, &found, &value) };
+        let shown = if text {
+            for_people(args, &found, &value, terminal)
+        } else {
+            printable::json(&for_machines(args, &found, &value)).into_owned()
+        };
         writeln!(out, "{shown}").and_then(|()| out.flush()).map_err(Trouble::Output)?;
         left -= 1;
     }
@@ -163,9 +168,12 @@ fn for_machines(args: &TailArgs, found: &Found, value: &str) -> String {
     format!("{},\"value\":{value}}}", object.strip_suffix('}').unwrap_or(&object))
 }
 
-/// A line that says where and what, then the value, indented.
+/// A line that says where and what, then the value, indented. The colours are ours; whatever others wrote has none.
 fn for_people(args: &TailArgs, found: &Found, value: &str, colours: bool) -> String {
-    let paint = |code: &str, text: &str| if colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
+    let paint = |code: &str, text: &str| {
+        let text = printable::line(text);
+        if colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into_owned() }
+    };
     let time = found.timestamp.map(time::to_rfc3339).unwrap_or_default();
     let place = format!("{}/{}@{}", found.topic, found.partition, found.offset);
     // The mark behind a dead letter that was replayed.
@@ -177,18 +185,18 @@ fn for_people(args: &TailArgs, found: &Found, value: &str, colours: bool) -> Str
         paint("2", &time),
         paint("36", &place),
         paint("1;33", kind),
-        key.as_str().unwrap_or("no key")
+        printable::line(key.as_str().unwrap_or("no key"))
     );
     if args.headers {
         for (name, value) in &found.headers {
-            text += &format!("\n  {}: {}", paint("2", name), String::from_utf8_lossy(value));
+            text += &format!("\n  {}: {}", paint("2", name), printable::line(&String::from_utf8_lossy(value)));
         }
     }
     text += "\n";
     match serde_json::from_str(value) {
-        Ok(Value::String(verbatim)) => text += &verbatim,
-        Ok(record) => text += &format!("{record:#}"),
-        Err(_) => text += value,
+        Ok(Value::String(verbatim)) => text += &printable::text(&verbatim),
+        Ok(record) => text += &printable::json(&format!("{record:#}")),
+        Err(_) => text += &printable::text(value),
     }
     text
 }

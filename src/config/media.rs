@@ -13,6 +13,8 @@ pub(crate) struct MediaSettings {
     /// A file with more bytes is kept out of its record.
     pub(crate) inline_max_bytes: usize,
     pub(crate) place: Place,
+    /// Whether that is a folder outside `data_dir`, for others to read.
+    pub(crate) shared: bool,
 }
 
 /// Where files are kept.
@@ -45,7 +47,9 @@ impl WrittenMedia {
                 ));
             }
         };
-        Ok(MediaSettings { inline_max_bytes: self.inline_max_bytes.map_or(default, |text| text.0.0), place })
+        let data_dir = absolute("data_dir", data_dir)?;
+        let shared = matches!(&place, Place::Folder(folder) if !folder.starts_with(data_dir));
+        Ok(MediaSettings { inline_max_bytes: self.inline_max_bytes.map_or(default, |text| text.0.0), place, shared })
     }
 }
 

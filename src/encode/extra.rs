@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::json;
-use crate::redact;
+use crate::redact::{self, Names};
 
 /// The members of an `extra`, in the order they came up.
 #[derive(Default)]
@@ -53,17 +53,16 @@ impl<'a> Extra<'a> {
         }
     }
 
-    /// Blanks the members of `keys`: those that have one of `names` themselves, and what has one within the others.
-    pub(super) fn blank(&mut self, keys: &[Box<str>], names: &[String]) {
-        if keys.is_empty() {
+    /// Blanks what is called by one of `anywhere`, and in the members of `keys` also what is called by one of `guarded`: whole
+    /// members, and what stands within the others.
+    pub(super) fn blank(&mut self, keys: &[Box<str>], guarded: &Names, anywhere: &Names) {
+        if keys.is_empty() && anywhere.is_empty() {
             return;
         }
         for (key, value) in &mut self.members {
             let key = json::unescape(&key[1..key.len() - 1]).text;
-            if !keys.iter().any(|guarded| **guarded == *key) {
-                continue;
-            }
-            if names.iter().any(|name| *name == key) {
+            let names = if keys.iter().any(|guarded| **guarded == *key) { guarded } else { anywhere };
+            if names.has(&key) {
                 *value = Cow::Borrowed("\"\"");
             } else if let Cow::Owned(blanked) = redact::blank(value, names) {
                 *value = Cow::Owned(blanked);

@@ -17,6 +17,7 @@ use super::{FRAME, Head, encode};
 use crate::catalog::{Catalog, Profile, Rule};
 use crate::identify::identify;
 use crate::json::{self, Document, Kind, MAX_DEPTH, Node};
+use crate::redact;
 use crate::time;
 
 /// The catalog compiled in.
@@ -166,7 +167,8 @@ type Names = BTreeMap<String, Json>;
 pub(crate) fn nothing_lost(schema: &Json, record: &Value, profile: &Profile, sent: &Sent) -> Result<(), String> {
     let mut names = Names::new();
     collect(schema, &mut names);
-    let Sent::Object(members) = sent else { return Err("no object was sent".into()) };
+    let sent = without_redacted(profile, sent)?;
+    let Sent::Object(members) = &sent else { return Err("no object was sent".into()) };
     let event = plain(field(record, "event"));
     // What tells this type is told by it; what could have told another is a member like any other.
     let tells = |rule: &&Rule| rule.values.as_ref().is_none_or(|types| types.values().any(|t| event["type"] == *t));
@@ -190,6 +192,14 @@ pub(crate) fn nothing_lost(schema: &Json, record: &Value, profile: &Profile, sen
     }
     let whole = (String::new(), snapshot_name(schema), Sent::Object(payload.clone()));
     compare_record(&names, schema, record, &[whole], Some(&around))
+}
+
+/// What has to be found again: all that was sent, with what a profile redacts by name blanked.
+fn without_redacted(profile: &Profile, sent: &Sent) -> Result<Sent, String> {
+    let text = sent.text();
+    let text = redact::blank(&text, &profile.redacted_anywhere);
+    let doc = Document::scan(text.as_bytes(), MAX_DEPTH).map_err(|e| format!("{text}: {e}"))?;
+    Sent::of(&doc, Node::ROOT).ok_or_else(|| format!("{text}: two members of one name"))
 }
 
 /// The one field between `event` and `extra`.

@@ -163,10 +163,41 @@ fn secrets_of_a_channel_are_nowhere_in_the_record() {
     let outside = judge::plain(judge::field(&decoded.record, "company"));
     assert!(!format!("{:?}", judge::field(channel, "name")).contains("SECRET"), "{outside}");
     // An event that has no channel may be sent one.
-    let body =
-        r#"{"Type":"NewTicket","ticket":{"id":1},"channel":{"qrcode":"SECRET","name":"n"},"x":{"qrcode":"its own"}}"#;
+    let body = r#"{"Type":"NewTicket","ticket":{"id":1},"channel":{"qrcode":"SECRET","name":"n"}}"#;
     let extra = judge::extra(&decode("whazing", body).record);
-    assert_eq!(extra.as_deref(), Some(r#"{"channel":{"qrcode":"","name":"n"},"x":{"qrcode":"its own"}}"#));
+    assert_eq!(extra.as_deref(), Some(r#"{"channel":{"qrcode":"","name":"n"}}"#));
+}
+
+#[test]
+fn what_is_redacted_by_name_is_nowhere_wherever_it_stood() {
+    let message = |members: &str| format!(r#"{{"messageId":"m","fromMe":true,"ticket":{{"id":1}},{members}}}"#);
+    for (members, field, expected) in [
+        // Members that no schema knows, in any spelling.
+        (r#""x":{"qr_code": "SECRET","a": 1.0}"#, "extra", r#"{"x":{"qr_code": "","a": 1.0}}"#),
+        (r#""QRCode":["SECRET"],"y":[{"Pairing-Code":1},2]"#, "extra", r#"{"QRCode":"","y":[{"Pairing-Code":""},2]}"#),
+        (r#""qr\u0063ode":"SECRET""#, "extra", r#"{"qr\u0063ode":""}"#),
+        // JSON in a string in a member that no schema knows.
+        (r#""x":"{\"pairingCode\":\"SECRET\"}""#, "extra", r#"{"x":"{\"pairingCode\":\"\"}"}"#),
+        // What does not fit its field.
+        (r#""contact":[{"qrcode":"SECRET"}]"#, "extra", r#"{"contact":[{"qrcode":""}]}"#),
+        // JSON of open shape, as JSON and as a text.
+        (r#""dataJson":{"a":[{"qrcode":"SECRET"}],"b" : 2}"#, "data_json", r#"{"a":[{"qrcode":""}],"b" : 2}"#),
+        (r#""dataJson":"{\"qrCode\":\"SECRET\"}""#, "data_json", r#""{\"qrCode\":\"\"}""#),
+        // JSON in a text.
+        (
+            r#""messageBody":"\ufeff{\"qrcode\":\"SECRET\",\"b\":1}""#,
+            "message_body",
+            "\u{feff}{\"qrcode\":\"\",\"b\":1}",
+        ),
+        (r#""messageBody":"{\"a\":\"its qrcode\\u0021\"}""#, "message_body", r#"{"a":"its qrcode\u0021"}"#),
+    ] {
+        let record = judge::plain(&decode("whazing", &message(members)).record);
+        assert!(!record.to_string().contains("SECRET"), "{members}: {record}");
+        let found = record[field].as_str().unwrap_or_else(|| panic!("{members}: {record}"));
+        assert_eq!(found, expected, "{members}");
+    }
+    // Another profile has no such names.
+    assert_eq!(lead_field(r#""x":{"qrcode":1}"#, "code").1.as_deref(), Some(r#"{"x":{"qrcode":1}}"#));
 }
 
 proptest! {

@@ -51,8 +51,11 @@ pub(super) fn write(encoder: &mut Encoder<'_>, kind: &Kind, node: Node) -> Resul
             Some(days) => encoder.long(i64::from(days)),
             None => return misfit(doc, node, "a date"),
         },
-        Kind::Json { blanked: false } => encoder.string(doc.raw(node)),
-        Kind::Json { blanked: true } => encoder.string(&redact::blank(doc.raw(node), &encoder.profile.guarded)),
+        Kind::Json { blanked } => {
+            let profile = encoder.profile;
+            let names = if *blanked { &profile.guarded } else { &profile.redacted_anywhere };
+            encoder.string(&redact::blank(doc.raw(node), names));
+        }
         Kind::Record(_) | Kind::Array(_) | Kind::MediaObject { .. } | Kind::Derived { .. } => {
             return misfit(doc, node, "a scalar");
         }
@@ -72,7 +75,9 @@ fn string(encoder: &mut Encoder<'_>, node: Node) -> Result<Fit, Misfit> {
         json::Kind::String => encoder.string(doc.inner(node)),
         json::Kind::Escaped => {
             let text = json::unescape(doc.inner(node));
-            encoder.string(&text.text);
+            // Without escapes there is no JSON text with a key in it.
+            let blanked = redact::blank_text(&text.text, &encoder.profile.redacted_anywhere);
+            encoder.string(blanked.as_deref().unwrap_or(&text.text));
             if text.lone_surrogate {
                 return Ok(Fit::Mended);
             }

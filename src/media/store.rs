@@ -23,9 +23,11 @@ use reqwest::Url;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::File;
+use super::bounded::Bounded;
 use super::signing::Signing;
 use crate::access::explain;
 use crate::config::{ConfigError, MediaSettings, Place, Secret};
+use crate::private;
 use crate::time::now_millis;
 
 /// An object that has been there for longer is written again: a bucket's rule that deletes by age then counts from
@@ -71,6 +73,8 @@ pub(crate) struct Store {
     prefix: Path,
     /// Where it is a folder.
     folder: Option<Arc<FilePath>>,
+    /// Whether others are to read it.
+    shared: bool,
     /// Never shown, though S3 repeats some.
     secrets: Vec<Secret>,
     /// Whether it took the last file: each outage is logged once.
@@ -84,7 +88,7 @@ impl Store {
     /// When an option is none, or does not fit the others.
     pub(crate) fn new(settings: &MediaSettings) -> Result<Store, ConfigError> {
         let inline_max_bytes = settings.inline_max_bytes;
-        let up = AtomicBool::new(true);
+        let (shared, up) = (settings.shared, AtomicBool::new(true));
         match &settings.place {
             Place::Folder(folder) => {
                 let unusable = || ConfigError::key("media", format!("{}: not a usable path", folder.display()));
@@ -96,6 +100,7 @@ impl Store {
                     objects: Box::new(LocalFileSystem::new().with_fsync(true)),
                     prefix: Path::from_absolute_path(folder).map_err(|_| unusable())?,
                     folder: Some(folder.as_path().into()),
+                    shared,
                     secrets: Vec::new(),
                     up,
                 })
@@ -106,6 +111,7 @@ impl Store {
                     .with_client_options(ClientOptions::new().with_timeout_disabled())
                     .with_bucket_name(bucket)
                     .with_crypto_provider(Arc::new(Signing))
+                    .with_http_connector(Bounded)
                     .with_retry(RetryConfig { max_retries: RETRIES, ..RetryConfig::default() });
                 for (name, value) in options {
                     let place = format!("media.options.{name}");
@@ -133,7 +139,16 @@ impl Store {
                 let secrets = secrets.map(|(_, value)| value.clone()).collect();
                 let prefix = Path::from(prefix.as_str());
                 let url = format!("s3://{bucket}/{prefix}").trim_end_matches('/').to_owned();
-                Ok(Store { inline_max_bytes, url, objects: Box::new(objects), prefix, folder: None, secrets, up })
+                Ok(Store {
+                    inline_max_bytes,
+                    url,
+                    objects: Box::new(objects),
+                    prefix,
+                    folder: None,
+                    shared,
+                    secrets,
+                    up,
+                })
             }
         }
     }
@@ -158,6 +173,9 @@ impl Store {
             |e: io::Error| ConfigError::key("media", format!("{}: {}", folder.display(), explain(folder, &e)));
         let made: Vec<_> = folder.ancestors().take_while(|dir| !dir.exists()).collect();
         fs::create_dir_all(folder).map_err(unusable)?;
+        if self.shared {
+            made.iter().try_for_each(|dir| private::share(dir)).map_err(unusable)?;
+        }
         made.into_iter().filter_map(FilePath::parent).try_for_each(sync).map_err(unusable)
     }
 
@@ -201,7 +219,14 @@ impl Store {
         }
         if let Some(folder) = &self.folder {
             let (folder, path) = (Arc::clone(folder), PathBuf::from(&file.sha256[..2]).join(&file.sha256));
-            let settled = tokio::task::spawn_blocking(move || settle(&folder, &path)).await;
+            let shared = self.shared;
+            let settled = tokio::task::spawn_blocking(move || {
+                if shared {
+                    share(&folder, &path);
+                }
+                settle(&folder, &path)
+            });
+            let settled = settled.await;
             settled.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
         }
         Ok(if there { Kept::There } else { Kept::Written })
@@ -219,6 +244,16 @@ impl Store {
         match timeout(PROBE_LIMIT, step).await {
             Ok(done) => done.map(drop).map_err(|e| words(&e, &self.secrets)),
             Err(_) => Err("no answer in time".into()),
+        }
+    }
+}
+
+/// Lets others read the file, and the folder of its own that it is in. One that another instance has written has its owner's
+/// rights.
+fn share(folder: &FilePath, path: &FilePath) {
+    for step in path.ancestors().filter(|step| *step != FilePath::new("")) {
+        if let Err(error) = private::share(&folder.join(step)) {
+            tracing::debug!(path = %folder.join(step).display(), %error, "a file's rights could not be changed");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use prometheus::{Error, IntCounterVec};
 
 use super::make::Make;
+use crate::printable;
 
 /// So many are told apart; further ones are [`OTHER`].
 const MOST: usize = 500;
@@ -32,11 +33,13 @@ impl Drift {
     /// A payload was other than its schema in these fields.
     pub(crate) fn note(&self, source: &str, event_type: &str, fields: &[String]) {
         for field in fields {
-            let key = (source.to_owned(), event_type.to_owned(), field.clone());
+            // The sender chose the key, and somebody may look at the metrics in a terminal.
+            let field = printable::line(field);
+            let key = (source.to_owned(), event_type.to_owned(), field.clone().into_owned());
             let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
             let apart = told.contains(&key) || (told.len() < MOST && told.insert(key));
             drop(told);
-            self.counter.with_label_values(&[source, event_type, if apart { field } else { OTHER }]).inc();
+            self.counter.with_label_values(&[source, event_type, if apart { &*field } else { OTHER }]).inc();
         }
     }
 }
@@ -57,5 +60,15 @@ mod tests {
         let count = |field: &str| drift.counter.with_label_values(&["wegly", "deal.won", field]).get();
         assert_eq!((count("DealSnapshot.f0"), count("DealSnapshot.f499"), count(OTHER)), (2, 1, 20));
         assert_eq!(registry.gather()[0].get_metric().len(), MOST + 1);
+    }
+
+    #[test]
+    fn a_key_in_a_label_has_no_control_characters() {
+        let registry = Registry::new();
+        let drift = Drift::new(&Make(&registry)).unwrap();
+        drift.note("wegly", "deal.won", &["DealSnapshot.\u{1b}[2J\u{9b}m\u{202e}x".to_owned()]);
+        let families = registry.gather();
+        let label = families[0].get_metric()[0].get_label().iter().find(|label| label.name() == "field").unwrap();
+        assert_eq!(label.value(), "DealSnapshot.\\u{1b}[2J\\u{9b}m\\u{202e}x");
     }
 }

@@ -1,19 +1,13 @@
 //! The registry's REST API (Confluent's), as far as it is needed.
 //!
-//! `schema_registry_converter` makes the calls it has; the compatibility check is ours, since its own drops the
-//! registry's reasons, which is what an operator needs to read.
-
-use std::error::Error as _;
-use std::sync::OnceLock;
+//! `schema_registry_converter` has the forms of the answers. The calls are ours: its own read an answer to its end,
+//! however long that is, and drop the reasons of a compatibility check, which are what an operator needs to read.
 
 use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{RequestBuilder, StatusCode, header};
-use schema_registry_converter::async_impl::schema_registry::{
-    SrSettings, get_all_versions, get_schema_by_id, get_schema_by_subject_and_version, perform_sr_call, post_schema,
-};
-use schema_registry_converter::error::SRCError;
-use schema_registry_converter::schema_registry_common::{RawError, SchemaType, SrCall, SuppliedSchema};
+use schema_registry_converter::schema_registry_common::{RawError, RawRegisteredSchema};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::RegistryError;
@@ -23,6 +17,12 @@ use crate::route::Subject;
 use crate::time;
 
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
+
+/// An answer holds a schema, which Kafka keeps in a record of 1 MiB, or the reasons against one, which may quote two.
+const MAX_ANSWER: usize = 4 << 20;
+
+/// Of its reasons, what is kept: they stand in logs and in `/readyz`.
+const MAX_REASONS: usize = 16 << 10;
 
 /// Confluent's error code for a subject that is not there.
 const NO_SUBJECT: u32 = 40401;
@@ -38,44 +38,34 @@ pub(super) enum Search {
     NoSchema,
 }
 
+/// Why a call has no answer.
+enum CallError {
+    /// The registry's own error.
+    Said(RawError),
+    /// It cannot be reached, or is no registry.
+    Failed(String),
+}
+
 /// Speaks to a registry.
 pub(crate) struct Client {
-    settings: SrSettings,
+    http: reqwest::Client,
     registry: RegistrySettings,
-    /// For what `schema_registry_converter` does not ask; made when it is needed, since each client has all authorities in
-    /// memory.
-    http: OnceLock<reqwest::Client>,
 }
 
 impl Client {
     pub(super) fn new(settings: &RegistrySettings) -> Result<Client, ConfigError> {
-        let unusable = |e: &dyn std::fmt::Display| ConfigError::key("registry", e.to_string());
-        let mut builder = SrSettings::new_builder(settings.url.clone());
-        match &settings.auth {
-            RegistryAuth::None => {}
-            RegistryAuth::Basic { username, password } => {
-                builder.set_basic_authorization(username, Some(password.expose()));
-            }
-            RegistryAuth::Bearer(token) => {
-                builder.set_token_authorization(token.expose());
-            }
-        }
-        builder.set_timeout(settings.timeout);
-        Ok(Client {
-            settings: builder.build_with(http_builder(settings)?).map_err(|e| unusable(&e))?,
-            registry: settings.clone(),
-            http: OnceLock::new(),
-        })
+        let http = http_builder(settings)?.timeout(settings.timeout).build();
+        let http = http.map_err(|e| ConfigError::key("registry", with_causes(&e)))?;
+        Ok(Client { http, registry: settings.clone() })
     }
 
-    fn http(&self) -> Result<&reqwest::Client, RegistryError> {
-        if let Some(http) = self.http.get() {
-            return Ok(http);
-        }
-        let builder = http_builder(&self.registry).map_err(|e| RegistryError::Unavailable(e.to_string()))?;
-        let made = builder.timeout(self.registry.timeout).build();
-        let made = made.map_err(|e| RegistryError::Unavailable(with_causes(&e)))?;
-        Ok(self.http.get_or_init(|| made))
+    fn get(&self, path: &str) -> RequestBuilder {
+        self.http.get(format!("{}{path}", self.registry.url))
+    }
+
+    fn post(&self, path: &str, body: &Value) -> RequestBuilder {
+        let post = self.http.post(format!("{}{path}", self.registry.url));
+        post.header(header::CONTENT_TYPE, MEDIA_TYPE).header(header::ACCEPT, MEDIA_TYPE).body(body.to_string())
     }
 
     fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
@@ -86,45 +76,70 @@ impl Client {
         }
     }
 
+    /// Asks, and reads the whole answer.
+    async fn answer(&self, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), CallError> {
+        let response = self.authorized(request).send().await.map_err(|e| CallError::Failed(with_causes(&e)))?;
+        let status = response.status();
+        let body = outbound::body(response, MAX_ANSWER).await;
+        Ok((status, body.map_err(|e| CallError::Failed(format!("registry {}: {e}", self.registry.url)))?))
+    }
+
+    async fn call<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CallError> {
+        let (status, body) = self.answer(request).await?;
+        if status.is_success() {
+            let no_answer = |e| format!("registry {}: not what a registry answers: {e}", self.registry.url);
+            return serde_json::from_slice(&body).map_err(|e| CallError::Failed(no_answer(e)));
+        }
+        Err(match serde_json::from_slice::<RawError>(&body) {
+            Ok(mut words) => {
+                words.message = clip(words.message);
+                CallError::Said(words)
+            }
+            Err(_) => CallError::Failed(format!("registry {}: {status}", self.registry.url)),
+        })
+    }
+
     /// The time by the registry's clock, in milliseconds since 1970, give or take a second; `None` when it does not say.
     pub(super) async fn time(&self) -> Option<i64> {
         // Whatever it answers, its head has the time.
-        let request = self.http().ok()?.get(format!("{}/schemas/types", self.registry.url));
-        let response = self.authorized(request).send().await.ok()?;
+        let response = self.authorized(self.get("/schemas/types")).send().await.ok()?;
         time::parse_http_date(response.headers().get(header::DATE)?.to_str().ok()?)
     }
 
     /// Looks for this schema under the subject.
     pub(super) async fn find(&self, subject: &Subject) -> Result<Search, RegistryError> {
-        let body = body(subject).to_string();
-        match perform_sr_call(&self.settings, SrCall::PostForVersion(&subject.name, &body)).await {
+        let path = format!("{}?deleted=false", path_of(subject));
+        match self.call::<RawRegisteredSchema>(self.post(&path, &body(subject))).await {
             Ok(found) => Ok(found.id.map_or(Search::NoSchema, Search::Found)),
-            Err(error) if registry_error(&error).is_some_and(|e| e.error_code == NO_SUBJECT) => Ok(Search::NoSubject),
-            Err(error) if is_not_found(&error) => Ok(Search::NoSchema),
-            Err(error) => Err(sort(subject, &error)),
+            Err(CallError::Said(words)) if words.error_code == NO_SUBJECT => Ok(Search::NoSubject),
+            Err(error) if error.is_not_found() => Ok(Search::NoSchema),
+            Err(error) => Err(error.about(subject)),
         }
     }
 
     /// Registers the schema; gives its id.
     pub(super) async fn register(&self, subject: &Subject) -> Result<u32, RegistryError> {
-        let schema = SuppliedSchema::new(None, SchemaType::Avro, subject.schema.clone());
-        let posted = post_schema(&self.settings, subject.name.clone(), schema).await;
-        posted.map(|schema| schema.id).map_err(|error| sort(subject, &error))
+        let path = format!("{}/versions", path_of(subject));
+        let posted = self.call::<RawRegisteredSchema>(self.post(&path, &body(subject))).await;
+        let posted = posted.map_err(|error| error.about(subject))?;
+        posted.id.ok_or_else(|| without(subject, "id"))
     }
 
     /// The id of the newest version that is equal in parsing canonical form and logical types.
     pub(super) async fn equal_version(&self, subject: &Subject) -> Result<Option<u32>, RegistryError> {
-        let mut versions = match get_all_versions(&self.settings, subject.name.clone()).await {
-            Err(error) if is_not_found(&error) => return Ok(None),
-            versions => versions.map_err(|error| sort(subject, &error))?,
+        let path = format!("{}/versions", path_of(subject));
+        let mut versions: Vec<u32> = match self.call(self.get(&path)).await {
+            Err(error) if error.is_not_found() => return Ok(None),
+            versions => versions.map_err(|error| error.about(subject))?,
         };
         versions.sort_unstable();
         let ours = Form::of(&subject.schema);
         for version in versions.into_iter().rev() {
-            let found = get_schema_by_subject_and_version(&self.settings, &subject.name, Some(version)).await;
-            let found = found.map_err(|error| sort(subject, &error))?;
-            if ours.is_some() && Form::of(&found.schema) == ours {
-                return Ok(Some(found.id));
+            let found: RawRegisteredSchema =
+                self.call(self.get(&format!("{path}/{version}"))).await.map_err(|error| error.about(subject))?;
+            let schema = found.schema.ok_or_else(|| without(subject, "schema"))?;
+            if ours.is_some() && Form::of(&schema) == ours {
+                return found.id.map(Some).ok_or_else(|| without(subject, "id"));
             }
         }
         Ok(None)
@@ -138,27 +153,69 @@ impl Client {
             #[serde(default)]
             messages: Vec<String>,
         }
-        let unavailable = |e: reqwest::Error| RegistryError::Unavailable(with_causes(&e));
-        let url = format!("{}/compatibility/subjects/{}/versions?verbose=true", self.registry.url, subject.name);
-        let request = self.http()?.post(url).header(header::CONTENT_TYPE, MEDIA_TYPE).body(body(subject).to_string());
-        let response = self.authorized(request).send().await.map_err(unavailable)?;
-        match response.status() {
+        let path = format!("/compatibility{}/versions?verbose=true", path_of(subject));
+        let (status, answer) =
+            self.answer(self.post(&path, &body(subject))).await.map_err(|error| error.about(subject))?;
+        match status {
             // A subject that is not there yet has nothing to be incompatible with.
             StatusCode::NOT_FOUND => Ok(None),
             StatusCode::UNPROCESSABLE_ENTITY | StatusCode::CONFLICT => {
-                Ok(Some(response.text().await.map_err(unavailable)?))
+                Ok(Some(clip(String::from_utf8_lossy(&answer).into_owned())))
             }
             status if !status.is_success() => {
                 Err(RegistryError::Unavailable(format!("compatibility check of {}: {status}", subject.name)))
             }
             _ => {
-                let verdict: Verdict = response.json().await.map_err(unavailable)?;
+                let verdict: Verdict = serde_json::from_slice(&answer)
+                    .map_err(|e| RegistryError::Unavailable(format!("compatibility check of {}: {e}", subject.name)))?;
                 let reasons =
                     if verdict.messages.is_empty() { NO_REASONS.to_owned() } else { verdict.messages.join("; ") };
-                Ok((!verdict.is_compatible).then_some(reasons))
+                Ok((!verdict.is_compatible).then(|| clip(reasons)))
             }
         }
     }
+}
+
+impl CallError {
+    /// 404 as a status, or as the first three digits of Confluent's five-digit codes.
+    fn is_not_found(&self) -> bool {
+        matches!(self, CallError::Said(words) if status(words) == 404)
+    }
+
+    /// A schema it refuses (409 incompatible, 422 invalid) is not the same as a registry that cannot be used.
+    fn about(self, subject: &Subject) -> RegistryError {
+        match self {
+            CallError::Said(words) if [409, 422].contains(&status(&words)) => {
+                RegistryError::Refused { subject: subject.name.clone(), reasons: words.message }
+            }
+            CallError::Said(words) => {
+                RegistryError::Unavailable(format!("{}: {} ({})", subject.name, words.message, words.error_code))
+            }
+            CallError::Failed(words) => RegistryError::Unavailable(words),
+        }
+    }
+}
+
+fn status(words: &RawError) -> u32 {
+    if words.error_code >= 10_000 { words.error_code / 100 } else { words.error_code }
+}
+
+fn without(subject: &Subject, what: &str) -> RegistryError {
+    RegistryError::Unavailable(format!("{}: the registry answered without {what}", subject.name))
+}
+
+/// The beginning of what may be long.
+fn clip(mut words: String) -> String {
+    if words.len() > MAX_REASONS {
+        let end = (0..=MAX_REASONS).rev().find(|&end| words.is_char_boundary(end));
+        words.truncate(end.unwrap_or(0));
+        words.push('…');
+    }
+    words
+}
+
+fn path_of(subject: &Subject) -> String {
+    format!("/subjects/{}", subject.name.replace('/', "%2F"))
 }
 
 /// Reads schemas by id, for those who read topics.
@@ -173,11 +230,13 @@ impl SchemaReader {
 
     /// The text of the schema with this id.
     pub(crate) async fn schema(&self, id: u32) -> Result<String, String> {
-        let found = get_schema_by_id(id, &self.0.settings).await;
-        found.map(|schema| schema.schema).map_err(|error| match registry_error(&error) {
-            Some(words) => format!("schema {id}: {}", words.message),
-            None => format!("schema {id}: {}", error.source().map_or_else(|| error.error.clone(), with_causes)),
-        })
+        let found = self.0.call::<RawRegisteredSchema>(self.0.get(&format!("/schemas/ids/{id}?deleted=true"))).await;
+        match found {
+            Ok(RawRegisteredSchema { schema: Some(schema), .. }) => Ok(schema),
+            Ok(_) => Err(format!("schema {id}: the registry answered without schema")),
+            Err(CallError::Said(words)) => Err(format!("schema {id}: {}", words.message)),
+            Err(CallError::Failed(words)) => Err(format!("schema {id}: {words}")),
+        }
     }
 }
 
@@ -198,36 +257,6 @@ fn in_clear_only(attempt: Attempt<'_>) -> Action {
 
 fn body(subject: &Subject) -> Value {
     json!({ "schema": subject.schema, "schemaType": "AVRO" })
-}
-
-/// The registry's own error, if it sent one.
-fn registry_error(error: &SRCError) -> Option<&RawError> {
-    error.source()?.downcast_ref()
-}
-
-/// 404 as a status, or as the first three digits of Confluent's five-digit codes.
-fn is_not_found(error: &SRCError) -> bool {
-    registry_error(error).is_some_and(|e| e.error_code == 404 || e.error_code / 100 == 404)
-}
-
-/// A schema it refuses (409 incompatible, 422 invalid) is not the same as a registry that cannot be used.
-fn sort(subject: &Subject, error: &SRCError) -> RegistryError {
-    match registry_error(error) {
-        Some(words) if [409, 422].contains(&status(words)) => {
-            RegistryError::Refused { subject: subject.name.clone(), reasons: words.message.clone() }
-        }
-        Some(words) if words.error_code != 0 => {
-            RegistryError::Unavailable(format!("{}: {} ({})", subject.name, words.message, words.error_code))
-        }
-        _ => RegistryError::Unavailable(match error.source() {
-            Some(cause) if registry_error(error).is_none() => with_causes(cause),
-            _ => error.error.clone(),
-        }),
-    }
-}
-
-fn status(words: &RawError) -> u32 {
-    if words.error_code >= 10_000 { words.error_code / 100 } else { words.error_code }
 }
 
 /// What makes two schemas equal for us: parsing canonical form, and the logical types it leaves out.
@@ -264,10 +293,85 @@ fn collect_logical(ty: &Value, found: &mut Vec<String>) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::io::{Read as _, Write as _};
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+
+    /// What a bridge that speaks to `registry` has of it, and its first subject.
+    fn speaking_to(registry: &str) -> (RegistrySettings, Arc<Subject>) {
+        let text = format!(
+            "[kafka]\nbootstrap_servers = \"k:1\"\n[registry]\nurl = \"{registry}\"\ntimeout = \"30s\"\n\
+             [sources.whazing]\ntokens = [\"t0ken-1\"]\n"
+        );
+        let settings = crate::config::from_text("test", &text, &BTreeMap::new()).unwrap();
+        let subject = Arc::clone(&crate::route::Routes::plan(&settings).subjects[0]);
+        (settings.registry, subject)
+    }
+
+    /// Answers with `status` and a body that begins with `begin` and does not end, until the other side has enough. Gives its
+    /// URL, and how much of all bodies was sent.
+    fn endless(status: &'static str, begin: &'static str) -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let sent = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&sent);
+        let answer = move |mut stream: TcpStream| {
+            let _ = stream.read(&mut [0; 8192])?;
+            write!(stream, "HTTP/1.1 {status}\r\ncontent-type: application/json\r\n\r\n{begin}")?;
+            loop {
+                stream.write_all(&[b' '; 8192])?;
+                counted.fetch_add(8192, Ordering::Relaxed);
+            }
+        };
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let _: std::io::Result<()> = answer(stream.unwrap());
+            }
+        });
+        (url, sent)
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_does_not_end_is_not_read_to_its_end() {
+        for (status, begin) in [
+            ("200 OK", "{\"id\":1,\"schema\":\""),
+            ("200 OK", "["),
+            ("409 Conflict", "{\"error_code\":409,\"message\":\""),
+            ("503 Service Unavailable", "<html>"),
+        ] {
+            let (url, sent) = endless(status, begin);
+            let (settings, subject) = speaking_to(&url);
+            let client = Client::new(&settings).unwrap();
+            let errors = [
+                client.find(&subject).await.err().unwrap(),
+                client.register(&subject).await.err().unwrap(),
+                client.equal_version(&subject).await.err().unwrap(),
+                client.incompatibilities(&subject).await.err().unwrap(),
+            ];
+            let words = errors.iter().map(ToString::to_string);
+            let by_id = SchemaReader(client).schema(1).await.unwrap_err();
+            for words in words.chain([by_id]) {
+                assert!(
+                    words.contains(&format!("registry {url}: the answer has more than {MAX_ANSWER} bytes")),
+                    "{words}"
+                );
+            }
+            // Beside what was read: what waits in the buffers of five connections.
+            let sent = sent.load(Ordering::Relaxed);
+            assert!(sent < 5 * (MAX_ANSWER + (40 << 20)), "{status}: {sent} bytes were taken");
+        }
+    }
+
+    #[test]
+    fn long_reasons_are_cut_between_characters() {
+        assert_eq!(clip("short".into()), "short");
+        let cut = clip(format!("a{}", "é".repeat(MAX_REASONS)));
+        assert!(cut.ends_with("é…") && cut.len() <= MAX_REASONS + '…'.len_utf8());
+    }
 
     #[tokio::test]
     async fn what_is_spoken_to_in_clear_is_not_followed_to_tls() {

@@ -61,14 +61,8 @@ impl Collector {
 }
 
 /// Of a message that was taken, how many spans were not.
-async fn refused(mut response: Response) -> u64 {
-    let mut answer = Vec::new();
-    while let Ok(Some(part)) = response.chunk().await {
-        answer.extend_from_slice(&part);
-        if answer.len() > MAX_ANSWER {
-            return 0;
-        }
-    }
+async fn refused(response: Response) -> u64 {
+    let Ok(answer) = outbound::body(response, MAX_ANSWER).await else { return 0 };
     let answer = ExportTraceServiceResponse::decode(&*answer).unwrap_or_default();
     answer.partial_success.map_or(0, |partial| u64::try_from(partial.rejected_spans).unwrap_or(0))
 }

@@ -117,6 +117,41 @@ fn a_token_is_taken_from_header_bearer_or_path() {
     }
 }
 
+/// A source of the profile that is called so.
+fn source(profile: &str, secrets: &str) -> Arc<Source> {
+    let text = format!(
+        "[kafka]\nbootstrap_servers = \"k:1\"\n[registry]\nurl = \"http://r:1\"\n[sources.{profile}]\n{secrets}\n"
+    );
+    let settings = crate::config::from_text("test", &text, &std::collections::BTreeMap::new()).unwrap();
+    Arc::clone(&settings.sources[profile])
+}
+
+#[test]
+fn no_credential_gets_past_the_door_nor_out_of_what_was_kept_earlier() {
+    let source = source("whazing", "tokens = [\"t0ken-1\"]");
+    let sent = [
+        ("x-n8n-api-key", "t0ken-1"),
+        ("x-auth-token", "a"),
+        ("x-wegly-signature", "b"),
+        ("cookie", "c"),
+        ("x-seen", "it is t0ken-1"),
+        ("user-agent", "Whazing/1"),
+        ("idempotency-key", "7"),
+    ];
+    let headers = headers(&sent);
+    let admission = source.verifier.load().admit(&headers, None).ok().unwrap();
+    let unverified =
+        Unverified { source: Arc::clone(&source), admission, headers, body: Bytes::from_static(BODY), received_at: 0 };
+    let verified = unverified.verify().unwrap();
+    let mut names: Vec<_> = verified.headers().keys().map(HeaderName::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["idempotency-key", "user-agent"]);
+
+    let lines = b":dead_letter unknown_type why\nx-auth-token: a\nuser-agent: Whazing/1\nx-api-key: b\n";
+    let kept = Verified::kept("id".into(), source, lines, Bytes::new(), 0);
+    assert_eq!(kept.header_lines(), b"user-agent: Whazing/1\n");
+}
+
 proptest! {
     #[test]
     fn no_text_is_a_signature_by_chance(text in "[ -~]{0,80}") {

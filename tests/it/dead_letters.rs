@@ -146,6 +146,12 @@ fn what_could_take_over_a_line_is_blanked_at_any_depth() {
     let record = bury(&bridge, "whazing", deep.as_bytes(), "malformed_json", "deep");
     assert!(!String::from_utf8_lossy(&record.value).contains("SECRET"));
 
+    // Nor in another spelling, nor behind a byte-order mark.
+    let marked = "\u{feff}{\"x\":\"{\\\"qr_code\\\":\\\"SECRET-QR\\\"}\",\"PairingCode\":\"SECRET-PC\"}";
+    let record = bury(&bridge, "whazing", marked.as_bytes(), "malformed_json", "byte-order");
+    let blanked = "\u{feff}{\"x\":\"{\\\"qr_code\\\":\\\"\\\"}\",\"PairingCode\":\"\"}";
+    assert_eq!(String::from_utf8(record.value).unwrap(), blanked);
+
     // And in a record: null, and not in extra, even where the value does not fit.
     let whole =
         br#"{"event":"channel.status.changed","channel":{"id":1,"qrcode":["SECRET-QR"],"pairingCode":"SECRET-PC"}}"#;
@@ -163,8 +169,14 @@ fn the_requests_headers_are_kept_but_for_its_credentials() {
     let body = b"{}";
     let signature = hex(&mac(SECRET, body));
     let others = [("content-type", "application/json"), ("X-Wegly-Event", "lead.updated"), ("User-Agent", "Wegly/1")];
-    let credentials =
-        [("cookie", "session=abc"), ("authorization", "Bearer hidden"), ("proxy-authorization", "Basic eA==")];
+    let credentials = [
+        ("cookie", "session=abc"),
+        ("authorization", "Bearer hidden"),
+        ("proxy-authorization", "Basic eA=="),
+        ("X-Auth-Token", "hidden-2"),
+        ("api-key", "hidden-3"),
+        ("x-partner-secret", "hidden-4"),
+    ];
     let headers = [&others[..], &credentials, &[(WEGLY_HEADER, &signature)]].concat();
     assert_eq!(sender::post(bridge.http, "/webhooks/wegly", &headers, body).status, 202);
     let headers = [&others[..], &credentials[..1], &[(WHAZING_HEADER, TOKEN)]].concat();

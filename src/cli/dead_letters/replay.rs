@@ -1,18 +1,19 @@
 //! `hookbridge dead-letters replay`: arguments, and what is said of each and at the end.
 
 use std::cell::RefCell;
-use std::io::{self, Write as _};
 
 use clap::Args;
 use indicatif::ProgressBar;
 use tokio_util::sync::CancellationToken;
 
-use super::{Which, printable, read, sum};
+use super::{Which, read, sum};
 use crate::cli::connect::Connect;
 use crate::cli::shutdown::Shutdown;
-use crate::cli::{Ending, fail, fail_config, fail_start, on_runtime, progress, warn};
+use crate::cli::{Ending, fail, fail_config, fail_start, on_runtime, print, progress, warn};
 use crate::config::Settings;
 use crate::letters::Letter;
+use crate::printable;
+use crate::private::keep_new_files_private;
 use crate::read::Places;
 use crate::registry::Registry;
 use crate::replay::{Fate, Replay};
@@ -61,6 +62,8 @@ pub(super) fn run(settings: &Settings, args: &ReplayArgs) -> Ending {
 }
 
 async fn replay(settings: &Settings, args: &ReplayArgs) -> Result<Ending, Ending> {
+    // Large files may be put into the media folder.
+    keep_new_files_private();
     let shutdown = Shutdown::listen().map_err(|error| unavailable(&error))?;
     let pipeline = wiring::pipeline(settings).map_err(|error| fail_config(&error))?;
     let topic = pipeline.routes.dead_letters.to_string();
@@ -127,9 +130,8 @@ fn unavailable(words: &dyn std::fmt::Display) -> Ending {
     fail(words, Ending::Unavailable)
 }
 
-/// Whoever closes the pipe has seen enough.
 fn say(line: &str) {
-    let _ = writeln!(io::stdout(), "{line}");
+    print(&format!("{line}\n"));
 }
 
 /// A line for what is not plainly published; in a dry run, for each.
@@ -145,7 +147,7 @@ fn tell(letter: &Letter, fate: &Fate, bar: &ProgressBar) {
     if let Some(words) = words {
         let event_type = letter.event_type.as_deref().unwrap_or("unknown");
         let line = format!("{} {} {event_type} {words}", letter.id, letter.source);
-        bar.suspend(|| say(&printable(&line)));
+        bar.suspend(|| say(&printable::line(&line)));
     }
     bar.inc(1);
 }
