@@ -25,6 +25,13 @@ pub(crate) fn explain(path: &Path, error: &io::Error) -> String {
     }
 }
 
+/// Whether `error` is the disk's, and not a mistake in a setting: it may be over by itself.
+pub(crate) fn is_of_the_disk(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    let kinds = [Kind::StorageFull, Kind::QuotaExceeded, Kind::ReadOnlyFilesystem, Kind::StaleNetworkFileHandle];
+    kinds.contains(&error.kind()) || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+}
+
 /// The last part of `path` that can be looked at: what stops us is this, or may not be entered.
 fn closest(path: &Path) -> Option<(&Path, Metadata)> {
     path.ancestors().find_map(|at| Some((at, fs::metadata(at).ok()?)))

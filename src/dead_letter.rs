@@ -63,7 +63,7 @@ pub(crate) struct Rejection {
 
 /// Begins the line that a dead letter in the spool has before its headers. No header has such a name: a version that does not
 /// know it skips the line.
-const VERDICT: &str = ":dead_letter ";
+pub(crate) const VERDICT: &str = ":dead_letter ";
 
 impl Rejection {
     /// The line that keeps it in the spool.

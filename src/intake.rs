@@ -7,6 +7,7 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
@@ -18,6 +19,9 @@ use crate::publish::Patience;
 use crate::spool::Spool;
 use crate::traces::Trace;
 use crate::verify::Verified;
+
+/// How long the spool may take at least, when Kafka took its time.
+const SPOOL_PATIENCE: Duration = Duration::from_secs(3);
 
 /// How a delivery was answered. The first three are promises: Kafka has it, or our own disk.
 #[derive(Debug)]
@@ -100,7 +104,8 @@ impl Intake {
         }
         spooling.1.set("hookbridge.lane", waits.lane);
         let rejection = waits.rejection.as_ref();
-        let appended = self.spool.append(&lane, delivery, event_type, rejection, keys, &waits.gates).await;
+        let until = deadline.max(Instant::now() + SPOOL_PATIENCE);
+        let appended = self.spool.append(&lane, delivery, event_type, rejection, (keys, &waits.gates), until).await;
         match (appended, reason) {
             (Ok(()), None) => Outcome::Spooled { id },
             (Ok(()), Some(reason)) => Outcome::DeadLettered { id, reason },

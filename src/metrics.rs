@@ -9,8 +9,11 @@
 //! accepted + recovered = published + dead-lettered + in the spool
 //! ```
 //!
+//! What a damaged file of the spool loses while the bridge runs is missing on the right, and in `spool_lost_total`.
+//!
 //! The counters of one delivery move together, and a reader sees them before or after, never between.
 
+mod damage;
 mod drift;
 mod kafka;
 mod listener;
@@ -30,6 +33,7 @@ use prometheus::{
 use crate::config::Settings;
 use crate::dead_letter::Reason;
 use crate::pipeline::End;
+use damage::Damage;
 use drift::Drift;
 use kafka::Kafka;
 use listener::Listener;
@@ -104,6 +108,7 @@ pub(crate) struct Metrics {
     pub(crate) refused_records: RefusedRecords,
     pub(crate) patience: Patience,
     pub(crate) space: Space,
+    pub(crate) damage: Damage,
     spool_oldest_seconds: GaugeVec,
     pub(crate) kafka: Kafka,
     pub(crate) listener: Listener,
@@ -206,6 +211,7 @@ impl Metrics {
             refused_records: RefusedRecords::new(&make)?,
             patience: Patience::new(&make, settings)?,
             space: Space::new(&make, settings)?,
+            damage: Damage::new(&make)?,
             spool_oldest_seconds,
             kafka: Kafka::new(&make)?,
             listener: Listener::new(&make)?,
@@ -255,6 +261,18 @@ impl Metrics {
             self.accepted.with_label_values(&[source, event_type.unwrap_or(NO_TYPE)]).inc();
             self.fill(lane, 1, bytes as i64);
         });
+    }
+
+    /// Deliveries of the spool are lost: the disk does not hold them any more.
+    pub(crate) fn spool_lost(&self, lane: &str, records: u64, bytes: u64) {
+        self.together(|| self.fill(lane, -(records as i64), -(bytes as i64)));
+    }
+
+    /// A damaged file was put aside.
+    pub(crate) fn spool_recovered(&self, records: u64, lost: u64) {
+        self.damage.recoveries.inc();
+        self.damage.recovered.inc_by(records);
+        self.damage.lost.inc_by(lost);
     }
 
     /// Deliveries were in the spool at start.

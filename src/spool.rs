@@ -36,71 +36,52 @@
 //! (two connections that write and checkpoint at the same instant, up to 3.51.2) needs two writers; there is one here.
 //! Its weak spot is large bodies, which are written twice, to the log and to the file.
 
+mod error;
 mod keys;
 mod lane;
+mod opening;
+mod pages;
+mod recovery;
+mod rows;
+mod seal;
+mod state;
 mod store;
 mod writer;
 
-use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::SpoolSettings;
 use crate::dead_letter::Rejection;
 use crate::metrics::Metrics;
 use crate::order::Gate;
 use crate::verify::Verified;
+pub(crate) use error::SpoolError;
 pub(crate) use lane::Lane;
+use opening::Opening;
+pub(crate) use recovery::{put_aside, recover_again};
+use state::Shared;
 pub(crate) use store::{Row, Store, Waiting};
 pub(crate) use writer::Done;
 use writer::{Append, Command, Writer};
+
+/// The lane of deliveries that the disk has altered. They are not published; no topic has such a name.
+pub(crate) const ALTERED: &str = "altered on disk";
 
 /// What a delivery counts for besides its body and headers: its row, its index entry, and their share of pages.
 const ROW_BYTES: u64 = 256;
 /// What a usual delivery takes: without room for one, the spool is full.
 const USUAL_BYTES: u64 = 2048;
-/// A disk that takes longer for a commit is in trouble.
-const SLOW_COMMIT: Duration = Duration::from_secs(5);
 /// Deliveries read at a time, and bytes after which no more are: what a lane that is drained takes in memory.
 const READ_RECORDS: usize = 256;
 const READ_BYTES: usize = 4 << 20;
-
-/// Why the spool did not take or give a delivery.
-#[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum SpoolError {
-    /// No room, by a limit or on the disk: it comes back as deliveries leave.
-    #[error("{0}")]
-    Full(String),
-    /// Another time it may work: another process holds the file, or it was made by another version.
-    #[error("{0}")]
-    Failed(String),
-    /// Nothing more is promised on this file until a restart: what the disk holds of the last writes is not known.
-    #[error("{0}")]
-    Broken(String),
-}
-
-impl SpoolError {
-    fn of(error: &rusqlite::Error) -> SpoolError {
-        use rusqlite::ErrorCode as Code;
-        use rusqlite::ffi::{SQLITE_IOERR_SHMMAP, SQLITE_IOERR_SHMSIZE};
-        let words = format!("{}: {error}", store::FILE);
-        let rusqlite::Error::SqliteFailure(cause, _) = error else { return SpoolError::Failed(words) };
-        match (cause.code, cause.extended_code) {
-            // The index of the log did not fit.
-            (Code::DiskFull, _) | (_, SQLITE_IOERR_SHMSIZE | SQLITE_IOERR_SHMMAP) => SpoolError::Full(words),
-            (Code::SystemIoFailure | Code::DatabaseCorrupt | Code::NotADatabase, _) => SpoolError::Broken(words),
-            _ => SpoolError::Failed(words),
-        }
-    }
-}
 
 /// Bytes that this user may still write on the disk where `dir` is; `None` when the disk does not say.
 fn free_bytes(dir: &Path) -> Option<u64> {
@@ -135,152 +116,52 @@ impl Room {
     }
 }
 
-/// Tells a file from any other, under whatever name.
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    let found = std::fs::metadata(path).ok()?;
-    Some((found.dev(), found.ino()))
-}
-
-/// What the writer and everyone else see.
-struct Shared {
-    limits: SpoolSettings,
-    dir: PathBuf,
-    /// The file that was opened, by device and number.
-    file: Option<(u64, u64)>,
-    /// Set while a commit is under way.
-    writing_since: Mutex<Option<Instant>>,
-    metrics: Arc<Metrics>,
-    /// In the spool and on their way there.
-    bytes: AtomicU64,
-    /// The last number whose commit is done and counted.
-    visible: AtomicI64,
-    trouble: Mutex<Option<SpoolError>>,
-}
-
-impl Shared {
-    fn trouble(&self) -> Option<SpoolError> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Why nothing can be added now.
-    fn refusal(&self) -> Option<SpoolError> {
-        // Full and failed are tried again each time.
-        if let Some(broken @ SpoolError::Broken(_)) = self.trouble() {
-            return Some(broken);
-        }
-        if identity(&self.dir.join(store::FILE)) != self.file {
-            // What is written to it now is gone with this process.
-            return Some(SpoolError::Broken(format!("{} was removed or replaced while in use", store::FILE)));
-        }
-        scarce(&self.dir, self.limits.min_free_bytes).map(SpoolError::Full)
-    }
-
-    fn failed(&self, error: &SpoolError) {
-        let before = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).replace(error.clone());
-        // One line when it begins, not one per event.
-        match (&before, error) {
-            (Some(SpoolError::Broken(_)), _) => {}
-            (_, SpoolError::Broken(_)) => {
-                tracing::error!(%error, "the spool's file cannot be trusted any more; nothing is added to it until a restart");
-            }
-            (None, error) => tracing::error!(%error, "the spool takes nothing now"),
-            (Some(_), _) => {}
-        }
-    }
-
-    fn well(&self) {
-        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        if !matches!(*trouble, Some(SpoolError::Broken(_))) && trouble.take().is_some() {
-            tracing::info!("the spool takes deliveries again");
-        }
-    }
+fn closed() -> SpoolError {
+    SpoolError::Failed("the spool is closed".into())
 }
 
 /// The spool of this process.
 pub(crate) struct Spool {
     shared: Arc<Shared>,
-    lanes: RwLock<BTreeMap<Arc<str>, Arc<Lane>>>,
     commands: mpsc::Sender<Command>,
-    reader: Arc<Mutex<Store>>,
-    /// Lanes that somebody has to empty.
-    to_drain: UnboundedSender<Arc<Lane>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Spool {
     /// Opens the spool in `dir` with what is in it, each delivery in the lane that `lane_of` names. Gives also the lanes that
-    /// are to be drained, as they come up.
+    /// are to be drained, as they come up. Where the disk does not let us, that is tried again until it does.
     ///
     /// # Errors
-    /// When the file cannot be used.
+    /// When the file cannot be used, and that would not be over by itself.
     pub(crate) fn open(
         dir: &Path,
         limits: SpoolSettings,
         metrics: Arc<Metrics>,
-        lane_of: impl Fn(&Waiting) -> String,
+        lane_of: impl Fn(&Waiting) -> String + Send + 'static,
     ) -> Result<(Spool, UnboundedReceiver<Arc<Lane>>), SpoolError> {
-        let mut store = Store::create(dir)?;
-        store.reroute(lane_of)?;
-        let (last, waiting) = (store.last_seq()?, store.waiting()?);
-        let reader = Store::look(dir)?.ok_or_else(|| SpoolError::Failed("gone while it was opened".into()))?;
         let (commands, received) = mpsc::channel();
         let (to_drain, drained) = unbounded_channel();
-        let shared = Arc::new(Shared {
-            limits,
-            file: identity(&dir.join(store::FILE)),
-            writing_since: Mutex::default(),
-            dir: dir.to_owned(),
-            metrics,
-            bytes: AtomicU64::new(0),
-            visible: AtomicI64::new(last),
-            trouble: Mutex::default(),
-        });
-        let writer = Writer { store, commands: received, shared: Arc::clone(&shared), last, left_over: Vec::new() };
+        let shared = Arc::new(Shared::new(dir, limits, metrics, to_drain));
+        let opening = Opening { dir: dir.to_owned(), lane_of: Box::new(lane_of) };
+        let mut writer = Writer::new(opening, received, Arc::clone(&shared));
+        match writer.open() {
+            Err(error) if !error.is_of_the_disk() => return Err(error),
+            Err(error) => tracing::error!(%error, "the bridge works without a spool until the disk lets it be opened"),
+            Ok(()) => {}
+        }
         let writer = thread::Builder::new().name("spool".into()).spawn(|| writer.run());
         let writer = writer.map_err(|e| SpoolError::Failed(format!("no thread for the spool: {e}")))?;
-        let spool = Spool {
-            shared,
-            lanes: RwLock::default(),
-            commands,
-            reader: Arc::new(Mutex::new(reader)),
-            to_drain,
-            writer: Mutex::new(Some(writer)),
-        };
-        for waiting in &waiting {
-            spool.take_over(waiting, last);
-        }
-        Ok((spool, drained))
-    }
-
-    /// Counts what a process before this one left, up to number `last`.
-    fn take_over(&self, waiting: &Waiting, last: i64) {
-        let lane = self.lane(&waiting.lane);
-        self.shared.bytes.fetch_add(waiting.bytes, Ordering::Relaxed);
-        self.shared.metrics.recovered(&waiting.lane, &waiting.source, waiting.records, waiting.bytes);
-        if lane.take_over(waiting.records, waiting.bytes, last) {
-            self.have_drained(&lane);
-        }
-        tracing::info!(
-            lane = waiting.lane,
-            source = waiting.source,
-            "type" = waiting.event_type.as_deref().unwrap_or("unknown"),
-            records = waiting.records,
-            "deliveries of an earlier run wait in the spool"
-        );
+        Ok((Spool { shared, commands, writer: Mutex::new(Some(writer)) }, drained))
     }
 
     /// The lane of this name.
     pub(crate) fn lane(&self, name: &str) -> Arc<Lane> {
-        if let Some(lane) = self.lanes.read().unwrap_or_else(PoisonError::into_inner).get(name) {
-            return Arc::clone(lane);
-        }
-        let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
-        let lane = lanes.entry(name.into()).or_insert_with(|| Arc::new(Lane::new(name)));
-        Arc::clone(lane)
+        self.shared.lane(name)
     }
 
     /// Puts a delivery at the end of a lane, with why it is a dead letter, if it is one; when this returns `Ok`, it is on disk.
-    /// From the call on, what has any of `keys` queues behind it, and what needs a gate of `shut`, too.
+    /// From the call on, what has any of `keys` queues behind it, and what needs a gate of `shut`, too. What is not on disk by
+    /// `until` is taken back.
     ///
     /// # Errors
     /// When there is no room, or the file cannot be written.
@@ -290,28 +171,39 @@ impl Spool {
         delivery: &Verified,
         event_type: Option<&str>,
         rejection: Option<&Rejection>,
-        keys: Vec<u64>,
-        shut: &[Gate],
+        (keys, shut): (Vec<u64>, &[Gate]),
+        until: Instant,
     ) -> Result<(), SpoolError> {
-        let mut headers = rejection.map(Rejection::line).unwrap_or_default();
-        headers.extend(delivery.header_lines());
+        self.shared.hangs().map_or(Ok(()), Err)?;
+        let lines = [rejection.map(Rejection::line).unwrap_or_default(), delivery.header_lines()].concat();
+        let mut headers = seal::line(event_type, delivery.received_at(), &lines);
+        headers.extend(lines);
         let bytes = (headers.len() + delivery.body().len()) as u64 + ROW_BYTES;
         self.reserve(lane, &keys, shut, bytes)?;
-        self.ask(|kept| {
-            Command::Append(Append {
-                lane: Arc::clone(lane),
-                source: delivery.source().name.clone(),
-                event_type: event_type.map(str::to_owned),
-                id: delivery.id().to_owned(),
-                received_at: delivery.received_at(),
-                bytes,
-                keys,
-                headers,
-                body: delivery.body().clone(),
-                kept,
-            })
-        })
-        .await
+        let (settled, (kept, mut answer)) = (Arc::new(AtomicBool::new(false)), oneshot::channel());
+        let append = Append {
+            lane: Arc::clone(lane),
+            source: delivery.source().name.clone(),
+            event_type: event_type.map(str::to_owned),
+            id: delivery.id().to_owned(),
+            received_at: delivery.received_at(),
+            bytes,
+            keys: keys.clone(),
+            headers,
+            body: delivery.body().clone(),
+            settled: Arc::clone(&settled),
+            kept,
+        };
+        self.commands.send(Command::Append(append)).map_err(|_| closed())?;
+        if let Ok(answer) = timeout_at(until, &mut answer).await {
+            return answer.unwrap_or_else(|_| Err(closed()));
+        }
+        if settled.swap(true, Ordering::AcqRel) {
+            return answer.await.unwrap_or_else(|_| Err(closed()));
+        }
+        // The writer takes it out again.
+        lane.free(&keys);
+        Err(SpoolError::Disk("the disk did not answer in time".into()))
     }
 
     /// Hands the writer a command, and waits for its answer.
@@ -320,14 +212,8 @@ impl Spool {
         command: impl FnOnce(oneshot::Sender<Result<(), SpoolError>>) -> Command,
     ) -> Result<(), SpoolError> {
         let (done, answer) = oneshot::channel();
-        let closed = || SpoolError::Failed("the spool is closed".into());
         self.commands.send(command(done)).map_err(|_| closed())?;
         answer.await.unwrap_or_else(|_| Err(closed()))
-    }
-
-    /// Somebody empties this lane from now on. The drain ends only with the process.
-    fn have_drained(&self, lane: &Arc<Lane>) {
-        let _ = self.to_drain.send(Arc::clone(lane));
     }
 
     /// Makes room within the limits, or says which one is reached.
@@ -338,7 +224,7 @@ impl Spool {
             format!("spool.max_bytes is {}", limits.max_bytes)
         } else if let Some(first) = lane.reserve(keys, shut, bytes, limits.max_lane_bytes) {
             if first {
-                self.have_drained(lane);
+                self.shared.have_drained(lane);
             }
             return Ok(());
         } else {
@@ -348,34 +234,77 @@ impl Spool {
         Err(SpoolError::Full(refusal))
     }
 
-    /// The next deliveries of a lane after number `after`, none if there are none yet.
+    /// The next deliveries of a lane after number `after`, none if there are none yet. What the disk has altered is not given:
+    /// it goes to a lane of its own.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(crate) async fn read(&self, lane: &Lane, after: i64) -> Result<Vec<Row>, SpoolError> {
-        let (reader, name, last) =
-            (Arc::clone(&self.reader), Arc::clone(&lane.name), self.shared.visible.load(Ordering::Acquire));
+    pub(crate) async fn read(&self, lane: &Arc<Lane>, after: i64) -> Result<Vec<Row>, SpoolError> {
+        let (shared, of) = (Arc::clone(&self.shared), Arc::clone(&lane.name));
         let read = move || {
-            let reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
-            reader.read(&name, (after, last), READ_RECORDS, READ_BYTES)
+            let (reader, last) = (shared.reader(), shared.visible.load(Ordering::Acquire));
+            let reader = reader.as_ref().ok_or_else(|| SpoolError::Disk("no file is open".into()))?;
+            let rows = reader.read(&of, (after, last), READ_RECORDS, READ_BYTES)?;
+            let (mut whole, altered): (Vec<_>, Vec<_>) = rows.into_iter().partition(seal::is_whole);
+            for row in &mut whole {
+                seal::strip(&mut row.headers);
+            }
+            Ok((whole, altered))
         };
+        let files = self.files();
         let rows = tokio::task::spawn_blocking(read).await.map_err(|e| SpoolError::Failed(e.to_string()))?;
-        // What cannot be read back is no place for more.
-        rows.inspect_err(|error| self.shared.failed(error))
+        let (whole, altered) = rows.inspect_err(|error| self.mistrust(error, files))?;
+        self.set_aside(lane, altered).await;
+        Ok(whole)
     }
 
-    /// By lane, when the oldest delivery in it was received, in milliseconds since 1970; `None` where none waits.
+    /// Has a file that cannot be read recovered, unless another was opened since `files` were.
+    fn mistrust(&self, error: &SpoolError, files: u64) {
+        if !matches!(error, SpoolError::Full(_) | SpoolError::Failed(_)) {
+            let _ = self.commands.send(Command::Mistrust { error: error.clone(), files });
+        }
+    }
+
+    /// Puts deliveries into the lane of what was altered.
+    async fn set_aside(&self, lane: &Arc<Lane>, rows: Vec<Row>) {
+        if rows.is_empty() {
+            return;
+        }
+        for Row { seq, source, id, bytes, .. } in &rows {
+            tracing::error!(lane = %lane.name, seq, source, id, bytes, "a delivery was altered on disk; it is not published");
+        }
+        let rows = rows.iter().map(|row| Done { seq: row.seq, bytes: row.bytes }).collect();
+        let (from, to) = (Arc::clone(lane), self.lane(ALTERED));
+        if let Err(error) = self.ask(|done| Command::SetAside { from, to, rows, done }).await {
+            tracing::warn!(%error, "a delivery that was altered is still in its lane");
+        }
+    }
+
+    /// A lane has been read up to number `seq`, and yet deliveries should be in it: has the file recovered if it does not hold what
+    /// was written to it.
+    pub(crate) fn compare(&self, lane: &Arc<Lane>, seq: i64) {
+        let _ = self.commands.send(Command::Compare { lane: Arc::clone(lane), seq });
+    }
+
+    /// How many files were opened so far: what was read of another one is to be read again.
+    pub(crate) fn files(&self) -> u64 {
+        self.shared.files.load(Ordering::Acquire)
+    }
+
+    /// By lane, when the oldest delivery in it was received, in milliseconds since 1970; `None` where none waits. What the disk
+    /// does not tell now is left out.
     pub(crate) async fn oldest(&self) -> Vec<(Arc<str>, Option<i64>)> {
-        let lanes: Vec<_> = self.lanes.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-        let reader = Arc::clone(&self.reader);
+        let (shared, lanes) = (Arc::clone(&self.shared), self.shared.all_lanes());
         let look = move || {
             let of = |lane: Arc<Lane>| {
                 // Most lanes are empty: the file is not asked for these.
-                let asked = (lane.records() > 0).then(|| reader.lock().unwrap_or_else(PoisonError::into_inner));
-                let found = asked.and_then(|reader| reader.oldest(&lane.name).ok().flatten());
-                (Arc::clone(&lane.name), found)
+                if lane.records() == 0 {
+                    return Some((Arc::clone(&lane.name), None));
+                }
+                let reader = shared.try_reader()?;
+                Some((Arc::clone(&lane.name), reader.as_ref()?.oldest(&lane.name).ok().flatten()))
             };
-            lanes.into_iter().map(of).collect()
+            lanes.into_iter().filter_map(of).collect()
         };
         tokio::task::spawn_blocking(look).await.unwrap_or_default()
     }
@@ -397,51 +326,54 @@ impl Spool {
         to: &Arc<Lane>,
         row: Done,
         keys: Vec<u64>,
+        (event_type, received_at): (Option<&str>, i64),
         rejection: Option<&Rejection>,
     ) -> Result<(), SpoolError> {
         // It is in the spool already: no limit applies.
         if to.reserve(&keys, &[], row.bytes, u64::MAX) == Some(true) {
-            self.have_drained(to);
+            self.shared.have_drained(to);
         }
-        let before = rejection.map(Rejection::line).unwrap_or_default();
+        let mut before = rejection.map(Rejection::line).unwrap_or_default();
+        if !before.is_empty() {
+            before.splice(0..0, seal::line(event_type, received_at, &before));
+        }
         self.ask(|moved| Command::Relocate { from: Arc::clone(from), to: Arc::clone(to), row, keys, before, moved })
             .await
     }
 
     /// Why the spool would not take a delivery now.
     pub(crate) fn trouble(&self) -> Option<String> {
-        let (shared, limits) = (&self.shared, &self.shared.limits);
-        let writing = *shared.writing_since.lock().unwrap_or_else(PoisonError::into_inner);
-        match shared.refusal().or_else(|| shared.trouble()) {
-            Some(refusal) => Some(refusal.to_string()),
+        let limits = &self.shared.limits;
+        match self.shared.trouble() {
+            Some(trouble) => Some(trouble.to_string()),
             None if self.bytes() + USUAL_BYTES > limits.max_bytes => {
                 Some(format!("spool.max_bytes is {}, and {} are taken", limits.max_bytes, self.bytes()))
             }
             None if USUAL_BYTES > limits.max_lane_bytes => {
                 Some(format!("spool.max_lane_bytes is {}", limits.max_lane_bytes))
             }
-            None => {
-                let long = writing.map(|since| since.elapsed()).filter(|elapsed| *elapsed > SLOW_COMMIT)?;
-                Some(format!("the disk has not answered for {} s", long.as_secs()))
-            }
+            None => None,
         }
     }
 
+    /// What is to be known of damaged files, while they are there.
+    pub(crate) fn note(&self) -> Option<String> {
+        self.shared.note()
+    }
+
+    /// How many damaged files are in the data directory.
+    pub(crate) fn damaged_files(&self) -> usize {
+        self.shared.damaged_files()
+    }
+
     /// How much more it would take now: nothing while it refuses deliveries, for whatever reason.
-    pub(crate) async fn room(&self) -> Option<Room> {
-        let shared = Arc::clone(&self.shared);
-        let look = move || {
-            let room = Room::within(&shared.limits, shared.bytes.load(Ordering::Relaxed), free_bytes(&shared.dir));
-            let refuses = shared.refusal().or_else(|| shared.trouble()).is_some();
-            if refuses { Room { bytes: 0, ..room } } else { room }
-        };
-        // A disk that hangs must hold up nobody else.
-        tokio::task::spawn_blocking(look).await.ok()
+    pub(crate) fn room(&self) -> Room {
+        self.shared.room()
     }
 
     /// How many deliveries are in it, or on their way there.
     pub(crate) fn records(&self) -> u64 {
-        self.lanes.read().unwrap_or_else(PoisonError::into_inner).values().map(|lane| lane.records()).sum()
+        self.shared.all_lanes().iter().map(|lane| lane.records()).sum()
     }
 
     /// Bytes of what is in it, as they count against `spool.max_bytes`.

@@ -296,7 +296,7 @@ impl Verified {
 
 /// Identifies a delivery: a `UUIDv8` (RFC 9562) of the first 16 bytes of SHA-256 over the source's name, one zero byte and
 /// the raw body. The same on every retry.
-fn event_id(source: &str, body: &[u8]) -> String {
+pub(crate) fn event_id(source: &str, body: &[u8]) -> String {
     let digest = Sha256::new().chain_update(source).chain_update([0]).chain_update(body).finalize();
     let mut id = [0; 16];
     id.copy_from_slice(&digest[..16]);

@@ -1,5 +1,6 @@
 //! Everything between the door and Kafka, wired: what `serve`, `spool drain` and, in part, `dead-letters replay` share.
 
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::hash::RandomState;
 use std::io;
@@ -14,8 +15,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::access::explain;
-use crate::config::{ConfigError, Settings};
+use crate::access::{explain, is_of_the_disk};
+use crate::config::{ConfigError, Settings, Source};
 use crate::drain::Drain;
 use crate::http::ANSWERS;
 use crate::intake::Intake;
@@ -26,7 +27,7 @@ use crate::private;
 use crate::publish::Publisher;
 use crate::registry::{Refusal, Registry};
 use crate::route::{DEAD_LETTERS, Role, Routes};
-use crate::spool::{Lane, Spool, SpoolError, Waiting};
+use crate::spool::{ALTERED, Lane, Spool, SpoolError, Waiting};
 use crate::traces::{Exporter, Exporting, Traces};
 
 /// How long what is called back from the producer takes to be in the spool, at the longest.
@@ -94,7 +95,7 @@ pub(crate) struct Core {
     to_drain: UnboundedReceiver<Arc<Lane>>,
     exporter: Option<Exporter>,
     /// Held for as long as the data directory is ours.
-    lock: File,
+    lock: Option<File>,
 }
 
 impl Core {
@@ -119,7 +120,8 @@ impl Core {
         if settings.sources.values().any(|source| source.profile.has_media()) {
             pipeline.media.prepare()?;
         }
-        let lane_of = |waiting: &Waiting| lane_of(settings, routes, waiting);
+        let (sources, of) = (settings.sources.clone(), Arc::clone(&pipeline));
+        let lane_of = move |waiting: &Waiting| lane_of(&sources, &of.routes, waiting);
         let (dir, metrics) = (&settings.data_dir, Arc::clone(metrics));
         let (spool, to_drain) = Spool::open(dir, settings.spool, metrics, lane_of)?;
         let registry = Registry::new(&settings.registry, &settings.data_dir, routes.subjects.clone())?;
@@ -181,7 +183,7 @@ pub(crate) struct Running {
     refused: oneshot::Receiver<Vec<Refusal>>,
     /// Dropped, and so aborted, at the end.
     _watches: JoinSet<()>,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl Running {
@@ -232,8 +234,10 @@ impl Running {
 
 /// The lane of what an earlier run left: by the topics of today. What has no source any more waits apart, and a dead letter
 /// stays one.
-fn lane_of(settings: &Settings, routes: &Routes, waiting: &Waiting) -> String {
-    if !settings.sources.contains_key(&waiting.source) {
+fn lane_of(sources: &BTreeMap<String, Arc<Source>>, routes: &Routes, waiting: &Waiting) -> String {
+    if waiting.lane == ALTERED {
+        waiting.lane.clone()
+    } else if !sources.contains_key(&waiting.source) {
         format!("source {}, not configured", waiting.source)
     } else if waiting.lane.ends_with(DEAD_LETTERS) {
         routes.dead_letters.to_string()
@@ -242,17 +246,30 @@ fn lane_of(settings: &Settings, routes: &Routes, waiting: &Waiting) -> String {
     }
 }
 
-/// Makes the data directory, if need be, and takes it. The lock ends with the process, however that ends.
-fn lock(data_dir: &Path) -> Result<File, StartError> {
-    let unusable =
-        |e: io::Error| ConfigError::key("data_dir", format!("{}: {}", data_dir.display(), explain(data_dir, &e)));
+/// Makes the data directory, if need be, and takes it. The lock ends with the process, however that ends. There is none while the
+/// disk does not let us make it.
+pub(crate) fn lock(data_dir: &Path) -> Result<Option<File>, StartError> {
+    let unusable = |e: io::Error| {
+        let words = format!("{}: {}", data_dir.display(), explain(data_dir, &e));
+        if !is_of_the_disk(&e) {
+            return Err(ConfigError::key("data_dir", words).into());
+        }
+        tracing::error!("data_dir: {words}; nothing keeps another process from using it");
+        Ok(None)
+    };
     // Bodies wait in it: nobody else's business.
-    DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(unusable)?;
-    let file =
-        File::options().create(true).truncate(false).write(true).open(data_dir.join("lock")).map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StartError::Locked(data_dir.display().to_string())),
-        Err(TryLockError::Error(e)) => Err(unusable(e).into()),
+    if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(data_dir) {
+        return unusable(error);
+    }
+    let path = data_dir.join("lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    // A disk that cannot be written may have one of before.
+    match file.or_else(|error| if is_of_the_disk(&error) { File::open(&path).map_err(|_| error) } else { Err(error) }) {
+        Ok(file) => match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Err(StartError::Locked(data_dir.display().to_string())),
+            Err(TryLockError::Error(e)) => unusable(e),
+        },
+        Err(error) => unusable(error),
     }
 }

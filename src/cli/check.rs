@@ -144,6 +144,9 @@ fn spool(settings: &Settings, report: &mut Report) {
         }
         Err(error) => report.finding(&format!("spool {}: {error}", dir.display())),
     }
+    for file in spool::put_aside(dir) {
+        warn(&format!("spool: {} was damaged and put aside; the .txt beside it says what is lost", file.display()));
+    }
 }
 
 /// The one thing that is changed: a small object is written and deleted again, since nothing else tells.

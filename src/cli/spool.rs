@@ -1,4 +1,4 @@
-//! `hookbridge spool`: what waits on disk, and emptying it without serving.
+//! `hookbridge spool`: what waits on disk, emptying it without serving, and looking again at what was damaged.
 
 use std::borrow::Cow;
 use std::io::{self, Write as _};
@@ -14,8 +14,8 @@ use super::shutdown::Shutdown;
 use super::{Ending, fail, fail_config, fail_start, on_runtime, progress};
 use crate::config::{self, Settings};
 use crate::private::keep_new_files_private;
-use crate::spool::{Row, SpoolError, Store, Waiting};
-use crate::wiring::{Core, StartError};
+use crate::spool::{Row, SpoolError, Store, Waiting, put_aside, recover_again};
+use crate::wiring::{Core, StartError, lock};
 use crate::{printable, telemetry, time};
 
 /// How often the drain looks how far it is.
@@ -29,11 +29,15 @@ Examples:
   hookbridge spool inspect --config /etc/hookbridge.toml      what waits, by topic, source and type
   hookbridge spool inspect --data-dir data --events --json    every delivery, a JSON object a line
   hookbridge spool drain --config /etc/hookbridge.toml        publish all of it, then end
+  hookbridge spool recover --config /etc/hookbridge.toml      look again at damaged files that were put aside
 
 The file is an SQLite database, DIR/spool.db; its table `deliveries` holds the bodies. Change it only while no bridge uses
 it. Draining has no --data-dir: it needs the sources, Kafka and the registry of the configuration.
 
-Exit codes: 0 done, 1 something is left, 69 Kafka or the spool is not available, 78 configuration.";
+A damaged file is put aside by itself (DIR/spool.damaged-TIME.db), and what can be read of it goes on. Recovering looks
+at such files once more, after a repair of theirs say, and adds what was not recovered before at the end of the spool.
+
+Exit codes: 0 done, 1 something is left or damaged, 69 Kafka or the spool is not available, 78 configuration.";
 
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
@@ -50,6 +54,9 @@ enum SpoolCommand {
     /// Publish all of it without serving, then end
     #[command(after_help = HELP)]
     Drain(DrainArgs),
+    /// Add what can be read of damaged files, and was not before
+    #[command(after_help = HELP)]
+    Recover(RecoverArgs),
 }
 
 #[derive(Debug, Args)]
@@ -72,6 +79,13 @@ struct DrainArgs {
     wait: Duration,
 }
 
+#[derive(Debug, Args)]
+struct RecoverArgs {
+    /// Damaged files [default: all that were put aside in the data directory]
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
 pub(super) fn run(args: SpoolArgs, file: &Path) -> Ending {
     match args.command {
         SpoolCommand::Inspect(InspectArgs { data_dir: Some(dir), events, json }) => inspect(&dir, events, json),
@@ -86,7 +100,40 @@ pub(super) fn run(args: SpoolArgs, file: &Path) -> Ending {
             }
             Err(error) => fail_config(&error),
         },
+        SpoolCommand::Recover(args) => match config::load(file) {
+            Ok(settings) => recover(&settings.data_dir, args.files),
+            Err(error) => fail_config(&error),
+        },
     }
+}
+
+fn recover(dir: &Path, files: Vec<PathBuf>) -> Ending {
+    let _lock = match lock(dir) {
+        Ok(lock) => lock,
+        Err(error) => return fail_start(&error),
+    };
+    let files = if files.is_empty() { put_aside(dir) } else { files };
+    let mut damaged = 0;
+    for file in &files {
+        match recover_again(dir, file) {
+            Ok(again) => {
+                let (path, words) = (file.display(), (again.added, again.known, again.damaged));
+                let _ = writeln!(
+                    io::stdout(),
+                    "{path}: added {}, recovered before {}, damaged {}",
+                    words.0,
+                    words.1,
+                    words.2
+                );
+                damaged += again.damaged;
+            }
+            Err(error) => return fail(&error, Ending::Unavailable),
+        }
+    }
+    if files.is_empty() {
+        let _ = writeln!(io::stdout(), "{}: no damaged file", dir.display());
+    }
+    if damaged == 0 { Ending::Well } else { Ending::Findings }
 }
 
 fn inspect(dir: &Path, events: bool, json: bool) -> Ending {

@@ -119,7 +119,8 @@ impl Drain {
         let (to, rejection) = (self.spool.lane(&waits.lane), waits.rejection.as_ref());
         let rejection = rejection.filter(|_| spooled.rejection.is_none());
         let keys = self.pipeline.needs_of_dead_letter(&spooled.delivery).keys;
-        match self.spool.relocate(&lane, &to, spooled.done, keys, rejection).await {
+        let columns = (event_type, spooled.delivery.received_at());
+        match self.spool.relocate(&lane, &to, spooled.done, keys, columns, rejection).await {
             Ok(()) => Turn::Moved,
             Err(error) => Turn::NotTaken(not_taken, format!("{}; {error}", waits.words)),
         }

@@ -24,6 +24,8 @@ use crate::spool::{Done, Lane, Row, SpoolError};
 const FEW: usize = 200;
 /// How often is looked whether something takes long.
 const LOOK: Duration = Duration::from_millis(100);
+/// What was appended or removed is counted within this time.
+const MISSING: Duration = Duration::from_secs(2);
 /// A file that cannot be read is tried again after this time.
 const UNREADABLE: Duration = Duration::from_secs(2);
 
@@ -58,6 +60,10 @@ pub(super) struct Emptying {
     at_end: bool,
     changed: bool,
     unreadable_until: Option<Instant>,
+    /// How many files of the spool had been opened when reading began anew last.
+    files: u64,
+    /// Since when nothing is found, though something should be there.
+    missing_since: Option<Instant>,
     next_look: Instant,
     /// What Kafka has of deliveries that were left.
     half_taken: HashMap<i64, Arc<Taken>>,
@@ -81,6 +87,8 @@ impl Emptying {
             at_end: false,
             changed: false,
             unreadable_until: None,
+            files: drain.spool.files(),
+            missing_since: None,
             next_look: Instant::now(),
             half_taken: HashMap::new(),
             published: 0,
@@ -101,6 +109,7 @@ impl Emptying {
                 }
                 self.start().await;
                 self.settle();
+                self.miss();
                 self.read_on();
             }
             let drain = Arc::clone(&self.drain);
@@ -113,7 +122,7 @@ impl Emptying {
                 }
                 () = self.lane.changed.notified(), if !stops => (self.at_end, self.changed) = (false, true),
                 () = self.news.news() => {}
-                () = sleep_until(self.next_look), if !self.window.is_done() || self.unreadable_until.is_some() => self.look(),
+                () = sleep_until(self.next_look), if !stops => self.look(),
                 () = drain.stop.cancelled(), if !stops => self.reading = None,
             }
         }
@@ -297,6 +306,19 @@ impl Emptying {
             tracing::info!(lane = %self.lane.name, "the lane's deliveries get through again");
         }
         self.lane.set_leaving(self.at_end && self.window.len() < FEW);
+    }
+
+    /// Reads anew what is in another file than before, and has the file looked at when deliveries are missing.
+    fn miss(&mut self) {
+        let files = self.drain.spool.files();
+        if std::mem::replace(&mut self.files, files) != files {
+            (self.after, self.at_end, self.reading) = (self.lane.drained(), false, None);
+        }
+        let since = self.missing_since.take().filter(|_| self.at_end && self.window.is_done());
+        match since {
+            Some(since) if since.elapsed() > MISSING => self.drain.spool.compare(&self.lane, self.after),
+            since => self.missing_since = since.or((self.at_end && self.window.is_done()).then(Instant::now)),
+        }
     }
 
     /// Looks whether something takes long.

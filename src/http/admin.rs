@@ -55,6 +55,9 @@ impl Health {
         };
         let mut spool_part = part(&spool);
         spool_part["bytes"] = self.spool.bytes().into();
+        if let Some(note) = self.spool.note() {
+            spool_part["note"] = note.into();
+        }
         let mut kafka_part = part(&kafka);
         // It does not count: what can be written is written, and the rest waits in the spool.
         if let Some(partitions) = self.publisher.watch().unwritable().filter(|_| kafka.is_none()) {
@@ -80,9 +83,8 @@ impl Health {
         if let Ok(oldest) = timeout(DISK_PATIENCE, self.spool.oldest()).await {
             self.metrics.show_oldest(&oldest, now_millis());
         }
-        if let Ok(Some(room)) = timeout(DISK_PATIENCE, self.spool.room()).await {
-            self.metrics.space.show(&room);
-        }
+        self.metrics.space.show(&self.spool.room());
+        self.metrics.damage.files.set(i64::try_from(self.spool.damaged_files()).unwrap_or(i64::MAX));
         self.metrics.show_dropped_lines(dropped_lines());
         let (known, all) = self.registry.known();
         let refused = self.registry.refusals().len();

@@ -48,6 +48,8 @@ pub(crate) struct Lane {
 struct Load {
     records: u64,
     bytes: u64,
+    /// Of these, what the file should hold.
+    stored: (u64, u64),
     /// Someone empties the lane.
     draining: bool,
     /// The keys of what waits.
@@ -174,6 +176,7 @@ impl Lane {
         self.change(|load| {
             load.records += records;
             load.bytes += bytes;
+            load.stored = (load.stored.0 + records, load.stored.1 + bytes);
             load.untold = Some(last);
             !std::mem::replace(&mut load.draining, true)
         })
@@ -194,12 +197,31 @@ impl Lane {
         self.change(|load| load.untold = load.untold.filter(|last| seq.is_some_and(|seq| seq < *last)));
     }
 
-    /// What was reserved is free again: gone from the spool, or never there.
-    pub(super) fn release(&self, records: u64, bytes: u64) {
+    /// What was reserved for a delivery is free again: it did not get to the file.
+    pub(super) fn release(&self, bytes: u64) {
+        self.change(|load| {
+            load.records = load.records.saturating_sub(1);
+            load.bytes = load.bytes.saturating_sub(bytes);
+        });
+    }
+
+    /// A delivery for which room was reserved is in the file.
+    pub(super) fn stored(&self, bytes: u64) {
+        self.change(|load| load.stored = (load.stored.0 + 1, load.stored.1 + bytes));
+    }
+
+    /// Deliveries have left the file, or count as if they had.
+    pub(super) fn left(&self, records: u64, bytes: u64) {
         self.change(|load| {
             load.records = load.records.saturating_sub(records);
             load.bytes = load.bytes.saturating_sub(bytes);
+            load.stored = (load.stored.0.saturating_sub(records), load.stored.1.saturating_sub(bytes));
         });
+    }
+
+    /// Deliveries that the file should hold, and their bytes.
+    pub(super) fn in_file(&self) -> (u64, u64) {
+        self.load().stored
     }
 
     /// A delivery with these keys does not wait any more.
@@ -308,7 +330,7 @@ mod tests {
         lane.free(&[1, 2]);
         assert_eq!([1, 2].map(|key| lets_past(&lane, key)), [Some(true); 2]);
         assert!(!lane.open_if_empty(7), "they are still in the file");
-        lane.release(2, 100);
+        lane.left(2, 100);
         assert!(lane.open_if_empty(7) && lane.drained() == 7);
         assert_eq!(lane.reserve(&[1], &[], 1, 100), Some(true));
     }

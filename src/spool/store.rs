@@ -13,6 +13,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +22,6 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::{SpoolError, scarce};
-use crate::access::explain;
 use crate::config::Source;
 use crate::verify::Verified;
 
@@ -29,12 +29,16 @@ use crate::verify::Verified;
 pub(super) const FILE: &str = "spool.db";
 /// The layout above. A file of another version is refused.
 const VERSION: i32 = 1;
+/// Layouts that a later version may have; any other number is a damage.
+const NEWER: RangeInclusive<i32> = 2..=999;
 /// "hkbr": tells `file` and other tools whose database this is.
 const APPLICATION_ID: i32 = 0x686b_6272;
 /// The log is copied into the database from this many pages on.
 const CHECKPOINT_PAGES: u64 = 4096;
 /// So much the database grows at once then.
 pub(super) const LOG_BYTES: u64 = CHECKPOINT_PAGES * 4096;
+/// Up to 64 MiB, all is looked at when it is opened.
+const CHECKED_PAGES: i64 = 1 << 14;
 /// How long to wait for an operator's tool that holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -94,32 +98,45 @@ pub(crate) struct Store {
 impl Store {
     /// Opens the file for writing, makes it if need be, and sees to it that a commit is on disk when it returns.
     pub(super) fn create(dir: &Path) -> Result<Store, SpoolError> {
-        let path = dir.join(FILE);
-        let fail = |words: String| {
+        Store::make(&dir.join(FILE)).map_err(|error| {
             let hint = scarce(dir, 0).map(|words| format!("; {words}: make room there, or move data_dir"));
-            SpoolError::Failed(format!("{}: {words}{}", path.display(), hint.unwrap_or_default()))
-        };
+            error.with(&hint.unwrap_or_default())
+        })
+    }
+
+    /// The same of a file by another name.
+    pub(super) fn make(path: &Path) -> Result<Store, SpoolError> {
         // SQLite gives what it puts beside the file the same permissions: bodies are nobody else's business.
-        let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        file.map_err(|e| fail(explain(&path, &e)))?;
-        let store = Store { connection: Connection::open(&path).map_err(|e| SpoolError::of(&e))? };
-        store.check_owner().map_err(&fail)?;
-        store.prepare().map_err(|e| fail(e.to_string()))?;
-        store.check().map_err(&fail)?;
+        let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(path);
+        file.map_err(|e| SpoolError::from_io(path, &e))?;
+        let fail = |e: rusqlite::Error| SpoolError::of(&e).at(path);
+        let store = Store { connection: Connection::open(path).map_err(fail)? };
+        store.check_owner(path)?;
+        store.prepare().map_err(fail)?;
+        store.check().map_err(|words| SpoolError::Failed(format!("{}: {words}", path.display())))?;
         Ok(store)
     }
 
     /// Whether the file is a spool, or still empty: another's database is left alone.
-    fn check_owner(&self) -> Result<(), String> {
-        let (owner, version): (i32, i32) = (self.pragma("application_id")?, self.pragma("user_version")?);
-        let tables = self.connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
-        let tables = tables.map_err(|e| e.to_string())?;
-        match (owner, version) {
-            (0, 0) if tables == 0 => Ok(()),
-            (APPLICATION_ID, VERSION) => Ok(()),
-            (APPLICATION_ID, version) => Err(format!("layout {version}, and this version knows {VERSION}")),
-            _ => Err("an SQLite database, but no spool".into()),
-        }
+    fn check_owner(&self, path: &Path) -> Result<(), SpoolError> {
+        let fail = |e: rusqlite::Error| SpoolError::of(&e).at(path);
+        let number = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(fail);
+        let (owner, version) = (number("application_id")?, number("user_version")?);
+        let names = "SELECT name FROM sqlite_schema";
+        let names = self.rows(names, [], |row| row.get::<_, String>(0)).map_err(|e| e.at(path))?;
+        let is_ours = names.iter().any(|name| name == "deliveries");
+        let words = match (owner, version) {
+            (0, 0) if names.is_empty() => return Ok(()),
+            (APPLICATION_ID, VERSION) if is_ours => return Ok(()),
+            (APPLICATION_ID, version) if NEWER.contains(&version) => {
+                format!("layout {version}, and this version knows {VERSION}")
+            }
+            // The mark is a few bytes of the file, the table another.
+            (APPLICATION_ID, _) => return Err(SpoolError::Damaged(format!("layout {version}")).at(path)),
+            _ if is_ours => return Err(SpoolError::Damaged(format!("application_id {owner:#x}")).at(path)),
+            _ => "an SQLite database, but no spool".into(),
+        };
+        Err(SpoolError::Failed(words).at(path))
     }
 
     fn prepare(&self) -> rusqlite::Result<()> {
@@ -165,8 +182,8 @@ impl Store {
         let connection =
             Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
                 .and_then(|connection| connection.busy_timeout(BUSY_TIMEOUT).map(|()| connection));
-        let store = Store { connection: connection.map_err(|e| SpoolError::of(&e))? };
-        store.check_owner().map_err(|words| SpoolError::Failed(format!("{}: {words}", path.display())))?;
+        let store = Store { connection: connection.map_err(|e| SpoolError::of(&e).at(&path))? };
+        store.check_owner(&path)?;
         Ok(Some(store))
     }
 
@@ -176,6 +193,33 @@ impl Store {
         let done = work(&transaction)?;
         transaction.commit()?;
         Ok(done)
+    }
+
+    /// How many deliveries there are.
+    pub(super) fn records(&self) -> Result<u64, SpoolError> {
+        let count = self.rows("SELECT count(*) FROM deliveries", [], |row| row.get::<_, i64>(0))?;
+        Ok(count.first().map_or(0, |count| count.unsigned_abs()))
+    }
+
+    /// The numbers in use: first and last of each row of them without a gap.
+    pub(super) fn ranges(&self) -> Result<Vec<(i64, i64)>, SpoolError> {
+        let sql =
+            "SELECT min(seq), max(seq) FROM (SELECT seq, seq - row_number() OVER (ORDER BY seq) AS gap FROM deliveries)
+                   GROUP BY gap ORDER BY 1";
+        self.rows(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    /// Looks for damage in all pages of a file that is small; one that is large is looked at as it is read.
+    pub(super) fn check_pages(&self) -> Result<(), SpoolError> {
+        let pages: i64 =
+            self.connection.pragma_query_value(None, "page_count", |row| row.get(0)).map_err(|e| SpoolError::of(&e))?;
+        if pages > CHECKED_PAGES {
+            return Ok(());
+        }
+        match self.rows("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))?.pop() {
+            Some(words) if words != "ok" => Err(SpoolError::Damaged(format!("{FILE}: {}", words.replace('\n', " ")))),
+            _ => Ok(()),
+        }
     }
 
     /// The highest number in use.
@@ -204,6 +248,15 @@ impl Store {
                 oldest: row.get(5)?,
             })
         })
+    }
+
+    /// How many deliveries of a lane there are after number `after`, and the numbers of those up to `seq`.
+    pub(super) fn count(&self, lane: &str, after: i64, seq: i64) -> Result<(u64, Vec<i64>), SpoolError> {
+        let all = "SELECT count(*) FROM deliveries WHERE lane = ?1 AND seq > ?2";
+        let all = self.rows(all, params![lane, after], |row| row.get::<_, i64>(0))?;
+        let up_to = "SELECT seq FROM deliveries WHERE lane = ?1 AND seq > ?2 AND seq <= ?3 LIMIT 10000";
+        let up_to = self.rows(up_to, params![lane, after, seq], |row| row.get(0))?;
+        Ok((all.first().map_or(0, |all| all.unsigned_abs()), up_to))
     }
 
     /// The next deliveries of `lane` in order, with numbers above `after` up to `last`: at most `records` of them and,
@@ -336,18 +389,22 @@ pub(super) fn insert(connection: &Connection, row: &NewRow<'_>) -> rusqlite::Res
     Ok(())
 }
 
-/// Takes a delivery out.
-pub(super) fn delete(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM deliveries WHERE seq = ?1")?.execute([seq])?;
-    Ok(())
+/// Takes a delivery out; says whether it was there.
+pub(super) fn delete(connection: &Connection, seq: i64) -> rusqlite::Result<bool> {
+    Ok(connection.prepare_cached("DELETE FROM deliveries WHERE seq = ?1")?.execute([seq])? > 0)
 }
 
-/// Puts a delivery at the end of another lane.
-pub(super) fn relocate(connection: &Connection, seq: i64, to: i64, lane: &str, before: &[u8]) -> rusqlite::Result<()> {
+/// Puts a delivery at the end of another lane; says whether it was there.
+pub(super) fn relocate(
+    connection: &Connection,
+    seq: i64,
+    to: i64,
+    lane: &str,
+    before: &[u8],
+) -> rusqlite::Result<bool> {
     let sql = "UPDATE deliveries SET seq = ?2, lane = ?3, headers = CAST(?4 || headers AS BLOB) WHERE seq = ?1";
     let mut statement = connection.prepare_cached(sql)?;
-    statement.execute(params![seq, to, lane, before])?;
-    Ok(())
+    Ok(statement.execute(params![seq, to, lane, before])? > 0)
 }
 
 /// A delivery on its way to disk.
@@ -361,6 +418,15 @@ pub(super) struct NewRow<'a> {
     pub(super) bytes: u64,
     pub(super) headers: &'a [u8],
     pub(super) body: &'a [u8],
+}
+
+impl<'a> NewRow<'a> {
+    /// A delivery that was read, under the number `seq`.
+    pub(super) fn of(row: &'a Row, seq: i64) -> NewRow<'a> {
+        let Row { lane, source, event_type, id, received_at, bytes, headers, body, .. } = row;
+        let (event_type, received_at, bytes) = (event_type.as_deref(), *received_at, *bytes);
+        NewRow { seq, lane, source, event_type, id, received_at, bytes, headers, body }
+    }
 }
 
 #[cfg(test)]

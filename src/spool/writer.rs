@@ -7,10 +7,13 @@
 //! ```
 //!
 //! While one group is being written the next one gathers; nobody waits for company.
+//!
+//! The file is the writer's: it opens it, has it recovered when it is damaged, and tries again when the disk was not there.
 
-use std::sync::atomic::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -18,14 +21,18 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::lane::Lane;
-use super::store::{self, NewRow, Store};
-use super::{Shared, SpoolError};
+use super::opening::{Opened, Opening};
+use super::state::Shared;
+use super::store::{self, NewRow, Store, Waiting};
+use super::{ALTERED, SpoolError};
 
 /// Commands that share a transaction at most, and bytes after which no more join.
 const GROUP_COMMANDS: usize = 512;
 const GROUP_BYTES: usize = 32 << 20;
 /// Without work for this long, space is given back.
 const IDLE: Duration = Duration::from_millis(500);
+/// How often is tried to open a file that the disk did not give.
+const AGAIN: Duration = Duration::from_secs(2);
 /// Pages given back at a time: 8 MiB, so that a request that comes meanwhile hardly waits.
 const SHRINK_PAGES: u32 = 2048;
 
@@ -46,7 +53,38 @@ pub(super) enum Command {
         before: Vec<u8>,
         moved: oneshot::Sender<Result<(), SpoolError>>,
     },
+    /// These were altered on disk.
+    SetAside {
+        from: Arc<Lane>,
+        to: Arc<Lane>,
+        rows: Vec<Done>,
+        done: oneshot::Sender<Result<(), SpoolError>>,
+    },
+    /// A lane was read up to this number, and should be empty then.
+    Compare {
+        lane: Arc<Lane>,
+        seq: i64,
+    },
+    /// The file could not be read, when so many had been opened.
+    Mistrust {
+        error: SpoolError,
+        files: u64,
+    },
     Close,
+}
+
+impl Command {
+    /// Whether it shares a transaction with others.
+    fn writes(&self) -> bool {
+        !matches!(self, Command::Compare { .. } | Command::Mistrust { .. } | Command::Close)
+    }
+}
+
+/// What a command has changed in the file.
+enum Applied {
+    Appended(i64),
+    /// Of the deliveries that it names, those that were there.
+    Gone(Vec<Done>),
 }
 
 /// A delivery that is to be kept.
@@ -61,6 +99,8 @@ pub(super) struct Append {
     pub(super) keys: Vec<u64>,
     pub(super) headers: Vec<u8>,
     pub(super) body: Bytes,
+    /// Set by whoever comes first: the writer that has an answer, or the sender that does not wait for it any longer.
+    pub(super) settled: Arc<AtomicBool>,
     pub(super) kept: oneshot::Sender<Result<(), SpoolError>>,
 }
 
@@ -72,16 +112,26 @@ pub(crate) struct Done {
 }
 
 pub(super) struct Writer {
-    pub(super) store: Store,
-    pub(super) commands: Receiver<Command>,
-    pub(super) shared: Arc<Shared>,
+    opening: Opening,
+    /// None while the disk does not give it, or it cannot be trusted.
+    store: Option<Store>,
+    /// Why all has to go into a new file.
+    mistrusted: Option<String>,
+    opened_at: Option<Instant>,
+    commands: Receiver<Command>,
+    shared: Arc<Shared>,
     /// The highest number given so far.
-    pub(super) last: i64,
-    /// Published deliveries that could not be removed.
-    pub(super) left_over: Vec<(Arc<Lane>, Vec<Done>)>,
+    last: i64,
+    /// Deliveries that are to be out of the file, and could not be removed.
+    left_over: Vec<(Arc<Lane>, Vec<Done>)>,
 }
 
 impl Writer {
+    pub(super) fn new(opening: Opening, commands: Receiver<Command>, shared: Arc<Shared>) -> Writer {
+        let (store, mistrusted, opened_at, left_over) = (None, None, None, Vec::new());
+        Writer { opening, store, mistrusted, opened_at, commands, shared, last: 0, left_over }
+    }
+
     /// Works until told to close, or until nobody is left who could tell.
     pub(super) fn run(mut self) {
         let mut shrinking = true;
@@ -89,57 +139,192 @@ impl Writer {
             let first = match self.commands.recv_timeout(IDLE) {
                 Ok(command) => command,
                 Err(RecvTimeoutError::Timeout) => {
-                    self.remove_left_over();
-                    self.look_again();
-                    shrinking = shrinking && self.store.shrink(SHRINK_PAGES).unwrap_or(false);
+                    shrinking = self.idle(shrinking);
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             shrinking = true;
-            let (group, closing) = self.gather(first);
+            self.open_again();
+            let (group, next) = self.gather(first);
             self.write(group);
-            if closing {
-                break;
+            match next {
+                Some(Command::Close) => break,
+                Some(Command::Compare { lane, seq }) => self.compare(&lane, seq),
+                Some(Command::Mistrust { error, files }) if files == self.shared.files.load(Ordering::Acquire) => {
+                    self.mistrust(&error);
+                }
+                _ => {}
             }
         }
-        if let Err(error) = self.store.checkpoint() {
+        let closed = self.store.take().map_or(Ok(()), |store| store.checkpoint());
+        if let Err(error) = closed {
             tracing::debug!(%error, "the spool's log was not copied at the end; the next start does it");
         }
     }
 
-    fn gather(&self, first: Command) -> (Vec<Command>, bool) {
+    /// Tries from time to time to open a file that the disk did not give.
+    fn open_again(&mut self) {
+        if self.store.is_none() && self.opened_at.is_none_or(|at| at.elapsed() >= AGAIN) {
+            // Said already, and seen by all.
+            let _ = self.open();
+        }
+    }
+
+    /// What is done when nobody asks for anything; says whether there is more space to be given back.
+    fn idle(&mut self, shrinking: bool) -> bool {
+        self.open_again();
+        self.remove_left_over();
+        self.look_again();
+        let shared = Arc::clone(&self.shared);
+        let Some(store) = self.store.as_ref().filter(|_| shrinking) else { return false };
+        shared.asking(|| store.shrink(SHRINK_PAGES)).unwrap_or(false)
+    }
+
+    /// Opens the file, if none is open: the one that is there, or a new one of what can be read of it.
+    pub(super) fn open(&mut self) -> Result<(), SpoolError> {
+        if self.store.is_some() {
+            return Ok(());
+        }
+        self.opened_at = Some(Instant::now());
+        let (shared, opening, why) = (Arc::clone(&self.shared), &self.opening, self.mistrusted.as_deref());
+        let opened = shared.asking(|| match why {
+            // The reader goes last: what it has open is the old file.
+            Some(why) => opening.recover(why, || *shared.reader() = None),
+            None => opening.open(),
+        });
+        match opened {
+            Ok(opened) => {
+                self.adopt(opened);
+                Ok(())
+            }
+            Err(error) => {
+                shared.failed(&error);
+                Err(error)
+            }
+        }
+    }
+
+    fn adopt(&mut self, opened: Opened) {
+        let Opened { store, reader, last, waiting, recovered } = opened;
+        self.mistrusted = None;
+        self.store = Some(store);
+        self.last = self.last.max(last);
+        let waiting = if self.left_over.is_empty() { waiting } else { self.without_left_over(waiting) };
+        self.shared.opened(reader, self.last, recovered);
+        self.count_anew(&waiting);
+        self.shared.look();
+        self.shared.well();
+        for lane in self.shared.all_lanes() {
+            lane.changed.notify_one();
+        }
+    }
+
+    /// What waits, when what was to be removed is.
+    fn without_left_over(&mut self, waiting: Vec<Waiting>) -> Vec<Waiting> {
+        self.remove_left_over();
+        self.store.as_ref().and_then(|store| store.waiting().ok()).unwrap_or(waiting)
+    }
+
+    /// Compares what is in the file with what should be there: what is lost is counted out, what was not known is taken over.
+    fn count_anew(&self, waiting: &[Waiting]) {
+        let mut found: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+        for waiting in waiting {
+            let (records, bytes) = found.entry(&waiting.lane).or_default();
+            (*records, *bytes) = (*records + waiting.records, *bytes + waiting.bytes);
+        }
+        for lane in self.shared.all_lanes() {
+            let (records, bytes) = found.get(&*lane.name).copied().unwrap_or_default();
+            let (due, due_bytes) = lane.in_file();
+            let lost = (due.saturating_sub(records), due_bytes.saturating_sub(bytes));
+            if lost.0 > 0 {
+                lane.left(lost.0, lost.1);
+                self.shared.bytes.fetch_sub(lost.1, Ordering::Relaxed);
+                self.shared.metrics.spool_lost(&lane.name, lost.0, lost.1);
+            }
+        }
+        for waiting in waiting {
+            let (due, due_bytes) = self.shared.lane(&waiting.lane).in_file();
+            let (records, bytes) = found.get(&*waiting.lane).copied().unwrap_or_default();
+            let new =
+                (records.saturating_sub(due).min(waiting.records), bytes.saturating_sub(due_bytes).min(waiting.bytes));
+            if new.0 > 0 {
+                self.shared.take_over(&Waiting { records: new.0, bytes: new.1, ..waiting.clone() }, self.last);
+            }
+        }
+    }
+
+    /// The file does not hold, or give, what was written to it.
+    fn mistrust(&mut self, error: &SpoolError) {
+        self.shared.failed(error);
+        if matches!(error, SpoolError::Disk(_) | SpoolError::Damaged(_)) {
+            self.mistrusted = Some(error.to_string());
+            self.store = None;
+            self.opened_at = None;
+            if matches!(error, SpoolError::Damaged(_)) {
+                let _ = self.open();
+            }
+        }
+    }
+
+    /// Has the file recovered if a lane holds other deliveries than it should, or some that its reader did not find.
+    fn compare(&mut self, lane: &Arc<Lane>, seq: i64) {
+        let Some(store) = &self.store else { return };
+        let gone = lane.gone();
+        let words = match self.shared.asking(|| store.count(&lane.name, lane.drained(), seq)) {
+            Ok((records, up_to)) => {
+                let due = lane.in_file().0 + gone.len() as u64;
+                let unread = up_to.iter().filter(|seq| !gone.contains(seq)).count();
+                if records == due && unread == 0 {
+                    return;
+                }
+                format!(
+                    "{}: {}: expected {due} deliveries, got {records}, {unread} of them unread",
+                    store::FILE,
+                    lane.name
+                )
+            }
+            Err(SpoolError::Damaged(words)) => words,
+            Err(_) => return,
+        };
+        self.mistrust(&SpoolError::Damaged(words));
+    }
+
+    /// A group of what can share a transaction, and what is to be done after it.
+    fn gather(&self, first: Command) -> (Vec<Command>, Option<Command>) {
         let (mut group, mut bytes, mut next) = (Vec::new(), 0, Some(first));
         while let Some(command) = next.take() {
-            match &command {
-                Command::Close => return (group, true),
-                Command::Append(append) => bytes += append.body.len(),
-                Command::Remove { .. } | Command::Relocate { .. } => {}
+            if !command.writes() {
+                return (group, Some(command));
+            }
+            if let Command::Append(append) = &command {
+                bytes += append.body.len();
             }
             group.push(command);
             if group.len() < GROUP_COMMANDS && bytes < GROUP_BYTES {
                 next = self.commands.try_recv().ok();
             }
         }
-        (group, false)
+        (group, None)
     }
 
     fn write(&mut self, group: Vec<Command>) {
         let (appends, others): (Vec<_>, Vec<_>) = group.into_iter().partition(|c| matches!(c, Command::Append(_)));
-        let refusal = if appends.is_empty() { None } else { self.shared.refusal() };
+        let (given_up, appends): (Vec<_>, Vec<_>) = appends.into_iter().partition(is_given_up);
+        let mut lanes: Vec<_> = given_up.into_iter().filter_map(|command| self.turn_down(command)).collect();
+        let refusal = if appends.is_empty() { None } else { self.shared.look() };
         let first_try = match refusal {
             Some(refusal) => Err(refusal),
-            None => self.commit(appends.iter().chain(&others)),
+            None => self.commit_or_recover(appends.iter().chain(&others)),
         };
-        let mut lanes = Vec::new();
         let written = first_try.is_ok();
         match first_try {
-            Ok(()) => {
-                if !appends.is_empty() {
-                    self.shared.well();
+            Ok(applied) => {
+                if !appends.is_empty() && self.shared.well() {
+                    self.cut_log();
                 }
-                for command in appends.into_iter().chain(others) {
-                    lanes.extend(self.settle(command, Ok(())));
+                for (command, applied) in appends.into_iter().chain(others).zip(applied) {
+                    lanes.extend(self.settle(command, Ok(applied)));
                 }
             }
             Err(error) => {
@@ -148,9 +333,17 @@ impl Writer {
                     lanes.extend(self.settle(command, Err(error.clone())));
                 }
                 // What is in Kafka makes room even when nothing can be added.
-                let removed = self.commit(others.iter());
-                for command in others {
-                    lanes.extend(self.settle(command, removed.clone()));
+                match self.commit(others.iter()) {
+                    Ok(applied) => {
+                        for (command, applied) in others.into_iter().zip(applied) {
+                            lanes.extend(self.settle(command, Ok(applied)));
+                        }
+                    }
+                    Err(error) => {
+                        for command in others {
+                            lanes.extend(self.settle(command, Err(error.clone())));
+                        }
+                    }
                 }
             }
         }
@@ -166,25 +359,30 @@ impl Writer {
 
     /// Whether what was in the way is gone, though nobody asks: readiness rests on it.
     fn look_again(&mut self) {
-        let mended = |trouble: &SpoolError| matches!(trouble, SpoolError::Full(_) | SpoolError::Failed(_));
-        if self.shared.trouble().is_some_and(|t| mended(&t))
-            && self.shared.refusal().is_none()
-            && self.store.commit(|_| Ok(())).is_ok()
-        {
-            self.shared.well();
+        let refusal = self.shared.look();
+        let ill = matches!(self.shared.trouble(), Some(SpoolError::Full(_) | SpoolError::Failed(_)));
+        if !ill || refusal.is_some() {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        let Some(store) = &mut self.store else { return };
+        if shared.asking(|| store.commit(|_| Ok(()))).is_ok() {
+            shared.well();
+            self.cut_log();
         }
     }
 
-    /// Tries once more to remove what is in Kafka already.
+    /// Tries once more to remove what is to be out of the file.
     fn remove_left_over(&mut self) {
-        if self.left_over.is_empty() {
-            return;
-        }
-        // On a full disk, room may only be had by copying the log and starting it anew.
-        let _ = self.store.checkpoint();
+        let Some(store) = self.store.as_mut().filter(|_| !self.left_over.is_empty()) else { return };
         let rows = &self.left_over;
-        let removed = self.store.commit(|connection| {
-            rows.iter().flat_map(|(_, rows)| rows).try_for_each(|row| store::delete(connection, row.seq))
+        let removed = self.shared.asking(|| {
+            // On a full disk, room may only be had by copying the log and starting it anew.
+            let _ = store.checkpoint();
+            store.commit(|connection| {
+                let mut rows = rows.iter().flat_map(|(_, rows)| rows);
+                rows.try_for_each(|row| store::delete(connection, row.seq).map(drop))
+            })
         });
         if removed.is_ok() {
             for (lane, rows) in self.left_over.drain(..) {
@@ -193,70 +391,165 @@ impl Writer {
         }
     }
 
-    fn commit<'a>(&mut self, commands: impl Iterator<Item = &'a Command>) -> Result<(), SpoolError> {
-        let mut last = self.last;
+    /// A write that failed has left a part of itself at the end of the log.
+    fn cut_log(&self) {
+        if let Some(store) = &self.store {
+            let _ = self.shared.asking(|| store.checkpoint());
+        }
+    }
+
+    /// Commits; a file that turns out to be damaged is recovered, and the same then goes into the new one.
+    fn commit_or_recover<'a>(
+        &mut self,
+        commands: impl Iterator<Item = &'a Command> + Clone,
+    ) -> Result<Vec<Applied>, SpoolError> {
+        match self.commit(commands.clone()) {
+            Err(error @ SpoolError::Damaged(_)) => {
+                self.mistrust(&error);
+                self.commit(commands)
+            }
+            Err(error @ SpoolError::Disk(_)) => {
+                self.mistrust(&error);
+                Err(error)
+            }
+            done => done,
+        }
+    }
+
+    fn commit<'a>(&mut self, commands: impl Iterator<Item = &'a Command>) -> Result<Vec<Applied>, SpoolError> {
         let mut commands = commands.peekable();
         if commands.peek().is_none() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let since = |now| *self.shared.writing_since.lock().unwrap_or_else(PoisonError::into_inner) = now;
-        since(Some(Instant::now()));
-        let written = self.store.commit(|connection| commands.try_for_each(|c| apply(connection, c, &mut last)));
-        since(None);
-        written.map_err(|error| SpoolError::of(&error))?;
+        let mut last = self.last;
+        let closed = || SpoolError::Disk(format!("{} is not open", store::FILE));
+        let Some(store) = &mut self.store else { return Err(self.shared.trouble().unwrap_or_else(closed)) };
+        let write = || store.commit(|connection| commands.map(|c| apply(connection, c, &mut last)).collect());
+        let written: rusqlite::Result<Vec<_>> = self.shared.asking(write);
+        let applied = written.map_err(|error| SpoolError::of(&error))?;
         self.last = last;
-        Ok(())
+        Ok(applied)
     }
 
     /// Counts what was done, and tells the one who asked for it; gives the lane in which something changed.
-    fn settle(&mut self, command: Command, written: Result<(), SpoolError>) -> Option<Arc<Lane>> {
-        let shared = Arc::clone(&self.shared);
-        match command {
-            Command::Append(append) => {
-                let Append { lane, source, event_type, bytes, keys, kept, .. } = append;
-                match &written {
-                    Ok(()) => shared.metrics.spooled(&lane.name, &source, event_type.as_deref(), bytes),
-                    Err(_) => {
-                        lane.free(&keys);
-                        lane.release(1, bytes);
-                        shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
-                    }
+    fn settle(&mut self, command: Command, written: Result<Applied, SpoolError>) -> Option<Arc<Lane>> {
+        match (command, written) {
+            (Command::Append(append), Ok(Applied::Appended(seq))) => Some(self.appended(append, seq)),
+            (Command::Append(append), written) => {
+                let error = written.err().unwrap_or_else(|| SpoolError::Failed("nothing was written".into()));
+                let Append { lane, bytes, keys, settled, kept, .. } = append;
+                // Whoever has given it up has freed its keys.
+                if !settled.swap(true, Ordering::AcqRel) {
+                    lane.free(&keys);
+                    let _ = kept.send(Err(error));
                 }
-                // Nobody is there only when the process is ending at once.
-                let _ = kept.send(written);
+                self.release(&lane, bytes);
                 Some(lane)
             }
-            Command::Remove { lane, rows } => {
-                let (records, bytes) = (rows.len(), rows.iter().map(|row| row.bytes).sum());
-                match written {
-                    Ok(()) => lane.removed(rows.iter().map(|row| row.seq)),
-                    Err(error) => {
-                        tracing::warn!(%error, records, "published deliveries are still in the spool; a restart now would publish them again");
-                        self.left_over.push((Arc::clone(&lane), rows));
-                    }
-                }
-                // They hold up nobody: a lane must not stay closed for what is in Kafka.
-                lane.release(records as u64, bytes);
-                shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
-                Some(lane)
-            }
-            Command::Relocate { from, to, row, keys, moved, .. } => {
-                if written.is_ok() {
-                    shared.metrics.relocated(&from.name, &to.name, row.bytes);
-                    from.release(1, row.bytes);
+            (Command::Remove { lane, rows }, written) => Some(self.removed(lane, rows, written.map(Applied::gone))),
+            (Command::Relocate { from, to, row, keys, moved, .. }, written) => {
+                let there = written.map(|applied| !applied.gone().is_empty());
+                if matches!(there, Ok(true)) {
+                    self.shared.metrics.relocated(&from.name, &to.name, row.bytes);
+                    from.left(1, row.bytes);
+                    to.stored(row.bytes);
                 } else {
                     to.free(&keys);
-                    to.release(1, row.bytes);
+                    to.release(row.bytes);
                 }
-                let _ = moved.send(written);
+                let missing = || SpoolError::Failed(format!("{} does not hold the delivery any more", store::FILE));
+                let _ = moved.send(there.and_then(|there| if there { Ok(()) } else { Err(missing()) }));
                 Some(to)
             }
-            Command::Close => None,
+            (Command::SetAside { from, to, done, .. }, written) => {
+                let gone = written.map(Applied::gone);
+                for row in gone.iter().flatten() {
+                    self.shared.metrics.relocated(&from.name, &to.name, row.bytes);
+                    from.left(1, row.bytes);
+                    to.reserve(&[], &[], row.bytes, u64::MAX);
+                    to.stored(row.bytes);
+                }
+                let _ = done.send(gone.map(drop));
+                Some(from)
+            }
+            (Command::Compare { .. } | Command::Mistrust { .. } | Command::Close, _) => None,
+        }
+    }
+
+    fn appended(&mut self, append: Append, seq: i64) -> Arc<Lane> {
+        let Append { lane, source, event_type, bytes, settled, kept, .. } = append;
+        if settled.swap(true, Ordering::AcqRel) {
+            // Its sender was told to come again.
+            lane.set_gone([seq]);
+            self.release(&lane, bytes);
+            self.left_over.push((Arc::clone(&lane), vec![Done { seq, bytes }]));
+        } else {
+            lane.stored(bytes);
+            self.shared.metrics.spooled(&lane.name, &source, event_type.as_deref(), bytes);
+            // Nobody is there only when the process is ending at once.
+            let _ = kept.send(Ok(()));
+        }
+        lane
+    }
+
+    fn removed(&mut self, lane: Arc<Lane>, rows: Vec<Done>, gone: Result<Vec<Done>, SpoolError>) -> Arc<Lane> {
+        // They hold up nobody: a lane must not stay closed for what is in Kafka. What was lost meanwhile is counted out already.
+        let left = match gone {
+            Ok(gone) => {
+                lane.removed(rows.iter().map(|row| row.seq));
+                gone
+            }
+            Err(error) => {
+                let records = rows.len();
+                tracing::warn!(%error, records, "published deliveries are still in the spool; a restart now would publish them again");
+                self.left_over.push((Arc::clone(&lane), rows.clone()));
+                rows
+            }
+        };
+        let bytes = left.iter().map(|row| row.bytes).sum();
+        lane.left(left.len() as u64, bytes);
+        self.shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        lane
+    }
+
+    /// A delivery that nobody waits for any more is not written.
+    fn turn_down(&self, command: Command) -> Option<Arc<Lane>> {
+        let Command::Append(Append { lane, bytes, .. }) = command else { return None };
+        self.release(&lane, bytes);
+        Some(lane)
+    }
+
+    fn release(&self, lane: &Lane, bytes: u64) {
+        lane.release(bytes);
+        self.shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+fn is_given_up(command: &Command) -> bool {
+    matches!(command, Command::Append(append) if append.settled.load(Ordering::Acquire))
+}
+
+impl Applied {
+    fn gone(self) -> Vec<Done> {
+        match self {
+            Applied::Gone(rows) => rows,
+            Applied::Appended(_) => Vec::new(),
         }
     }
 }
 
-fn apply(connection: &Connection, command: &Command, last: &mut i64) -> rusqlite::Result<()> {
+/// Of these, the ones to which `each` finds something to do.
+fn those(rows: &[Done], mut each: impl FnMut(&Done) -> rusqlite::Result<bool>) -> rusqlite::Result<Applied> {
+    let mut gone = Vec::new();
+    for row in rows {
+        if each(row)? {
+            gone.push(*row);
+        }
+    }
+    Ok(Applied::Gone(gone))
+}
+
+fn apply(connection: &Connection, command: &Command, last: &mut i64) -> rusqlite::Result<Applied> {
     match command {
         Command::Append(append) => {
             *last += 1;
@@ -271,13 +564,18 @@ fn apply(connection: &Connection, command: &Command, last: &mut i64) -> rusqlite
                 headers: &append.headers,
                 body: &append.body,
             };
-            store::insert(connection, &row)
+            store::insert(connection, &row)?;
+            Ok(Applied::Appended(*last))
         }
-        Command::Remove { rows, .. } => rows.iter().try_for_each(|row| store::delete(connection, row.seq)),
+        Command::Remove { rows, .. } => those(rows, |row| store::delete(connection, row.seq)),
         Command::Relocate { to, row, before, .. } => {
             *last += 1;
-            store::relocate(connection, row.seq, *last, &to.name, before)
+            those(&[*row], |row| store::relocate(connection, row.seq, *last, &to.name, before))
         }
-        Command::Close => Ok(()),
+        Command::SetAside { rows, .. } => those(rows, |row| {
+            *last += 1;
+            store::relocate(connection, row.seq, *last, ALTERED, b"")
+        }),
+        Command::Compare { .. } | Command::Mistrust { .. } | Command::Close => Ok(Applied::Gone(Vec::new())),
     }
 }

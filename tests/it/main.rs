@@ -18,6 +18,7 @@ mod batches;
 mod check;
 mod console;
 mod console_browser;
+mod damage;
 mod dead_letters;
 mod dead_letters_replay;
 mod dev;

@@ -52,7 +52,7 @@ fn what_was_committed_is_there_for_another_reader_and_after_a_reopening() {
         waiting.iter().map(|w| (&*w.lane, w.records, w.bytes)).collect::<Vec<_>>(),
         [("a", 1, 257), ("b", 1, 258)]
     );
-    store.commit(|connection| relocate(connection, 1, 3, "b", b"why\n").and_then(|()| delete(connection, 2))).unwrap();
+    store.commit(|connection| relocate(connection, 1, 3, "b", b"why\n").and_then(|_| delete(connection, 2))).unwrap();
     let moved = other.read("b", (0, 9), 9, 9_000).unwrap();
     assert_eq!(seqs(&moved), [3]);
     assert_eq!(&*moved[0].headers, b"why\ncontent-type: application/json\n");
@@ -94,7 +94,7 @@ fn space_is_given_back() {
     store.checkpoint().unwrap();
     let full = std::fs::metadata(dir.path().join(FILE)).unwrap().len();
     assert!(full > 5_000_000, "{full}");
-    store.commit(|connection| (1..=50).try_for_each(|seq| delete(connection, seq))).unwrap();
+    store.commit(|connection| (1..=50).try_for_each(|seq| delete(connection, seq).map(drop))).unwrap();
     while store.shrink(100).unwrap() {}
     store.checkpoint().unwrap();
     let empty = std::fs::metadata(dir.path().join(FILE)).unwrap().len();
