@@ -88,7 +88,8 @@ impl Pace {
 
     /// When the next bytes have to be there.
     fn deadline(&mut self, received: usize) -> Instant {
-        if received - self.received >= LEAST_IN_TIME {
+        // One that was evicted has nothing any more.
+        if received.saturating_sub(self.received) >= LEAST_IN_TIME {
             (self.received, self.since) = (received, Instant::now());
         }
         self.since + self.timeout

@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::File;
 use super::bounded::Bounded;
 use super::signing::Signing;
-use crate::access::explain;
+use crate::access::{explain, is_of_the_disk};
 use crate::config::{ConfigError, MediaSettings, Place, Secret};
 use crate::private;
 use crate::time::now_millis;
@@ -172,7 +172,14 @@ impl Store {
         let unusable =
             |e: io::Error| ConfigError::key("media", format!("{}: {}", folder.display(), explain(folder, &e)));
         let made: Vec<_> = folder.ancestors().take_while(|dir| !dir.exists()).collect();
-        fs::create_dir_all(folder).map_err(unusable)?;
+        match fs::create_dir_all(folder) {
+            Err(error) if is_of_the_disk(&error) => {
+                // It may be over by itself, and the folder is made with the first file then.
+                tracing::error!("media: {}: {}", folder.display(), explain(folder, &error));
+                return Ok(());
+            }
+            made => made.map_err(unusable)?,
+        }
         if self.shared {
             made.iter().try_for_each(|dir| private::share(dir)).map_err(unusable)?;
         }
