@@ -21,7 +21,7 @@ use crate::traces::Trace;
 use crate::verify::Verified;
 
 /// How long the spool may take at least, when Kafka took its time.
-const SPOOL_PATIENCE: Duration = Duration::from_secs(3);
+const APPEND_PATIENCE: Duration = Duration::from_secs(3);
 
 /// How a delivery was answered. The first three are promises: Kafka has it, or our own disk.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl Intake {
         }
         spooling.1.set("hookbridge.lane", waits.lane);
         let rejection = waits.rejection.as_ref();
-        let until = deadline.max(Instant::now() + SPOOL_PATIENCE);
+        let until = deadline.max(Instant::now() + APPEND_PATIENCE);
         let appended = self.spool.append(&lane, delivery, event_type, rejection, (keys, &waits.gates), until).await;
         match (appended, reason) {
             (Ok(()), None) => Outcome::Spooled { id },

@@ -54,3 +54,35 @@ pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     }
     words
 }
+
+/// For tests: answers with `status` and a body that begins with `begin` and does not end, until the other side has enough. Gives
+/// its URL, and how much of all bodies was sent.
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
+pub(crate) fn endless(
+    status: &'static str,
+    begin: &'static str,
+) -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    use std::io::{Read as _, Write as _};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&sent);
+    let answer = move |mut stream: std::net::TcpStream| {
+        let _ = stream.read(&mut [0; 8192])?;
+        write!(stream, "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\n\r\n{begin}")?;
+        loop {
+            stream.write_all(&[b' '; 8192])?;
+            counted.fetch_add(8192, Ordering::Relaxed);
+        }
+    };
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let _: std::io::Result<()> = answer(stream.unwrap());
+        }
+    });
+    (url, sent)
+}

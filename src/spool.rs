@@ -36,6 +36,7 @@
 //! (two connections that write and checkpoint at the same instant, up to 3.51.2) needs two writers; there is one here.
 //! Its weak spot is large bodies, which are written twice, to the log and to the file.
 
+mod command;
 mod error;
 mod keys;
 mod lane;
@@ -63,14 +64,15 @@ use crate::dead_letter::Rejection;
 use crate::metrics::Metrics;
 use crate::order::Gate;
 use crate::verify::Verified;
+pub(crate) use command::Done;
+use command::{Append, Command};
 pub(crate) use error::SpoolError;
 pub(crate) use lane::Lane;
 use opening::Opening;
 pub(crate) use recovery::{put_aside, recover_again};
 use state::Shared;
 pub(crate) use store::{Row, Store, Waiting};
-pub(crate) use writer::Done;
-use writer::{Append, Command, Writer};
+use writer::Writer;
 
 /// The lane of deliveries that the disk has altered. They are not published; no topic has such a name.
 pub(crate) const ALTERED: &str = "altered on disk";

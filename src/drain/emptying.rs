@@ -314,10 +314,11 @@ impl Emptying {
         if std::mem::replace(&mut self.files, files) != files {
             (self.after, self.at_end, self.reading) = (self.lane.drained(), false, None);
         }
-        let since = self.missing_since.take().filter(|_| self.at_end && self.window.is_done());
-        match since {
-            Some(since) if since.elapsed() > MISSING => self.drain.spool.compare(&self.lane, self.after),
-            since => self.missing_since = since.or((self.at_end && self.window.is_done()).then(Instant::now)),
+        if !(self.at_end && self.window.is_done()) {
+            self.missing_since = None;
+        } else if self.missing_since.get_or_insert_with(Instant::now).elapsed() > MISSING {
+            self.missing_since = None;
+            self.drain.spool.compare(&self.lane, self.after);
         }
     }
 

@@ -51,10 +51,7 @@ fn why(error: Box<dyn std::error::Error + Send + Sync>) -> HttpError {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::io::{Read as _, Write as _};
-    use std::net::{TcpListener, TcpStream};
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::Ordering;
     use std::time::Duration;
 
     use tokio::time::Instant;
@@ -63,26 +60,11 @@ mod tests {
     use crate::config::{MediaSettings, Place};
     use crate::media::File;
     use crate::media::store::Store;
+    use crate::outbound::endless;
 
     #[tokio::test]
     async fn an_answer_that_does_not_end_is_not_read_to_its_end() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let sent = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&sent);
-        let answer = move |mut stream: TcpStream| {
-            let _ = stream.read(&mut [0; 8192])?;
-            write!(stream, "HTTP/1.1 403 Forbidden\r\ncontent-type: application/xml\r\n\r\n<Error>")?;
-            loop {
-                stream.write_all(&[b' '; 8192])?;
-                counted.fetch_add(8192, Ordering::Relaxed);
-            }
-        };
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let _: std::io::Result<()> = answer(stream.unwrap());
-            }
-        });
+        let (endpoint, sent) = endless("403 Forbidden", "<Error>");
         let options = [("access_key_id", "an-id"), ("secret_access_key", "s3cret"), ("endpoint", &endpoint)];
         let options: BTreeMap<_, _> = options.iter().map(|(k, v)| ((*k).to_owned(), v.parse().unwrap())).collect();
         let place = Place::S3 { bucket: "b".into(), prefix: "p".into(), options };

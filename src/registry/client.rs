@@ -295,11 +295,12 @@ fn collect_logical(ty: &Value, found: &mut Vec<String>) {
 mod tests {
     use std::collections::BTreeMap;
     use std::io::{Read as _, Write as _};
-    use std::net::{TcpListener, TcpStream};
+    use std::net::TcpListener;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::Ordering;
 
     use super::*;
+    use crate::outbound::endless;
 
     /// What a bridge that speaks to `registry` has of it, and its first subject.
     fn speaking_to(registry: &str) -> (RegistrySettings, Arc<Subject>) {
@@ -310,29 +311,6 @@ mod tests {
         let settings = crate::config::from_text("test", &text, &BTreeMap::new()).unwrap();
         let subject = Arc::clone(&crate::route::Routes::plan(&settings).subjects[0]);
         (settings.registry, subject)
-    }
-
-    /// Answers with `status` and a body that begins with `begin` and does not end, until the other side has enough. Gives its
-    /// URL, and how much of all bodies was sent.
-    fn endless(status: &'static str, begin: &'static str) -> (String, Arc<AtomicUsize>) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let sent = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&sent);
-        let answer = move |mut stream: TcpStream| {
-            let _ = stream.read(&mut [0; 8192])?;
-            write!(stream, "HTTP/1.1 {status}\r\ncontent-type: application/json\r\n\r\n{begin}")?;
-            loop {
-                stream.write_all(&[b' '; 8192])?;
-                counted.fetch_add(8192, Ordering::Relaxed);
-            }
-        };
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let _: std::io::Result<()> = answer(stream.unwrap());
-            }
-        });
-        (url, sent)
     }
 
     #[tokio::test]

@@ -152,6 +152,35 @@ impl Shared {
         );
     }
 
+    /// Compares what is in a file that was opened, up to number `last`, with what should be there: what is lost is counted out, what
+    /// was not known is taken over.
+    pub(super) fn count_anew(&self, waiting: &[Waiting], last: i64) {
+        let mut found: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+        for waiting in waiting {
+            let (records, bytes) = found.entry(&waiting.lane).or_default();
+            (*records, *bytes) = (*records + waiting.records, *bytes + waiting.bytes);
+        }
+        for lane in self.all_lanes() {
+            let (records, bytes) = found.get(&*lane.name).copied().unwrap_or_default();
+            let (expected, expected_bytes) = lane.in_file();
+            let (missing, missing_bytes) = (expected.saturating_sub(records), expected_bytes.saturating_sub(bytes));
+            if missing > 0 {
+                lane.left(missing, missing_bytes);
+                self.bytes.fetch_sub(missing_bytes, Ordering::Relaxed);
+                self.metrics.spool_lost(&lane.name, missing, missing_bytes);
+            }
+        }
+        for waiting in waiting {
+            let (known, known_bytes) = self.lane(&waiting.lane).in_file();
+            let (records, bytes) = found.get(&*waiting.lane).copied().unwrap_or_default();
+            let new = records.saturating_sub(known).min(waiting.records);
+            let new_bytes = bytes.saturating_sub(known_bytes).min(waiting.bytes);
+            if new > 0 {
+                self.take_over(&Waiting { records: new, bytes: new_bytes, ..waiting.clone() }, last);
+            }
+        }
+    }
+
     /// Carries out what asks the disk. Until it returns, the others see since when.
     pub(super) fn asking<T>(&self, ask: impl FnOnce() -> T) -> T {
         self.state().asked_at.get_or_insert_with(Instant::now);
@@ -163,12 +192,11 @@ impl Shared {
     /// Looks whether something could be added; gives why not.
     pub(super) fn look(&self) -> Option<SpoolError> {
         let file = self.state().file;
-        let (is_there, scarce, free, damaged_files) = self.asking(|| {
+        let (is_there, scarce, free) = self.asking(|| {
             let is_there = identity(&self.dir.join(store::FILE)) == file;
-            (is_there, scarce(&self.dir, self.limits.min_free_bytes), free_bytes(&self.dir), put_aside(&self.dir).len())
+            (is_there, scarce(&self.dir, self.limits.min_free_bytes), free_bytes(&self.dir))
         });
         let mut state = self.state();
-        state.damaged_files = damaged_files;
         state.refusal = if file.is_some() && !is_there {
             Some(SpoolError::Removed(format!("{} was removed or replaced while in use", store::FILE)))
         } else {
@@ -213,6 +241,12 @@ impl Shared {
             tracing::info!("the spool takes deliveries again");
         }
         was_ill
+    }
+
+    /// Counts the damaged files in the directory. They come when a file is opened, and go when an operator removes them.
+    pub(super) fn count_damaged_files(&self) {
+        let files = self.asking(|| put_aside(&self.dir).len());
+        self.state().damaged_files = files;
     }
 
     /// How many damaged files are in the directory.

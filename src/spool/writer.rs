@@ -10,21 +10,17 @@
 //!
 //! The file is the writer's: it opens it, has it recovered when it is damaged, and tries again when the disk was not there.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use rusqlite::Connection;
-use tokio::sync::oneshot;
-
+use super::SpoolError;
+use super::command::{Append, Applied, Command, Done, apply};
 use super::lane::Lane;
 use super::opening::{Opened, Opening};
 use super::state::Shared;
-use super::store::{self, NewRow, Store, Waiting};
-use super::{ALTERED, SpoolError};
+use super::store::{self, Store, Waiting};
 
 /// Commands that share a transaction at most, and bytes after which no more join.
 const GROUP_COMMANDS: usize = 512;
@@ -35,81 +31,6 @@ const IDLE: Duration = Duration::from_millis(500);
 const AGAIN: Duration = Duration::from_secs(2);
 /// Pages given back at a time: 8 MiB, so that a request that comes meanwhile hardly waits.
 const SHRINK_PAGES: u32 = 2048;
-
-pub(super) enum Command {
-    Append(Append),
-    /// These are in Kafka.
-    Remove {
-        lane: Arc<Lane>,
-        rows: Vec<Done>,
-    },
-    /// This one goes to the end of another lane, which has room reserved for it under these keys.
-    Relocate {
-        from: Arc<Lane>,
-        to: Arc<Lane>,
-        row: Done,
-        keys: Vec<u64>,
-        /// What is put before its headers.
-        before: Vec<u8>,
-        moved: oneshot::Sender<Result<(), SpoolError>>,
-    },
-    /// These were altered on disk.
-    SetAside {
-        from: Arc<Lane>,
-        to: Arc<Lane>,
-        rows: Vec<Done>,
-        done: oneshot::Sender<Result<(), SpoolError>>,
-    },
-    /// A lane was read up to this number, and should be empty then.
-    Compare {
-        lane: Arc<Lane>,
-        seq: i64,
-    },
-    /// The file could not be read, when so many had been opened.
-    Mistrust {
-        error: SpoolError,
-        files: u64,
-    },
-    Close,
-}
-
-impl Command {
-    /// Whether it shares a transaction with others.
-    fn writes(&self) -> bool {
-        !matches!(self, Command::Compare { .. } | Command::Mistrust { .. } | Command::Close)
-    }
-}
-
-/// What a command has changed in the file.
-enum Applied {
-    Appended(i64),
-    /// Of the deliveries that it names, those that were there.
-    Gone(Vec<Done>),
-}
-
-/// A delivery that is to be kept.
-pub(super) struct Append {
-    pub(super) lane: Arc<Lane>,
-    pub(super) source: String,
-    pub(super) event_type: Option<String>,
-    pub(super) id: String,
-    pub(super) received_at: i64,
-    pub(super) bytes: u64,
-    /// Under which room is reserved for it.
-    pub(super) keys: Vec<u64>,
-    pub(super) headers: Vec<u8>,
-    pub(super) body: Bytes,
-    /// Set by whoever comes first: the writer that has an answer, or the sender that does not wait for it any longer.
-    pub(super) settled: Arc<AtomicBool>,
-    pub(super) kept: oneshot::Sender<Result<(), SpoolError>>,
-}
-
-/// A delivery that is in the spool no longer.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Done {
-    pub(crate) seq: i64,
-    pub(crate) bytes: u64,
-}
 
 pub(super) struct Writer {
     opening: Opening,
@@ -176,6 +97,7 @@ impl Writer {
         self.open_again();
         self.remove_left_over();
         self.look_again();
+        self.shared.count_damaged_files();
         let shared = Arc::clone(&self.shared);
         let Some(store) = self.store.as_ref().filter(|_| shrinking) else { return false };
         shared.asking(|| store.shrink(SHRINK_PAGES)).unwrap_or(false)
@@ -212,7 +134,8 @@ impl Writer {
         self.last = self.last.max(last);
         let waiting = if self.left_over.is_empty() { waiting } else { self.without_left_over(waiting) };
         self.shared.opened(reader, self.last, recovered);
-        self.count_anew(&waiting);
+        self.shared.count_anew(&waiting, self.last);
+        self.shared.count_damaged_files();
         self.shared.look();
         self.shared.well();
         for lane in self.shared.all_lanes() {
@@ -224,34 +147,6 @@ impl Writer {
     fn without_left_over(&mut self, waiting: Vec<Waiting>) -> Vec<Waiting> {
         self.remove_left_over();
         self.store.as_ref().and_then(|store| store.waiting().ok()).unwrap_or(waiting)
-    }
-
-    /// Compares what is in the file with what should be there: what is lost is counted out, what was not known is taken over.
-    fn count_anew(&self, waiting: &[Waiting]) {
-        let mut found: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-        for waiting in waiting {
-            let (records, bytes) = found.entry(&waiting.lane).or_default();
-            (*records, *bytes) = (*records + waiting.records, *bytes + waiting.bytes);
-        }
-        for lane in self.shared.all_lanes() {
-            let (records, bytes) = found.get(&*lane.name).copied().unwrap_or_default();
-            let (due, due_bytes) = lane.in_file();
-            let lost = (due.saturating_sub(records), due_bytes.saturating_sub(bytes));
-            if lost.0 > 0 {
-                lane.left(lost.0, lost.1);
-                self.shared.bytes.fetch_sub(lost.1, Ordering::Relaxed);
-                self.shared.metrics.spool_lost(&lane.name, lost.0, lost.1);
-            }
-        }
-        for waiting in waiting {
-            let (due, due_bytes) = self.shared.lane(&waiting.lane).in_file();
-            let (records, bytes) = found.get(&*waiting.lane).copied().unwrap_or_default();
-            let new =
-                (records.saturating_sub(due).min(waiting.records), bytes.saturating_sub(due_bytes).min(waiting.bytes));
-            if new.0 > 0 {
-                self.shared.take_over(&Waiting { records: new.0, bytes: new.1, ..waiting.clone() }, self.last);
-            }
-        }
     }
 
     /// The file does not hold, or give, what was written to it.
@@ -273,13 +168,13 @@ impl Writer {
         let gone = lane.gone();
         let words = match self.shared.asking(|| store.count(&lane.name, lane.drained(), seq)) {
             Ok((records, up_to)) => {
-                let due = lane.in_file().0 + gone.len() as u64;
+                let expected = lane.in_file().0 + gone.len() as u64;
                 let unread = up_to.iter().filter(|seq| !gone.contains(seq)).count();
-                if records == due && unread == 0 {
+                if records == expected && unread == 0 {
                     return;
                 }
                 format!(
-                    "{}: {}: expected {due} deliveries, got {records}, {unread} of them unread",
+                    "{}: {}: expected {expected} deliveries, got {records}, {unread} of them unread",
                     store::FILE,
                     lane.name
                 )
@@ -309,9 +204,9 @@ impl Writer {
     }
 
     fn write(&mut self, group: Vec<Command>) {
-        let (appends, others): (Vec<_>, Vec<_>) = group.into_iter().partition(|c| matches!(c, Command::Append(_)));
-        let (given_up, appends): (Vec<_>, Vec<_>) = appends.into_iter().partition(is_given_up);
-        let mut lanes: Vec<_> = given_up.into_iter().filter_map(|command| self.turn_down(command)).collect();
+        let (appends, others): (Vec<_>, Vec<_>) = group.into_iter().partition(Command::is_append);
+        let (given_up, appends): (Vec<_>, Vec<_>) = appends.into_iter().partition(Command::is_given_up);
+        let mut lanes = self.settle_all(given_up, Err(SpoolError::Failed("nobody waits for it".into())));
         let refusal = if appends.is_empty() { None } else { self.shared.look() };
         let first_try = match refusal {
             Some(refusal) => Err(refusal),
@@ -323,28 +218,14 @@ impl Writer {
                 if !appends.is_empty() && self.shared.well() {
                     self.cut_log();
                 }
-                for (command, applied) in appends.into_iter().chain(others).zip(applied) {
-                    lanes.extend(self.settle(command, Ok(applied)));
-                }
+                lanes.extend(self.settle_all(appends.into_iter().chain(others), Ok(applied)));
             }
             Err(error) => {
                 self.shared.failed(&error);
-                for command in appends {
-                    lanes.extend(self.settle(command, Err(error.clone())));
-                }
+                lanes.extend(self.settle_all(appends, Err(error)));
                 // What is in Kafka makes room even when nothing can be added.
-                match self.commit(others.iter()) {
-                    Ok(applied) => {
-                        for (command, applied) in others.into_iter().zip(applied) {
-                            lanes.extend(self.settle(command, Ok(applied)));
-                        }
-                    }
-                    Err(error) => {
-                        for command in others {
-                            lanes.extend(self.settle(command, Err(error.clone())));
-                        }
-                    }
-                }
+                let applied = self.commit(others.iter());
+                lanes.extend(self.settle_all(others, applied));
             }
         }
         // Counted first, so that nothing leaves the spool before it was in it; told last, so that it is found.
@@ -431,6 +312,19 @@ impl Writer {
         Ok(applied)
     }
 
+    /// Settles commands that shared a transaction; gives the lanes in which something changed.
+    fn settle_all(
+        &mut self,
+        commands: impl IntoIterator<Item = Command>,
+        written: Result<Vec<Applied>, SpoolError>,
+    ) -> Vec<Arc<Lane>> {
+        let commands = commands.into_iter();
+        match written {
+            Ok(applied) => commands.zip(applied).filter_map(|(c, applied)| self.settle(c, Ok(applied))).collect(),
+            Err(error) => commands.filter_map(|command| self.settle(command, Err(error.clone()))).collect(),
+        }
+    }
+
     /// Counts what was done, and tells the one who asked for it; gives the lane in which something changed.
     fn settle(&mut self, command: Command, written: Result<Applied, SpoolError>) -> Option<Arc<Lane>> {
         match (command, written) {
@@ -512,70 +406,8 @@ impl Writer {
         lane
     }
 
-    /// A delivery that nobody waits for any more is not written.
-    fn turn_down(&self, command: Command) -> Option<Arc<Lane>> {
-        let Command::Append(Append { lane, bytes, .. }) = command else { return None };
-        self.release(&lane, bytes);
-        Some(lane)
-    }
-
     fn release(&self, lane: &Lane, bytes: u64) {
         lane.release(bytes);
         self.shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
-
-fn is_given_up(command: &Command) -> bool {
-    matches!(command, Command::Append(append) if append.settled.load(Ordering::Acquire))
-}
-
-impl Applied {
-    fn gone(self) -> Vec<Done> {
-        match self {
-            Applied::Gone(rows) => rows,
-            Applied::Appended(_) => Vec::new(),
-        }
-    }
-}
-
-/// Of these, the ones to which `each` finds something to do.
-fn those(rows: &[Done], mut each: impl FnMut(&Done) -> rusqlite::Result<bool>) -> rusqlite::Result<Applied> {
-    let mut gone = Vec::new();
-    for row in rows {
-        if each(row)? {
-            gone.push(*row);
-        }
-    }
-    Ok(Applied::Gone(gone))
-}
-
-fn apply(connection: &Connection, command: &Command, last: &mut i64) -> rusqlite::Result<Applied> {
-    match command {
-        Command::Append(append) => {
-            *last += 1;
-            let row = NewRow {
-                seq: *last,
-                lane: &append.lane.name,
-                source: &append.source,
-                event_type: append.event_type.as_deref(),
-                id: &append.id,
-                received_at: append.received_at,
-                bytes: append.bytes,
-                headers: &append.headers,
-                body: &append.body,
-            };
-            store::insert(connection, &row)?;
-            Ok(Applied::Appended(*last))
-        }
-        Command::Remove { rows, .. } => those(rows, |row| store::delete(connection, row.seq)),
-        Command::Relocate { to, row, before, .. } => {
-            *last += 1;
-            those(&[*row], |row| store::relocate(connection, row.seq, *last, &to.name, before))
-        }
-        Command::SetAside { rows, .. } => those(rows, |row| {
-            *last += 1;
-            store::relocate(connection, row.seq, *last, ALTERED, b"")
-        }),
-        Command::Compare { .. } | Command::Mistrust { .. } | Command::Close => Ok(Applied::Gone(Vec::new())),
     }
 }
