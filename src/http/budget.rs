@@ -24,6 +24,10 @@ use crate::config::HttpSettings;
 const COPIED: usize = 8 << 10;
 /// What a header takes beside its bytes: its name, its value and its links in the map.
 const PER_FIELD: usize = 128;
+/// Bodies up to this size find room where larger ones do not.
+const SMALL_BODY: usize = 64 << 10;
+/// This part of the limit is for small bodies alone, whoever sends the large ones.
+const FOR_SMALL: usize = 8;
 /// Heads may take this at least, however small the budget for bodies.
 const LEAST_FOR_HEADS: usize = 1 << 20;
 /// Who has only just come is looked at as if it had been there for this long: size counts, then.
@@ -62,6 +66,8 @@ pub(super) fn head_bytes(uri: &Uri, headers: &HeaderMap) -> usize {
 #[derive(Clone, Copy)]
 struct Most {
     bodies: usize,
+    /// A body that is not small finds no room beyond this.
+    bodies_beside_large: usize,
     unproven_bodies: usize,
     /// Of the unproven, those from one origin.
     from_one_origin: usize,
@@ -72,10 +78,11 @@ struct Most {
 impl Most {
     /// `largest_body` always finds room when there is nothing else.
     fn of(bodies: usize, largest_body: usize) -> Most {
+        let bodies_beside_large = (bodies - bodies / FOR_SMALL).max(largest_body);
         let unproven_bodies = (bodies / 2).max(largest_body);
         let heads = (bodies / 4).max(LEAST_FOR_HEADS);
         let from_one_origin = (unproven_bodies / 4).max(largest_body);
-        Most { bodies, unproven_bodies, from_one_origin, heads, unproven_heads: heads / 2 }
+        Most { bodies, bodies_beside_large, unproven_bodies, from_one_origin, heads, unproven_heads: heads / 2 }
     }
 }
 
@@ -217,9 +224,16 @@ impl Budget {
             state.evict(&mut freed, None, Holding::body, |state| state.unproven_sums.body, most.unproven_bodies);
             state.evict(&mut freed, None, Holding::head, |state| state.unproven_sums.head, most.unproven_heads);
         }
-        state.evict(&mut freed, None, Holding::body, |state| state.sums.body, most.bodies);
+        let body = state.body_of(id);
+        let bodies = if body <= SMALL_BODY { most.bodies } else { most.bodies_beside_large };
+        let proven = state.sums.body - state.unproven_sums.body;
+        let own = if state.unproven.contains_key(&id) { body } else { 0 };
+        // Otherwise evictions would not make room.
+        if proven + own <= bodies {
+            state.evict(&mut freed, None, Holding::body, |state| state.sums.body, bodies);
+        }
         state.evict(&mut freed, None, Holding::head, |state| state.sums.head, most.heads);
-        let fits = state.sums.body <= most.bodies && state.sums.head <= most.heads;
+        let fits = state.sums.body <= bodies && state.sums.head <= most.heads;
         // Nobody else is left to give way.
         if !fits {
             freed.extend(state.remove(id));
@@ -256,6 +270,8 @@ impl State {
         }
         let now = Instant::now();
         let candidates = self.unproven.iter().filter(|(_, entry)| origin.is_none_or(|origin| origin == entry.origin));
+        // What holds nothing has nothing to give.
+        let candidates = candidates.filter(|(_, entry)| part(&entry.holding) > 0);
         let mut costs: Vec<_> = candidates.map(|(id, entry)| (entry.cost(part, now), Reverse(*id))).collect();
         costs.sort_unstable();
         let bad = costs.last().map_or(0, |(cost, _)| cost / ABOUT_AS_BAD);
@@ -266,6 +282,12 @@ impl State {
             }
             freed.extend(self.remove(id));
         }
+    }
+
+    /// Bytes of the body of request `id`; 0 when it was evicted.
+    fn body_of(&self, id: u64) -> usize {
+        let holding = self.proven.get(&id).or_else(|| self.unproven.get(&id).map(|entry| &entry.holding));
+        holding.map_or(0, |holding| holding.body)
     }
 
     /// Takes a request out.

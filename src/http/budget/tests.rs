@@ -69,6 +69,25 @@ async fn what_is_proven_is_never_evicted_and_finds_room_where_strangers_hold_all
 }
 
 #[tokio::test]
+async fn large_bodies_leave_room_for_small_ones_whoever_sends_them() {
+    let budget = budget(64 * MIB, 16 * MIB);
+    let proven = || {
+        let share = budget.enter(origin(1), 100).unwrap();
+        share.prove().unwrap();
+        share
+    };
+    let large: Vec<_> = (0..4).map(|_| proven()).collect();
+    let taken = large.iter().filter(|share| share.append(piece(16 * MIB)).is_ok()).count();
+    assert_eq!(taken, 3, "a fourth would leave nothing");
+    let (rest, small, unproven) = (proven(), proven(), budget.enter(origin(2), 100).unwrap());
+    rest.append(piece(8 * MIB)).unwrap();
+    assert!(rest.append(piece(1)).is_err(), "what is left is for small bodies");
+    assert!(small.append(piece(SMALL_BODY)).is_ok());
+    assert!(unproven.append(piece(SMALL_BODY)).is_ok());
+    assert!(small.append(piece(1)).is_ok(), "the one that gave up left its room");
+}
+
+#[tokio::test]
 async fn one_origin_has_a_part_of_what_all_strangers_may_hold() {
     let budget = budget(64 * MIB, MIB);
     let other = stalled(&budget, 1, MIB);
