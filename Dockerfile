@@ -17,11 +17,14 @@ COPY tests tests
 # sooner.
 ARG CARGO_PROFILE_RELEASE_LTO=fat
 ARG CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
+# Set by BuildKit. Kernels for arm64 have pages of 4, 16 or 64 KiB; the allocator runs where they are no larger than it was built for.
+ARG TARGETARCH
 # The image of Rust has the C and C++ compiler, make and perl that librdkafka and OpenSSL are built with. `target` is a
 # cache and no part of the image, so the binary is copied out.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
-    cargo build --release --locked --bin hookbridge \
+    if [ "$TARGETARCH" = arm64 ]; then export JEMALLOC_SYS_WITH_LG_PAGE=16; fi \
+    && cargo build --release --locked --bin hookbridge \
     && install -D -m 755 target/release/hookbridge /out/hookbridge \
     && mkdir /out/data
 

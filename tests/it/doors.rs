@@ -90,27 +90,54 @@ fn a_compressed_body_is_not_unpacked_and_an_endless_one_not_kept() {
     assert_eq!(bridge.deliver("wegly", DEAL).status, 200);
 }
 
+/// A connection with TLS that takes any certificate, and asks for the protocol `alpn` as TLS spells it; None when it is refused.
+pub(crate) fn connect(to: SocketAddr, alpn: &[u8]) -> Option<SslStream<TcpStream>> {
+    let mut builder = SslConnector::builder(SslMethod::tls_client()).unwrap();
+    builder.set_verify(SslVerifyMode::NONE);
+    builder.set_alpn_protos(alpn).unwrap();
+    let stream = TcpStream::connect(to).ok()?;
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    stream.set_write_timeout(Some(SOON)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    builder.build().connect("localhost", stream).ok()
+}
+
 /// A connection that speaks HTTP/2 by hand.
 pub(crate) struct H2(SslStream<TcpStream>);
 
 impl H2 {
     pub(crate) fn open(to: SocketAddr) -> H2 {
-        let mut builder = SslConnector::builder(SslMethod::tls_client()).unwrap();
-        builder.set_verify(SslVerifyMode::NONE);
-        builder.set_alpn_protos(b"\x02h2").unwrap();
-        let stream = TcpStream::connect(to).unwrap();
-        stream.set_read_timeout(Some(SOON)).unwrap();
-        stream.set_write_timeout(Some(SOON)).unwrap();
-        let mut stream = builder.build().connect("localhost", stream).unwrap();
+        H2::try_open(to).expect("a connection of HTTP/2")
+    }
+
+    /// None when it is closed before it begins.
+    pub(crate) fn try_open(to: SocketAddr) -> Option<H2> {
+        let mut stream = connect(to, b"\x02h2")?;
         assert_eq!(stream.ssl().selected_alpn_protocol(), Some(&b"h2"[..]));
-        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").ok()?;
         let mut h2 = H2(stream);
-        h2.send(&frame(4, 0, 0, &[])).unwrap();
-        h2
+        h2.send(&frame(4, 0, 0, &[])).ok()?;
+        Some(h2)
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.0.write_all(bytes)
+    }
+
+    /// Waits until everything that was sent has been dealt with, or the connection is closed, or stays silent for a while.
+    pub(crate) fn settle(&mut self) {
+        const MARK: &[u8; 8] = b"settled?";
+        if self.send(&frame(6, 0, 0, MARK)).is_err() {
+            return;
+        }
+        let _ = self.0.get_ref().set_read_timeout(Some(Duration::from_millis(200)));
+        let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
+        while let Ok(count @ 1..) = self.0.read(&mut buffer) {
+            bytes.extend_from_slice(&buffer[..count]);
+            if bytes.windows(MARK.len()).any(|window| window == MARK) {
+                return;
+            }
+        }
     }
 
     /// Reads to the end of the connection; gives the error codes of the frames that end it.
@@ -143,24 +170,27 @@ fn head() -> Vec<u8> {
     [&[0x83, 0x87, 0x01, 1, b'b', 0x04, path.len() as u8], &path[..]].concat()
 }
 
-/// A bridge behind TLS, with what `tls.rs` needs.
-pub(crate) fn behind_tls(test: &str, http: &str) -> Option<(Bridge, tempfile::TempDir)> {
+/// A header in the words of RFC 7541, that no table keeps.
+pub(crate) fn literal(name: &str, value: &str) -> Vec<u8> {
+    [&[0, name.len() as u8], name.as_bytes(), &[value.len() as u8], value.as_bytes()].concat()
+}
+
+/// A bridge behind TLS, with what `tls.rs` needs; with lines for the sections `http` and of the last source.
+pub(crate) fn behind_tls(test: &str, http: &str, last_source: &str) -> Option<(Bridge, tempfile::TempDir)> {
     let (folder, _) = tools("HTTP/2 by hand")?;
     let mut setup = Setup::new(test);
     setup.http += http;
     setup.http += &section(folder.path(), "server");
+    setup.sources += last_source;
     Some((setup.start(), folder))
 }
 
 #[test]
 fn a_stream_of_http_2_that_is_cut_off_is_no_event_whatever_it_says() {
-    let Some((bridge, _folder)) = behind_tls("h2-cut", "") else { return };
+    let Some((bridge, _folder)) = behind_tls("h2-cut", "", "") else { return };
     let refused = || bridge.metric("hookbridge_http_requests_total{code=\"bad_request\"}");
     let token = crate::support::sender::TOKEN;
     let path = format!("/webhooks/whazing/{token}");
-    let literal = |name: &str, value: &str| {
-        [&[0, name.len() as u8], name.as_bytes(), &[value.len() as u8], value.as_bytes()].concat()
-    };
     let mut head = [&[0x83, 0x87, 0x01, 1, b'b', 0x04, path.len() as u8], path.as_bytes()].concat();
     head.extend(literal("content-type", "application/json"));
     let with_length = [head.clone(), literal("content-length", "500")].concat();
@@ -183,7 +213,7 @@ fn a_stream_of_http_2_that_is_cut_off_is_no_event_whatever_it_says() {
 
 #[test]
 fn a_peer_that_says_nothing_does_not_hold_a_shutdown_up() {
-    let Some((mut bridge, _folder)) = behind_tls("h2-end", "") else { return };
+    let Some((mut bridge, _folder)) = behind_tls("h2-end", "", "") else { return };
     let silent = [H2::open(bridge.http), H2::open(bridge.http)];
     eventually("they are there", SOON, || (bridge.metric("hookbridge_http_connections") == 2).then_some(()));
     let began = std::time::Instant::now();
@@ -195,7 +225,7 @@ fn a_peer_that_says_nothing_does_not_hold_a_shutdown_up() {
 
 #[test]
 fn http_2_connections_that_only_cost_are_closed_and_others_are_served() {
-    let Some((bridge, folder)) = behind_tls("h2-doors", "idle_timeout = \"2s\"\n") else { return };
+    let Some((bridge, folder)) = behind_tls("h2-doors", "idle_timeout = \"2s\"\n", "") else { return };
     let before = memory(&bridge);
     let answered = |what: &str| {
         let ca = folder.path().join("ca.pem");

@@ -44,6 +44,7 @@ mod refuses;
 mod registry_changes;
 mod reload;
 mod shutdown;
+mod siege;
 mod signatures;
 mod smuggling;
 mod spool;

@@ -12,10 +12,10 @@ use crate::support::sender::{Answer, Line, TOKEN, WHAZING_HEADER};
 use crate::support::{eventually, say};
 
 /// What docker-compose.yml and the example for Kubernetes allow.
-const LIMIT_MIB: u64 = 768;
+pub(crate) const LIMIT_MIB: u64 = 768;
 /// As deploy/compose/hookbridge/hookbridge.toml has them.
-const IN_FLIGHT: &str = "96 MiB";
-const MAX_BODY: usize = 32 << 20;
+pub(crate) const IN_FLIGHT: &str = "96 MiB";
+pub(crate) const MAX_BODY: usize = 32 << 20;
 
 const AT_ONCE: usize = 8;
 
@@ -53,7 +53,7 @@ impl Drop for Group {
 }
 
 /// The most memory that the process has had, in MiB.
-fn peak_mib(bridge: &Bridge) -> u64 {
+pub(crate) fn peak_mib(bridge: &Bridge) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", bridge.pid())).expect("the bridge lives");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("kB") >> 10
@@ -98,6 +98,10 @@ fn file_in_base64() -> String {
     format!(r#"{{"messageId":"m1","fromMe":false,"ticket":{{"id":5}},"mediaType":"image/png","mediaBase64":"{file}"}}"#)
 }
 
+/// What makes the most of its bytes, in memory or in time.
+pub(crate) const WORST_BODIES: [fn() -> String; 6] =
+    [unknown_keys, unknown_values, text_in_text, one_long_string, cut_off, file_in_base64];
+
 /// Posts, and waits for as long as a build without optimisation may take.
 fn deliver(bridge: &Bridge, body: &str) -> Answer {
     let mut line = Line::open(bridge.http);
@@ -121,8 +125,7 @@ fn the_worst_bodies_eight_at_once_stay_within_the_memory_that_the_deployments_al
         Some(group) => group.add(bridge.pid()),
         None => say("no memory controller, or not root: only the peak is looked at, and nothing is killed"),
     }
-    let bodies = [unknown_keys, unknown_values, text_in_text, one_long_string, cut_off, file_in_base64];
-    for (number, body) in bodies.iter().enumerate() {
+    for (number, body) in WORST_BODIES.iter().enumerate() {
         let body = body();
         let answers: Vec<_> = thread::scope(|scope| {
             let senders: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(|| deliver(&bridge, &body))).collect();
@@ -139,7 +142,7 @@ fn the_worst_bodies_eight_at_once_stay_within_the_memory_that_the_deployments_al
 }
 
 /// A chat that is written once more for each of so many deals.
-fn chat_of_many_deals(number: usize) -> String {
+pub(crate) fn chat_of_many_deals(number: usize) -> String {
     let deals: Vec<_> = (0..500).map(|deal| format!(r#"{{"id":"00000000-0000-4000-8000-{deal:012}"}}"#)).collect();
     format!(
         r#"{{"event_key":"chat.message_received","payload":{{"id":"00000000-0000-4000-8001-{number:012}","associated_deals":[{}]}}}}"#,

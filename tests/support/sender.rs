@@ -1,7 +1,7 @@
 //! A sender of webhooks: signs, posts, reads the answer. Written on plain sockets, so that a test can also send what
 //! no HTTP library would.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -122,22 +122,27 @@ impl Line {
 
     /// The answer; `None` when the connection ends without one.
     pub(crate) fn answer(&mut self) -> Option<Answer> {
-        let mut reader = BufReader::new(&self.stream);
+        read_answer(&self.stream)
+    }
+}
+
+/// Reads an answer; `None` when the connection ends without one.
+pub(crate) fn read_answer(stream: impl Read) -> Option<Answer> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let status = line.split(' ').nth(1)?.parse().ok()?;
+    let mut headers = Vec::new();
+    loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
-        let status = line.split(' ').nth(1)?.parse().ok()?;
-        let mut headers = Vec::new();
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).ok()?;
-            let Some((name, value)) = line.trim_end().split_once(':') else { break };
-            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-        }
-        let mut answer = Answer { status, headers, body: String::new() };
-        let length = answer.header("content-length").and_then(|l| l.parse().ok()).unwrap_or(0);
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
-        answer.body = String::from_utf8(body).ok()?;
-        Some(answer)
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
+    let mut answer = Answer { status, headers, body: String::new() };
+    let length = answer.header("content-length").and_then(|l| l.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    answer.body = String::from_utf8(body).ok()?;
+    Some(answer)
 }

@@ -1,0 +1,193 @@
+//! Everything that strangers and senders can do to the memory and the processor, all at once, behind TLS, in the memory that the
+//! deployments allow, while honest senders post 50 events a second: each is answered with 2xx, and the memory goes back afterwards.
+//!
+//! `cargo test` plays it for 20 seconds. `HOOKBRIDGE_FAULTS=full cargo test --release --test it siege` plays five minutes, and holds the
+//! times of the answers against a second, too.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::setpriority_process;
+
+use crate::doors::{H2, behind_tls, connect, frame, memory};
+use crate::memory::{Group, IN_FLIGHT, LIMIT_MIB, MAX_BODY, WORST_BODIES, chat_of_many_deals, peak_mib};
+use crate::strangers::{Ends, MADE_UP_SIGNATURE, packed_head};
+use crate::support::bridge::{Bridge, SOON};
+use crate::support::sender::{WEGLY_HEADER, proof, read_answer};
+use crate::support::{eventually, say, variable};
+
+const DEAL: &str = r#"{"event_key":"deal.updated","payload":{"id":"00000000-0000-4000-8000-0000000000d3"}}"#;
+const TICKET: &str = r#"{"Type":"NewTicket","ticket":{"id":7}}"#;
+/// Between two honest events: 50 a second.
+const PACE: Duration = Duration::from_millis(20);
+const HTTP_1: &[u8] = b"\x08http/1.1";
+const MIB: usize = 1 << 20;
+
+pub(crate) fn is_full() -> bool {
+    variable("HOOKBRIDGE_FAULTS").as_deref() == Some("full")
+}
+
+/// How often each attack was made, and what the honest were answered.
+#[derive(Default)]
+struct Tally {
+    heads: AtomicUsize,
+    stalled: AtomicUsize,
+    multiplied: AtomicUsize,
+    worst: AtomicUsize,
+    answers: Mutex<Vec<(u16, Duration)>>,
+}
+
+fn head(source: &str, (name, value): (&str, &str), length: usize) -> String {
+    format!(
+        "POST /webhooks/{source} HTTP/1.1\r\nHost: b\r\nContent-Type: application/json\r\n{name}: {value}\r\nContent-Length: {length}\r\n\r\n"
+    )
+}
+
+/// Posts an authentic event on a connection of its own; 0 when there is no answer.
+pub(crate) fn post(to: SocketAddr, source: &str, body: &[u8]) -> u16 {
+    let (name, value) = proof(source, body);
+    let Some(mut stream) = connect(to, HTTP_1) else { return 0 };
+    let _ = stream.write_all(head(source, (name, &value), body.len()).as_bytes());
+    // An answer may come before the body is all out.
+    let _ = stream.write_all(body);
+    read_answer(&mut stream).map_or(0, |answer| answer.status)
+}
+
+/// Sixty connections of a hundred requests whose heads unpack to many times their size, again and again.
+fn unpack_heads(to: SocketAddr, stop: &AtomicBool, tally: &Tally) {
+    let head = packed_head(1850);
+    while !stop.load(Ordering::Relaxed) {
+        let mut connections = Vec::new();
+        for _ in 0..60 {
+            let Some(mut h2) = H2::try_open(to) else { continue };
+            let sent = (0..100).take_while(|n| h2.send(&frame(1, 0x4, 2 * n + 1, &head)).is_ok()).count();
+            tally.heads.fetch_add(sent, Ordering::Relaxed);
+            connections.push(h2);
+        }
+        thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// Bodies behind made-up signatures that come in as fast as they are taken, and stall before their end.
+fn stall(to: SocketAddr, stop: &AtomicBool, tally: &Tally) {
+    let piece = vec![b' '; 64 << 10];
+    let mut held = None;
+    while !stop.load(Ordering::Relaxed) {
+        let next = connect(to, HTTP_1).and_then(|mut stream| {
+            stream.write_all(head("wegly", (WEGLY_HEADER, MADE_UP_SIGNATURE), 16 * MIB).as_bytes()).ok()?;
+            let pieces = 16 * MIB / piece.len() - 1;
+            // A refusal ends it.
+            let sent = (0..pieces).take_while(|_| stream.write_all(&piece).is_ok()).count();
+            tally.stalled.fetch_add(sent * piece.len() / MIB, Ordering::Relaxed);
+            Some(stream)
+        });
+        drop(held.replace(next));
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// One after the other, what a sender with a secret can make most of.
+fn multiply(to: SocketAddr, stop: &AtomicBool, tally: &Tally) {
+    while !stop.load(Ordering::Relaxed) {
+        let number = tally.multiplied.fetch_add(1, Ordering::Relaxed);
+        post(to, "wegly", chat_of_many_deals(number).as_bytes());
+    }
+}
+
+/// One after the other, the bodies that take most memory and time.
+fn worst(to: SocketAddr, bodies: &[String], stop: &AtomicBool, tally: &Tally) {
+    while !stop.load(Ordering::Relaxed) {
+        let number = tally.worst.fetch_add(1, Ordering::Relaxed);
+        post(to, "whazing", bodies[number % bodies.len()].as_bytes());
+    }
+}
+
+/// Starts an attacker. It would have a machine of its own, so what it computes here gives way to the bridge and the honest.
+fn attack<'a>(scope: &'a thread::Scope<'a, '_>, attacker: impl FnOnce() + Send + 'a) {
+    scope.spawn(|| {
+        // Of this thread alone, on Linux.
+        let _ = setpriority_process(None, 10);
+        attacker();
+    });
+}
+
+/// Posts events of both sources at an even pace, whatever becomes of those before.
+fn honest(bridge: &Bridge, how_long: Duration, tally: &Tally) {
+    let began = Instant::now();
+    thread::scope(|scope| {
+        for n in 0..(how_long.as_millis() / PACE.as_millis()) as u32 {
+            thread::sleep((began + PACE * n).saturating_duration_since(Instant::now()));
+            scope.spawn(move || {
+                let (source, body) = if n % 2 == 0 { ("wegly", DEAL) } else { ("whazing", TICKET) };
+                let began = Instant::now();
+                let status = post(bridge.http, source, body.as_bytes());
+                tally.answers.lock().expect("the answers").push((status, began.elapsed()));
+            });
+        }
+    });
+}
+
+/// What is not 2xx, the median, and what 99 of 100 took at most.
+fn sum_up(tally: &Tally) -> (Vec<u16>, Duration, Duration) {
+    let answers = std::mem::take(&mut *tally.answers.lock().expect("the answers"));
+    let mut times: Vec<_> = answers.iter().map(|(_, time)| *time).collect();
+    times.sort();
+    let wrong = answers.iter().map(|(status, _)| *status).filter(|status| !(200..300).contains(status)).collect();
+    (wrong, times[times.len() / 2], times[times.len() * 99 / 100])
+}
+
+#[test]
+fn all_attacks_at_once_cost_no_honest_sender_an_event_and_leave_no_memory_behind() {
+    let settings = format!("max_in_flight_bytes = \"{IN_FLIGHT}\"\n");
+    let sources = format!("max_body_bytes = {MAX_BODY}\n");
+    let Some((bridge, _folder)) = behind_tls("siege", &settings, &sources) else { return };
+    let group = Group::new(LIMIT_MIB << 20);
+    match &group {
+        Some(group) => group.add(bridge.pid()),
+        None => say("no memory controller, or not root: the siege kills nothing for its memory"),
+    }
+    let tally = Tally::default();
+    honest(&bridge, Duration::from_secs(5), &tally);
+    let (wrong, ..) = sum_up(&tally);
+    assert_eq!(wrong, [0_u16; 0], "before");
+    let before = memory(&bridge) >> 10;
+
+    let bodies = WORST_BODIES.map(|body| body());
+    let how_long = Duration::from_secs(if is_full() { 300 } else { 20 });
+    let stop = AtomicBool::new(false);
+    let (stop, to) = (&stop, bridge.http);
+    thread::scope(|scope| {
+        let _ends = Ends(stop);
+        let (tally, bodies) = (&tally, &bodies[..]);
+        attack(scope, move || unpack_heads(to, stop, tally));
+        for _ in 0..17 {
+            attack(scope, move || stall(to, stop, tally));
+        }
+        for _ in 0..4 {
+            attack(scope, move || multiply(to, stop, tally));
+            attack(scope, move || worst(to, bodies, stop, tally));
+        }
+        honest(&bridge, how_long, tally);
+    });
+    let (wrong, middle, p99) = sum_up(&tally);
+    let Tally { heads, stalled, multiplied, worst, .. } = &tally;
+    say(&format!(
+        "siege of {how_long:?}: {heads:?} packed heads, {stalled:?} MiB of bodies that stall, {multiplied:?} chats of 500 deals, {worst:?} worst bodies; \
+         not 2xx: {wrong:?}, median {middle:?}, p99 {p99:?}; {before} MiB before, {} MiB at the peak",
+        peak_mib(&bridge)
+    ));
+    assert_eq!(wrong, [0_u16; 0], "honest events that were refused");
+    assert!(peak_mib(&bridge) < LIMIT_MIB);
+    if is_full() {
+        assert!(p99 < Duration::from_secs(1), "{p99:?}");
+    }
+    // The allocator gives back within ten seconds what nobody uses.
+    let after = || memory(&bridge) >> 10;
+    let began = Instant::now();
+    eventually("the memory is given back", 4 * SOON, || (after() * 10 <= before * 13).then_some(()));
+    say(&format!("{} MiB {:?} after the siege", after(), began.elapsed()));
+}
