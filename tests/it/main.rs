@@ -26,6 +26,7 @@ mod doors;
 mod examples;
 mod foreign_client;
 mod forget;
+mod h2_frames;
 mod hashed;
 mod kafka_security;
 mod latest_topics;
