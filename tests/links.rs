@@ -41,7 +41,9 @@ impl Tree {
                 let from = if whole.starts_with('/') { "" } else { folder(file) };
                 Some(format!("{file}: {link}: {}", self.trouble(from, &whole)?))
             }));
-            let mentions = mentions(text).into_iter().filter_map(|mention| {
+            // In Markdown `page.md#x` is a link's, and was followed as such.
+            let mentions = mentions(text).into_iter().filter(|word| !is_markdown(file) || word.starts_with("docs/"));
+            let mentions = mentions.filter_map(|mention| {
                 // From the root, beside the file that has it, or in the text of a page that is made from the file.
                 let everywhere = ["", folder(file), "docs"].map(|from| self.trouble(from, &mention));
                 let [Some(trouble), Some(_), Some(_)] = everywhere else { return None };
