@@ -10,6 +10,7 @@ mod forget;
 mod health;
 mod partition;
 mod progress;
+mod reference;
 mod schemas;
 mod send;
 mod serve;
@@ -54,7 +55,7 @@ enum Command {
     Dev(dev::DevArgs),
     /// Make, sign and post sample events
     Send(send::SendArgs),
-    /// Print the event catalogue as a document
+    /// Print the event catalogue or the commands as a document
     Docs(docs::DocsArgs),
     /// List, show, export, register or check the schemas
     Schemas(schemas::SchemasArgs),

@@ -444,7 +444,7 @@ def remember(source, body):
 
 
 def prepare():
-    """What README has one type before the first `up`."""
+    """What docs/deploy.md has one type before the first `up`."""
     Path("secrets").chmod(0o700)
     for folder in ["secrets/hookbridge", "secrets/grafana"]:
         Path(folder).chmod(0o755)

@@ -1,4 +1,4 @@
-//! `hookbridge docs`: the event catalogue as documents.
+//! `hookbridge docs`: the event catalogue and the commands as documents.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -6,18 +6,22 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::connect::Connect;
-use super::{Ending, fail, fail_config};
+use super::{Ending, fail, fail_config, reference};
+use crate::config::ConfigError;
 use crate::docs;
 
 const HELP: &str = "\
 Examples:
   hookbridge docs events > events.md
-  hookbridge docs asyncapi --out asyncapi.json";
+  hookbridge docs asyncapi --out asyncapi.json
+  hookbridge docs cli --out cli.md";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Kind {
     /// An `AsyncAPI` 3 document
     Asyncapi,
+    /// A Markdown page of every command, with its `--help`
+    Cli,
     /// A Markdown page of every event
     Events,
 }
@@ -35,13 +39,9 @@ pub(super) struct DocsArgs {
 }
 
 pub(super) fn run(args: &DocsArgs, file: Option<&Path>) -> Ending {
-    let settings = match args.connect.settings(file) {
-        Ok(settings) => settings,
+    let text = match text(args, file) {
+        Ok(text) => text,
         Err(error) => return fail_config(&error),
-    };
-    let text = match args.kind {
-        Kind::Asyncapi => docs::asyncapi(&settings),
-        Kind::Events => docs::events(&settings),
     };
     match &args.out {
         Some(path) => match std::fs::write(path, text) {
@@ -54,4 +54,12 @@ pub(super) fn run(args: &DocsArgs, file: Option<&Path>) -> Ending {
             Ending::Well
         }
     }
+}
+
+fn text(args: &DocsArgs, file: Option<&Path>) -> Result<String, ConfigError> {
+    Ok(match args.kind {
+        Kind::Asyncapi => docs::asyncapi(&args.connect.settings(file)?),
+        Kind::Events => docs::events(&args.connect.settings(file)?),
+        Kind::Cli => reference::page(),
+    })
 }

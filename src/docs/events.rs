@@ -16,7 +16,8 @@ const HEAD: &str = "\
 Made from the catalog by `hookbridge docs events`; do not edit.
 
 Every record begins with `event` (its id, type, source, entity and times) and ends in `extra` (null, or one JSON object
-with what the schema has no place for). A type with `?` may be null. See the README for how values are converted.
+with what the schema has no place for). A type with `?` may be null. [The record](topics.md#the-record) says how values
+are converted.
 
 ";
 

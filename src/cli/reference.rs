@@ -1,0 +1,114 @@
+//! The page of all commands, `docs/cli.md`: what `--help` says, and what is worth knowing before it. It is made from the
+//! commands themselves, so that the page and the program cannot differ.
+
+use clap::{Command, CommandFactory as _};
+
+/// Columns of the help texts: fixed, since the page must not depend on the terminal of whoever makes it.
+const WIDTH: usize = 100;
+
+const HEAD: &str = r"# Commands
+
+Made from `--help` by `hookbridge docs cli`; do not edit.
+
+For those who type `hookbridge`, on a server or while developing. Each command's `--help` is below, after the rules that several of
+them share.
+
+## Which configuration a command reads
+
+- `serve`, `check`, `health` and `spool` read `hookbridge.toml` in the working directory. `--config FILE` or the variable
+  `HOOKBRIDGE_CONFIG` names another file.
+- The other commands, except `send` and `dev`, read a file only if `--config` or `HOOKBRIDGE_CONFIG` names one. Without a file they
+  ignore `HOOKBRIDGE__` variables and use the addresses and sources of `dev`. `--kafka` and `--registry` override both.
+- `send` and `dev` read no configuration file.
+- A Kafka or a registry that requires credentials requires `--config`.
+
+## Exit codes
+
+| code | meaning |
+| --- | --- |
+| 0 | success |
+| 1 | `check` or `schemas check` has findings; `send` got answers other than 2xx; `dead-letters replay` left some, or was interrupted; `audit` misses events; `dead-letters show` found no such dead letter; `spool drain` left some; `spool recover` finds damage; `health` finds the bridge not alive, or not ready; a second signal ended `serve` or `dev` |
+| 64 | wrong usage |
+| 69 | not available: Kafka, a topic, the registry or a bucket (for all commands but `serve`, which starts without them); an address to listen on; `data_dir`, because another process uses it; the spool's file |
+| 78 | the configuration or the catalog is not usable; the registry refuses a schema (its reasons are printed); an output file cannot be written |
+
+## What `send` measures
+
+`send` makes bodies from the catalog, so every event type has samples: fresh ids and dates, optional fields sometimes left out or
+null, and entities that live on from event to event. Without an event type it sends all types of the profile in turn.
+
+- `--count` sends one event after another. `--rate` sends that many a second for `--for` or `--count`, without waiting for answers
+  (up to 1024 unanswered). Its latencies are counted from the scheduled time of each event, so a bridge that stalls shows.
+- `--dry-run` prints the `curl` command. `--list` prints the event types. `--seed` repeats the same choices.
+- Against another bridge: `--url`, `--secret` or `HOOKBRIDGE_SECRET`, and `--profile` if the source has another name than its
+  profile. For a profile of your own, `--catalog`.
+
+```console
+$ hookbridge send wegly --rate 100 --for 10s
+sent 1000 in 10.0 s (100.1/s)
+  published                      1000
+latency from when each was due: p50 3.6 ms, p90 4.5 ms, p99 7.0 ms, max 10.3 ms
+```
+
+## What `tail` shows
+
+`tail` takes topics by name or pattern (`'wegly.*'`) and starts at `--from`: `beginning` (the default), `end`, an offset, or a time
+such as `2026-06-02T12:00:00Z`. `--key`, `--type` and `--count` narrow the result. It ends at the records that were there when it began,
+unless `--follow` or `--from end` is given. It joins no consumer group and commits nothing.
+
+On a terminal it shows records for people. Otherwise it writes one JSON object per line (`--format`); there is no order between partitions.
+Dead letters are shown as text. The mark that follows a [replayed](dead-letters.md#replay) dead letter is shown as `replayed`, with the
+value `null`.
+
+```console
+$ hookbridge send wegly --count 1000
+$ hookbridge tail wegly.deal | jq -r .value.event.type | sort | uniq -c
+     31 deal.created
+     31 deal.custom_field_removed
+     ...
+```
+
+## What `schemas export` writes
+
+One file per named type, numbered so that each file comes after those that it refers to. Two self-contained schemas that share a type cannot be
+compiled together, so code generators need it this way. `--bundle` writes self-contained schemas, one for each record type.
+";
+
+/// The page, in Markdown.
+pub(super) fn page() -> String {
+    let mut root = repeatable(super::Cli::command()).term_width(WIDTH);
+    root.build();
+    let mut index = String::from("\n## Every command\n\n| command | |\n| --- | --- |\n");
+    let mut sections = String::new();
+    section(&mut index, &mut sections, "hookbridge", &mut root);
+    format!("{HEAD}{index}{sections}")
+}
+
+/// Without the values that variables have where the page is made.
+fn repeatable(command: Command) -> Command {
+    command.mut_args(|arg| arg.hide_env_values(true)).mut_subcommands(repeatable)
+}
+
+/// A line of the index and the help of a command, then those of the commands below it.
+fn section(index: &mut String, sections: &mut String, name: &str, command: &mut Command) {
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    index.push_str(&format!("| [`{name}`](#{}) | {about} |\n", name.replace(' ', "-")));
+    let help = command.render_long_help().to_string();
+    let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+    sections.push_str(&format!("\n## {name}\n\n```text\n{}\n```\n", lines.join("\n").trim_end()));
+    for sub in command.get_subcommands_mut().filter(|sub| sub.get_name() != "help") {
+        let name = format!("{name} {}", sub.get_name());
+        section(index, sections, &name, sub);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_of_commands_in_the_repository_is_up_to_date() {
+        let kept = std::fs::read_to_string("docs/cli.md").unwrap_or_default();
+        assert!(kept == page(), "docs/cli.md is stale: cargo run -- docs cli --out docs/cli.md");
+    }
+}
