@@ -226,6 +226,42 @@ fn a_damaged_log_costs_only_what_was_hit() {
 }
 
 #[test]
+fn a_log_whose_head_and_first_frame_are_altered_is_read_all_the_same() {
+    let mut dice = Dice(7);
+    let made = make(&mut dice, 100);
+    for bytes in [16, 40, 60, 300] {
+        let dir = tempfile::tempdir().unwrap();
+        made.copy(dir.path());
+        let log = dir.path().join("spool.db-wal");
+        let mut altered = fs::read(&log).unwrap();
+        altered[..bytes].fill(0xaa);
+        fs::write(&log, altered).unwrap();
+        let (given, _) = given(dir.path());
+        let missing = made.rows.keys().filter(|seq| !given.contains_key(seq)).count();
+        assert!(missing < 10, "{missing} are missing after the first {bytes} bytes of the log were altered");
+        assert_eq!(put_aside(dir.path()).len(), 1, "it is said");
+    }
+}
+
+#[test]
+fn a_page_of_garbage_makes_up_no_deliveries_that_would_be_lost() {
+    let mut dice = Dice(8);
+    let made = make(&mut dice, 0);
+    let pages = made.pages_of_small();
+    for (round, page) in pages.values().collect::<BTreeSet<_>>().into_iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        made.copy(dir.path());
+        let mut altered = made.file.clone();
+        altered[page * PAGE..(page + 1) * PAGE].fill_with(|| dice.throw(256) as u8);
+        altered[page * PAGE] = 0x0d;
+        fs::write(dir.path().join(FILE), altered).unwrap();
+        let (given, lost) = given(dir.path());
+        let missing = (made.rows.len() - given.len()) as u64;
+        assert!(missing > 0 && lost <= missing + 2, "round {round}: {lost} lost, {missing} missing");
+    }
+}
+
+#[test]
 fn what_is_no_database_at_all_is_put_aside() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(FILE), vec![b'?'; 50_000]).unwrap();
