@@ -139,6 +139,7 @@ struct WrittenRegistry {
 #[serde(deny_unknown_fields, default)]
 struct WrittenMedia {
     inline_max_bytes: Option<Text<Bytes>>,
+    max_bytes: Option<Text<Bytes>>,
     url: Option<Text<String>>,
     options: toml::Table,
 }

@@ -11,6 +11,7 @@
 
 mod base64;
 mod bounded;
+mod room;
 mod signing;
 mod store;
 

@@ -268,6 +268,12 @@ impl Metrics {
         self.together(|| self.fill(lane, -(records as i64), -(bytes as i64)));
     }
 
+    /// Deliveries of the spool that were counted as lost are in Kafka: they were in memory when the disk lost them, and are counted
+    /// as drained as well.
+    pub(crate) fn spool_found(&self, lane: &str, records: u64, bytes: u64) {
+        self.together(|| self.fill(lane, records as i64, bytes as i64));
+    }
+
     /// A damaged file was put aside.
     pub(crate) fn spool_recovered(&self, records: u64, lost: u64) {
         self.damage.recoveries.inc();

@@ -358,6 +358,11 @@ impl Spool {
         }
     }
 
+    /// Whether the disk does not answer.
+    pub(crate) fn hangs(&self) -> bool {
+        self.shared.hangs().is_some()
+    }
+
     /// What is to be known of damaged files, while they are there.
     pub(crate) fn note(&self) -> Option<String> {
         self.shared.note()

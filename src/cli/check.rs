@@ -162,6 +162,13 @@ async fn media_store(settings: &Settings, store: &media::Store, report: &mut Rep
     if store.folder().is_some_and(|folder| !folder.exists()) {
         return well(&format!("media store {url}: not there yet, `serve` will make it"));
     }
+    if let Some((used, max_bytes)) = store.fullness()
+        && used >= max_bytes / 5 * 4
+    {
+        warn(&format!(
+            "media.max_bytes is {max_bytes}, and {used} are used: events with large files wait when no room is left"
+        ));
+    }
     match store.probe().await {
         Ok(()) => well(&format!("media store {url}: a file could be written and deleted")),
         Err(unfit @ Unfit::Delete(_)) => warn(&format!("media store {url}: {unfit}; `serve` never deletes")),

@@ -13,6 +13,8 @@ pub(crate) struct MediaSettings {
     /// A file with more bytes is kept out of its record.
     pub(crate) inline_max_bytes: usize,
     pub(crate) place: Place,
+    /// What a folder holds at most.
+    pub(crate) max_bytes: u64,
     /// Whether that is a folder outside `data_dir`, for others to read.
     pub(crate) shared: bool,
 }
@@ -31,6 +33,9 @@ pub(crate) enum Place {
     },
 }
 
+/// As much as waits in the spool.
+const MAX_BYTES: u64 = 10 << 30;
+
 impl WrittenMedia {
     pub(super) fn resolve(self, data_dir: &Path, max_record_bytes: usize) -> Result<MediaSettings, ConfigError> {
         // Five eighths of a record are five sixths of it in base64; the rest of the event takes its share too.
@@ -47,9 +52,16 @@ impl WrittenMedia {
                 ));
             }
         };
+        let max_bytes = match (&place, self.max_bytes) {
+            (Place::S3 { .. }, Some(_)) => {
+                return Err(ConfigError::key("media.max_bytes", "set for a bucket: it is for a folder"));
+            }
+            (_, written) => written.map_or(MAX_BYTES, |text| text.0.0 as u64),
+        };
         let data_dir = absolute("data_dir", data_dir)?;
         let shared = matches!(&place, Place::Folder(folder) if !folder.starts_with(data_dir));
-        Ok(MediaSettings { inline_max_bytes: self.inline_max_bytes.map_or(default, |text| text.0.0), place, shared })
+        let inline_max_bytes = self.inline_max_bytes.map_or(default, |text| text.0.0);
+        Ok(MediaSettings { inline_max_bytes, place, max_bytes, shared })
     }
 }
 

@@ -233,7 +233,7 @@ fn what_is_wrong_is_told_by_its_key() {
 #[test]
 fn media_goes_to_a_folder_of_data_dir_unless_a_place_is_named() {
     let settings = read(SMALLEST, &[]).unwrap();
-    assert_eq!(settings.media.inline_max_bytes, 512 << 10);
+    assert_eq!((settings.media.inline_max_bytes, settings.media.max_bytes), (512 << 10, 10 << 30));
     let Place::Folder(folder) = settings.media.place else { panic!("no folder") };
     assert!(folder.is_absolute() && folder.ends_with("data/media"), "{}", folder.display());
 
@@ -255,6 +255,7 @@ fn media_goes_to_a_folder_of_data_dir_unless_a_place_is_named() {
         (with("url = \"s3://key:secret@bucket\""), "media.url: credentials"),
         (with("url = \"s3://bucket?region=x\""), "media.url: ends with its path"),
         (with("url = \"file://host/folder\""), "media.url: not an absolute path"),
+        (with("url = \"s3://b\"\nmax_bytes = \"1 GiB\""), "media.max_bytes: set for a bucket"),
         (with("options = { region = \"x\" }"), "media.options: set without media.url"),
         (with("url = \"file:///m\"\noptions = { region = \"x\" }"), "media.options: set for a folder"),
         (with("url = \"s3://b\"\noptions = { region = [1] }"), "media.options.region: a single value"),

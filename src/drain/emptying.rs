@@ -300,6 +300,10 @@ impl Emptying {
             self.lane.let_go();
             (self.after, self.at_end, self.reading) = (after, false, None);
         }
+        // What could not be written to a disk that hangs asks for no gate, and nothing comes that would.
+        if self.window.is_done() && self.drain.spool.hangs() {
+            self.window.open_unasked();
+        }
         self.lane.set_shut(self.window.shut());
         if self.warned && !self.window.has_trouble() {
             self.warned = false;

@@ -258,6 +258,11 @@ impl<T> Window<T> {
         }
     }
 
+    /// Opens the gates that nobody asks for: whoever needs them next finds out.
+    pub(super) fn open_unasked(&mut self) {
+        self.shut.retain(|_, shut| shut.asks.is_some());
+    }
+
     /// Deliveries that are to be sent, in order.
     pub(super) fn waiting(&self) -> Vec<i64> {
         self.waiting.iter().copied().collect()
@@ -431,8 +436,7 @@ impl<T> Window<T> {
             return None;
         }
         (self.left, self.rewinds, self.rewound) = (None, false, Some(now));
-        // Whoever needs them next finds out.
-        self.shut.retain(|_, shut| shut.asks.is_some());
+        self.open_unasked();
         Some(after.min(first - 1))
     }
 }

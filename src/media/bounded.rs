@@ -68,7 +68,7 @@ mod tests {
         let options = [("access_key_id", "an-id"), ("secret_access_key", "s3cret"), ("endpoint", &endpoint)];
         let options: BTreeMap<_, _> = options.iter().map(|(k, v)| ((*k).to_owned(), v.parse().unwrap())).collect();
         let place = Place::S3 { bucket: "b".into(), prefix: "p".into(), options };
-        let store = Store::new(&MediaSettings { inline_max_bytes: 0, place, shared: false }).unwrap();
+        let store = Store::new(&MediaSettings { inline_max_bytes: 0, place, max_bytes: 0, shared: false }).unwrap();
         let end = Instant::now() + Duration::from_secs(60);
         let words = store.keep(&File::new(b"abc".to_vec(), None), end).await.unwrap_err().to_string();
         assert!(words.contains(&format!("the answer has more than {MAX_ANSWER} bytes")), "{words}");

@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::File;
 use super::bounded::Bounded;
+use super::room::Room;
 use super::signing::Signing;
 use crate::access::{explain, is_of_the_disk};
 use crate::config::{ConfigError, MediaSettings, Place, Secret};
@@ -73,6 +74,8 @@ pub(crate) struct Store {
     prefix: Path,
     /// Where it is a folder.
     folder: Option<Arc<FilePath>>,
+    /// How much that may hold.
+    room: Option<Room>,
     /// Whether others are to read it.
     shared: bool,
     /// Never shown, though S3 repeats some.
@@ -100,6 +103,7 @@ impl Store {
                     objects: Box::new(LocalFileSystem::new().with_fsync(true)),
                     prefix: Path::from_absolute_path(folder).map_err(|_| unusable())?,
                     folder: Some(folder.as_path().into()),
+                    room: Some(Room::new(folder, settings.max_bytes)),
                     shared,
                     secrets: Vec::new(),
                     up,
@@ -145,6 +149,7 @@ impl Store {
                     objects: Box::new(objects),
                     prefix,
                     folder: None,
+                    room: None,
                     shared,
                     secrets,
                     up,
@@ -161,6 +166,23 @@ impl Store {
     /// The folder, where it is one.
     pub(crate) fn folder(&self) -> Option<&FilePath> {
         self.folder.as_deref()
+    }
+
+    /// Bytes that the folder holds, where it is one.
+    pub(crate) fn used(&self) -> Option<u64> {
+        self.room.as_ref().map(Room::used)
+    }
+
+    /// Counts what the folder holds, where it is one, and says what it may hold; `None` where it cannot be counted.
+    pub(crate) fn fullness(&self) -> Option<(u64, u64)> {
+        self.room.as_ref()?.fullness().ok()
+    }
+
+    /// Counts what the folder holds from time to time, and tells `each` time how much that is. A bucket is bounded where it is.
+    pub(crate) async fn keep_count(&self, each: impl FnMut(u64)) {
+        if let Some(room) = &self.room {
+            room.keep_count(each).await;
+        }
     }
 
     /// Makes the folder, so that a path that cannot be is known at start.
@@ -216,13 +238,21 @@ impl Store {
     async fn put(&self, file: &File) -> Result<Kept, String> {
         let name = self.prefix.clone().join(&file.sha256[..2]).join(file.sha256.as_str());
         // An error here says little: S3 hides from those who may not list whether an object is there.
-        let there = self.objects.head(&name).await.is_ok_and(|found| {
+        let size = file.size() as u64;
+        let found = self.objects.head(&name).await.ok().filter(|found| found.size == size);
+        let there = found.as_ref().is_some_and(|found| {
             let age = now_millis() - found.last_modified.timestamp_millis();
-            found.size == file.size() as u64 && age < REWRITTEN_AFTER_MILLIS
+            age < REWRITTEN_AFTER_MILLIS
         });
         if !there {
+            // One that is written again takes no more than before.
+            let room = self.room.as_ref().filter(|_| found.is_none());
+            let taken = room.map(|room| room.take(size)).transpose()?;
             let payload = PutPayload::from_bytes(file.bytes.clone());
             self.objects.put(&name, payload).await.map_err(|e| words(&e, &self.secrets))?;
+            if let Some(taken) = taken {
+                taken.keep();
+            }
         }
         if let Some(folder) = &self.folder {
             let (folder, path) = (Arc::clone(folder), PathBuf::from(&file.sha256[..2]).join(&file.sha256));

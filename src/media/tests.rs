@@ -129,7 +129,8 @@ proptest! {
 }
 
 fn folder_store(folder: &FilePath) -> Store {
-    Store::new(&MediaSettings { inline_max_bytes: 0, place: Place::Folder(folder.to_owned()), shared: false }).unwrap()
+    let place = Place::Folder(folder.to_owned());
+    Store::new(&MediaSettings { inline_max_bytes: 0, place, max_bytes: 1 << 20, shared: false }).unwrap()
 }
 
 async fn keep(store: &Store, file: &File) -> Result<Kept, Away> {
@@ -176,7 +177,7 @@ async fn a_store_that_is_not_to_be_had_says_why_without_secrets() {
     let s3 = |options: &[(&str, &str)]| {
         let options: BTreeMap<_, _> = options.iter().map(|(k, v)| ((*k).to_owned(), v.parse().unwrap())).collect();
         let place = Place::S3 { bucket: "b".into(), prefix: "p".into(), options };
-        Store::new(&MediaSettings { inline_max_bytes: 0, place, shared: false })
+        Store::new(&MediaSettings { inline_max_bytes: 0, place, max_bytes: 0, shared: false })
     };
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let endpoint = format!("http://127.0.0.1:{port}");

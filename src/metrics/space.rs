@@ -6,7 +6,7 @@ use std::path::Path;
 use prometheus::{Error, IntGauge};
 
 use super::make::Make;
-use crate::config::Settings;
+use crate::config::{Place, Settings};
 use crate::spool::Room;
 
 /// A limit from here on is none: cgroup v1 writes "no limit" as a number near 2^63.
@@ -16,6 +16,7 @@ const NO_LIMIT: u64 = 1 << 60;
 pub(crate) struct Space {
     room: IntGauge,
     free: IntGauge,
+    media: IntGauge,
 }
 
 impl Space {
@@ -34,6 +35,11 @@ impl Space {
                 spool.min_free_bytes,
             ),
             (
+                "media_limit_bytes",
+                "media.max_bytes: bytes that the folder of large files holds at most; 0 when they go to a bucket.",
+                if matches!(settings.media.place, Place::Folder(_)) { settings.media.max_bytes } else { 0 },
+            ),
+            (
                 "process_memory_limit_bytes",
                 "Bytes of memory that the process may use, by its control group; 0 when no limit is set.",
                 memory_limit().unwrap_or(0),
@@ -44,7 +50,17 @@ impl Space {
         let room = "Bytes that the spool would take now: what spool.max_bytes, and the disk without spool.min_free_bytes, leave. \
                     0 while it refuses deliveries.";
         let free = "Bytes free on the disk of data_dir.";
-        Ok(Space { room: make.gauge("spool_room_bytes", room)?, free: make.gauge("disk_free_bytes", free)? })
+        let media = "Bytes of the files in the folder of large files, as counted last; 0 when they go to a bucket.";
+        Ok(Space {
+            room: make.gauge("spool_room_bytes", room)?,
+            free: make.gauge("disk_free_bytes", free)?,
+            media: make.gauge("media_used_bytes", media)?,
+        })
+    }
+
+    /// Sets how much the folder of large files holds.
+    pub(crate) fn show_media(&self, used: u64) {
+        self.media.set(signed(used));
     }
 
     pub(crate) fn show(&self, room: &Room) {

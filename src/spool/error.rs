@@ -38,6 +38,7 @@ impl SpoolError {
             Sqlite::SqliteFailure(cause, _) => cause,
             Sqlite::InvalidColumnType(..)
             | Sqlite::FromSqlConversionFailure(..)
+            | Sqlite::Utf8Error(..)
             | Sqlite::IntegralValueOutOfRange(..) => {
                 return SpoolError::Damaged(words);
             }
@@ -58,6 +59,7 @@ impl SpoolError {
                 | Code::Unknown
                 | Code::ConstraintViolation
                 | Code::TypeMismatch
+                | Code::TooBig
                 | Code::SchemaChanged,
                 _,
             ) => SpoolError::Damaged(words),

@@ -198,15 +198,16 @@ impl Log {
         let stored = (be32(&header, 24), be32(&header, 28));
         let is_whole = by.of((0, 0), &header[..24]) == stored;
         let by = if is_whole { by } else { Sums { is_big_endian: cfg!(target_endian = "big") } };
-        let mut salts = is_whole.then(|| header[16..24].to_vec());
+        let salts = if is_whole { Some(header[16..24].to_vec()) } else { salts_of_frames(&log.file, by)? };
+        let Some(salts) = salts else { return Ok(log) };
         let mut before = is_whole.then_some(stored);
         // Something does not fit what was before it. Where a later frame does, it was not the end.
         let mut gap = !is_whole;
         let (mut at, mut frame) = (LOG_HEADER as u64, vec![0; FRAME_HEADER + PAGE]);
         while read_at(&log.file, at, &mut frame)? == frame.len() {
             let stored = (be32(&frame, 16), be32(&frame, 20));
-            let fits = before.is_some_and(|before| by.of(by.of(before, &frame[..8]), &frame[FRAME_HEADER..]) == stored);
-            if salts.get_or_insert_with(|| frame[8..16].to_vec())[..] == frame[8..16] {
+            let fits = before.is_some_and(|before| by.of_frame(before, &frame) == stored);
+            if salts[..] == frame[8..16] {
                 log.is_damaged |= fits && gap;
                 gap |= !fits;
                 let into = if fits { &mut log.tail } else { &mut log.doubtful };
@@ -225,13 +226,40 @@ impl Log {
     }
 }
 
+/// The salts of a log whose head does not tell them: those of the first two frames of which the one follows the other, since
+/// the very first may be altered as well; where there are no two, those of the first.
+fn salts_of_frames(file: &File, by: Sums) -> io::Result<Option<Vec<u8>>> {
+    let (mut first, mut before) = (None, None);
+    let (mut at, mut frame) = (LOG_HEADER as u64, vec![0; FRAME_HEADER + PAGE]);
+    while read_at(file, at, &mut frame)? == frame.len() {
+        let salts = frame[8..16].to_vec();
+        let stored = (be32(&frame, 16), be32(&frame, 20));
+        if let Some((salts_before, stored_before)) = &before
+            && *salts_before == salts
+            && by.of_frame(*stored_before, &frame) == stored
+        {
+            return Ok(Some(salts));
+        }
+        first.get_or_insert_with(|| salts.clone());
+        before = Some((salts, stored));
+        at += frame.len() as u64;
+    }
+    Ok(first)
+}
+
 /// The sums that SQLite keeps of frames.
+#[derive(Clone, Copy)]
 struct Sums {
     is_big_endian: bool,
 }
 
 impl Sums {
-    fn of(&self, (mut s0, mut s1): (u32, u32), bytes: &[u8]) -> (u32, u32) {
+    /// The sum of a frame that follows one of which this is the sum.
+    fn of_frame(self, before: (u32, u32), frame: &[u8]) -> (u32, u32) {
+        self.of(self.of(before, &frame[..8]), &frame[FRAME_HEADER..])
+    }
+
+    fn of(self, (mut s0, mut s1): (u32, u32), bytes: &[u8]) -> (u32, u32) {
         let word = |bytes: &[u8]| {
             let bytes = [bytes[0], bytes[1], bytes[2], bytes[3]];
             if self.is_big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }

@@ -71,15 +71,34 @@ pub(super) fn in_page<E: From<io::Error>>(
     if ![TABLE_LEAF, INDEX_LEAF, INDEX_BRANCH].contains(&kind) {
         return Ok(());
     }
-    for cell in (0..cells.min(PAGE / 2)).map(|cell| be16(page, pointers + 2 * cell)) {
+    let cells: Vec<_> = (0..cells.min(PAGE / 2)).map(|cell| be16(page, pointers + 2 * cell)).collect();
+    let is_sound = is_sound(page, pointers, &cells);
+    for cell in cells {
         let found = match kind {
             TABLE_LEAF => row(page, cell, &more)?,
             INDEX_LEAF => entry(page, cell, &more)?,
             _ => entry(page, cell + 4, &more)?,
         };
-        found.map_or(Ok(()), &mut *each)?;
+        match found {
+            // What looks like the rest of a row is nothing where all of the page was overwritten.
+            Some(Found::Damaged(_)) if !is_sound => {}
+            Some(found) => each(found)?,
+            None => {}
+        }
     }
     Ok(())
+}
+
+/// Whether what a page says of itself holds together: its cells are behind the list of them, and none is before where they
+/// are said to begin.
+fn is_sound(page: &[u8], pointers: usize, cells: &[usize]) -> bool {
+    let content = match be16(page, 5) {
+        0 => PAGE,
+        begins => begins,
+    };
+    cells.len() == be16(page, 3)
+        && pointers + 2 * cells.len() <= content
+        && cells.iter().all(|&cell| (content..PAGE).contains(&cell))
 }
 
 fn row(page: &[u8], cell: usize, more: &impl Fn(u32) -> io::Result<Vec<u8>>) -> io::Result<Option<Found>> {

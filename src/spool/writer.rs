@@ -10,6 +10,7 @@
 //!
 //! The file is the writer's: it opens it, has it recovered when it is damaged, and tries again when the disk was not there.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -391,6 +392,12 @@ impl Writer {
         let left = match gone {
             Ok(gone) => {
                 lane.removed(rows.iter().map(|row| row.seq));
+                if gone.len() < rows.len() {
+                    let found: HashSet<_> = gone.iter().map(|row| row.seq).collect();
+                    let lost = || rows.iter().filter(|row| !found.contains(&row.seq));
+                    let bytes = lost().map(|row| row.bytes).sum();
+                    self.shared.metrics.spool_found(&lane.name, lost().count() as u64, bytes);
+                }
                 gone
             }
             Err(error) => {

@@ -59,6 +59,13 @@ impl SmallDisk {
         fs::remove_file(self.other()).expect("a file");
     }
 
+    /// From now on nothing can be written to it, or all again.
+    pub(crate) fn set_read_only(&self, read_only: bool) {
+        let rights = if read_only { "remount,ro" } else { "remount,rw" };
+        let status = Command::new("mount").args(["-o", rights]).arg(&self.at).status().expect("mount runs");
+        assert!(status.success(), "{rights}");
+    }
+
     fn other(&self) -> PathBuf {
         self.at.join("other")
     }

@@ -177,6 +177,39 @@ fn while_the_store_is_away_events_wait_in_the_spool_and_then_go_in_order() {
 }
 
 #[test]
+fn a_folder_that_holds_what_it_may_takes_no_more_until_files_are_deleted() {
+    let mut setup = Setup::new("media-bound");
+    setup.top = "[media]\ninline_max_bytes = 1000\nmax_bytes = 3700\n".into();
+    let folder = media_dir(&setup);
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("of-another-run"), file(8, 1200)).unwrap();
+    let bridge = setup.start();
+    assert_eq!(bridge.metric("hookbridge_media_limit_bytes"), 3700);
+    eventually("what is there is counted", SOON, || {
+        (bridge.metric("hookbridge_media_used_bytes") == 1200).then_some(())
+    });
+    let [first, second, third] = [9, 10, 11].map(|seed| message(&format!("b{seed}"), &in_base64(&file(seed, 1200))));
+    publish(&bridge, &first);
+    publish(&bridge, &second);
+    assert_eq!(bridge.metric("hookbridge_media_used_bytes"), 3600);
+    assert_eq!(bridge.deliver("whazing", &third).sum(), (202, "spooled".into()));
+    let said =
+        |bridge: &Bridge| bridge.log().iter().any(|line| line.contains("media.max_bytes is 3700, 3600 are used"));
+    assert!(said(&bridge), "{:?}", bridge.log());
+    let output = words(&bridge.setup.run(&["check"]));
+    assert!(output.contains("media.max_bytes is 3700, and 3600 are used"), "{output}");
+    // A file that is there already needs no room, but its event comes after the third.
+    assert_eq!(reader::read(&bridge.topic("whazing.message")).len(), 2);
+
+    fs::remove_file(folder.join("of-another-run")).unwrap();
+    eventually("the third is published", SOON, || {
+        (reader::read(&bridge.topic("whazing.message")).len() == 3).then_some(())
+    });
+    assert_eq!(bridge.metric("hookbridge_media_used_bytes"), 3600);
+    assert_eq!(publish(&bridge, &first)["media_object"]["bytes"], 1200);
+}
+
+#[test]
 fn when_neither_the_store_nor_the_spool_takes_an_event_its_sender_is_told_to_come_again() {
     let mut setup = Setup::new("media-full");
     setup.top = "[media]\ninline_max_bytes = 1000\n[spool]\nmax_bytes = 0\n".into();

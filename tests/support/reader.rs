@@ -10,7 +10,7 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value as Avro;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::{Value, json};
 
@@ -32,6 +32,19 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    pub(crate) fn of(message: &BorrowedMessage<'_>) -> Record {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+        Record {
+            topic: message.topic().to_owned(),
+            partition: message.partition(),
+            timestamp: message.timestamp().to_millis().expect("a timestamp"),
+            key: text(message.key().expect("a key")),
+            headers: headers.map(|h| (h.key.to_owned(), text(h.value.unwrap_or_default()))).collect(),
+            value: message.payload().unwrap_or_default().to_vec(),
+        }
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
@@ -123,16 +136,7 @@ pub(crate) fn read_from(bootstrap: &str, topic: &str) -> Vec<Record> {
         if message.offset() >= high {
             continue;
         }
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
-        records.push(Record {
-            topic: topic.to_owned(),
-            partition: message.partition(),
-            timestamp: message.timestamp().to_millis().expect("a timestamp"),
-            key: text(message.key().expect("a key")),
-            headers: headers.map(|h| (h.key.to_owned(), text(h.value.unwrap_or_default()))).collect(),
-            value: message.payload().unwrap_or_default().to_vec(),
-        });
+        records.push(Record::of(&message));
     }
     records
 }

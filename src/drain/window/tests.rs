@@ -63,6 +63,16 @@ fn a_delivery_follows_another_of_its_key_once_that_is_on_its_way_by_the_same_pro
 }
 
 #[test]
+fn a_gate_that_nobody_asks_for_can_be_opened_and_one_that_is_asked_for_cannot() {
+    let mut story = Story::new();
+    story.window.shut_before([gate(1), gate(2)].into(), story.now);
+    story.offer(1, &[1]);
+    assert_eq!(story.window.shut(), [gate(1), gate(2)].into(), "the first asks for one of them");
+    story.window.open_unasked();
+    assert_eq!(story.window.shut(), [gate(1)].into());
+}
+
+#[test]
 fn what_is_judged_alone_has_nothing_of_its_key_beside_it() {
     let mut story = Story::new();
     for seq in 1..=3 {

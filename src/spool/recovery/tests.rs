@@ -112,6 +112,7 @@ fn given(dir: &Path) -> (BTreeMap<i64, Row>, u64) {
     match read(&opened) {
         Ok(rows) => (rows, lost),
         Err(error) => {
+            assert!(matches!(error, SpoolError::Damaged(_)), "nobody would recover it: {error:?}");
             drop(opened);
             let opening = Opening { dir: dir.to_owned(), lane_of: Box::new(|waiting| waiting.lane.clone()) };
             let again = opening.recover(&error.to_string(), || ()).unwrap();
@@ -223,6 +224,59 @@ fn a_damaged_log_costs_only_what_was_hit() {
         most = most.max(missing);
     }
     assert!(most < 40, "{most} of about 160 are missing after 64 bytes of the log were altered");
+}
+
+#[test]
+fn a_log_whose_head_and_first_frame_are_altered_is_read_all_the_same() {
+    let mut dice = Dice(7);
+    let made = make(&mut dice, 100);
+    for bytes in [16, 40, 60, 300] {
+        let dir = tempfile::tempdir().unwrap();
+        made.copy(dir.path());
+        let log = dir.path().join("spool.db-wal");
+        let mut altered = fs::read(&log).unwrap();
+        altered[..bytes].fill(0xaa);
+        fs::write(&log, altered).unwrap();
+        let (given, _) = given(dir.path());
+        let missing = made.rows.keys().filter(|seq| !given.contains_key(seq)).count();
+        assert!(missing < 10, "{missing} are missing after the first {bytes} bytes of the log were altered");
+        assert_eq!(put_aside(dir.path()).len(), 1, "it is said");
+    }
+}
+
+#[test]
+fn a_text_that_is_none_any_more_is_a_damage() {
+    let mut dice = Dice(9);
+    let made = make(&mut dice, 0);
+    let rows = made.rows.values().filter(|row| row.body.len() < 500);
+    for text in rows.take(3).map(|row| &row.id) {
+        let dir = tempfile::tempdir().unwrap();
+        made.copy(dir.path());
+        let mut altered = made.file.clone();
+        let at = find_in(&altered, text).unwrap();
+        altered[at] = 0xff;
+        fs::write(dir.path().join(FILE), altered).unwrap();
+        let (given, lost) = given(dir.path());
+        assert_eq!((made.rows.len() - given.len(), lost), (1, 1));
+    }
+}
+
+#[test]
+fn a_page_of_garbage_makes_up_no_deliveries_that_would_be_lost() {
+    let mut dice = Dice(8);
+    let made = make(&mut dice, 0);
+    let pages = made.pages_of_small();
+    for (round, page) in pages.values().collect::<BTreeSet<_>>().into_iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        made.copy(dir.path());
+        let mut altered = made.file.clone();
+        altered[page * PAGE..(page + 1) * PAGE].fill_with(|| dice.throw(256) as u8);
+        altered[page * PAGE] = 0x0d;
+        fs::write(dir.path().join(FILE), altered).unwrap();
+        let (given, lost) = given(dir.path());
+        let missing = (made.rows.len() - given.len()) as u64;
+        assert!(missing > 0 && lost <= missing + 2, "round {round}: {lost} lost, {missing} missing");
+    }
 }
 
 #[test]

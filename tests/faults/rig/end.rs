@@ -99,12 +99,16 @@ impl<K: Setting> Rig<K> {
         bad.into_iter().take(3).chain((count > 3).then(|| format!("{count} events with such answers"))).collect()
     }
 
+    /// A line of the table that has nothing but its name.
+    pub(crate) fn empty_row(&self) -> Row {
+        Row { name: self.name.replace('_', " "), ..Row::default() }
+    }
+
     fn row(&self, verdict: &Verdict) -> Row {
         let outcome = |wanted: &str| {
             self.history.count(|attempt| matches!(&attempt.answer, Answer::Accepted(outcome) if outcome == wanted))
         };
         Row {
-            name: self.name.replace('_', " "),
             attempts: self.history.count(|_| true),
             published: outcome("published"),
             spooled: outcome("spooled"),
@@ -117,6 +121,7 @@ impl<K: Setting> Rig<K> {
             recovery: self.recoveries.iter().max().copied(),
             every_key: self.healings.iter().map(|healing| healing.every_key).max(),
             drained: self.healings.iter().map(|healing| healing.drained).max(),
+            ..self.empty_row()
         }
     }
 }
