@@ -19,12 +19,13 @@ mod media;
 mod path;
 mod plan;
 mod profile;
+pub(crate) mod schema;
 
 use std::collections::BTreeMap;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
-use crate::hash::Hasher;
+use crate::values::hash::Hasher;
 
 pub(crate) use avsc::Type;
 pub(crate) use linked::{Further, Join, Latest};

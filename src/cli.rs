@@ -25,9 +25,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
+use crate::app::bridge::StartError;
 use crate::config::ConfigError;
-use crate::printable;
-use crate::wiring::StartError;
+use crate::values::printable;
 
 /// Verifies webhooks, converts them to Avro records and publishes them to Kafka.
 #[derive(Debug, Parser)]
@@ -128,7 +128,7 @@ fn on_runtime<T>(work: impl Future<Output = T>) -> Result<T, Ending> {
 
 /// A time on the command line, in milliseconds since 1970.
 fn instant(text: &str) -> Result<i64, String> {
-    let iso = crate::time::parse_iso(text).ok_or("a time such as 2026-06-02T12:00:00Z is due")?;
+    let iso = crate::values::time::parse_iso(text).ok_or("a time such as 2026-06-02T12:00:00Z is due")?;
     Ok(iso.millis)
 }
 

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::access::explain;
+use crate::disk::access::explain;
 
 pub(crate) use load::{from_text, load, load_with};
 pub(crate) use media::{MediaSettings, Place};

@@ -22,10 +22,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Settings, Source};
-use crate::metrics::Metrics;
-use crate::pipeline::Pipeline;
-use crate::route::{Route, Target};
-use crate::time::now_millis;
+use crate::flow::pipeline::Pipeline;
+use crate::kafka::route::{Route, Target};
+use crate::observe::metrics::Metrics;
+use crate::values::time::now_millis;
 use history::History;
 pub(crate) use page::Page;
 use reading::{Counts, Reading};

@@ -31,11 +31,11 @@ use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::config::{HttpSettings, Source};
-use crate::intake::Intake;
-use crate::metrics::Stage;
-use crate::pipeline::off_the_hot_path;
-use crate::time::now_millis;
-use crate::verify::{Admission, Unverified};
+use crate::flow::intake::Intake;
+use crate::flow::pipeline::off_the_hot_path;
+use crate::observe::metrics::Stage;
+use crate::source::verify::{Admission, Unverified};
+use crate::values::time::now_millis;
 
 pub(crate) use admin::{Health, admin_router};
 pub(crate) use budget::Budget;

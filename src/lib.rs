@@ -20,69 +20,32 @@
 
 pub mod cli;
 
-mod access;
 mod app;
-mod config;
-mod outbound;
-mod reload;
-mod wiring;
-
-mod http;
-
-mod verify;
-
-mod intake;
-mod pipeline;
-
-mod order;
-mod prepare;
-
-mod identify;
-mod json;
-mod time;
-
-mod catalog;
-mod derive;
-mod encode;
-mod hash;
-mod media;
-
-mod route;
-
-mod publish;
-mod registry;
-
-mod spool;
-
-mod chains;
-mod drain;
-
-mod dead_letter;
-mod redact;
-
-mod printable;
-mod private;
-
-mod audit;
-mod dev;
-mod docs;
-mod event_id;
-mod letters;
-mod partition;
-mod random;
-mod read;
-mod replay;
-mod sample;
-mod schema;
-mod send;
-
-#[doc(hidden)]
-pub mod bench;
-#[cfg(any(test, fuzzing))]
-#[doc(hidden)]
-pub mod fuzz;
+mod tools;
 
 mod console;
-mod metrics;
-mod telemetry;
-mod traces;
+mod http;
+
+mod flow;
+
+mod kafka;
+mod media;
+mod spool;
+
+mod convert;
+
+mod catalog;
+mod config;
+mod source;
+
+mod disk;
+mod observe;
+mod ordering;
+mod outbound;
+mod values;
+
+#[doc(hidden)]
+pub use tools::bench;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub use tools::fuzz;

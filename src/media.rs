@@ -19,8 +19,8 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use crate::catalog::{EventType, Path, Profile};
-use crate::encode::Moved;
-use crate::json::{Document, Node};
+use crate::convert::encode::Moved;
+use crate::values::json::{Document, Node};
 
 pub(crate) use store::{Away, Kept, Store, Unfit};
 

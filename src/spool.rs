@@ -60,10 +60,10 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::SpoolSettings;
-use crate::dead_letter::Rejection;
-use crate::metrics::Metrics;
-use crate::order::Gate;
-use crate::verify::Verified;
+use crate::kafka::dead_letter::Rejection;
+use crate::observe::metrics::Metrics;
+use crate::ordering::Gate;
+use crate::source::verify::Verified;
 pub(crate) use command::Done;
 use command::{Append, Command};
 pub(crate) use error::SpoolError;

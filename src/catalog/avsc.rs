@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::CatalogError;
 use super::files::{Folder, HEAD_FOLDER};
-use crate::derive::How;
+use crate::values::derive::How;
 
 /// The name of the last field of every record, which holds what the schema has no place for.
 pub(super) const EXTRA: &str = "extra";

@@ -12,7 +12,7 @@ use super::Path;
 use super::avsc::{self, EXTRA, Records, Type};
 use super::files::HEAD_FOLDER;
 use super::plan::{Guard, Kind, Record};
-use crate::redact::Names;
+use crate::values::redact::Names;
 
 /// Said of a hashed field in the schemas that readers get.
 const NOTE: &str = "Hashed: HMAC-SHA256 by the operator's key, 64 hex digits.";

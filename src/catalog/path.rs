@@ -1,7 +1,7 @@
 //! Paths into an event's record, such as `lead.id`, checked against the schemas.
 
 use super::avsc::{EXTRA, Field, Records, Type};
-use crate::derive::How;
+use crate::values::derive::How;
 
 /// A path whose steps are the names in the source's JSON, from the payload on.
 #[derive(Clone, Debug)]

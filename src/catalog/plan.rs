@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::CatalogError;
 use super::avsc::{EXTRA, Records, Type};
-use crate::derive::How;
+use crate::values::derive::How;
 
 /// How a value is written.
 #[derive(Clone, Debug)]

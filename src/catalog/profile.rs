@@ -13,8 +13,8 @@ use super::linked::{self, Further, Join, Latest, WrittenJoin, WrittenLatest};
 use super::media::{self, MediaField, WrittenMedia};
 use super::plan::{self, Names, Record};
 use super::{CatalogError, Path};
-use crate::hash::Hasher;
-use crate::redact;
+use crate::values::hash::Hasher;
+use crate::values::redact;
 
 /// How a source proves who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

@@ -9,12 +9,12 @@ use serde_json::json;
 
 use super::connect::Connect;
 use super::{Ending, fail, fail_config, instant, progress, warn};
-use crate::audit::{Audit, Counts, Given, IdsError};
 use crate::config::Settings;
-use crate::event_id::EventId;
-use crate::read::{From, Reader, those_there};
-use crate::route::{Role, Routes};
+use crate::kafka::route::{Role, Routes};
 use crate::spool::{Row, Store};
+use crate::tools::audit::{Audit, Counts, Given, IdsError};
+use crate::tools::event_id::EventId;
+use crate::tools::read::{From, Reader, those_there};
 
 const HELP: &str = "\
 Reads the spool, the dead letters and the topics of the configured sources. Given ids count once

@@ -10,13 +10,13 @@ use rustix::fs::Access;
 use super::{Ending, fail_config, on_runtime, print};
 use crate::config::{self, Settings};
 use crate::http::Identity;
+use crate::kafka::publish::{Differing, OneReplica, Publisher, TopicState, View, span};
+use crate::kafka::registry::{Registry, Standing};
+use crate::kafka::route::Routes;
 use crate::media::{self, Unfit};
-use crate::publish::{Differing, OneReplica, Publisher, TopicState, View, span};
-use crate::registry::{Registry, Standing};
-use crate::route::Routes;
+use crate::observe::traces::{Collector, NotTaken};
 use crate::spool::{self, Store};
-use crate::time;
-use crate::traces::{Collector, NotTaken};
+use crate::values::time;
 
 /// A certificate that ends before so many days have passed is warned of.
 const CERTIFICATE_WARNING_DAYS: u32 = 14;

@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::Args;
 
 use crate::config::{self, ConfigError, Settings};
-use crate::dev;
+use crate::tools::dev;
 
 #[derive(Debug, Args)]
 pub(super) struct Connect {

@@ -13,13 +13,13 @@ use serde_json::json;
 use super::connect::Connect;
 use super::{Ending, fail, fail_config, instant, progress};
 use crate::config::Settings;
-use crate::dead_letter::Reason;
-use crate::event_id::EventId;
-use crate::letters::{Filter, Letter, Letters};
-use crate::printable;
-use crate::read::{Found, From, Places, Reader};
-use crate::route::Routes;
-use crate::time;
+use crate::kafka::dead_letter::Reason;
+use crate::kafka::route::Routes;
+use crate::tools::dead_letter_index::{Filter, Letter, Letters};
+use crate::tools::event_id::EventId;
+use crate::tools::read::{Found, From, Places, Reader};
+use crate::values::printable;
+use crate::values::time;
 use replay::ReplayArgs;
 
 const HELP: &str = "\
@@ -280,7 +280,7 @@ mod tests {
     fn what_a_header_holds_stays_on_its_line() {
         let letter = Letter {
             id: "d646e635-c932-82f7-81ca-e8e3c55c5e5f".parse().unwrap(),
-            place: crate::read::Place { partition: 0, offset: 7 },
+            place: crate::tools::read::Place { partition: 0, offset: 7 },
             received_at: 0,
             reason: "unknown_type".into(),
             source: "wegly".into(),

@@ -8,9 +8,9 @@ use tokio::task::JoinSet;
 
 use super::shutdown::Shutdown;
 use super::{Ending, fail, fail_start, on_runtime};
-use crate::dev::{Dev, DevError, Options};
-use crate::private::keep_new_files_private;
-use crate::telemetry::{self, Logging};
+use crate::disk::private::keep_new_files_private;
+use crate::observe::telemetry::{self, Logging};
+use crate::tools::dev::{Dev, DevError, Options};
 
 const HELP: &str = "\
 Starts an embedded broker, an embedded registry and the bridge with two demo sources, and prints

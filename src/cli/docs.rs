@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::connect::Connect;
 use super::{Ending, fail, fail_config, reference};
 use crate::config::ConfigError;
-use crate::docs;
+use crate::tools::docs;
 
 const HELP: &str = "\
 Examples:

@@ -7,9 +7,9 @@ use clap::Args;
 use super::connect::Connect;
 use super::{Ending, fail, fail_config, on_runtime};
 use crate::config::Settings;
-use crate::publish::{Patience, PublishError, Publisher};
-use crate::route::{self, Role, Routes};
-use crate::time;
+use crate::kafka::publish::{Patience, PublishError, Publisher};
+use crate::kafka::route::{self, Role, Routes};
+use crate::values::time;
 
 const HELP: &str = "\
 Writes a record with this key and no value: tables built on the topic drop the entity, and compaction

@@ -7,8 +7,8 @@ use clap::Args;
 
 use super::connect::Connect;
 use super::{Ending, fail, fail_config};
-use crate::partition;
-use crate::read::partitions;
+use crate::kafka::partition;
+use crate::tools::read::partitions;
 
 const HELP: &str = "\
 Prints the number of the partition, from 0, and nothing else. It is where hookbridge, the Java client

@@ -11,12 +11,12 @@ use serde_json::Value;
 
 use super::connect::Connect;
 use super::{Ending, fail, fail_config, fail_start, on_runtime, print};
+use crate::app::bridge::StartError;
 use crate::catalog::EventType;
+use crate::catalog::schema::{self, Field};
 use crate::config::Settings;
-use crate::registry::{Registry, Standing};
-use crate::route::Routes;
-use crate::schema::{self, Field};
-use crate::wiring::StartError;
+use crate::kafka::registry::{Registry, Standing};
+use crate::kafka::route::Routes;
 
 const HELP: &str = "\
 Examples:

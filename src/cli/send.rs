@@ -11,12 +11,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Ending, fail, fail_config, on_runtime, print};
 use crate::catalog::{Catalog, EventType, Method, Profile};
-use crate::dev::{DEMO_SECRET, DEMO_TOKEN};
 use crate::outbound;
-use crate::printable;
-use crate::sample::Sampler;
-use crate::send::{self, Pace, Signed, Tally, Target};
-use crate::time::now_millis;
+use crate::tools::dev::{DEMO_SECRET, DEMO_TOKEN};
+use crate::tools::sample::Sampler;
+use crate::tools::send::{self, Pace, Signed, Tally, Target};
+use crate::values::printable;
+use crate::values::time::now_millis;
 
 /// How long an answer is waited for: longer than any bridge takes to give one.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);

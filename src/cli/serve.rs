@@ -10,11 +10,11 @@ use tokio::task::JoinSet;
 
 use super::shutdown::Shutdown;
 use super::{Ending, fail, fail_config, fail_start, on_runtime};
-use crate::app::App;
+use crate::app::server::App;
 use crate::config;
+use crate::disk::private::keep_new_files_private;
 use crate::http::listen;
-use crate::private::keep_new_files_private;
-use crate::telemetry;
+use crate::observe::telemetry;
 
 pub(super) fn run(file: &Path) -> Ending {
     on_runtime(serve(file)).unwrap_or_else(|ending| ending)

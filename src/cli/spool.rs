@@ -12,11 +12,13 @@ use tokio::time::{Instant, sleep};
 
 use super::shutdown::Shutdown;
 use super::{Ending, fail, fail_config, fail_start, on_runtime, progress};
+use crate::app::bridge::{Core, StartError, lock};
 use crate::config::{self, Settings};
-use crate::private::keep_new_files_private;
+use crate::disk::private::keep_new_files_private;
+use crate::observe::telemetry;
 use crate::spool::{Row, SpoolError, Store, Waiting, put_aside, recover_again};
-use crate::wiring::{Core, StartError, lock};
-use crate::{printable, telemetry, time};
+use crate::values::printable;
+use crate::values::time;
 
 /// How often the drain looks how far it is.
 const LOOK: Duration = Duration::from_millis(100);

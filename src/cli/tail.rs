@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::connect::Connect;
 use super::{Ending, fail, fail_config, on_runtime, warn};
-use crate::dead_letter::{REASON, REPLAYED_AT};
-use crate::printable;
-use crate::read::{Found, From, Reader, Schemas};
-use crate::registry::SchemaReader;
-use crate::time;
+use crate::kafka::dead_letter::{REASON, REPLAYED_AT};
+use crate::kafka::registry::SchemaReader;
+use crate::tools::read::{Found, From, Reader, Schemas};
+use crate::values::printable;
+use crate::values::time;
 
 const HELP: &str = "\
 Decodes by the registry's schema. Dead letters are shown as text, instants as ISO 8601, JSON text as

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{ConfigError, Secret, WrittenCatalog, WrittenSource};
 use crate::catalog::Catalog;
-use crate::hash::Hasher;
+use crate::values::hash::Hasher;
 
 /// 128 bits, if they are random, which nobody tries through. What is shorter is likely to be a word.
 const SHORTEST_KEY: usize = 16;

@@ -8,7 +8,7 @@ use std::{env, fs};
 use toml::{Table, Value};
 
 use super::{ConfigError, Settings, Written};
-use crate::access::explain;
+use crate::disk::access::explain;
 
 const PREFIX: &str = "HOOKBRIDGE__";
 

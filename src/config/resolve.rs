@@ -19,8 +19,8 @@ use super::{
     WrittenKafka, WrittenRegistry, WrittenSource, WrittenTls,
 };
 use crate::catalog::{Catalog, Further, Method, Profile};
-use crate::telemetry::{self, Format, Logging};
-use crate::verify::Verifier;
+use crate::observe::telemetry::{self, Format, Logging};
+use crate::source::verify::Verifier;
 
 const MIB: usize = 1 << 20;
 /// `kafka.producers`, unless it says otherwise; and at the most, since each has threads and connections of its own.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use crate::catalog::schema::{self, Field};
 use crate::config::Source;
-use crate::route::Routes;
-use crate::schema::{self, Field};
+use crate::kafka::route::Routes;
 
 /// `{"events": [...], "types": {...}}`: an event names its record, which is found among the types.
 pub(super) fn of(sources: &BTreeMap<String, Arc<Source>>, routes: &Routes) -> Value {

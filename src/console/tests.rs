@@ -168,9 +168,10 @@ fn the_page_is_whole_and_asks_for_nothing_from_elsewhere() {
 
 #[test]
 fn the_catalogue_has_every_record_that_its_events_name() {
-    let text = crate::dev::configuration("localhost:9092", "http://localhost:8081", true, std::path::Path::new("data"));
+    let text =
+        crate::tools::dev::configuration("localhost:9092", "http://localhost:8081", true, std::path::Path::new("data"));
     let settings = crate::config::from_text("console", &text, &BTreeMap::new()).unwrap();
-    let routes = crate::route::Routes::plan(&settings);
+    let routes = crate::kafka::route::Routes::plan(&settings);
     let catalogue = super::catalogue::of(&settings.sources, &routes);
     let events = catalogue["events"].as_array().unwrap();
     let types: usize = settings.sources.values().map(|source| source.profile.types.len()).sum();

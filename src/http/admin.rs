@@ -17,12 +17,12 @@ use tokio::time::timeout;
 use super::console::{self, Desk};
 use super::names::Names;
 use super::reply;
-use crate::metrics::Metrics;
-use crate::publish::Publisher;
-use crate::registry::Registry;
+use crate::kafka::publish::Publisher;
+use crate::kafka::registry::Registry;
+use crate::observe::metrics::Metrics;
+use crate::observe::telemetry::dropped_lines;
 use crate::spool::Spool;
-use crate::telemetry::dropped_lines;
-use crate::time::now_millis;
+use crate::values::time::now_millis;
 
 /// How long a scrape waits for the spool's file.
 const DISK_PATIENCE: Duration = Duration::from_secs(1);

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::admin::{Health, answer, refusal};
 use crate::console::{Console, Page};
-use crate::time::now_millis;
+use crate::values::time::now_millis;
 
 /// From one state to the next. There is always something to send, so no heartbeat is needed beside it.
 const BEAT: Duration = Duration::from_secs(2);

@@ -5,9 +5,9 @@ use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::dead_letter::Reason;
-use crate::intake::Outcome;
-use crate::verify::Unauthorized;
+use crate::flow::intake::Outcome;
+use crate::kafka::dead_letter::Reason;
+use crate::source::verify::Unauthorized;
 
 /// Seconds after which a sender does well to try again.
 const RETRY_AFTER: &str = "5";

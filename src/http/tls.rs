@@ -12,8 +12,8 @@ use openssl::x509::X509;
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
-use crate::access::explain;
 use crate::config::{ConfigError, TlsSettings};
+use crate::disk::access::explain;
 
 /// What may be spoken behind TLS, best first, as ALPN has it: each name with its length in front.
 const PROTOCOLS: &[u8] = b"\x02h2\x08http/1.1";

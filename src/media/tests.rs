@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::catalog::Catalog;
 use crate::config::{MediaSettings, Place};
-use crate::json::MAX_DEPTH;
+use crate::values::json::MAX_DEPTH;
 
 fn bytes(text: &str) -> Option<Vec<u8>> {
     base64::decode(text).map(|decoded| decoded.bytes)

@@ -8,7 +8,7 @@ use rusqlite::ErrorCode as Code;
 use rusqlite::ffi::{SQLITE_IOERR_SHMMAP, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_SHORT_READ};
 
 use super::store;
-use crate::access::{explain, is_of_the_disk};
+use crate::disk::access::{explain, is_of_the_disk};
 
 /// Why the spool did not take or give a delivery.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::keys::Keys;
-use crate::order::{Gate, Needs};
+use crate::ordering::{Gate, Needs};
 
 /// How long new deliveries wait for keys that are about to be free.
 const MOMENT: Duration = Duration::from_millis(500);

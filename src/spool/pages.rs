@@ -14,7 +14,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use crate::access::is_of_the_disk;
+use crate::disk::access::is_of_the_disk;
 
 /// Bytes of a page.
 pub(super) const PAGE: usize = 4096;

@@ -22,7 +22,7 @@ use super::SpoolError;
 use super::pages::Pages;
 use super::rows::{Found, find, find_later};
 use super::store::{FILE, NewRow, Row, Store, insert};
-use crate::time::{now_millis, to_rfc3339};
+use crate::values::time::{now_millis, to_rfc3339};
 
 const RECOVERING: &str = "spool.recovering.db";
 const RECOVERED: &str = "spool.recovered.db";

@@ -7,8 +7,8 @@
 use sha2::{Digest as _, Sha256};
 
 use super::store::Row;
-use crate::dead_letter::VERDICT;
-use crate::verify::event_id;
+use crate::kafka::dead_letter::VERDICT;
+use crate::source::verify::event_id;
 
 /// Begins the line: 16 hexadecimal digits follow, and the end of the line.
 const SEAL: &[u8] = b":seal ";

@@ -15,7 +15,7 @@ use super::recovery::{Recovered, put_aside};
 use super::store::{self, Store, Waiting};
 use super::{ALTERED, Room, SpoolError, free_bytes, scarce};
 use crate::config::SpoolSettings;
-use crate::metrics::Metrics;
+use crate::observe::metrics::Metrics;
 
 /// A disk that takes longer for an answer is in trouble.
 const HANGS: Duration = Duration::from_secs(2);

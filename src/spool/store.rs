@@ -23,7 +23,7 @@ use rusqlite::{Connection, OpenFlags, params};
 
 use super::{SpoolError, scarce};
 use crate::config::Source;
-use crate::verify::Verified;
+use crate::source::verify::Verified;
 
 /// Name of the file in the data directory; SQLite puts `-wal` and `-shm` beside it.
 pub(super) const FILE: &str = "spool.db";

@@ -16,7 +16,7 @@ fn golden() -> BTreeMap<&'static str, i32> {
 }
 
 /// The program's own answer; its golden vectors are those above.
-#[path = "../../src/partition.rs"]
+#[path = "../../src/kafka/partition.rs"]
 mod own;
 
 pub(crate) fn partition_of_12(key: &str) -> i32 {

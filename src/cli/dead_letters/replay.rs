@@ -7,17 +7,17 @@ use indicatif::ProgressBar;
 use tokio_util::sync::CancellationToken;
 
 use super::{Which, read, sum};
+use crate::app::bridge::{self, StartError};
 use crate::cli::connect::Connect;
 use crate::cli::shutdown::Shutdown;
 use crate::cli::{Ending, fail, fail_config, fail_start, on_runtime, print, progress, warn};
 use crate::config::Settings;
-use crate::letters::Letter;
-use crate::printable;
-use crate::private::keep_new_files_private;
-use crate::read::Places;
-use crate::registry::Registry;
-use crate::replay::{Fate, Replay};
-use crate::wiring::{self, StartError};
+use crate::disk::private::keep_new_files_private;
+use crate::kafka::registry::Registry;
+use crate::tools::dead_letter_index::Letter;
+use crate::tools::read::Places;
+use crate::tools::replay::{Fate, Replay};
+use crate::values::printable;
 
 const HELP: &str = "\
 Needs the configuration with the sources of what it replays. Each goes through today's catalog in
@@ -65,7 +65,7 @@ async fn replay(settings: &Settings, args: &ReplayArgs) -> Result<Ending, Ending
     // Large files may be put into the media folder.
     keep_new_files_private();
     let shutdown = Shutdown::listen().map_err(|error| unavailable(&error))?;
-    let pipeline = wiring::pipeline(settings).map_err(|error| fail_config(&error))?;
+    let pipeline = bridge::pipeline(settings).map_err(|error| fail_config(&error))?;
     let topic = pipeline.routes.dead_letters.to_string();
     let letters = tokio::task::block_in_place(|| read(settings, &topic)).map_err(|words| unavailable(&words))?;
     let filter = args.which.filter();
@@ -183,7 +183,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dead_letter::{Reason, Rejection};
+    use crate::kafka::dead_letter::{Reason, Rejection};
 
     #[test]
     fn the_sum_says_what_became_of_all_and_how_many_are_left() {

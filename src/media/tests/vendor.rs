@@ -7,10 +7,10 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 
 use crate::catalog::Catalog;
-use crate::encode::{Head, encode};
-use crate::identify::identify;
-use crate::json::{Document, MAX_DEPTH};
+use crate::convert::encode::{Head, encode};
+use crate::convert::identify::identify;
 use crate::media::take;
+use crate::values::json::{Document, MAX_DEPTH};
 
 const PROFILE: &str = r#"
 [media]

@@ -8,7 +8,7 @@ use super::super::rows::in_page;
 use super::super::store::delete;
 use super::super::{ALTERED, ROW_BYTES, seal};
 use super::*;
-use crate::verify::event_id;
+use crate::source::verify::event_id;
 
 /// Numbers that look random, the same in each run.
 struct Dice(u64);

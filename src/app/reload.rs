@@ -1,0 +1,86 @@
+//! SIGHUP: secrets and certificates are read again, tried out, and taken over, all of them or none.
+//!
+//! ```text
+//! file ─▶ config (what a reload takes over) ─▶ certificate, registry, Kafka: tried out ─▶ all take over
+//!            └────────────────────────────────────┴─ anything wrong ─▶ all stays as it is, which is said
+//! ```
+//!
+//! A request is held against the secrets in force when its signature is looked at; records that are under way stay with
+//! the producer they were given to.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::signal::unix::Signal;
+use tokio::task::block_in_place;
+
+use crate::config::{InForce, Reloaded, Source};
+use crate::http::{Identity, Tls};
+use crate::kafka::publish::Publisher;
+use crate::kafka::registry::Registry;
+use crate::observe::metrics::Metrics;
+
+/// What there is in a running bridge that has secrets or certificates.
+pub(crate) struct Reload {
+    pub(crate) sources: BTreeMap<String, Arc<Source>>,
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) publisher: Arc<Publisher>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl Reload {
+    /// Reads `file` again at each `hangup`, until the task is dropped.
+    pub(crate) async fn keep(self, mut hangup: Signal, file: PathBuf, mut in_force: InForce) {
+        while hangup.recv().await.is_some() {
+            let outcome = match self.once(&file, &in_force).await {
+                Ok(reloaded) => {
+                    in_force = reloaded.in_force;
+                    if reloaded.changed.is_empty() {
+                        tracing::info!("the configuration is reloaded: nothing that a reload takes over has changed");
+                    } else {
+                        let changed = reloaded.changed.join(", ");
+                        tracing::info!(changed, "the configuration is reloaded");
+                    }
+                    if !reloaded.left.is_empty() {
+                        let keys = reloaded.left.join(", ");
+                        tracing::warn!(keys, "other changes in the configuration take effect at the next start");
+                    }
+                    "taken_over"
+                }
+                Err(reason) => {
+                    tracing::error!(reason, "the configuration is not reloaded; all stays as it is");
+                    "refused"
+                }
+            };
+            self.metrics.reloads.with_label_values(&[outcome]).inc();
+        }
+    }
+
+    async fn once(&self, file: &Path, in_force: &InForce) -> Result<Reloaded, String> {
+        let mut reloaded = block_in_place(|| in_force.reload(file)).map_err(|e| e.to_string())?;
+        let settings = &reloaded.settings;
+        let tls = self.tls.as_ref().zip(settings.http.tls.as_ref());
+        let tls = tls.map(|(tls, files)| Identity::read(files).map(|identity| (tls, identity)));
+        let tls = tls.transpose().map_err(|e| e.to_string())?;
+        let client = self.registry.prepare(&settings.registry).await?;
+        let producers = self.publisher.prepare(settings).await?;
+        // From here on nothing fails.
+        if let Some((tls, identity)) = tls {
+            self.metrics.listener.certificate_ends_at.set(identity.ends_at);
+            if identity.fingerprint != tls.fingerprint() {
+                reloaded.changed.push(format!("http.tls (certificate {})", identity.fingerprint));
+            }
+            tls.replace(identity);
+        }
+        for (name, source) in &self.sources {
+            if let Some(now) = settings.sources.get(name) {
+                source.verifier.store(now.verifier.load_full());
+            }
+        }
+        self.registry.replace(client);
+        self.publisher.replace(producers).await;
+        Ok(reloaded)
+    }
+}

@@ -1,0 +1,5 @@
+//! From a verified body to Avro bytes. No I/O, no clock.
+
+pub(crate) mod encode;
+pub(crate) mod identify;
+pub(crate) mod prepare;

@@ -1,0 +1,226 @@
+//! Random bodies, made from the plan of an event's record: what fits, in odd spellings, and what does not.
+
+use crate::catalog::{EventType, Kind, Profile};
+use crate::convert::encode::judge::Sent;
+use crate::tools::random::Random;
+
+impl Random {
+    fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len())]
+    }
+}
+
+/// How often a value is other than documented.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Odd {
+    Never,
+    Often,
+}
+
+/// A body of `event_type`.
+pub(super) fn body(random: &mut Random, profile: &Profile, event_type: &EventType, odd: Odd) -> Sent {
+    let payload = match event_type.payload_slot {
+        None => record(random, profile, event_type.record, odd, 0),
+        Some(slot) => {
+            let Kind::Record(inner) = profile.records[event_type.record].fields[slot].kind else { unreachable!() };
+            record(random, profile, inner, odd, 1)
+        }
+    };
+    let Sent::Object(members) = payload else { unreachable!() };
+    let mut members: Vec<_> = members.into_iter().filter(|(_, key, _)| !tells(profile, key)).collect();
+    let mut telling = Vec::new();
+    for rule in &profile.recognise {
+        match &rule.values {
+            None => telling.push((rule.field.clone(), quoted(&event_type.name))),
+            Some(values) => {
+                let Some((value, _)) = values.iter().find(|(_, name)| **name == event_type.name) else { continue };
+                let bare = ["true", "false"].contains(&value.as_str());
+                telling.push((rule.field.clone(), if bare { value.clone() } else { quoted(value) }));
+            }
+        }
+    }
+    let telling: Vec<_> = telling.into_iter().map(|(key, text)| (key.clone(), key, Sent::Scalar(text))).collect();
+    match &profile.payload {
+        None => {
+            members.extend(telling);
+            shuffle(random, &mut members);
+            Sent::Object(members)
+        }
+        Some(name) => {
+            let mut around = telling;
+            around.push((name.clone(), name.clone(), Sent::Object(members)));
+            if odd == Odd::Often && random.chance(20) {
+                around.push(("tentativa".into(), "tentativa".into(), any(random, 0)));
+            }
+            shuffle(random, &mut around);
+            Sent::Object(around)
+        }
+    }
+}
+
+fn tells(profile: &Profile, key: &str) -> bool {
+    profile.payload.is_none() && profile.recognise.iter().any(|rule| rule.field == key)
+}
+
+fn shuffle<T>(random: &mut Random, items: &mut [T]) {
+    for at in (1..items.len()).rev() {
+        items.swap(at, random.below(at + 1));
+    }
+}
+
+fn record(random: &mut Random, profile: &Profile, index: usize, odd: Odd, depth: usize) -> Sent {
+    let mut members = Vec::new();
+    for field in &profile.records[index].fields {
+        if field.kind.is_made() {
+            continue;
+        }
+        let value = match (field.optional, odd, random.below(100)) {
+            (true, _, 0..25) => continue,
+            (true, _, 25..35) => Sent::Scalar("null".into()),
+            (true, Odd::Often, 35..50) => any(random, 0),
+            // Deep required ids go wrong sometimes; the outermost would only make the body a fault.
+            (false, Odd::Often, 0..8) if depth > 1 => any(random, 0),
+            _ => fitting(random, profile, &field.kind, odd, depth),
+        };
+        members.push((spelled_key(random, &field.json, odd), field.json.to_string(), value));
+    }
+    if odd == Odd::Often {
+        for n in 0..random.below(4) {
+            let key = format!("{}{n}", random.word(&["novo", "extra", "ação", "event", "x.y", "$a", ""]));
+            members.push((spelled_key(random, &key, odd), key, any(random, 0)));
+        }
+    }
+    shuffle(random, &mut members);
+    Sent::Object(members)
+}
+
+fn spelled_key(random: &mut Random, key: &str, odd: Odd) -> String {
+    match key.chars().next() {
+        Some(first) if odd == Odd::Often && random.chance(5) => {
+            format!("\\u{:04x}{}", u32::from(first), &key[first.len_utf8()..])
+        }
+        _ => key.to_owned(),
+    }
+}
+
+fn fitting(random: &mut Random, profile: &Profile, kind: &Kind, odd: Odd, depth: usize) -> Sent {
+    let digits = random.next() as i64 >> random.below(63);
+    Sent::Scalar(match kind {
+        Kind::Boolean => random.word(&["true", "false"]).to_string(),
+        Kind::Long => match random.below(4) {
+            0 => format!("\"{digits}\""),
+            1 => format!("{}.0", digits % 1_000_000),
+            2 => format!("{}e{}", digits % 1000, random.below(4)),
+            _ => digits.to_string(),
+        },
+        Kind::Double => {
+            let value = digits as f64 / 1024.0;
+            if random.chance(30) { format!("\"{value}\"") } else { value.to_string() }
+        }
+        Kind::String if random.chance(10) => format!("{}.50", digits % 1000),
+        Kind::String => string(random, Odd::Never),
+        Kind::Uuid => uuid(random),
+        Kind::Timestamp => timestamp(random),
+        Kind::Date => {
+            format!("\"{:04}-{:02}-{:02}\"", 1 + random.below(9999), 1 + random.below(12), 1 + random.below(28))
+        }
+        Kind::Json { .. } => return any_but_null(random),
+        Kind::MediaObject { .. } | Kind::Derived { .. } => unreachable!("never sent"),
+        Kind::Record(inner) => return record(random, profile, *inner, odd, depth + 1),
+        Kind::Array(items) => {
+            let count = random.below(4);
+            return Sent::Array((0..count).map(|_| fitting(random, profile, items, odd, depth + 1)).collect());
+        }
+    })
+}
+
+fn uuid(random: &mut Random) -> String {
+    let hex = format!("{:016x}{:016x}", random.next(), random.next());
+    let uuid = format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
+    quoted(&if random.chance(20) { uuid.to_uppercase() } else { uuid })
+}
+
+fn timestamp(random: &mut Random) -> String {
+    let (day, second) = (1 + random.below(28), random.below(60));
+    match random.below(6) {
+        0 => format!("\"2026-06-{day:02}\""),
+        1 => format!("\"2026-06-{day:02} 23:59:{second:02}\""),
+        2 => format!("\"2026-06-{day:02}T01:02:{second:02}.123456-03:00\""),
+        3 => format!("{}", 1_780_000_000 + random.below(1_000_000)),
+        4 => format!("\"{}\"", 1_780_000_000_000_u64 + random.next() % 1_000_000),
+        _ => format!("\"2026-06-{day:02}T12:00:{second:02}.000Z\""),
+    }
+}
+
+fn any_but_null(random: &mut Random) -> Sent {
+    loop {
+        match any(random, 0) {
+            Sent::Scalar(null) if null == "null" => {}
+            other => return other,
+        }
+    }
+}
+
+/// Any JSON value, odd ones above all.
+fn any(random: &mut Random, depth: usize) -> Sent {
+    let kinds = if depth < 4 { 9 } else { 7 };
+    Sent::Scalar(match random.below(kinds) {
+        0 => "null".into(),
+        1 => random.word(&["true", "false"]).to_string(),
+        2 => random
+            .word(&["0", "-0", "1e2", "3.0", "1.5", "-1E-7", "1e400", "12345678901234567890", "0.1", "99999999999999"])
+            .to_string(),
+        3 => random
+            .word(&[
+                "\"\"",
+                "\" \"",
+                "\"42\"",
+                "\"1.5\"",
+                "\"hoje\"",
+                "\"2026-02-30\"",
+                "\"2026-06-02T25:00:00Z\"",
+                "\"0x1\"",
+            ])
+            .to_string(),
+        4 => uuid(random),
+        5 => timestamp(random),
+        6 => string(random, Odd::Often),
+        7 => return Sent::Array((0..random.below(4)).map(|_| any(random, depth + 1)).collect()),
+        _ => {
+            let members = (0..random.below(4)).map(|n| (format!("k{n}"), format!("k{n}"), any(random, depth + 1)));
+            return Sent::Object(members.collect());
+        }
+    })
+}
+
+fn string(random: &mut Random, odd: Odd) -> String {
+    let mut text = String::from("\"");
+    for _ in 0..random.below(12) {
+        text.push_str(random.word(&[
+            "a",
+            "Z",
+            "ção",
+            "😀",
+            "\\n",
+            "\\\"",
+            "\\\\",
+            "\\u00e7",
+            "\\ud83d\\ude00",
+            "/",
+            " ",
+            "\\/",
+        ]));
+    }
+    if odd == Odd::Often && random.chance(30) {
+        text.push_str(random.word(&["\\ud83d", "\\ude00x", "\\uD800\\uD800"]));
+    }
+    text + "\""
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{text}\"")
+}

@@ -1,0 +1,140 @@
+//! Scalars: which spellings fit which type, and how they are written.
+
+use uuid::Uuid;
+use uuid::fmt::Hyphenated;
+
+use super::{Encoder, Misfit};
+use crate::catalog::Kind;
+use crate::values::json::{self, Document, Node};
+use crate::values::redact;
+use crate::values::time;
+
+/// How well a value fitted.
+pub(super) enum Fit {
+    Whole,
+    /// Half a surrogate pair was replaced; the original has to be kept elsewhere.
+    Mended,
+}
+
+/// Numbers below this are seconds (until the year 5138), others milliseconds.
+const SECONDS_BELOW: i128 = 100_000_000_000;
+/// Numbers from here on are neither.
+const MILLIS_BELOW: i128 = 100_000_000_000_000;
+
+/// Writes the scalar at `node`.
+pub(super) fn write(encoder: &mut Encoder<'_>, kind: &Kind, node: Node) -> Result<Fit, Misfit> {
+    let doc = encoder.doc;
+    match kind {
+        Kind::Boolean => match doc.kind(node) {
+            json::Kind::True => encoder.out.push(1),
+            json::Kind::False => encoder.out.push(0),
+            _ => return misfit(doc, node, "a boolean"),
+        },
+        Kind::Long => match long(doc, node) {
+            Some(value) => encoder.long(value),
+            None => return misfit(doc, node, "a whole number"),
+        },
+        Kind::Double => match double(doc, node) {
+            Some(value) => encoder.out.extend_from_slice(&value.to_le_bytes()),
+            None => return misfit(doc, node, "a number"),
+        },
+        Kind::String => return string(encoder, node),
+        Kind::Uuid => match doc.text(node).and_then(|t| uuid(&t.text)) {
+            Some(uuid) => encoder.string(uuid.encode_lower(&mut Uuid::encode_buffer())),
+            None => return misfit(doc, node, "a UUID"),
+        },
+        Kind::Timestamp => match timestamp(doc, node) {
+            Some(instant) => encoder.long(instant.millis),
+            None => return misfit(doc, node, "an ISO 8601 date or a Unix time"),
+        },
+        Kind::Date => match doc.text(node).and_then(|t| time::parse_date(&t.text)) {
+            Some(days) => encoder.long(i64::from(days)),
+            None => return misfit(doc, node, "a date"),
+        },
+        Kind::Json { blanked } => {
+            let profile = encoder.profile;
+            let names = if *blanked { &profile.guarded } else { &profile.redacted_anywhere };
+            encoder.string(&redact::blank(doc.raw(node), names));
+        }
+        Kind::Record(_) | Kind::Array(_) | Kind::MediaObject { .. } | Kind::Derived { .. } => {
+            return misfit(doc, node, "a scalar");
+        }
+    }
+    Ok(Fit::Whole)
+}
+
+fn misfit(doc: &Document<'_>, node: Node, due: &str) -> Result<Fit, Misfit> {
+    Err(Misfit::rises(format!("{} where {due} is due", doc.kind(node).word())))
+}
+
+fn string(encoder: &mut Encoder<'_>, node: Node) -> Result<Fit, Misfit> {
+    let doc = encoder.doc;
+    match doc.kind(node) {
+        // A number is taken as spelled.
+        json::Kind::Number => encoder.string(doc.raw(node)),
+        json::Kind::String => encoder.string(doc.inner(node)),
+        json::Kind::Escaped => {
+            let text = json::unescape(doc.inner(node));
+            // Without escapes there is no JSON text with a key in it.
+            let blanked = redact::blank_text(&text.text, &encoder.profile.redacted_anywhere);
+            encoder.string(blanked.as_deref().unwrap_or(&text.text));
+            if text.lone_surrogate {
+                return Ok(Fit::Mended);
+            }
+        }
+        _ => return misfit(doc, node, "a string"),
+    }
+    Ok(Fit::Whole)
+}
+
+/// A number without fraction, or digits in a string.
+pub(crate) fn long(doc: &Document<'_>, node: Node) -> Option<i64> {
+    match doc.kind(node) {
+        json::Kind::Number => json::long(doc.raw(node)),
+        _ => json::long_in_string(&doc.text(node)?.text),
+    }
+}
+
+/// A number, or a decimal in a string, that a double can hold: not infinite, and zero only when it is zero.
+fn double(doc: &Document<'_>, node: Node) -> Option<f64> {
+    let text;
+    let (value, spelling) = match doc.kind(node) {
+        json::Kind::Number => (doc.raw(node).parse().ok()?, doc.raw(node)),
+        _ => {
+            text = doc.text(node)?.text;
+            (json::double_in_string(&text)?, &*text)
+        }
+    };
+    let mantissa = spelling.split(['e', 'E']).next()?;
+    let vanished = value == 0.0 && mantissa.bytes().any(|b| (b'1'..=b'9').contains(&b));
+    (value.is_finite() && !vanished).then_some(value)
+}
+
+/// A UUID in its 36-character form, in capital or small letters; it is written in small ones.
+pub(crate) fn uuid(text: &str) -> Option<Hyphenated> {
+    text.parse().ok()
+}
+
+/// ISO 8601 in a string, or a Unix time as a number or as digits in a string, told apart by magnitude.
+pub(crate) fn timestamp(doc: &Document<'_>, node: Node) -> Option<time::Iso> {
+    let text;
+    let unix = match doc.kind(node) {
+        json::Kind::Number => doc.raw(node),
+        _ => {
+            text = doc.text(node)?.text;
+            if let Some(iso) = time::parse_iso(&text) {
+                return Some(iso);
+            }
+            json::long_in_string(&text)?;
+            &text
+        }
+    };
+    let (thousandths, _) = json::scaled(unix, 3)?;
+    let whole = thousandths / 1000;
+    let millis = match whole.abs() {
+        seconds if seconds < SECONDS_BELOW => thousandths,
+        millis if millis < MILLIS_BELOW => whole,
+        _ => return None,
+    };
+    Some(time::Iso { millis: time::in_range(i64::try_from(millis).ok()?)?, has_time: true })
+}

@@ -1,0 +1,411 @@
+//! What is done to every delivery, new or from the spool: it is prepared (identify, encode), then delivered (its file kept,
+//! published, or a dead letter).
+//!
+//! ```text
+//! prepare ─▶ Prepared ─deliver─┬─▶ published      every record acknowledged that Kafka will ever take, its own among them
+//!                              ├─▶ dead-lettered  no record of it, or Kafka will never take its own
+//!                              └─▶ Waits          Kafka or the media store does not take it now: the spool's, where it is kept
+//! ```
+
+mod attempt;
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::{Semaphore, SemaphorePermit, SetOnce};
+use tokio::time::{Instant, timeout};
+
+use crate::catalog::EventType;
+use crate::convert::prepare::{self, Made, Prepared};
+use crate::kafka::dead_letter::{self, Reason, Rejection};
+use crate::kafka::publish::{Patience, PublishError, Publisher, Sending};
+use crate::kafka::route::{Event, Parts, Record, Route, Routes, Subject};
+use crate::media::{Away, File, Kept, Store};
+use crate::observe::metrics::Metrics;
+use crate::observe::traces::{Span, Traces};
+use crate::ordering::{Gate, Needs};
+use crate::source::verify::Verified;
+use crate::values::time;
+use attempt::Verdict;
+pub(crate) use attempt::{Attempt, Taken, Waits};
+
+/// Bodies from this size on are converted where waiting does not hold up other requests, a few at a time.
+const LARGE_BODY: usize = 256 << 10;
+/// How many large bodies are converted at once.
+pub(crate) const LARGE_AT_ONCE: u32 = 2;
+/// Bodies from this size on are converted alone. The places of its values take up to 64 MiB
+/// ([`crate::values::json::MAX_VALUES`]), and blanking JSON text within JSON text several times the body: `tests/it/memory.rs` holds
+/// the sum against what the deployments allow.
+const HUGE_BODY: usize = 4 << 20;
+
+/// The records of one event take at most so many times what one may: bodies are bounded, and so has to be what they are
+/// multiplied by.
+const EVENT_RECORDS: usize = 16;
+
+/// What is left of the time for an answer (or half of it, if that is more than there is), when an event is published that
+/// waited for its schema's id.
+const TO_PUBLISH: Duration = Duration::from_secs(1);
+
+/// How a delivery ended: in Kafka.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Published,
+    DeadLettered(Reason),
+}
+
+/// The stages and what they need.
+pub(crate) struct Pipeline {
+    pub(crate) routes: Routes,
+    pub(crate) media: Store,
+    pub(crate) publisher: Arc<Publisher>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) traces: Traces,
+    pub(crate) max_record_bytes: usize,
+    /// [`LARGE_AT_ONCE`] turns.
+    pub(crate) large_bodies: Semaphore,
+    /// Set once the registry was asked for ids since the start, whatever it said.
+    pub(crate) registry_asked: SetOnce<()>,
+    /// Bytes that the records of senders' events may take in librdkafka's queues, and how many are left.
+    pub(crate) records_room: (usize, Semaphore),
+    /// Of keys. Nobody outside can tell which of them share a hash.
+    pub(crate) hashing: RandomState,
+}
+
+/// Why Kafka does not have a delivery's record: there is none that it will ever take, or it did not take it now.
+pub(crate) enum NotTaken {
+    Ever(Rejection),
+    Now(Waits),
+}
+
+impl Pipeline {
+    /// Scan, identify, take out a large file, encode; a large body waits for its turn.
+    pub(crate) async fn prepare<'a>(&self, delivery: &'a Verified) -> Prepared<'a> {
+        let bytes = delivery.body().len();
+        let _turn = self.turn(bytes).await;
+        off_the_hot_path(bytes, || prepare::prepare(delivery, &self.media, self.max_record_bytes))
+    }
+
+    /// Waits until a body of `bytes` may be worked on.
+    async fn turn(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
+        let turns = match bytes {
+            ..LARGE_BODY => return None,
+            LARGE_BODY..HUGE_BODY => 1,
+            _ => LARGE_AT_ONCE,
+        };
+        self.large_bodies.acquire_many(turns).await.ok()
+    }
+
+    /// The lane of a delivery: where it queues, if it has to.
+    pub(crate) fn lane(&self, prepared: &Prepared<'_>) -> &Arc<str> {
+        match (&prepared.made, self.route(prepared.delivery, prepared.event_type)) {
+            (Ok(_), Some(route)) => &route.lane,
+            _ => &self.routes.dead_letters,
+        }
+    }
+
+    /// What a delivery's order hangs on, and what it goes through.
+    pub(crate) fn needs(&self, prepared: &Prepared<'_>) -> Needs {
+        let (Ok(made), Some(route)) = (&prepared.made, self.route(prepared.delivery, prepared.event_type)) else {
+            return self.needs_of_dead_letter(prepared.delivery);
+        };
+        let own = prepared.key.as_deref().unwrap_or_default();
+        let links =
+            || route.joins.iter().zip(&made.parts.links).flat_map(|(join, ids)| ids.iter().map(move |id| (join, id)));
+        let main_and_latest = [&route.main].into_iter().chain(&route.latest).map(|target| (target, own));
+        let gates = main_and_latest.chain(links().map(|(join, id)| (join, id.as_str())));
+        let gates = gates.map(|(target, key)| self.publisher.gate(&target.topic, key));
+        let schemas = route.unknown().map(|subject| Gate::Schema(subject.name.as_str().into()));
+        let media = made.file.as_ref().map(|_| Gate::Media);
+        let keys = prepared.keys().map(|key| self.hashing.hash_one(key)).collect();
+        Needs::new(keys, gates.chain(schemas).chain(media).collect())
+    }
+
+    /// What a dead letter needs: it is in nobody's order.
+    pub(crate) fn needs_of_dead_letter(&self, delivery: &Verified) -> Needs {
+        let id = delivery.id();
+        Needs::new(vec![self.hashing.hash_one(id)], vec![self.publisher.gate(&self.routes.dead_letters, id)])
+    }
+
+    /// Where an event's own record is to go.
+    pub(crate) fn topic(&self, prepared: &Prepared<'_>) -> Option<Arc<str>> {
+        self.route(prepared.delivery, prepared.event_type).map(|route| Arc::clone(&route.main.topic))
+    }
+
+    fn route(&self, delivery: &Verified, event_type: Option<&EventType>) -> Option<&Route> {
+        self.routes.get(&delivery.source().name, &event_type?.name)
+    }
+
+    /// Writes a prepared delivery to Kafka, or a dead letter in its place.
+    pub(crate) async fn deliver(&self, prepared: Prepared<'_>, attempt: &Attempt<'_>) -> Result<End, Waits> {
+        let lane = Arc::clone(self.lane(&prepared));
+        let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
+        let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
+        match self.write(&event, made, &lane, attempt).await {
+            Ok(()) => Ok(End::Published),
+            Err(NotTaken::Ever(rejection)) => {
+                // Nothing of its lane is to wait for the topic of the dead letters.
+                if lane == self.routes.dead_letters {
+                    return self.bury(&event, &rejection, attempt).await;
+                }
+                let (patience, taken) = (attempt.patience.with_an_end(), &Taken::default());
+                self.bury(&event, &rejection, &Attempt { patience, taken, ..*attempt }).await
+            }
+            Err(NotTaken::Now(waits)) => Err(waits),
+        }
+    }
+
+    /// Tells a span how `delivered` ended, and where the event's own record went, which `taken` knows; `topic` is where it
+    /// was to go.
+    pub(crate) fn tell(&self, span: &mut Span, topic: Option<&str>, taken: &Taken, delivered: Result<End, &Waits>) {
+        match delivered {
+            Ok(End::Published) => {
+                span.set_destination(topic, taken.partition());
+                span.set("hookbridge.outcome", "published");
+            }
+            Ok(End::DeadLettered(reason)) => {
+                span.set_destination(Some(&self.routes.dead_letters), None);
+                span.set("hookbridge.outcome", "dead_lettered");
+                span.set("hookbridge.reason", reason.code());
+            }
+            Err(waits) => {
+                span.set_destination(
+                    if waits.rejection.is_some() { Some(&self.routes.dead_letters) } else { topic },
+                    None,
+                );
+                span.fail("not_taken");
+            }
+        }
+    }
+
+    /// Writes a prepared delivery to its topics, and nothing in its place: it is a dead letter already. The deadline is that
+    /// of its file.
+    pub(crate) async fn publish(&self, prepared: Prepared<'_>, deadline: Instant) -> Result<(), NotTaken> {
+        let lane = Arc::clone(self.lane(&prepared));
+        let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
+        let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
+        let attempt = Attempt { deadline, patience: Patience::Command, taken: &Taken::default(), sent: &|| () };
+        self.write(&event, made, &lane, &attempt).await
+    }
+
+    /// Where a prepared delivery would be written, or why nowhere. What Kafka would say to it is not known.
+    pub(crate) fn foresee(&self, prepared: Prepared<'_>) -> Result<&Route, Rejection> {
+        let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
+        let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
+        let Made { parts, .. } = *made?;
+        self.check_extent(&parts)?;
+        let route = self.route_of(&event)?;
+        // Every id takes as many bytes as any other.
+        let records = self.routes.records(&event, route, parts, |subject| subject.id().or(Some(0)));
+        self.check_size(&records.unwrap_or_default())?;
+        Ok(route)
+    }
+
+    /// Puts a file where its record says it is.
+    async fn keep(&self, source: &str, file: &File, deadline: Instant) -> Result<(), Away> {
+        let kept = self.media.keep(file, deadline).await;
+        if let Some(used) = self.media.used() {
+            self.metrics.space.show_media(used);
+        }
+        if kept? == Kept::Written {
+            self.metrics.media_objects.with_label_values(&[source]).inc();
+            self.metrics.media_bytes.with_label_values(&[source]).inc_by(file.size() as u64);
+        }
+        Ok(())
+    }
+
+    async fn write(
+        &self,
+        event: &Event<'_>,
+        made: Result<Box<Made>, Rejection>,
+        lane: &Arc<str>,
+        attempt: &Attempt<'_>,
+    ) -> Result<(), NotTaken> {
+        let Made { parts, file } = *made.map_err(NotTaken::Ever)?;
+        self.check_extent(&parts).map_err(NotTaken::Ever)?;
+        let route = self.route_of(event).map_err(NotTaken::Ever)?;
+        let not_now =
+            |gate, words| NotTaken::Now(Waits { gates: vec![gate], words, ..Waits::behind_others(lane, None) });
+        let schema = || {
+            let subject = route.unknown().map(|subject| subject.name.as_str()).unwrap_or_default();
+            (subject, Gate::Schema(subject.into()))
+        };
+        if route.unknown().is_some() && !self.ids_are_known_before(attempt.deadline).await {
+            return Err(not_now(schema().1, "the registry was not asked for schema ids in time".into()));
+        }
+        let Some(records) = self.routes.records(event, route, parts, Subject::id) else {
+            let (subject, gate) = schema();
+            return Err(not_now(gate, format!("{subject}: the schema's id is not known yet")));
+        };
+        self.check_size(&records).map_err(NotTaken::Ever)?;
+        if let Some(file) = file
+            && let Err(away) = self.keep(&event.delivery.source().name, &file, attempt.deadline).await
+        {
+            return Err(not_now(Gate::Media, away.to_string()));
+        }
+        let Some(_room) = self.room_for(&records, attempt.patience) else {
+            let words = "the records under way take all the memory that they may".into();
+            return Err(NotTaken::Now(Waits { words, ..Waits::behind_others(lane, None) }));
+        };
+        self.publish_all(records, lane, attempt).await
+    }
+
+    /// Room for the records of a sender's event, none while too many are under way. The spool bounds its own; and records that
+    /// would never fit get all the room there is.
+    fn room_for(&self, records: &[Record], patience: Patience) -> Option<SemaphorePermit<'_>> {
+        let (most, room) = &self.records_room;
+        let bytes = records.iter().map(Record::bytes).sum::<usize>().min(*most);
+        let bytes = if patience == Patience::Sender { bytes } else { 0 };
+        room.try_acquire_many(u32::try_from(bytes).unwrap_or(u32::MAX)).ok()
+    }
+
+    /// Waits for the registry's first answer since the start, while there is time to publish before `deadline`.
+    async fn ids_are_known_before(&self, deadline: Instant) -> bool {
+        if self.registry_asked.initialized() {
+            return true;
+        }
+        let (began, left) = (Instant::now(), deadline.saturating_duration_since(Instant::now()));
+        let patience = left.saturating_sub(TO_PUBLISH).max(left / 2);
+        let asked = timeout(patience, self.registry_asked.wait()).await;
+        // What Kafka is not known to take may use up its whole timeout, too.
+        asked.is_ok() && (began.elapsed() < TO_PUBLISH || self.publisher.trouble().is_none())
+    }
+
+    /// Sends all records of an event at once that are not taken yet, and waits for all. The event's own decides whether it is a
+    /// dead letter: one of another topic that Kafka will never take is counted, and left out.
+    async fn publish_all(&self, records: Vec<Record>, lane: &Arc<str>, attempt: &Attempt<'_>) -> Result<(), NotTaken> {
+        let gate = |record: &Record| self.publisher.gate(&record.topic, &record.key);
+        let open = attempt.taken.are_open(records.iter().map(gate));
+        let left = records.into_iter().enumerate().filter(|(at, _)| open[*at]);
+        let mut all_sent = true;
+        let sent = left.map(|(at, record)| {
+            let sent_at = Instant::now();
+            let Sending { is_sent, report } = self.publisher.publish(&record, attempt.patience);
+            all_sent &= is_sent;
+            let topic = Arc::clone(&record.topic);
+            async move {
+                let error = match report.await {
+                    Ok(partition) => {
+                        attempt.taken.set(at, Verdict::Acknowledged(partition));
+                        self.metrics.ack_seconds.observe(sent_at.elapsed().as_secs_f64());
+                        return None;
+                    }
+                    Err(error) => error,
+                };
+                match error.refusal().filter(|_| at > 0) {
+                    Some(reason) => {
+                        attempt.taken.set(at, Verdict::Refused);
+                        self.leave_out(&topic, reason, &error);
+                        None
+                    }
+                    None => Some((attempt.taken.gate(at), error)),
+                }
+            }
+        });
+        let sent: Vec<_> = sent.collect();
+        if all_sent {
+            (attempt.sent)();
+        }
+        let (mut ever, mut now): (_, Option<Waits>) = (None, None);
+        for (gate, error) in join_all(sent).await.into_iter().flatten() {
+            match error.refusal() {
+                Some(reason) => ever = Some((reason, error)),
+                // No word on one is no word on the event.
+                None if matches!(error, PublishError::Unreported { .. }) => {
+                    return Err(NotTaken::Now(Waits::at(gate, lane, None, &error)));
+                }
+                None => {
+                    let mut both = Waits::at(gate, lane, None, &error);
+                    if let Some(before) = now {
+                        both.gates.extend(before.gates);
+                        both.alone |= before.alone;
+                    }
+                    now = Some(both);
+                }
+            }
+        }
+        match (ever, now) {
+            (Some((reason, error)), _) => Err(NotTaken::Ever(Rejection { reason, error: error.to_string() })),
+            (None, Some(waits)) => Err(NotTaken::Now(waits)),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Counts a record that Kafka will never take, though the event's own is no dead letter.
+    fn leave_out(&self, topic: &str, reason: Reason, error: &PublishError) {
+        if let Some(records) = self.metrics.refused_records.count(topic, reason) {
+            tracing::warn!(topic, records, %error, "Kafka refused records of a join or latest topic; their events are published without them");
+        }
+    }
+
+    fn route_of(&self, event: &Event<'_>) -> Result<&Route, Rejection> {
+        let route = self.route(event.delivery, event.event_type);
+        route.ok_or_else(|| Rejection { reason: Reason::UnknownType, error: "no topic for this type".into() })
+    }
+
+    /// Whether an event's records are not too large together: each entity that it is linked to is a record more.
+    fn check_extent(&self, parts: &Parts) -> Result<(), Rejection> {
+        let ((count, bytes), most) = (parts.extent(), self.max_record_bytes.saturating_mul(EVENT_RECORDS));
+        if bytes <= most {
+            return Ok(());
+        }
+        let error =
+            format!("its {count} records take {bytes} bytes, {EVENT_RECORDS} times kafka.max_record_bytes is {most}");
+        Err(Rejection { reason: Reason::RecordTooLarge, error })
+    }
+
+    /// Whether none of an event's records is larger than we may write.
+    fn check_size(&self, records: &[Record]) -> Result<(), Rejection> {
+        let most = self.max_record_bytes;
+        let Some(record) = records.iter().find(|record| record.bytes() > most) else { return Ok(()) };
+        let (topic, bytes) = (&record.topic, record.bytes());
+        let error = format!("{topic}: the record takes {bytes} bytes, and kafka.max_record_bytes is {most}");
+        Err(Rejection { reason: Reason::RecordTooLarge, error })
+    }
+
+    /// Writes a dead letter.
+    async fn bury(&self, event: &Event<'_>, rejection: &Rejection, attempt: &Attempt<'_>) -> Result<End, Waits> {
+        let (source, reason) = (&event.delivery.source().name, rejection.reason);
+        let gate = self.publisher.gate(&self.routes.dead_letters, event.delivery.id());
+        attempt.taken.are_open(std::iter::once(gate.clone()));
+        let mut sent = self.send_dead_letter(event, rejection, event.delivery.received_at(), attempt).await;
+        if sent.as_ref().is_err_and(PublishError::is_about_time) {
+            // It has waited for longer than its topic takes. A header says when it was received.
+            sent = self.send_dead_letter(event, rejection, time::now_millis(), attempt).await;
+        }
+        match sent {
+            Ok(_) => {
+                // Not the sentence: it may quote the body, and it stands in the dead letter's headers.
+                tracing::warn!(id = event.delivery.id(), source, reason = reason.code(), "dead letter");
+                Ok(End::DeadLettered(reason))
+            }
+            Err(error) => Err(Waits::at(gate, &self.routes.dead_letters, Some(rejection.clone()), &error)),
+        }
+    }
+
+    async fn send_dead_letter(
+        &self,
+        event: &Event<'_>,
+        rejection: &Rejection,
+        timestamp: i64,
+        attempt: &Attempt<'_>,
+    ) -> Result<i32, PublishError> {
+        let bytes = event.delivery.body().len();
+        let turn = self.turn(bytes).await;
+        let mut record = off_the_hot_path(bytes, || dead_letter::record(&self.routes.dead_letters, event, rejection));
+        record.timestamp = timestamp;
+        let Sending { is_sent, report } = self.publisher.publish(&record, attempt.patience);
+        // librdkafka has a copy.
+        drop((record, turn));
+        if is_sent {
+            (attempt.sent)();
+        }
+        report.await
+    }
+}
+
+/// Runs `work` on `bytes` of input so that, when that takes long, other requests go on meanwhile.
+pub(crate) fn off_the_hot_path<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
+    if bytes < LARGE_BODY { work() } else { tokio::task::block_in_place(work) }
+}

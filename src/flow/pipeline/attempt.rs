@@ -1,0 +1,117 @@
+//! One try to write a delivery to Kafka, and what is known after it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::kafka::dead_letter::Rejection;
+use crate::kafka::publish::{Patience, PublishError};
+use crate::ordering::Gate;
+
+/// What became of each of a delivery's records, from one try to the next: none is sent again whose verdict is final. The
+/// first is the event's own.
+#[derive(Debug, Default)]
+pub(crate) struct Taken(Mutex<Vec<(Gate, Verdict)>>);
+
+/// What Kafka last said of one record.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Verdict {
+    #[default]
+    Open,
+    /// Acknowledged, in this partition.
+    Acknowledged(i32),
+    /// Kafka will never take it. The event's own record is there without it.
+    Refused,
+}
+
+impl Taken {
+    fn verdicts(&self) -> MutexGuard<'_, Vec<(Gate, Verdict)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether each of the records that go through these gates is still to be sent.
+    pub(super) fn are_open(&self, gates: impl Iterator<Item = Gate>) -> Vec<bool> {
+        let mut verdicts = self.verdicts();
+        if verdicts.is_empty() {
+            verdicts.extend(gates.map(|gate| (gate, Verdict::Open)));
+        }
+        verdicts.iter().map(|(_, verdict)| matches!(verdict, Verdict::Open)).collect()
+    }
+
+    pub(super) fn set(&self, at: usize, verdict: Verdict) {
+        self.verdicts()[at].1 = verdict;
+    }
+
+    /// What record number `at` goes through.
+    pub(super) fn gate(&self, at: usize) -> Gate {
+        self.verdicts()[at].0.clone()
+    }
+
+    /// Where the event's own record is.
+    pub(super) fn partition(&self) -> Option<i32> {
+        match self.verdicts().first() {
+            Some((_, Verdict::Acknowledged(partition))) => Some(*partition),
+            _ => None,
+        }
+    }
+
+    /// Whether any record is taken.
+    pub(crate) fn has_any(&self) -> bool {
+        self.verdicts().iter().any(|(_, verdict)| !matches!(verdict, Verdict::Open))
+    }
+
+    /// The gates of the records that were sent and have no verdict yet.
+    pub(crate) fn open_gates(&self) -> Vec<Gate> {
+        let verdicts = self.verdicts();
+        let open = verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Open));
+        open.map(|(gate, _)| gate.clone()).collect()
+    }
+}
+
+/// How a delivery is tried once.
+pub(crate) struct Attempt<'a> {
+    /// By then its file is kept, if it has one, and the schemas' ids are known.
+    pub(crate) deadline: Instant,
+    pub(crate) patience: Patience,
+    pub(crate) taken: &'a Taken,
+    /// Called when all its records are on their way: what is sent after that comes behind them.
+    pub(crate) sent: &'a (dyn Fn() + Send + Sync),
+}
+
+/// Kafka does not take a delivery now, or the media store its file.
+#[derive(Debug)]
+pub(crate) struct Waits {
+    /// The lane it waits in.
+    pub(crate) lane: String,
+    /// Set when it is a dead letter on its way. It stays one.
+    pub(crate) rejection: Option<Rejection>,
+    /// Whether it is known to be in no queue of the producer's, so that the spool may own it.
+    pub(crate) is_ours: bool,
+    /// What it did not get through. Empty when it may be tried again at once.
+    pub(crate) gates: Vec<Gate>,
+    /// It was refused together with others: it has to be judged alone.
+    pub(crate) alone: bool,
+    pub(crate) words: String,
+}
+
+impl Waits {
+    /// Of a delivery one of whose records did not get through `gate`.
+    pub(super) fn at(gate: Gate, lane: &Arc<str>, rejection: Option<Rejection>, error: &PublishError) -> Waits {
+        let is_ours = !matches!(error, PublishError::Unreported { .. });
+        let alone = matches!(error, PublishError::Unjudged { .. });
+        let gates = if alone || matches!(error, PublishError::Replaced { .. }) { Vec::new() } else { vec![gate] };
+        Waits { lane: lane.to_string(), rejection, is_ours, gates, alone, words: error.to_string() }
+    }
+
+    /// Of a delivery that Kafka was not asked for.
+    pub(crate) fn behind_others(lane: &Arc<str>, rejection: Option<Rejection>) -> Waits {
+        Waits {
+            lane: lane.to_string(),
+            rejection,
+            is_ours: true,
+            gates: Vec::new(),
+            alone: false,
+            words: String::new(),
+        }
+    }
+}

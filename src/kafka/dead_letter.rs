@@ -1,0 +1,131 @@
+//! Authentic, but not to be converted: the body verbatim and why, so that nothing is lost and all can be looked at.
+//!
+//! One that was published after all is followed by a *mark*: a record with its key and no value, in its partition. Whoever
+//! reads the topic knows by that alone which ones are still pending, and a topic that is compacted forgets the others.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::kafka::route::{Event, Record};
+use crate::values::redact;
+use crate::values::time;
+
+/// Header with the reason's code: what has it is a dead letter.
+pub(crate) const REASON: &str = "hookbridge_reason";
+/// Header with a sentence that names the place in the body.
+pub(crate) const ERROR: &str = "hookbridge_error";
+pub(crate) const SOURCE: &str = "hookbridge_source";
+pub(crate) const RECEIVED_AT: &str = "hookbridge_received_at";
+/// Header of a mark: when the dead letter before it was published.
+pub(crate) const REPLAYED_AT: &str = "hookbridge_replayed_at";
+/// What stands before the names of the request's headers.
+pub(crate) const HTTP: &str = "http_";
+
+/// Why an event became a dead letter. The names are fixed: tools and alerts are built on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    MalformedJson,
+    UnknownType,
+    MissingKey,
+    SchemaViolation,
+    RecordTooLarge,
+    KafkaRejected,
+}
+
+impl Reason {
+    pub(crate) const ALL: [Reason; 6] = [
+        Reason::MalformedJson,
+        Reason::UnknownType,
+        Reason::MissingKey,
+        Reason::SchemaViolation,
+        Reason::RecordTooLarge,
+        Reason::KafkaRejected,
+    ];
+
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Reason::MalformedJson => "malformed_json",
+            Reason::UnknownType => "unknown_type",
+            Reason::MissingKey => "missing_key",
+            Reason::SchemaViolation => "schema_violation",
+            Reason::RecordTooLarge => "record_too_large",
+            Reason::KafkaRejected => "kafka_rejected",
+        }
+    }
+}
+
+/// A reason and a sentence with the place in the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rejection {
+    pub(crate) reason: Reason,
+    pub(crate) error: String,
+}
+
+/// Begins the line that a dead letter in the spool has before its headers. No header has such a name: a version that does not
+/// know it skips the line.
+pub(crate) const VERDICT: &str = ":dead_letter ";
+
+impl Rejection {
+    /// The line that keeps it in the spool.
+    pub(crate) fn line(&self) -> Vec<u8> {
+        format!("{VERDICT}{} {}\n", self.reason.code(), self.error.replace('\n', " ")).into_bytes()
+    }
+
+    /// What the line at the beginning of `headers` keeps, if there is one.
+    pub(crate) fn kept(headers: &[u8]) -> Option<Rejection> {
+        let line = headers.strip_prefix(VERDICT.as_bytes())?.split(|&byte| byte == b'\n').next()?;
+        let line = String::from_utf8_lossy(line);
+        let (code, error) = line.split_once(' ')?;
+        let reason = Reason::ALL.into_iter().find(|reason| reason.code() == code)?;
+        Some(Rejection { reason, error: error.to_owned() })
+    }
+}
+
+/// The record of a dead letter. What the profile redacts or hashes is blanked, as far as the body can be read at all.
+pub(crate) fn record(topic: &Arc<str>, event: &Event<'_>, rejection: &Rejection) -> Record {
+    let delivery = event.delivery;
+    let mut headers = event.cloud_event_headers();
+    for (name, value) in [
+        (REASON, rejection.reason.code()),
+        (ERROR, rejection.error.as_str()),
+        (SOURCE, delivery.source().name.as_str()),
+        (RECEIVED_AT, time::to_rfc3339(delivery.received_at()).as_str()),
+    ] {
+        headers.push((name.into(), value.to_owned().into()));
+    }
+    for (name, value) in delivery.headers() {
+        headers.push((format!("{HTTP}{name}").into(), value.as_bytes().to_vec().into()));
+    }
+    let blanked =
+        std::str::from_utf8(delivery.body()).ok().map(|json| redact::blank(json, &delivery.source().profile.guarded));
+    let value = match blanked {
+        Some(Cow::Owned(blanked)) => blanked.into(),
+        _ => delivery.body().clone(),
+    };
+    let timestamp = delivery.received_at();
+    Record { topic: Arc::clone(topic), key: delivery.id().to_owned(), value: Some(value), headers, timestamp }
+}
+
+/// The mark behind the dead letter `id`: it was published at `now`.
+pub(crate) fn mark(topic: &Arc<str>, id: String, now: i64) -> Record {
+    let headers = vec![("ce_id".into(), id.clone().into()), (REPLAYED_AT.into(), time::to_rfc3339(now).into())];
+    Record { topic: Arc::clone(topic), key: id, value: None, headers, timestamp: now }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_is_kept_before_the_headers() {
+        for reason in Reason::ALL {
+            let rejection = Rejection { reason, error: "wegly.lead: é\nat $.id".into() };
+            let headers = [&rejection.line()[..], b"content-type: application/json\n"].concat();
+            let kept = Rejection { reason, error: "wegly.lead: é at $.id".into() };
+            assert_eq!(Rejection::kept(&headers), Some(kept));
+        }
+        for headers in ["", "content-type: application/json\n", ":dead_letter\n", ":dead_letter other words\n"] {
+            assert_eq!(Rejection::kept(headers.as_bytes()), None, "{headers}");
+        }
+    }
+}

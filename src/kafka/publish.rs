@@ -1,0 +1,487 @@
+//! Records to Kafka, each until it is acknowledged by all in-sync replicas or refused. With its folder the only place that
+//! knows rdkafka's producers.
+//!
+//! ```text
+//! send ─▶ librdkafka's queue ─▶ leader ─▶ all in-sync replicas ─▶ delivery report ─▶ Ok
+//!                 └──────────────┴─ not within message.timeout.ms, or purged ─▶ Waits: it is ours again
+//! ```
+//!
+//! Whoever sends a record gets librdkafka's own verdict on it, so that a record which is then spooled is in no queue
+//! any more. (It may still have landed: the answer can be lost.)
+//!
+//! The producers are idempotent and have one request under way per broker each: records of a key, which all go by the same
+//! producer, land in the order they were sent. librdkafka puts the records of one partition into a request, no more; so
+//! there are several producers (`kafka.producers`), for partitions not to wait for each other's acknowledgements in one long
+//! line. `FutureProducer::send` is not used, since it retries a full queue and so reorders. What comes from the
+//! spool has producers of its own, which no sender waits for: there one record follows another of its key without waiting for it
+//! ([`clients`]). (A sender's record of the same key may still be under way
+//! then. It is not answered yet, so no order is promised.) A new producer takes the place of one that librdkafka declares fatally
+//! broken (its idempotence state is gone from the broker), of one that does not get through while a new client does
+//! (`supervisor`), and of each when the configuration is read again.
+
+mod clients;
+mod clock;
+mod error;
+mod evidence;
+mod generation;
+mod outage;
+mod partitions;
+mod producer;
+mod replication;
+mod slot;
+mod statistics;
+mod supervisor;
+mod topics;
+mod verdict;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures_util::future::join_all;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, Message as _, OwnedHeaders, OwnedMessage, ToBytes};
+use rdkafka::producer::{DeliveryFuture, FutureRecord, Producer as _};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use crate::config::{ConfigError, Settings};
+use crate::kafka::partition;
+use crate::kafka::route::{Record, Routes};
+use crate::ordering::Gate;
+use clients::SCAN_INTERVAL;
+pub(crate) use clients::{Clients, Patience};
+pub(crate) use clock::span;
+use clock::{Clock, TimeRefusal};
+pub(crate) use error::PublishError;
+pub(crate) use evidence::ANY;
+use evidence::Place;
+use generation::Generation;
+use producer::{Context, Producer};
+pub(crate) use replication::{AskError, OneReplica};
+use slot::Slot;
+#[cfg(test)]
+pub(crate) use statistics::Failures;
+pub(crate) use statistics::Summary;
+use supervisor::{Cause, Replaced};
+pub(crate) use topics::{Differing, LookError, TopicState, Unwritable, View, Watch};
+use verdict::Verdict;
+
+/// How long after it is due a record's report may come before everything under way is called back, and how long
+/// after that it may still take.
+const REPORT_GRACE: Duration = Duration::from_secs(1);
+
+/// How long the reports of what was called back may take.
+const LAST_REPORTS: Duration = Duration::from_secs(5);
+
+/// How often is looked whether producers that were replaced have nothing under way any more.
+const RETIRING: Duration = Duration::from_millis(50);
+
+/// What became of handing a record to librdkafka.
+struct Sent {
+    at: Instant,
+    /// Of the record's key.
+    hash: u32,
+    producer: Arc<Producer>,
+    report: Result<DeliveryFuture, KafkaError>,
+}
+
+/// A record that is with librdkafka.
+pub(crate) struct Sending<F> {
+    /// Whether it is, and not given back at once.
+    pub(crate) is_sent: bool,
+    /// Waits for Kafka's verdict, which librdkafka gives in time for whoever waits for it, and tells the partition it is in.
+    pub(crate) report: F,
+}
+
+/// Why a record is not known to be in Kafka; and the record itself, where it may be taken when it is alone.
+type Failed = (PublishError, Option<OwnedMessage>);
+
+/// The producers, and what keeps an eye on the topics.
+pub(crate) struct Publisher {
+    clients: ArcSwap<Clients>,
+    context: Context,
+    watch: Watch,
+    clock: Clock,
+    /// When Kafka last acknowledged a record: milliseconds of `since`.
+    last_ack: AtomicU64,
+    since: Instant,
+    replaced: Replaced,
+    generation: Generation,
+}
+
+impl Publisher {
+    /// Why a producer may be replaced.
+    pub(crate) const REPLACED_FOR: [&str; 3] = Cause::LABELS;
+
+    /// Makes the senders' producers; connects in the background.
+    ///
+    /// # Errors
+    /// When librdkafka does not know a property of `kafka.properties`, or does not take its value.
+    pub(crate) fn new(settings: &Settings, routes: &Routes) -> Result<Publisher, ConfigError> {
+        let context = Context::apart();
+        let clients = Clients::new(settings, &context)?;
+        Ok(Publisher {
+            watch: Watch::new(settings, routes, clients.config.clone(), context.clone()),
+            clients: ArcSwap::from_pointee(clients),
+            context,
+            clock: Clock::default(),
+            last_ack: AtomicU64::new(0),
+            since: Instant::now(),
+            replaced: Replaced::default(),
+            generation: Generation::default(),
+        })
+    }
+
+    /// Producers as `settings` has them, once Kafka has shown them all topics. While Kafka cannot be used by those in force
+    /// either, there is nothing to be seen, and they may be what mends it.
+    ///
+    /// # Errors
+    /// When librdkafka does not take a property, or Kafka these producers.
+    pub(crate) async fn prepare(&self, settings: &Settings) -> Result<Clients, String> {
+        // Why these do not work has nothing to do with those.
+        let context = Context { reason: Arc::default(), ..self.context.clone() };
+        let clients = Clients::new(settings, &context).map_err(|e| e.to_string())?;
+        if self.trouble().is_some() {
+            return Ok(clients);
+        }
+        let producer = clients.first(&context).map_err(|e| e.to_string())?;
+        let seen = self.watch.try_out(&producer, &clients.reason).await;
+        drop(producer);
+        match seen {
+            Ok(()) => Ok(clients),
+            Err(words) => {
+                end(clients).await;
+                Err(format!("kafka: {words}"))
+            }
+        }
+    }
+
+    /// Lets `clients` take over. Those before finish what they have under way, if Kafka takes it, and end.
+    pub(crate) async fn replace(&self, clients: Clients) {
+        self.watch.take_over(clients.config.clone(), Arc::clone(&clients.reason));
+        let before = self.generation.next(|| self.clients.swap(Arc::new(clients)));
+        self.context.failing.notify_one();
+        // Whoever has a record under way holds them. What would time out late is called back: at once, if Kafka is away.
+        let patient = if self.watch.is_away() { Duration::ZERO } else { before.for_senders[0].message_timeout };
+        let (patient, latest) = (Instant::now() + patient, Instant::now() + patient + LAST_REPORTS);
+        while Arc::strong_count(&before) > 1 && Instant::now() < latest {
+            if Instant::now() >= patient {
+                before.slots().for_each(Slot::call_back);
+            }
+            sleep(RETIRING).await;
+        }
+        end(before).await;
+    }
+
+    /// What the producers last said of themselves.
+    pub(crate) fn statistics(&self) -> Summary {
+        self.context.told.summary()
+    }
+
+    /// How many producers were replaced since they did not work, by reason.
+    pub(crate) fn replaced(&self) -> impl IntoIterator<Item = (&'static str, u64)> + use<> {
+        self.replaced.counts()
+    }
+
+    /// Why Kafka cannot take events, or not those of one producer; `None` when it can.
+    #[must_use]
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.watch.trouble().or_else(|| self.clients.load().slots().find_map(Slot::trouble))
+    }
+
+    /// Whether the topics are there.
+    #[must_use]
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// The time that records get.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.since).as_millis() as u64
+    }
+
+    /// Looks after the topics and the producers until the task is dropped.
+    pub(crate) async fn keep_watch(self: Arc<Self>) {
+        tokio::join!(self.watch.keep(|| self.producer()), supervisor::keep(&self));
+    }
+
+    /// One look at Kafka: reachable, topics there (made if `create`).
+    ///
+    /// # Errors
+    /// Kafka's own words when it cannot be reached.
+    pub(crate) async fn look(&self, create: bool) -> Result<View, LookError> {
+        let producer = self.producer()?;
+        self.watch.look(&producer, create, topics::LOOK_TIMEOUT).await
+    }
+
+    /// What is not as it should be in the configuration of topics that it matters for, of those that are there.
+    ///
+    /// # Errors
+    /// Kafka's own words when it does not tell.
+    pub(crate) async fn differing_configs(&self, view: &View) -> Result<Vec<Differing>, AskError> {
+        self.watch.differing_configs(view).await
+    }
+
+    /// The topics that may lose an acknowledged record with one disk, of those that are there.
+    ///
+    /// # Errors
+    /// Kafka's own words when it does not tell.
+    pub(crate) async fn one_replica(&self, view: &View) -> Result<Option<OneReplica>, AskError> {
+        self.watch.one_replica(view).await
+    }
+
+    /// The first look at Kafka, and the missing topics made, so that the first events find them. That Kafka cannot be
+    /// reached is no reason not to start.
+    pub(crate) async fn start(&self) {
+        if let Ok(producer) = self.producer() {
+            self.watch.start(&producer).await;
+        }
+    }
+
+    /// The partition that a record with this key goes through.
+    pub(crate) fn gate(&self, topic: &Arc<str>, key: &str) -> Gate {
+        Gate::Partition(Arc::clone(topic), self.watch.partition(topic, partition::hash(key.as_bytes())))
+    }
+
+    /// Changes whenever a producer does.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.now()
+    }
+
+    /// Sends `record` at once, even if nobody waits for the report. Meanwhile it is librdkafka's alone.
+    pub(crate) fn publish<'a>(
+        &'a self,
+        record: &Record,
+        patience: Patience,
+    ) -> Sending<impl Future<Output = Result<i32, PublishError>> + use<'a>> {
+        let clients = self.clients.load_full();
+        let hash = partition::hash(record.key.as_bytes());
+        let (stamp, sent_at) = self.clock.stamp(record.timestamp);
+        let due = if let Patience::Spool { generation } = patience { Some(generation) } else { None };
+        let to_slot = || self.send(clients.of(patience, hash), hash, to_kafka(record, stamp));
+        let sent = self.generation.during(due, to_slot);
+        let is_sent = matches!(&sent, Some(Some(Sent { report: Ok(_), .. })));
+        let (topic, timestamp) = (Arc::clone(&record.topic), record.timestamp);
+        let report = async move {
+            let Some(sent) = sent else { return Err(PublishError::Replaced { topic }) };
+            let (error, given_back) = match self.settle(clients.of(patience, hash), &topic, sent).await {
+                Ok(partition) => {
+                    self.clock.taken(stamp, sent_at);
+                    return Ok(partition);
+                }
+                Err(failed) => failed,
+            };
+            // Kafka refuses a batch as a whole: whether it was for this record, only it alone can tell.
+            match (patience, given_back) {
+                (Patience::Alone, given_back) => {
+                    let (record, time) = self.with_another_time(&topic, stamp, error, given_back).await?;
+                    self.publish_alone(&clients.alone, hash, record, &topic, time).await
+                }
+                (_, None) => Err(error),
+                (Patience::Spool { .. }, Some(_)) => Err(error.unjudged()),
+                (_, Some(record)) => self.publish_alone(&clients.alone, hash, record, &topic, timestamp).await,
+            }
+        };
+        Sending { is_sent, report }
+    }
+
+    /// Sends a record that was refused with its batch once more, in a batch of its own: this verdict is about the record.
+    async fn publish_alone(
+        &self,
+        slot: &Slot,
+        hash: u32,
+        mut record: OwnedMessage,
+        topic: &Arc<str>,
+        timestamp: i64,
+    ) -> Result<i32, PublishError> {
+        let mut wanted = timestamp;
+        loop {
+            let (stamp, sent_at) = self.clock.stamp(wanted);
+            let sent = self.send(slot, hash, to_kafka_again(&mut record, stamp));
+            drop(record);
+            let (error, given_back) = match self.settle(slot, topic, sent).await {
+                Ok(partition) => {
+                    self.clock.taken(stamp, sent_at);
+                    return Ok(partition);
+                }
+                Err(failed) => failed,
+            };
+            // That is earlier by a minute at least, so this ends.
+            (record, wanted) = self.with_another_time(topic, stamp, error, given_back).await?;
+        }
+    }
+
+    /// The time that a record may be taken with which was refused alone, if it was refused for its time; else the verdict.
+    async fn with_another_time(
+        &self,
+        topic: &Arc<str>,
+        stamp: i64,
+        error: PublishError,
+        given_back: Option<OwnedMessage>,
+    ) -> Result<(OwnedMessage, i64), PublishError> {
+        if !error.is_about_time() {
+            return Err(error);
+        }
+        match (self.clock.refused(&self.watch, topic, stamp).await, given_back) {
+            (TimeRefusal::Age, _) => Err(error),
+            (TimeRefusal::Clock { again: Some(earlier), .. }, Some(same)) => Ok((same, earlier)),
+            (TimeRefusal::Clock { words, .. }, _) => Err(PublishError::Clock { topic: Arc::clone(topic), words }),
+        }
+    }
+
+    /// Hands `record` to librdkafka, unless there is no producer.
+    fn send<K: ToBytes + ?Sized>(&self, slot: &Slot, hash: u32, record: FutureRecord<'_, K, [u8]>) -> Option<Sent> {
+        let at = Instant::now();
+        let producer = slot.get(&self.context).inspect_err(|error| {
+            // It could be made at start.
+            tracing::error!(%error, "no new Kafka producer could be made");
+        });
+        let producer = producer.ok()?;
+        let report = producer.send_result(record).map_err(|(error, _)| error);
+        Some(Sent { at, hash, producer, report })
+    }
+
+    /// Waits for the verdict on what was sent to `topic`; gives the partition it is in, or the record back, if librdkafka had it.
+    async fn settle(&self, slot: &Slot, topic: &Arc<str>, sent: Option<Sent>) -> Result<i32, Failed> {
+        let waits = |source| PublishError::Waits { topic: Arc::clone(topic), source };
+        let Some(Sent { at, hash, producer, report }) = sent else { return Err((waits(KafkaError::Canceled), None)) };
+        let place = || (Arc::clone(topic), self.watch.partition(topic, hash));
+        let (error, record) = match report {
+            Ok(report) => match report_of(slot, &producer, place, at, report).await {
+                Some(Ok(partition)) => {
+                    self.last_ack.store(self.millis(Instant::now()), Ordering::Relaxed);
+                    self.watch.hear();
+                    slot.note_acknowledged(topic, partition, at.elapsed());
+                    return Ok(partition);
+                }
+                Some(Err(failed)) => failed,
+                None => return Err((PublishError::Unreported { topic: Arc::clone(topic) }, None)),
+            },
+            Err(error) => (error, None),
+        };
+        self.context.failing.notify_one();
+        let timed_out = error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut);
+        if timed_out && self.last_ack.load(Ordering::Relaxed) <= self.millis(at) {
+            self.watch.miss();
+        }
+        let verdict = verdict::of(&error);
+        let broken = producer.client().fatal_error().map(|(code, _)| code);
+        if verdict == Verdict::Fatal || broken.is_some() {
+            let discarded = slot.has(&producer) && self.generation.next(|| slot.discard(&producer));
+            // A producer of the spool stops at each batch that Kafka refuses.
+            if discarded && broken != Some(RDKafkaErrorCode::GaplessGuarantee) {
+                self.replaced.count(Cause::Fatal);
+                tracing::error!(producer = slot.name(), "a Kafka producer is fatally broken; a new one takes over");
+            }
+        } else if verdict == Verdict::Wait {
+            slot.note_failed();
+        }
+        // The record is of use only to one who may send it alone.
+        let record = record.filter(|_| verdict.is_about_a_record());
+        let error = match verdict {
+            Verdict::TooLarge => PublishError::TooLarge { topic: Arc::clone(topic), source: error },
+            Verdict::Rejected => PublishError::Rejected { topic: Arc::clone(topic), source: error },
+            Verdict::Wait | Verdict::Neighbour | Verdict::Fatal => waits(error),
+        };
+        Err((error, record))
+    }
+
+    /// Calls back everything that is not acknowledged yet; each record's sender gets it back.
+    pub(crate) fn call_back_all(&self) {
+        self.generation.next(|| self.clients.load().slots().for_each(Slot::call_back));
+    }
+
+    /// Waits until everything sent is acknowledged or given up; says how many records are left.
+    pub(crate) async fn flush(&self, timeout: Duration) -> i32 {
+        let clients = self.clients.load_full();
+        join_all(clients.slots().map(|slot| slot.flush(timeout))).await.into_iter().sum()
+    }
+
+    fn producer(&self) -> Result<Arc<Producer>, ConfigError> {
+        self.clients.load().first(&self.context)
+    }
+}
+
+/// Ends producers where they may be waited for: they end with their threads.
+async fn end(clients: impl Send + 'static) {
+    let _ = tokio::task::spawn_blocking(|| drop(clients)).await;
+}
+
+/// Waits for the delivery report of a record that was sent to `place` at `sent`. Should librdkafka not give one in time,
+/// everything it has under way is called back, which makes it report at once.
+async fn report_of(
+    slot: &Slot,
+    producer: &Arc<Producer>,
+    place: impl FnOnce() -> Place,
+    sent: Instant,
+    report: DeliveryFuture,
+) -> Option<Result<i32, (KafkaError, Option<OwnedMessage>)>> {
+    tokio::pin!(report);
+    let told = if let Ok(told) = timeout(slot.long(), &mut report).await {
+        told
+    } else {
+        // Until the report is there, whoever looks after the producers knows.
+        let _slow = slot.note_slow(producer, place(), sent);
+        let latest = sent + slot.message_timeout + SCAN_INTERVAL + REPORT_GRACE;
+        match timeout_at(latest, &mut report).await {
+            Ok(told) => told,
+            Err(_) if slot.is_endless => report.await,
+            Err(_) => {
+                tracing::warn!("librdkafka did not say in time what became of a record; all under way are called back");
+                slot::purge(producer);
+                timeout(REPORT_GRACE, report).await.ok()?
+            }
+        }
+    };
+    // A report that can no longer come: its producer is gone.
+    Some(match told {
+        Ok(Ok(delivery)) => Ok(delivery.partition),
+        Ok(Err((error, record))) => Err((error, Some(record))),
+        Err(_) => Err((KafkaError::Canceled, None)),
+    })
+}
+
+fn to_kafka(record: &Record, timestamp: i64) -> FutureRecord<'_, str, [u8]> {
+    let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+    for (key, value) in &record.headers {
+        headers = headers.insert(Header { key, value: Some(&**value) });
+    }
+    let of_key = FutureRecord::to(&record.topic).key(record.key.as_str());
+    FutureRecord { payload: record.value.as_deref(), ..of_key.headers(headers).timestamp(timestamp) }
+}
+
+/// A record that librdkafka gave back, as it was. Its time has to be told: librdkafka has none for what failed.
+fn to_kafka_again(record: &mut OwnedMessage, timestamp: i64) -> FutureRecord<'_, [u8], [u8]> {
+    let headers = record.detach_headers();
+    let (key, payload) = (record.key(), record.payload());
+    FutureRecord { key, payload, headers, ..FutureRecord::to(record.topic()).timestamp(timestamp) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rdkafka::message::{Headers as _, Timestamp};
+
+    #[test]
+    fn a_record_that_was_given_back_is_sent_as_it_was() {
+        let headers = OwnedHeaders::new()
+            .insert(Header { key: "ce_id", value: Some("1") })
+            .insert(Header { key: "empty", value: Some("") });
+        for payload in [None, Some(Vec::new()), Some(vec![0, 1])] {
+            let (key, topic) = (Some(b"k".to_vec()), "t".to_owned());
+            let at = Timestamp::NotAvailable;
+            let mut given = OwnedMessage::new(payload.clone(), key, topic, at, 3, 0, Some(headers.clone()));
+            let again = to_kafka_again(&mut given, 7);
+            assert_eq!((again.topic, again.partition, again.timestamp), ("t", None, Some(7)));
+            assert_eq!((again.key, again.payload), (Some(&b"k"[..]), payload.as_deref()));
+            let told: Vec<_> = again.headers.iter().flat_map(|headers| headers.iter()).collect();
+            let due = [("ce_id", &b"1"[..]), ("empty", b"")].map(|(key, value)| Header { key, value: Some(value) });
+            assert_eq!(told, due);
+        }
+    }
+}

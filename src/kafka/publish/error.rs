@@ -1,0 +1,63 @@
+//! Why a record is not known to be in Kafka.
+
+use std::sync::Arc;
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::kafka::dead_letter::Reason;
+
+/// Why a record is not known to be in Kafka.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PublishError {
+    /// Down, too slow, unauthorised, too few replicas: another time it may work. It may still have landed.
+    #[error("{topic}: {source}")]
+    Waits { topic: Arc<str>, source: KafkaError },
+    /// librdkafka did not even say what became of it.
+    #[error("{topic}: no delivery report")]
+    Unreported { topic: Arc<str> },
+    /// It will never take this record.
+    #[error("{topic}: {source}")]
+    TooLarge { topic: Arc<str>, source: KafkaError },
+    /// It will never take this record.
+    #[error("{topic}: {source}")]
+    Rejected { topic: Arc<str>, source: KafkaError },
+    /// It did not take this record together with others; whether it is to blame, only it alone can tell.
+    #[error("{topic}: {source}; together with others")]
+    Unjudged { topic: Arc<str>, source: KafkaError },
+    /// It was not sent: a producer was replaced meanwhile.
+    #[error("{topic}: a producer was replaced")]
+    Replaced { topic: Arc<str> },
+    /// It will take this record when the clocks are right.
+    #[error("{topic}: Kafka refuses the time of the record: {words}")]
+    Clock { topic: Arc<str>, words: String },
+}
+
+impl PublishError {
+    /// What it is called when Kafka will never take this record.
+    pub(crate) fn refusal(&self) -> Option<Reason> {
+        match self {
+            PublishError::TooLarge { .. } => Some(Reason::RecordTooLarge),
+            PublishError::Rejected { .. } => Some(Reason::KafkaRejected),
+            PublishError::Waits { .. }
+            | PublishError::Unreported { .. }
+            | PublishError::Unjudged { .. }
+            | PublishError::Replaced { .. }
+            | PublishError::Clock { .. } => None,
+        }
+    }
+
+    /// The same about a record that was not alone.
+    pub(super) fn unjudged(self) -> PublishError {
+        match self {
+            PublishError::TooLarge { topic, source }
+            | PublishError::Rejected { topic, source }
+            | PublishError::Waits { topic, source } => PublishError::Unjudged { topic, source },
+            other => other,
+        }
+    }
+
+    /// Whether it will never take this record for the time that it has.
+    pub(crate) fn is_about_time(&self) -> bool {
+        matches!(self, PublishError::Rejected { source, .. } if source.rdkafka_error_code() == Some(RDKafkaErrorCode::InvalidTimestamp))
+    }
+}

@@ -1,0 +1,5 @@
+//! What operators see of it: metrics, logs, traces.
+
+pub(crate) mod metrics;
+pub(crate) mod telemetry;
+pub(crate) mod traces;

@@ -1,0 +1,3 @@
+//! Who may send, and the proof that they did.
+
+pub(crate) mod verify;

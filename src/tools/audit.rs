@@ -1,0 +1,232 @@
+//! Where events are: counted by their ids, of which a sender may say which ones there should be. Pure; fed from the spool,
+//! the dead letters and the topics, in this order. An event moves that way only, so what moves meanwhile is seen at least
+//! once.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::{self, BufRead};
+
+use serde::Deserialize;
+
+use crate::tools::dead_letter_index::{Kind, Standing};
+use crate::tools::event_id::EventId;
+use crate::tools::read::Found;
+
+/// Why a list of ids cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IdsError {
+    #[error("{0}")]
+    Unreadable(#[from] io::Error),
+    #[error("line {line}: {what}")]
+    Line { line: usize, what: String },
+}
+
+/// The ids that a sender believes delivered, and how many lines had none.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Given {
+    pub(crate) ids: HashSet<EventId>,
+    pub(crate) without: u64,
+}
+
+impl Given {
+    /// One id a line, or one JSON object with a member `id`: an answer of ours. An object without is one that promised
+    /// nothing.
+    ///
+    /// # Errors
+    /// With the number of a line that is neither.
+    pub(crate) fn read(lines: impl BufRead) -> Result<Given, IdsError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            id: Option<String>,
+        }
+        let mut given = Given::default();
+        for (at, line) in lines.lines().enumerate() {
+            let line = line?;
+            let text = line.trim();
+            let wrong = |what: String| IdsError::Line { line: at + 1, what };
+            let id = if text.starts_with('{') {
+                serde_json::from_str::<Answer>(text).map_err(|e| wrong(e.to_string()))?.id
+            } else {
+                (!text.is_empty()).then(|| text.to_owned())
+            };
+            match id {
+                Some(id) => _ = given.ids.insert(id.parse().map_err(|words: &str| wrong(words.into()))?),
+                None if text.is_empty() => {}
+                None => given.without += 1,
+            }
+        }
+        Ok(given)
+    }
+}
+
+/// How many events are where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) published: u64,
+    pub(crate) dead_lettered: u64,
+    pub(crate) spooled: u64,
+    /// Those that stand in one topic more than once.
+    pub(crate) duplicated: u64,
+}
+
+/// What was found so far.
+#[derive(Default)]
+pub(crate) struct Audit {
+    spooled: HashSet<EventId>,
+    letters: HashMap<EventId, Standing>,
+    /// With the number of the topic it was seen in first.
+    published: HashMap<EventId, u16>,
+    /// The other topics it was seen in: none, unless topics were given other names.
+    elsewhere: HashSet<(EventId, u16)>,
+    duplicated: HashSet<EventId>,
+    topics: BTreeMap<String, u16>,
+    /// Records without an event id: somebody else wrote them.
+    pub(crate) foreign: u64,
+}
+
+impl Audit {
+    pub(crate) fn spooled(&mut self, id: &str) {
+        if let Ok(id) = id.parse() {
+            self.spooled.insert(id);
+        }
+    }
+
+    pub(crate) fn dead_letter(&mut self, found: &Found) {
+        match Kind::of(found) {
+            Some((id, kind)) => _ = self.letters.entry(id).or_default().take(kind, found),
+            None => self.foreign += 1,
+        }
+    }
+
+    pub(crate) fn published(&mut self, found: &Found) {
+        let Some(id) = found.header("ce_id").and_then(|id| id.parse().ok()) else {
+            self.foreign += 1;
+            return;
+        };
+        let topic = self.number(&found.topic);
+        let again = match self.published.entry(id) {
+            Entry::Vacant(new) => {
+                new.insert(topic);
+                false
+            }
+            Entry::Occupied(first) if *first.get() == topic => true,
+            Entry::Occupied(_) => !self.elsewhere.insert((id, topic)),
+        };
+        if again {
+            self.duplicated.insert(id);
+        }
+    }
+
+    fn number(&mut self, topic: &str) -> u16 {
+        if let Some(&number) = self.topics.get(topic) {
+            return number;
+        }
+        let number = self.topics.len() as u16;
+        self.topics.insert(topic.to_owned(), number);
+        number
+    }
+
+    fn is_pending(&self, id: EventId) -> bool {
+        self.letters.get(&id).is_some_and(Standing::is_pending)
+    }
+
+    /// All events that are anywhere; one may be in several places.
+    pub(crate) fn there(&self) -> Counts {
+        Counts {
+            published: self.published.len() as u64,
+            dead_lettered: self.letters.values().filter(|letter| letter.is_pending()).count() as u64,
+            spooled: self.spooled.len() as u64,
+            duplicated: self.duplicated.len() as u64,
+        }
+    }
+
+    /// Where those of `given` are, each in the first of these places; and those that are in none.
+    pub(crate) fn hold_against(&self, given: &Given) -> (Counts, Vec<EventId>) {
+        let (mut counts, mut missing) = (Counts::default(), Vec::new());
+        for &id in &given.ids {
+            counts.duplicated += u64::from(self.duplicated.contains(&id));
+            if self.published.contains_key(&id) {
+                counts.published += 1;
+            } else if self.is_pending(id) {
+                counts.dead_lettered += 1;
+            } else if self.spooled.contains(&id) {
+                counts.spooled += 1;
+            } else {
+                missing.push(id);
+            }
+        }
+        missing.sort_unstable();
+        (counts, missing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDS: [&str; 5] = [
+        "00000000-0000-8000-8000-000000000001",
+        "00000000-0000-8000-8000-000000000002",
+        "00000000-0000-8000-8000-000000000003",
+        "00000000-0000-8000-8000-000000000004",
+        "00000000-0000-8000-8000-000000000005",
+    ];
+
+    fn record(id: &str, offset: i64, reason: Option<&str>) -> Found {
+        let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
+        Found {
+            topic: "a".into(),
+            partition: 0,
+            offset,
+            timestamp: Some(0),
+            key: Some(id.into()),
+            value: Some(Vec::new()),
+            headers: [header("ce_id", id)].into_iter().chain(reason.map(|r| header("hookbridge_reason", r))).collect(),
+        }
+    }
+
+    #[test]
+    fn ids_are_read_from_plain_lines_and_from_logged_answers() {
+        let text = format!(
+            "{}\n\n  {}\r\n{{\"id\":\"{}\",\"outcome\":\"published\"}}\n{{\"code\":\"overloaded\"}}\n{}\n",
+            IDS[0],
+            IDS[1].to_uppercase(),
+            IDS[2],
+            IDS[0]
+        );
+        let given = Given::read(text.as_bytes()).unwrap();
+        assert_eq!((given.ids.len(), given.without), (3, 1));
+        for (text, line) in [("x", 1), ("\n{\"id\":7}", 2), ("{\"id\":\"x\"}", 1), ("{", 1)] {
+            let error = Given::read(text.as_bytes()).unwrap_err();
+            assert!(matches!(error, IdsError::Line { line: at, .. } if at == line), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn each_id_given_counts_once_and_what_is_nowhere_is_missing() {
+        let mut audit = Audit::default();
+        audit.spooled(IDS[0]);
+        audit.spooled(IDS[1]);
+        for (id, offset) in [(IDS[1], 0), (IDS[2], 1)] {
+            audit.dead_letter(&record(id, offset, Some("unknown_type")));
+        }
+        // Replayed, but its record is in no topic.
+        audit.dead_letter(&Found { value: None, ..record(IDS[2], 2, None) });
+        audit.published(&record(IDS[3], 0, None));
+        audit.published(&record(IDS[3], 1, None));
+        audit.published(&record("", 2, None));
+        // The same event in another topic is none of its duplicates.
+        for topic in ["a", "b", "c"] {
+            audit.published(&Found { topic: topic.into(), ..record(IDS[1], 3, None) });
+        }
+        assert_eq!(audit.there().duplicated, 1);
+        audit.published(&Found { topic: "b".into(), ..record(IDS[1], 4, None) });
+
+        let there = Counts { published: 2, dead_lettered: 1, spooled: 2, duplicated: 2 };
+        assert_eq!((audit.there(), audit.foreign), (there, 1));
+        let given = Given::read(IDS.join("\n").as_bytes()).unwrap();
+        let (counts, missing) = audit.hold_against(&given);
+        assert_eq!(counts, Counts { published: 2, dead_lettered: 0, spooled: 1, duplicated: 2 });
+        assert_eq!(missing.iter().map(ToString::to_string).collect::<Vec<_>>(), [IDS[2], IDS[4]]);
+    }
+}

@@ -1,0 +1,189 @@
+//! Everything in one process, for trying out: a broker, a registry, and the bridge with demo sources.
+//!
+//! ```text
+//! send ─▶ bridge ─▶ broker (librdkafka's mock cluster, behind a forwarder on a steady port) ─▶ tail, any client
+//!            └────▶ registry (in memory) ◀──────────────────────────────────────────────────────┘
+//! ```
+
+mod broker;
+mod registry;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::bridge::StartError;
+use crate::app::server::App;
+use crate::config;
+use crate::http::{Limits, listen, serve};
+use crate::kafka::route::Routes;
+use broker::{BYTES_PER_PARTITION, Broker};
+
+/// Secret of the demo source `wegly`. Known to all, so `dev` listens on this machine alone.
+pub(crate) const DEMO_SECRET: &str = "demo-wegly-secret";
+/// Token of the demo source `whazing`.
+pub(crate) const DEMO_TOKEN: &str = "demo-whazing-token";
+
+/// Where `dev` listens, and which outside servers it uses instead of its own.
+pub(crate) struct Options {
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin_listen: SocketAddr,
+    pub(crate) kafka_listen: SocketAddr,
+    pub(crate) registry_listen: SocketAddr,
+    pub(crate) kafka: Option<String>,
+    pub(crate) registry: Option<String>,
+}
+
+/// A port that was wanted, or a free one.
+pub(crate) struct Bound {
+    listener: TcpListener,
+    pub(crate) address: SocketAddr,
+}
+
+impl Bound {
+    /// Takes `wanted`, or a free port of the same address when that one is taken.
+    fn to(wanted: SocketAddr) -> io::Result<Bound> {
+        let listener = match listen(wanted) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => listen(SocketAddr::new(wanted.ip(), 0))?,
+            bound => bound?,
+        };
+        Ok(Bound { address: listener.local_addr()?, listener })
+    }
+}
+
+/// Why `dev` does not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DevError {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("cannot listen: {0}")]
+    Listen(#[from] io::Error),
+    #[error("the embedded broker: {0}")]
+    Broker(String),
+}
+
+/// All of it, ready to run.
+pub(crate) struct Dev {
+    app: App,
+    webhooks: Bound,
+    admin: Bound,
+    /// The embedded servers; dropped, and so aborted, at the end.
+    servers: JoinSet<()>,
+    kafka: String,
+    registry: String,
+    embedded: (bool, bool),
+    /// Holds the cached ids while the process lives.
+    data_dir: PathBuf,
+}
+
+impl Dev {
+    /// Starts the embedded servers and builds the bridge.
+    ///
+    /// # Errors
+    /// When an address cannot be listened on, or the outside servers do not suit.
+    pub(crate) fn build(options: Options) -> Result<Dev, DevError> {
+        let mut servers = JoinSet::new();
+        let (webhooks, admin) = (Bound::to(options.listen)?, Bound::to(options.admin_listen)?);
+        let embedded = (options.kafka.is_none(), options.registry.is_none());
+        let registry = match options.registry {
+            Some(url) => url,
+            None => {
+                let Bound { listener, address } = Bound::to(options.registry_listen)?;
+                let limits = Limits::for_few();
+                servers.spawn(serve(listener, registry::router(), limits, None, CancellationToken::new()));
+                format!("http://{address}")
+            }
+        };
+        let (kafka, own_broker) = match options.kafka {
+            Some(servers) => (servers, None),
+            None => {
+                let bound = Bound::to(options.kafka_listen)?;
+                (bound.address.to_string(), Some(bound))
+            }
+        };
+        let data_dir = std::env::temp_dir().join(format!("hookbridge-dev-{}", std::process::id()));
+        let text = configuration(&kafka, &registry, own_broker.is_none(), &data_dir);
+        let settings = config::from_text("dev", &text, &BTreeMap::new()).map_err(StartError::Config)?;
+        if let Some(Bound { listener, .. }) = own_broker {
+            let topics = Routes::plan(&settings).topics.into_iter().map(|topic| topic.name.to_string()).collect();
+            let broker = Broker::start(topics, settings.kafka.partitions).map_err(DevError::Broker)?;
+            servers.spawn(async move { broker.forward(listener).await });
+        }
+        let app = App::build(settings)?;
+        Ok(Dev { app, webhooks, admin, servers, kafka, registry, embedded, data_dir })
+    }
+
+    /// Returns once the schemas are registered, or cannot be.
+    pub(crate) fn is_set_up(&self) -> impl Future<Output = ()> + use<> {
+        self.app.registry_asked()
+    }
+
+    /// What it is, every address, and what to type next.
+    pub(crate) fn greeting(&self, program: &str) -> String {
+        let (webhooks, admin) = (self.webhooks.address, self.admin.address);
+        let url = flag("--url", &format!("http://{webhooks}"), "http://127.0.0.1:8080");
+        let kafka = flag("--kafka", &self.kafka, "127.0.0.1:9092");
+        let registry = flag("--registry", &self.registry, "http://127.0.0.1:8081");
+        let mib = BYTES_PER_PARTITION >> 20;
+        let kafka_note = if self.embedded.0 {
+            format!(
+                "  embedded, in memory: {mib} MiB per partition, then the oldest records go; the first read of a new group takes 3 s"
+            )
+        } else {
+            String::new()
+        };
+        let registry_note = if self.embedded.1 { "  embedded, in memory" } else { "" };
+        format!(
+            "hookbridge dev: for trying out, not for production. Ctrl-C ends it{}.\n\
+             \n  webhooks  http://{webhooks}/webhooks/wegly    secret {DEMO_SECRET}\
+             \n            http://{webhooks}/webhooks/whazing  token {DEMO_TOKEN}\
+             \n  Kafka     {}{kafka_note}\
+             \n  registry  {}{registry_note}\
+             \n  console   http://{admin}/  beside it /readyz and /metrics\n\
+             \nNext, in another terminal:\n\
+             \n  {program} send wegly deal.won{url}\
+             \n  {program} tail wegly.deal{kafka}{registry}\
+             \n  {program} send wegly --rate 100 --for 10s{url}\n",
+            if self.embedded.0 { ", and what was published is gone" } else { "" },
+            self.kafka,
+            self.registry,
+        )
+    }
+
+    /// Serves until `shutdown`.
+    ///
+    /// # Errors
+    /// When the outside registry refuses a schema.
+    pub(crate) async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
+        let Dev { app, webhooks, admin, servers, data_dir, .. } = self;
+        let ran = app.run(webhooks.listener, admin.listener, shutdown).await;
+        drop(servers);
+        // Nothing of worth is in it, and it may be gone already.
+        let _ = std::fs::remove_dir_all(data_dir);
+        ran
+    }
+}
+
+/// A flag that only needs typing when the value is not the one that is assumed.
+fn flag(name: &str, value: &str, assumed: &str) -> String {
+    if value == assumed { String::new() } else { format!(" {name} {value}") }
+}
+
+/// The configuration of a bridge with the demo sources.
+pub(crate) fn configuration(kafka: &str, registry: &str, create_topics: bool, data_dir: &Path) -> String {
+    let text = |value: &str| toml::Value::from(value).to_string();
+    format!(
+        "data_dir = {}\n[kafka]\nbootstrap_servers = {}\ncreate_topics = {create_topics}\n[registry]\nurl = {}\n\
+         [sources.wegly]\nsecrets = [{}]\n[sources.whazing]\ntokens = [{}]\n",
+        text(&data_dir.display().to_string()),
+        text(kafka),
+        text(registry),
+        text(DEMO_SECRET),
+        text(DEMO_TOKEN),
+    )
+}

@@ -1,0 +1,150 @@
+//! From a Kafka value to readable JSON, by the schema that its id names.
+//!
+//! Instants and dates become ISO 8601, and JSON text becomes the JSON it is, verbatim but on one line.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use apache_avro::Schema;
+use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::types::Value as Avro;
+use serde_json::Value as Json;
+
+use crate::kafka::registry::SchemaReader;
+use crate::values::time;
+
+/// The schemas met so far, by id.
+pub(crate) struct Schemas {
+    registry: SchemaReader,
+    known: BTreeMap<u32, (Schema, Json)>,
+}
+
+impl Schemas {
+    pub(crate) fn new(registry: SchemaReader) -> Self {
+        Schemas { registry, known: BTreeMap::new() }
+    }
+
+    /// The value as one line of JSON.
+    ///
+    /// # Errors
+    /// When it is not framed, its schema is not to be had, or it does not follow it.
+    pub(crate) async fn json_of(&mut self, value: &[u8]) -> Result<String, String> {
+        let [0, a, b, c, d, avro @ ..] = value else { return Err("not in Confluent's wire format".into()) };
+        let id = u32::from_be_bytes([*a, *b, *c, *d]);
+        if !self.known.contains_key(&id) {
+            let text = self.registry.schema(id).await?;
+            let schema = Schema::parse_str(&text).map_err(|e| format!("schema {id}: {e}"))?;
+            let json = serde_json::from_str(&text).map_err(|e| format!("schema {id}: {e}"))?;
+            self.known.insert(id, (schema, json));
+        }
+        let Some((schema, json)) = self.known.get(&id) else { return Err(format!("no schema {id}")) };
+        decode(schema, json, avro).map_err(|e| format!("schema {id}: {e}"))
+    }
+}
+
+/// A record without frame as one line of JSON, by the text of its schema.
+///
+/// # Errors
+/// When the schema is none, or the record does not follow it.
+pub(crate) fn render(schema: &str, avro: &[u8]) -> Result<String, String> {
+    let json = serde_json::from_str(schema).map_err(|e| e.to_string())?;
+    decode(&Schema::parse(&json).map_err(|e| e.to_string())?, &json, avro)
+}
+
+fn decode(schema: &Schema, json: &Json, mut avro: &[u8]) -> Result<String, String> {
+    let reader = GenericDatumReader::builder(schema).build().map_err(|e| e.to_string())?;
+    let value = reader.read_value(&mut avro).map_err(|e| e.to_string())?;
+    let mut names = BTreeMap::new();
+    collect(json, "", &mut names);
+    let mut out = String::new();
+    write(&mut out, json, &names, &value);
+    Ok(out)
+}
+
+type Names<'a> = BTreeMap<String, &'a Json>;
+
+/// Named types by full name.
+fn collect<'a>(ty: &'a Json, namespace: &str, names: &mut Names<'a>) {
+    match ty {
+        Json::Array(branches) => branches.iter().for_each(|branch| collect(branch, namespace, names)),
+        Json::Object(object) => {
+            let namespace = ty["namespace"].as_str().unwrap_or(namespace);
+            if let Some(name) = ty["name"].as_str() {
+                let full = if name.contains('.') { name.to_owned() } else { format!("{namespace}.{name}") };
+                names.insert(full, ty);
+            }
+            for field in ty["fields"].as_array().into_iter().flatten() {
+                collect(&field["type"], namespace, names);
+            }
+            for inner in ["items", "values"] {
+                object.get(inner).into_iter().for_each(|inner| collect(inner, namespace, names));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn write(out: &mut String, ty: &Json, names: &Names<'_>, value: &Avro) {
+    let ty = ty.as_str().and_then(|name| names.get(name).copied()).unwrap_or(ty);
+    match value {
+        Avro::Union(index, value) => {
+            let branch = ty.as_array().and_then(|branches| branches.get(*index as usize)).unwrap_or(&Json::Null);
+            write(out, branch, names, value);
+        }
+        Avro::Record(fields) => {
+            let types = ty["fields"].as_array().map(Vec::as_slice).unwrap_or_default();
+            list(out, ['{', '}'], fields.iter().enumerate(), |out, (at, (name, value))| {
+                let _ = write!(out, "{}:", Json::from(name.as_str()));
+                write(out, types.get(at).map_or(&Json::Null, |field| &field["type"]), names, value);
+            });
+        }
+        Avro::Array(items) => list(out, ['[', ']'], items, |out, item| write(out, &ty["items"], names, item)),
+        Avro::Map(entries) => list(out, ['{', '}'], entries, |out, (name, value)| {
+            let _ = write!(out, "{}:", Json::from(name.as_str()));
+            write(out, &ty["values"], names, value);
+        }),
+        Avro::String(text) if ty["connect.name"] == "io.debezium.data.Json" => one_line(out, text),
+        Avro::TimestampMillis(millis) => _ = write!(out, "\"{}\"", time::to_rfc3339(*millis)),
+        Avro::Date(days) => _ = write!(out, "\"{}\"", &time::to_rfc3339(i64::from(*days) * 86_400_000)[..10]),
+        other => {
+            let json = Json::try_from(other.clone()).unwrap_or_else(|_| Json::from(format!("{other:?}")));
+            let _ = write!(out, "{json}");
+        }
+    }
+}
+
+fn list<T>(out: &mut String, around: [char; 2], items: impl IntoIterator<Item = T>, write: impl Fn(&mut String, T)) {
+    out.push(around[0]);
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        write(out, item);
+    }
+    out.push(around[1]);
+}
+
+/// Copies JSON text without the white space between its tokens.
+fn one_line(out: &mut String, json: &str) {
+    let (mut in_string, mut escaped) = (false, false);
+    for c in json.chars() {
+        if !in_string && c.is_ascii_whitespace() {
+            continue;
+        }
+        out.push(c);
+        in_string ^= c == '"' && !escaped;
+        escaped = in_string && c == '\\' && !escaped;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_text_stays_as_it_is_but_for_white_space_between_tokens() {
+        let mut out = String::new();
+        one_line(&mut out, "{\"a b\": [1.50,\n \"x \\\" y\\\\\" ] }");
+        assert_eq!(out, "{\"a b\":[1.50,\"x \\\" y\\\\\"]}");
+    }
+}

@@ -1,0 +1,235 @@
+//! Plausible bodies of every event type, made from the catalog, so that a new type has one without further work.
+//!
+//! The same seed and time give the same bodies. Values follow the field's kind and, where that helps a reader, its
+//! name. Entities live on from body to body, so that one deal has several events, and chat messages are linked to
+//! deals that exist.
+
+mod words;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::catalog::{EventType, Field, Guard, Kind, Profile};
+use crate::convert::encode::{Head, Records, encode};
+use crate::convert::identify::{Identified, identify};
+use crate::tools::random::Random;
+use crate::values::json::{Document, MAX_DEPTH};
+use crate::values::time::to_rfc3339;
+
+/// A `UUIDv4`, but for its randomness.
+fn uuid(random: &mut Random) -> String {
+    let bits = u128::from(random.next()) << 64 | u128::from(random.next());
+    uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid().to_string()
+}
+
+/// What a sample's body becomes, as the pipeline makes it but for the head, whose id is always the same.
+pub(crate) fn converted<'a>(profile: &'a Profile, body: &str, received_at: i64) -> Option<(Identified<'a>, Records)> {
+    let doc = Document::scan(body.as_bytes(), MAX_DEPTH).ok()?;
+    let identified = identify(&doc, profile).ok()?;
+    let head = Head {
+        id: "9a67c00d-b2c5-8677-8489-2cf44ff60965",
+        event_type: &identified.event_type.name,
+        source: &profile.name,
+        entity_id: &identified.key,
+        occurred_at: identified.occurred_at,
+        received_at,
+    };
+    let records = encode(&doc, profile, identified.event_type, &head, None, usize::MAX).ok()?;
+    Some((identified, records))
+}
+
+/// Bodies of one profile's events, one after the other.
+pub(crate) struct Sampler<'a> {
+    profile: &'a Profile,
+    random: Random,
+    /// Now, in milliseconds since 1970: samples are of the hour before.
+    now: i64,
+    /// Ids of the entities so far, by what they are (`deal`, `lead`, `ticket`).
+    entities: BTreeMap<String, Vec<Value>>,
+}
+
+/// How many entities of a kind live at a time.
+const ENTITIES: usize = 200;
+
+impl<'a> Sampler<'a> {
+    pub(crate) fn new(profile: &'a Profile, seed: u64, now: i64) -> Self {
+        Sampler { profile, random: Random::new(seed), now, entities: BTreeMap::new() }
+    }
+
+    /// A body of `event_type`, as its sender would write it.
+    pub(crate) fn body(&mut self, event_type: &EventType) -> String {
+        let fields = &self.profile.records[event_type.record].fields;
+        let mut payload = match event_type.payload_slot.map(|slot| &fields[slot]) {
+            Some(field) => match &field.kind {
+                Kind::Record(inner) => self.record(&field.json, *inner),
+                _ => Map::new(),
+            },
+            None => self.record("", event_type.record),
+        };
+        // The entity is what holds the key.
+        let mut entity = Some(&mut payload);
+        for step in event_type.key.steps.split_last().map_or(&[][..], |(_, parents)| parents) {
+            entity = entity.and_then(|object| object.get_mut(&**step)).and_then(Value::as_object_mut);
+        }
+        if let Some(entity) = entity {
+            settle(entity, &event_type.name);
+        }
+        let mut around = Map::new();
+        for rule in &self.profile.recognise {
+            let told = match &rule.values {
+                None => Some(json!(event_type.name)),
+                Some(values) => {
+                    values.iter().find(|(_, name)| **name == event_type.name).map(|(value, _)| match value.as_str() {
+                        "true" => json!(true),
+                        "false" => json!(false),
+                        other => json!(other),
+                    })
+                }
+            };
+            if let Some(told) = told {
+                let into = if self.profile.payload.is_some() { &mut around } else { &mut payload };
+                into.insert(rule.field.clone(), told);
+            }
+        }
+        match &self.profile.payload {
+            None => Value::Object(payload).to_string(),
+            Some(name) => {
+                around.insert(name.clone(), Value::Object(payload));
+                Value::Object(around).to_string()
+            }
+        }
+    }
+
+    /// An object of `record`, which stands under the name `place`.
+    fn record(&mut self, place: &str, record: usize) -> Map<String, Value> {
+        let mut members = Map::new();
+        let sent = |field: &&Field| !field.kind.is_made();
+        for field in self.profile.records[record].fields.iter().filter(sent) {
+            // What never leaves has no place in a sample either. Senders leave out or null what they do not have.
+            let value = match self.random.below(10) {
+                _ if field.guard == Guard::Redacted => continue,
+                0 if field.optional => continue,
+                1 if field.optional => Value::Null,
+                _ if &*field.json == "id" => self.id(place, &field.kind),
+                _ => self.value(place, &field.json, &field.kind),
+            };
+            members.insert(field.json.to_string(), value);
+        }
+        members
+    }
+
+    /// An id for what stands under `place`: of an entity that lives already, or of a new one.
+    fn id(&mut self, place: &str, kind: &Kind) -> Value {
+        let entity = place.strip_prefix("associated_").unwrap_or(place).trim_end_matches('s').to_owned();
+        let living = self.entities.get(&entity).map_or(0, Vec::len);
+        if living >= ENTITIES || (living > 0 && (entity != place || self.random.below(2) == 0)) {
+            let at = self.random.below(living);
+            return self.entities[&entity][at].clone();
+        }
+        let id = self.value(place, "id", kind);
+        self.entities.entry(entity).or_default().push(id.clone());
+        id
+    }
+
+    fn value(&mut self, place: &str, name: &str, kind: &Kind) -> Value {
+        match kind {
+            Kind::Boolean => json!(self.random.below(2) == 0),
+            Kind::Long if name == "code" || name.ends_with("id") || name.ends_with("Id") => {
+                json!(1 + self.random.below(9000))
+            }
+            Kind::Long => json!(1 + self.random.below(3)),
+            Kind::Double if name.contains("quality") || name.contains("score") => {
+                json!(self.random.below(50) as f64 / 10.0)
+            }
+            Kind::Double => json!(self.random.below(1_000_000) as f64 / 100.0),
+            Kind::Uuid => json!(uuid(&mut self.random)),
+            // Without an envelope's ISO dates, the one timestamp there is comes in Unix time.
+            Kind::Timestamp if self.profile.payload.is_none() => json!(self.instant() / 1000),
+            Kind::Timestamp => json!(to_rfc3339(self.instant())),
+            Kind::Date => json!(to_rfc3339(self.instant())[..10]),
+            Kind::String => json!(words::text(&mut self.random, place, name)),
+            Kind::Json { .. } => {
+                let id = uuid(&mut self.random);
+                words::open(&mut self.random, name, &id)
+            }
+            Kind::Record(record) => Value::Object(self.record(name, *record)),
+            Kind::MediaObject { .. } | Kind::Derived { .. } => Value::Null,
+            Kind::Array(items) => {
+                let count = self.random.below(3);
+                (0..count).map(|_| self.value(place, name, items)).collect()
+            }
+        }
+    }
+
+    fn instant(&mut self) -> i64 {
+        self.now - self.random.below(3600 * 1000) as i64
+    }
+}
+
+/// Makes what stands in an entity agree: it changed after it was made, and is won or lost if the event says so.
+fn settle(entity: &mut Map<String, Value>, event_type: &str) {
+    if let (Some(created), Some(updated)) = (entity.get("created_at").cloned(), entity.get("updated_at").cloned())
+        && created.as_str() > updated.as_str()
+    {
+        entity.insert("created_at".into(), updated);
+        entity.insert("updated_at".into(), created);
+    }
+    if !entity.contains_key("status") {
+        return;
+    }
+    let is = |word: &str| event_type.ends_with(&format!(".{word}"));
+    let mut status = 1;
+    for (field, word, number) in
+        [("won_date", "won", 2), ("lost_date", "lost", 3), ("lost_reason_description", "lost", 3)]
+    {
+        let Some(value) = entity.get_mut(field) else { continue };
+        if is(word) {
+            status = number;
+        } else {
+            *value = Value::Null;
+        }
+    }
+    if entity.contains_key("won_date") || entity.contains_key("lost_date") {
+        entity.insert("status".into(), json!(status));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+
+    #[test]
+    fn every_event_type_has_samples_that_are_recognised_as_such() {
+        let catalog = Catalog::load(None).unwrap();
+        for profile in catalog.profiles.values() {
+            let mut sampler = Sampler::new(profile, 7, 1_780_401_600_000);
+            for event_type in profile.types.values().cycle().take(profile.types.len() * 5) {
+                let body = sampler.body(event_type);
+                let doc = Document::scan(body.as_bytes(), MAX_DEPTH).unwrap();
+                let identified = identify(&doc, profile).unwrap_or_else(|e| panic!("{}: {body}", e.why));
+                assert_eq!(identified.event_type.name, event_type.name);
+            }
+        }
+    }
+
+    #[test]
+    fn chat_messages_are_linked_to_deals_that_exist() {
+        let catalog = Catalog::load(None).unwrap();
+        let profile = &catalog.profiles["wegly"];
+        let mut sampler = Sampler::new(profile, 1, 1_780_401_600_000);
+        let mut deals = Vec::new();
+        let mut linked = 0;
+        for _ in 0..50 {
+            let deal: Value = serde_json::from_str(&sampler.body(&profile.types["deal.updated"])).unwrap();
+            deals.push(deal["payload"]["id"].clone());
+            let chat: Value = serde_json::from_str(&sampler.body(&profile.types["chat.message_sent"])).unwrap();
+            for link in chat["payload"]["associated_deals"].as_array().into_iter().flatten() {
+                assert!(deals.contains(&link["id"]));
+                linked += 1;
+            }
+        }
+        assert!(linked > 10, "{linked}");
+    }
+}

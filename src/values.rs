@@ -1,0 +1,8 @@
+//! Values and what is made of them: no configuration, no state, no I/O.
+
+pub(crate) mod derive;
+pub(crate) mod hash;
+pub(crate) mod json;
+pub(crate) mod printable;
+pub(crate) mod redact;
+pub(crate) mod time;
