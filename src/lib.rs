@@ -42,6 +42,7 @@ mod disk;
 mod observe;
 mod ordering;
 mod outbound;
+mod outcome;
 mod values;
 
 #[doc(hidden)]

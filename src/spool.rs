@@ -60,9 +60,9 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::SpoolSettings;
-use crate::kafka::dead_letter::Rejection;
 use crate::observe::metrics::Metrics;
 use crate::ordering::Gate;
+use crate::outcome::Rejection;
 use crate::source::verify::Verified;
 pub(crate) use command::Done;
 use command::{Append, Command};

@@ -3,9 +3,10 @@
 use crate::catalog::EventType;
 use crate::convert::encode::{self, Fault, Head};
 use crate::convert::identify::{self, Why};
-use crate::kafka::dead_letter::{Reason, Rejection};
 use crate::kafka::route::Parts;
 use crate::media::{self, File, Store};
+use crate::outcome::Reason;
+use crate::outcome::Rejection;
 use crate::source::verify::Verified;
 use crate::values::json::{Document, MAX_DEPTH};
 

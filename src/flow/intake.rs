@@ -12,11 +12,12 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::catalog::EventType;
-use crate::flow::pipeline::{Attempt, End, Pipeline, Taken, Waits};
-use crate::kafka::dead_letter::Reason;
+use crate::flow::pipeline::{Attempt, Pipeline, Taken, Waits};
 use crate::kafka::publish::Patience;
 use crate::observe::metrics::Stage;
 use crate::observe::traces::Trace;
+use crate::outcome::End;
+use crate::outcome::Reason;
 use crate::source::verify::Verified;
 use crate::spool::Spool;
 

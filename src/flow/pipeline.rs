@@ -19,13 +19,16 @@ use tokio::time::{Instant, timeout};
 
 use crate::catalog::EventType;
 use crate::convert::prepare::{self, Made, Prepared};
-use crate::kafka::dead_letter::{self, Reason, Rejection};
+use crate::kafka::dead_letter;
 use crate::kafka::publish::{Patience, PublishError, Publisher, Sending};
 use crate::kafka::route::{Event, Parts, Record, Route, Routes, Subject};
 use crate::media::{Away, File, Kept, Store};
 use crate::observe::metrics::Metrics;
 use crate::observe::traces::{Span, Traces};
 use crate::ordering::{Gate, Needs};
+use crate::outcome::End;
+use crate::outcome::Reason;
+use crate::outcome::Rejection;
 use crate::source::verify::Verified;
 use crate::values::time;
 use attempt::Verdict;
@@ -47,13 +50,6 @@ const EVENT_RECORDS: usize = 16;
 /// What is left of the time for an answer (or half of it, if that is more than there is), when an event is published that
 /// waited for its schema's id.
 const TO_PUBLISH: Duration = Duration::from_secs(1);
-
-/// How a delivery ended: in Kafka.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    Published,
-    DeadLettered(Reason),
-}
 
 /// The stages and what they need.
 pub(crate) struct Pipeline {

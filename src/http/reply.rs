@@ -6,7 +6,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::flow::intake::Outcome;
-use crate::kafka::dead_letter::Reason;
+use crate::outcome::Reason;
 use crate::source::verify::Unauthorized;
 
 /// Seconds after which a sender does well to try again.

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::kafka::route::{Event, Record};
+use crate::outcome::Rejection;
 use crate::values::redact;
 use crate::values::time;
 
@@ -20,66 +21,6 @@ pub(crate) const RECEIVED_AT: &str = "hookbridge_received_at";
 pub(crate) const REPLAYED_AT: &str = "hookbridge_replayed_at";
 /// What stands before the names of the request's headers.
 pub(crate) const HTTP: &str = "http_";
-
-/// Why an event became a dead letter. The names are fixed: tools and alerts are built on them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
-    MalformedJson,
-    UnknownType,
-    MissingKey,
-    SchemaViolation,
-    RecordTooLarge,
-    KafkaRejected,
-}
-
-impl Reason {
-    pub(crate) const ALL: [Reason; 6] = [
-        Reason::MalformedJson,
-        Reason::UnknownType,
-        Reason::MissingKey,
-        Reason::SchemaViolation,
-        Reason::RecordTooLarge,
-        Reason::KafkaRejected,
-    ];
-
-    pub(crate) fn code(self) -> &'static str {
-        match self {
-            Reason::MalformedJson => "malformed_json",
-            Reason::UnknownType => "unknown_type",
-            Reason::MissingKey => "missing_key",
-            Reason::SchemaViolation => "schema_violation",
-            Reason::RecordTooLarge => "record_too_large",
-            Reason::KafkaRejected => "kafka_rejected",
-        }
-    }
-}
-
-/// A reason and a sentence with the place in the body.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Rejection {
-    pub(crate) reason: Reason,
-    pub(crate) error: String,
-}
-
-/// Begins the line that a dead letter in the spool has before its headers. No header has such a name: a version that does not
-/// know it skips the line.
-pub(crate) const VERDICT: &str = ":dead_letter ";
-
-impl Rejection {
-    /// The line that keeps it in the spool.
-    pub(crate) fn line(&self) -> Vec<u8> {
-        format!("{VERDICT}{} {}\n", self.reason.code(), self.error.replace('\n', " ")).into_bytes()
-    }
-
-    /// What the line at the beginning of `headers` keeps, if there is one.
-    pub(crate) fn kept(headers: &[u8]) -> Option<Rejection> {
-        let line = headers.strip_prefix(VERDICT.as_bytes())?.split(|&byte| byte == b'\n').next()?;
-        let line = String::from_utf8_lossy(line);
-        let (code, error) = line.split_once(' ')?;
-        let reason = Reason::ALL.into_iter().find(|reason| reason.code() == code)?;
-        Some(Rejection { reason, error: error.to_owned() })
-    }
-}
 
 /// The record of a dead letter. What the profile redacts or hashes is blanked, as far as the body can be read at all.
 pub(crate) fn record(topic: &Arc<str>, event: &Event<'_>, rejection: &Rejection) -> Record {
@@ -115,6 +56,7 @@ pub(crate) fn mark(topic: &Arc<str>, id: String, now: i64) -> Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::Reason;
 
     #[test]
     fn a_verdict_is_kept_before_the_headers() {

@@ -31,8 +31,8 @@ use prometheus::{
 };
 
 use crate::config::Settings;
-use crate::flow::pipeline::End;
-use crate::kafka::dead_letter::Reason;
+use crate::outcome::End;
+use crate::outcome::Reason;
 use damage::Damage;
 use drift::Drift;
 use kafka::Kafka;

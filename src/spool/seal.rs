@@ -7,7 +7,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::store::Row;
-use crate::kafka::dead_letter::VERDICT;
+use crate::outcome::VERDICT;
 use crate::source::verify::event_id;
 
 /// Begins the line: 16 hexadecimal digits follow, and the end of the line.

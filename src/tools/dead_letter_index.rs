@@ -8,7 +8,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::kafka::dead_letter::{ERROR, REASON, RECEIVED_AT, REPLAYED_AT, Reason, SOURCE};
+use crate::kafka::dead_letter::{ERROR, REASON, RECEIVED_AT, REPLAYED_AT, SOURCE};
+use crate::outcome::Reason;
 use crate::tools::event_id::EventId;
 use crate::tools::read::{Found, Place};
 use crate::values::time;

@@ -183,7 +183,8 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::dead_letter::{Reason, Rejection};
+    use crate::outcome::Reason;
+    use crate::outcome::Rejection;
 
     #[test]
     fn the_sum_says_what_became_of_all_and_how_many_are_left() {

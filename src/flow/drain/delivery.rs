@@ -11,8 +11,9 @@ use super::window::NotTaken;
 use super::{Drain, patience};
 use crate::convert::prepare::{Detached, Prepared};
 use crate::flow::pipeline::{Attempt, Taken};
-use crate::kafka::dead_letter::{Reason, Rejection};
 use crate::kafka::publish::Patience;
+use crate::outcome::Reason;
+use crate::outcome::Rejection;
 use crate::source::verify::Verified;
 use crate::spool::{Done, Lane};
 

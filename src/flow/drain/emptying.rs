@@ -16,8 +16,8 @@ use super::delivery::{Sent, Spooled, Turn};
 use super::window::Window;
 use crate::convert::prepare::Detached;
 use crate::flow::pipeline::Taken;
-use crate::kafka::dead_letter::Rejection;
 use crate::kafka::publish::Patience;
+use crate::outcome::Rejection;
 use crate::spool::{Done, Lane, Row, SpoolError};
 
 /// With fewer deliveries than these left, the lane is about to be empty.

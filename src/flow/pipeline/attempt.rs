@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::kafka::dead_letter::Rejection;
 use crate::kafka::publish::{Patience, PublishError};
 use crate::ordering::Gate;
+use crate::outcome::Rejection;
 
 /// What became of each of a delivery's records, from one try to the next: none is sent again whose verdict is final. The
 /// first is the event's own.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::kafka::dead_letter::Reason;
+use crate::outcome::Reason;
 
 /// Why a record is not known to be in Kafka.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use prometheus::{Error, IntCounterVec};
 
 use super::make::Make;
-use crate::kafka::dead_letter::Reason;
+use crate::outcome::Reason;
 
 /// What a record is refused for.
 const REASONS: [Reason; 2] = [Reason::RecordTooLarge, Reason::KafkaRejected];

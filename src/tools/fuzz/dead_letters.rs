@@ -7,8 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{SOURCES, split};
-use crate::kafka::dead_letter::{self, Reason, Rejection};
+use crate::kafka::dead_letter;
 use crate::kafka::route::{Event, Record};
+use crate::outcome::Reason;
+use crate::outcome::Rejection;
 use crate::source::verify::Verified;
 use crate::tools::dead_letter_index::{Filter, Kind, Letters};
 use crate::tools::read::Found;

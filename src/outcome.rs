@@ -1,0 +1,68 @@
+//! How a delivery ended, and why it is a dead letter: words that the flow, the records, the spool and the metrics share.
+
+/// How a delivery ended: in Kafka.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Published,
+    DeadLettered(Reason),
+}
+
+/// Why an event became a dead letter. The names are fixed: tools and alerts are built on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    MalformedJson,
+    UnknownType,
+    MissingKey,
+    SchemaViolation,
+    RecordTooLarge,
+    KafkaRejected,
+}
+
+impl Reason {
+    pub(crate) const ALL: [Reason; 6] = [
+        Reason::MalformedJson,
+        Reason::UnknownType,
+        Reason::MissingKey,
+        Reason::SchemaViolation,
+        Reason::RecordTooLarge,
+        Reason::KafkaRejected,
+    ];
+
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Reason::MalformedJson => "malformed_json",
+            Reason::UnknownType => "unknown_type",
+            Reason::MissingKey => "missing_key",
+            Reason::SchemaViolation => "schema_violation",
+            Reason::RecordTooLarge => "record_too_large",
+            Reason::KafkaRejected => "kafka_rejected",
+        }
+    }
+}
+
+/// A reason and a sentence with the place in the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rejection {
+    pub(crate) reason: Reason,
+    pub(crate) error: String,
+}
+
+/// Begins the line that a dead letter in the spool has before its headers. No header has such a name: a version that does not
+/// know it skips the line.
+pub(crate) const VERDICT: &str = ":dead_letter ";
+
+impl Rejection {
+    /// The line that keeps it in the spool.
+    pub(crate) fn line(&self) -> Vec<u8> {
+        format!("{VERDICT}{} {}\n", self.reason.code(), self.error.replace('\n', " ")).into_bytes()
+    }
+
+    /// What the line at the beginning of `headers` keeps, if there is one.
+    pub(crate) fn kept(headers: &[u8]) -> Option<Rejection> {
+        let line = headers.strip_prefix(VERDICT.as_bytes())?.split(|&byte| byte == b'\n').next()?;
+        let line = String::from_utf8_lossy(line);
+        let (code, error) = line.split_once(' ')?;
+        let reason = Reason::ALL.into_iter().find(|reason| reason.code() == code)?;
+        Some(Rejection { reason, error: error.to_owned() })
+    }
+}
