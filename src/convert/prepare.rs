@@ -1,9 +1,8 @@
 //! From a verified delivery to what is to be written: an Avro record, or why it is none. Pure work on the body.
 
 use crate::catalog::EventType;
-use crate::convert::encode::{self, Fault, Head};
+use crate::convert::encode::{self, Encoded, Fault, Head};
 use crate::convert::identify::{self, Why};
-use crate::kafka::route::Parts;
 use crate::media::{self, File, Store};
 use crate::outcome::Reason;
 use crate::outcome::Rejection;
@@ -25,6 +24,25 @@ pub(crate) struct Prepared<'a> {
 pub(crate) struct Made {
     pub(crate) parts: Parts,
     pub(crate) file: Option<File>,
+}
+
+/// What the records of an event are made of.
+pub(crate) struct Parts {
+    pub(crate) records: encode::Records,
+    /// For each join topic the ids of the entities the event is linked to.
+    pub(crate) links: Vec<Vec<String>>,
+    /// Milliseconds since 1970.
+    pub(crate) updated_at: Option<i64>,
+}
+
+impl Parts {
+    /// How many records they make, and about how many bytes these take together.
+    pub(crate) fn extent(&self) -> (usize, usize) {
+        let links: usize = self.links.iter().map(Vec::len).sum();
+        let state = self.records.latest.as_ref();
+        let bytes = (1 + links) * self.records.event.len() + state.map_or(0, Encoded::len);
+        (1 + links + usize::from(state.is_some()), bytes)
+    }
 }
 
 impl<'a> Prepared<'a> {

@@ -18,10 +18,11 @@ use tokio::sync::{Semaphore, SemaphorePermit, SetOnce};
 use tokio::time::{Instant, timeout};
 
 use crate::catalog::EventType;
+use crate::convert::prepare::Parts;
 use crate::convert::prepare::{self, Made, Prepared};
 use crate::kafka::dead_letter;
 use crate::kafka::publish::{Patience, PublishError, Publisher, Sending};
-use crate::kafka::route::{Event, Parts, Record, Route, Routes, Subject};
+use crate::kafka::route::{Event, Record, Route, Routes, Subject};
 use crate::media::{Away, File, Kept, Store};
 use crate::observe::metrics::Metrics;
 use crate::observe::traces::{Span, Traces};

@@ -11,7 +11,8 @@ use bytes::Bytes;
 
 use crate::catalog::{EventType, Schema, Type};
 use crate::config::{KafkaSettings, Settings, Source, Timestamps, Topics};
-use crate::convert::encode::{self, Encoded};
+use crate::convert::encode;
+use crate::convert::prepare::Parts;
 use crate::observe::traces::is_traceparent;
 use crate::source::verify::Verified;
 use crate::values::time;
@@ -275,25 +276,6 @@ fn owned(text: &str) -> Bytes {
 /// and after 1970, since it refuses what is before, and librdkafka takes 0 for now.
 fn record_time(told: Option<i64>, received_at: i64) -> i64 {
     told.unwrap_or(received_at).clamp(1, received_at.max(1))
-}
-
-/// What the records of an event are made of.
-pub(crate) struct Parts {
-    pub(crate) records: encode::Records,
-    /// For each join topic the ids of the entities the event is linked to.
-    pub(crate) links: Vec<Vec<String>>,
-    /// Milliseconds since 1970.
-    pub(crate) updated_at: Option<i64>,
-}
-
-impl Parts {
-    /// How many records they make, and about how many bytes these take together.
-    pub(crate) fn extent(&self) -> (usize, usize) {
-        let links: usize = self.links.iter().map(Vec::len).sum();
-        let state = self.records.latest.as_ref();
-        let bytes = (1 + links) * self.records.event.len() + state.map_or(0, Encoded::len);
-        (1 + links + usize::from(state.is_some()), bytes)
-    }
 }
 
 /// A topic to write to, what it is for, and the schema of what is written.
