@@ -6,3 +6,4 @@ pub(crate) mod json;
 pub(crate) mod printable;
 pub(crate) mod redact;
 pub(crate) mod time;
+pub(crate) mod uuid_text;

@@ -111,6 +111,14 @@ impl Derive {
     pub(super) fn source(&self, fields: &[Field]) -> Option<usize> {
         fields.iter().position(|f| f.name == self.from && f.derive.is_none())
     }
+
+    /// The type of what it is made from.
+    pub(super) fn takes(&self) -> Type {
+        match self.how {
+            How::Reference { .. } => Type::Json,
+            How::Phone { .. } => Type::String,
+        }
+    }
 }
 
 #[derive(Deserialize)]

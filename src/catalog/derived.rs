@@ -32,7 +32,7 @@ pub(super) fn plan(
             let Some(from) = derive.source(&record.fields).filter(|&from| from >= head) else {
                 return Err(fail(format!("derive.from: {name} has no field `{}` that is sent", derive.from)));
             };
-            let due = derive.how.takes();
+            let due = derive.takes();
             if record.fields[from].ty != due {
                 return Err(fail(format!("derive.from: {} is due, `{}` is none", due.word(), derive.from)));
             }

@@ -238,7 +238,7 @@ fn list_path(records: &Records, record: &str, field: &avsc::Field) -> Result<Pat
     let derive = field.derive.as_ref().filter(|_| field.ty == Type::Array(Box::new(Type::String)));
     let derive = derive.ok_or_else(|| format!("`{}`: a list of strings with `derive` is due", field.name))?;
     let mut path = Path::reach(records, record, &derive.from)?;
-    let due = derive.how.takes();
+    let due = derive.takes();
     if path.leaf != due {
         return Err(format!("`{}`: {} is due, {} is none", field.name, due.word(), derive.from));
     }

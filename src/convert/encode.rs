@@ -30,7 +30,7 @@ use crate::values::redact;
 use extra::{Duplicate, Extra};
 pub(crate) use misfit::Fault;
 use misfit::Misfit;
-pub(crate) use value::{long, timestamp, uuid};
+pub(crate) use value::{long, timestamp};
 
 /// Bytes before the record in a Kafka value: a zero and the schema's id, four bytes, big-endian (Confluent).
 const FRAME: usize = 5;

@@ -7,6 +7,7 @@ use crate::convert::encode::{self, clip};
 use crate::values::derive::derive;
 use crate::values::json::{self, Document, Node};
 use crate::values::time;
+use crate::values::uuid_text::uuid;
 
 /// An event whose type, key and time are known.
 pub(crate) struct Identified<'a> {
@@ -135,7 +136,7 @@ fn key(doc: &Document<'_>, around: Option<&str>, payload: Option<Node>, path: &P
 fn id(doc: &Document<'_>, value: Node, leaf: &Type) -> Option<String> {
     let text = doc.text(value);
     match leaf {
-        Type::Uuid => text.and_then(|t| encode::uuid(&t.text)).map(|uuid| uuid.to_string()),
+        Type::Uuid => text.and_then(|t| uuid(&t.text)).map(|uuid| uuid.to_string()),
         Type::Long => encode::long(doc, value).map(|id| id.to_string()),
         _ if doc.kind(value) == json::Kind::Number => Some(doc.raw(value).to_owned()),
         _ => text.filter(|t| !t.lone_surrogate).map(|t| t.text.into_owned()),

@@ -11,11 +11,11 @@ use bytes::Bytes;
 
 use crate::catalog::{EventType, Schema, Type};
 use crate::config::{KafkaSettings, Settings, Source, Timestamps, Topics};
-use crate::convert::encode;
 use crate::convert::prepare::Parts;
 use crate::observe::traces::is_traceparent;
 use crate::source::verify::Verified;
 use crate::values::time;
+use crate::values::uuid_text::uuid;
 
 /// The topic of dead letters, without `kafka.topic_prefix`.
 pub(crate) const DEAD_LETTERS: &str = "hookbridge.dead-letters";
@@ -201,7 +201,7 @@ impl Routes {
     /// An id as the keys of the latest topic `topic` have it; `None` when it is no such id.
     pub(crate) fn canonical_key(&self, topic: &str, id: &str) -> Option<String> {
         match self.latest_keys.get(topic)? {
-            Type::Uuid => encode::uuid(id).map(|uuid| uuid.to_string()),
+            Type::Uuid => uuid(id).map(|uuid| uuid.to_string()),
             Type::Long => id.parse::<i64>().ok().map(|id| id.to_string()),
             _ => Some(id.to_owned()).filter(|id| !id.trim().is_empty()),
         }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
-use crate::convert::encode;
+use crate::values::uuid_text::uuid;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct EventId(Uuid);
@@ -14,7 +14,7 @@ impl FromStr for EventId {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let id = encode::uuid(text).map(|id| EventId(id.into_uuid()));
+        let id = uuid(text).map(|id| EventId(id.into_uuid()));
         id.ok_or("no event id: 36 characters such as d646e635-c932-82f7-81ca-e8e3c55c5e5f are due")
     }
 }

@@ -4,9 +4,8 @@ use std::borrow::Cow;
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, Region};
 
-use crate::catalog::Type;
-use crate::convert::encode;
 use crate::values::json::{Document, Kind, MAX_DEPTH, Node};
+use crate::values::uuid_text::uuid;
 
 /// How a value is made of another.
 #[derive(Clone, Debug)]
@@ -28,14 +27,6 @@ impl How {
         match known {
             Some(region) => Ok(How::Phone { region, whatsapp }),
             None => Err(format!("{region:?}: the two letters of a country are due, such as \"BR\"")),
-        }
-    }
-
-    /// The type of what it is made of.
-    pub(crate) fn takes(&self) -> Type {
-        match self {
-            How::Reference { .. } => Type::Json,
-            How::Phone { .. } => Type::String,
         }
     }
 }
@@ -83,7 +74,7 @@ fn reference(doc: &Document<'_>, node: Node, member: &str) -> Option<String> {
     };
     let found = found.filter(|text| !text.trim().is_empty() && text.len() <= LONGEST_REFERENCE)?;
     // A UUID as keys have it, so that it meets them.
-    Some(encode::uuid(&found).map_or(found, |uuid| uuid.to_string()))
+    Some(uuid(&found).map_or(found, |uuid| uuid.to_string()))
 }
 
 /// A member of an object, if there is one of this name: of two, no two readers take the same.

@@ -1,13 +1,13 @@
 //! Scalars: which spellings fit which type, and how they are written.
 
 use uuid::Uuid;
-use uuid::fmt::Hyphenated;
 
 use super::{Encoder, Misfit};
 use crate::catalog::Kind;
 use crate::values::json::{self, Document, Node};
 use crate::values::redact;
 use crate::values::time;
+use crate::values::uuid_text::uuid;
 
 /// How well a value fitted.
 pub(super) enum Fit {
@@ -108,11 +108,6 @@ fn double(doc: &Document<'_>, node: Node) -> Option<f64> {
     let mantissa = spelling.split(['e', 'E']).next()?;
     let vanished = value == 0.0 && mantissa.bytes().any(|b| (b'1'..=b'9').contains(&b));
     (value.is_finite() && !vanished).then_some(value)
-}
-
-/// A UUID in its 36-character form, in capital or small letters; it is written in small ones.
-pub(crate) fn uuid(text: &str) -> Option<Hyphenated> {
-    text.parse().ok()
 }
 
 /// ISO 8601 in a string, or a Unix time as a number or as digits in a string, told apart by magnitude.
