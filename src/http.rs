@@ -30,9 +30,9 @@ use http::{HeaderMap, Method, Version, header};
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
+use crate::blocking::off_the_hot_path;
 use crate::config::{HttpSettings, Source};
 use crate::flow::intake::Intake;
-use crate::flow::pipeline::off_the_hot_path;
 use crate::observe::metrics::Stage;
 use crate::source::verify::{Admission, Unverified};
 use crate::values::time::now_millis;

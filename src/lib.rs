@@ -38,6 +38,7 @@ mod catalog;
 mod config;
 mod source;
 
+mod blocking;
 mod disk;
 mod observe;
 mod ordering;

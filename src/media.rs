@@ -19,7 +19,6 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use crate::catalog::{EventType, Path, Profile};
-use crate::convert::encode::Moved;
 use crate::values::json::{Document, Node};
 
 pub(crate) use store::{Away, Kept, Store, Unfit};
@@ -34,6 +33,17 @@ pub(crate) struct File {
     /// 64 hex digits in lower case; also its name in the store.
     sha256: String,
     content_type: Option<String>,
+}
+
+/// A file of the payload that is kept elsewhere, and what the record says of it.
+pub(crate) struct Moved<'a> {
+    /// The value in the body that holds the file.
+    pub(crate) file: Node,
+    pub(crate) uri: &'a str,
+    pub(crate) bytes: usize,
+    /// 64 hex digits.
+    pub(crate) sha256: &'a str,
+    pub(crate) content_type: Option<&'a str>,
 }
 
 impl File {

@@ -23,6 +23,7 @@ use std::ops::Range;
 use indexmap::IndexSet;
 
 use crate::catalog::{EventType, Field, Guard, Kind, Latest, Names, Path, Profile};
+use crate::media::Moved;
 use crate::values::derive::{How, derive};
 use crate::values::json::{self, Document, Node};
 use crate::values::redact;
@@ -49,17 +50,6 @@ pub(crate) struct Head<'a> {
     pub(crate) occurred_at: Option<i64>,
     /// Milliseconds since 1970.
     pub(crate) received_at: i64,
-}
-
-/// A file of the payload that is kept elsewhere, and what the record says of it.
-pub(crate) struct Moved<'a> {
-    /// The value in the body that holds the file.
-    pub(crate) file: Node,
-    pub(crate) uri: &'a str,
-    pub(crate) bytes: usize,
-    /// 64 hex digits.
-    pub(crate) sha256: &'a str,
-    pub(crate) content_type: Option<&'a str>,
 }
 
 /// The records of an event.

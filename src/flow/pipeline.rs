@@ -17,6 +17,7 @@ use futures_util::future::join_all;
 use tokio::sync::{Semaphore, SemaphorePermit, SetOnce};
 use tokio::time::{Instant, timeout};
 
+use crate::blocking::{LARGE_BODY, off_the_hot_path};
 use crate::catalog::EventType;
 use crate::convert::prepare::Parts;
 use crate::convert::prepare::{self, Made, Prepared};
@@ -35,8 +36,6 @@ use crate::values::time;
 use attempt::Verdict;
 pub(crate) use attempt::{Attempt, Taken, Waits};
 
-/// Bodies from this size on are converted where waiting does not hold up other requests, a few at a time.
-const LARGE_BODY: usize = 256 << 10;
 /// How many large bodies are converted at once.
 pub(crate) const LARGE_AT_ONCE: u32 = 2;
 /// Bodies from this size on are converted alone. The places of its values take up to 64 MiB
@@ -400,9 +399,4 @@ impl Pipeline {
         }
         report.await
     }
-}
-
-/// Runs `work` on `bytes` of input so that, when that takes long, other requests go on meanwhile.
-pub(crate) fn off_the_hot_path<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
-    if bytes < LARGE_BODY { work() } else { tokio::task::block_in_place(work) }
 }

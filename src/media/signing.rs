@@ -6,7 +6,7 @@ use object_store::client::{CryptoProvider, DigestAlgorithm, DigestContext, HmacC
 use object_store::{Error, Result};
 use sha2::{Digest as _, Sha256};
 
-use crate::flow::pipeline::off_the_hot_path;
+use crate::blocking::off_the_hot_path;
 
 #[derive(Debug)]
 pub(super) struct Signing;

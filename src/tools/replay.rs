@@ -16,10 +16,11 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::blocking::off_the_hot_path;
 use crate::config::Source;
 use crate::convert::prepare::Prepared;
 use crate::flow::drain::patience;
-use crate::flow::pipeline::{NotTaken, Pipeline, off_the_hot_path};
+use crate::flow::pipeline::{NotTaken, Pipeline};
 use crate::kafka::dead_letter::{self, HTTP};
 use crate::kafka::publish::Patience;
 use crate::outcome::Rejection;
