@@ -6,7 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::kafka::publish::ANY;
+/// In place of a partition: any of a topic.
+pub(crate) const ANY: i32 = -1;
 
 /// What a delivery goes through on its way to Kafka.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,4 +6,5 @@ pub(crate) mod json;
 pub(crate) mod printable;
 pub(crate) mod redact;
 pub(crate) mod time;
+pub(crate) mod traceparent;
 pub(crate) mod uuid_text;

@@ -83,7 +83,8 @@ impl Health {
         if let Ok(oldest) = timeout(DISK_PATIENCE, self.spool.oldest()).await {
             self.metrics.show_oldest(&oldest, now_millis());
         }
-        self.metrics.space.show(&self.spool.room());
+        let room = self.spool.room();
+        self.metrics.space.show(room.bytes, room.free);
         self.metrics.damage.files.set(i64::try_from(self.spool.damaged_files()).unwrap_or(i64::MAX));
         self.metrics.show_dropped_lines(dropped_lines());
         let (known, all) = self.registry.known();

@@ -54,7 +54,6 @@ pub(crate) use clients::{Clients, Patience};
 pub(crate) use clock::span;
 use clock::{Clock, TimeRefusal};
 pub(crate) use error::PublishError;
-pub(crate) use evidence::ANY;
 use evidence::Place;
 use generation::Generation;
 use producer::{Context, Producer};

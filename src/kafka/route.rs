@@ -12,9 +12,9 @@ use bytes::Bytes;
 use crate::catalog::{EventType, Schema, Type};
 use crate::config::{KafkaSettings, Settings, Source, Timestamps, Topics};
 use crate::convert::prepare::Parts;
-use crate::observe::traces::is_traceparent;
 use crate::source::verify::Verified;
 use crate::values::time;
+use crate::values::traceparent;
 use crate::values::uuid_text::uuid;
 
 /// The topic of dead letters, without `kafka.topic_prefix`.
@@ -242,7 +242,7 @@ impl Routes {
         let mut headers = Event { key: Some(key), ..*event }.cloud_event_headers();
         headers.push(("content-type".into(), Bytes::from_static(b"application/avro")));
         let traceparent = event.delivery.headers().get("traceparent");
-        if let Some(traceparent) = traceparent.filter(|value| is_traceparent(value.as_bytes())) {
+        if let Some(traceparent) = traceparent.filter(|value| traceparent::is_valid(value.as_bytes())) {
             headers.push(("traceparent".into(), Bytes::copy_from_slice(traceparent.as_bytes())));
         }
         let mut all = Vec::with_capacity(1);

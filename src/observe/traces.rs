@@ -30,7 +30,6 @@ use opentelemetry_sdk::trace::SdkTracer;
 use crate::observe::metrics::Stage;
 use crate::source::verify::Verified;
 pub(crate) use collector::{Collector, NotTaken};
-pub(crate) use context::is_traceparent;
 pub(crate) use export::{Exporter, Exporting};
 
 /// Where spans are made; without a collector nowhere, at the cost of a look at an `Option`.
@@ -59,7 +58,7 @@ impl Traces {
         let receive = SpanBuilder::from_name("receive").with_kind(SpanKind::Server).with_start_time(arrived);
         let receive = receive.start_with_context(tracer, &parent);
         let context = receive.span_context().clone();
-        if let Ok(header) = HeaderValue::try_from(context::traceparent(&context)) {
+        if let Ok(header) = HeaderValue::try_from(context::header(&context)) {
             delivery.set_traceparent(header);
         }
         if !receive.is_recording() {

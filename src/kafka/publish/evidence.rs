@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::ordering::ANY;
+
 /// A topic and its partition, [`ANY`] when it is not known.
 pub(super) type Place = (Arc<str>, i32);
-pub(crate) const ANY: i32 = -1;
 
 /// Without records for this long, what was found before says nothing about what comes.
 const GAP: Duration = Duration::from_secs(5);

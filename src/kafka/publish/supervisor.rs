@@ -25,11 +25,12 @@ use rdkafka::producer::Producer as _;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
-use super::evidence::{ANY, Place};
+use super::evidence::Place;
 use super::producer::{Context, Producer, create};
 use super::slot::{Answer, Slot};
 use super::{Clients, LookError, Publisher};
 use crate::config::ConfigError;
+use crate::ordering::ANY;
 
 /// Between two looks at what is known of the producers.
 const TICK: Duration = Duration::from_secs(1);

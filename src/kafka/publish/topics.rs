@@ -17,12 +17,12 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::AdminOptions;
 use tokio::sync::watch;
 
-use super::evidence::ANY;
 use super::outage::{News, Outage};
 use super::producer::{Context, Producer, Reason};
 use crate::config::{ConfigError, Settings};
 use crate::kafka::partition;
 use crate::kafka::route::{Routes, TopicSpec};
+use crate::ordering::ANY;
 pub(crate) use configs::Differing;
 use view::forbidden;
 pub(crate) use view::{LookError, TopicState, View};

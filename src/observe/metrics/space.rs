@@ -7,7 +7,6 @@ use prometheus::{Error, IntGauge};
 
 use super::make::Make;
 use crate::config::{Place, Settings};
-use crate::spool::Room;
 
 /// A limit from here on is none: cgroup v1 writes "no limit" as a number near 2^63.
 const NO_LIMIT: u64 = 1 << 60;
@@ -63,9 +62,10 @@ impl Space {
         self.media.set(signed(used));
     }
 
-    pub(crate) fn show(&self, room: &Room) {
-        self.room.set(signed(room.bytes));
-        if let Some(free) = room.free {
+    /// `room` is what the spool would take, `free` what is free on its disk, as far as that is known; in bytes.
+    pub(crate) fn show(&self, room: u64, free: Option<u64>) {
+        self.room.set(signed(room));
+        if let Some(free) = free {
             self.free.set(signed(free));
         }
     }

@@ -1,10 +1,12 @@
-//! Trace Context (W3C): the headers `traceparent` and `tracestate`. Read strictly, since what is malformed is not to be
-//! continued; the SDK's own reader takes ids of any length.
+//! Trace Context (W3C): the headers `traceparent` and `tracestate`. Written here; the first is read by
+//! [`traceparent`].
 
 use std::str::FromStr as _;
 
 use http::HeaderMap;
-use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+use opentelemetry::trace::{SpanContext, TraceState};
+
+use crate::values::traceparent;
 
 /// As long as the recommendation asks to carry at least. Spans wait in memory, and each has a copy.
 const MAX_STATE: usize = 512;
@@ -13,13 +15,8 @@ const MAX_STATE: usize = 512;
 pub(super) fn of(headers: &HeaderMap) -> Option<SpanContext> {
     let mut values = headers.get_all("traceparent").iter();
     let (Some(one), None) = (values.next(), values.next()) else { return None };
-    let (trace, span, flags) = parse(one.to_str().ok()?)?;
+    let (trace, span, flags) = traceparent::parse(one.to_str().ok()?)?;
     Some(SpanContext::new(trace, span, flags, true, state(headers)))
-}
-
-/// Whether a header's value is a `traceparent` that may be passed on. A later version may say more, but not without end.
-pub(crate) fn is_traceparent(value: &[u8]) -> bool {
-    value.len() <= MAX_STATE && str::from_utf8(value).is_ok_and(|text| parse(text).is_some())
 }
 
 /// Vendors' own words on a trace. What cannot be read is left out, and the trace goes on.
@@ -30,26 +27,8 @@ fn state(headers: &HeaderMap) -> TraceState {
     state.and_then(|state| TraceState::from_str(&state).ok()).unwrap_or_default()
 }
 
-/// `00-<32 hex digits>-<16 hex digits>-<2 hex digits>`; a later version may go on after another `-`.
-fn parse(text: &str) -> Option<(TraceId, SpanId, TraceFlags)> {
-    let (head, rest) = text.trim_ascii().split_at_checked(55)?;
-    let mut parts = head.split('-');
-    let mut part = |digits: usize| {
-        let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        parts.next().filter(|part| part.len() == digits && part.bytes().all(hex))
-    };
-    let (version, trace, span, flags) = (part(2)?, part(32)?, part(16)?, part(2)?);
-    let ends = rest.is_empty() || (version != "00" && rest.starts_with('-'));
-    let (trace, span) = (TraceId::from_hex(trace).ok()?, SpanId::from_hex(span).ok()?);
-    if !ends || version == "ff" || trace == TraceId::INVALID || span == SpanId::INVALID {
-        return None;
-    }
-    // The other flags are not ours to pass on.
-    Some((trace, span, TraceFlags::new(u8::from_str_radix(flags, 16).ok()?) & TraceFlags::SAMPLED))
-}
-
 /// The header that makes a reader's span a child of this one.
-pub(super) fn traceparent(context: &SpanContext) -> String {
+pub(super) fn header(context: &SpanContext) -> String {
     format!("00-{}-{}-{:02x}", context.trace_id(), context.span_id(), context.trace_flags().to_u8())
 }
 
@@ -72,16 +51,16 @@ mod tests {
     fn a_valid_traceparent_comes_out_as_it_went_in() {
         let context = of(&headers(&[("traceparent", PARENT), ("tracestate", "a=1"), ("tracestate", "b=2")])).unwrap();
         assert!(context.is_remote() && context.is_sampled());
-        assert_eq!(traceparent(&context), PARENT);
+        assert_eq!(header(&context), PARENT);
         assert_eq!(context.trace_state().header(), "a=1,b=2");
         let unsampled = PARENT.replace("-01", "-00");
-        assert_eq!(traceparent(&of(&headers(&[("traceparent", &unsampled)])).unwrap()), unsampled);
+        assert_eq!(header(&of(&headers(&[("traceparent", &unsampled)])).unwrap()), unsampled);
     }
 
     #[test]
     fn of_the_flags_only_sampled_goes_on_and_a_later_version_may_say_more() {
         for text in [PARENT.replace("-01", "-03"), format!("cc{}", &PARENT[2..]), format!("cc{}-more", &PARENT[2..])] {
-            assert_eq!(traceparent(&of(&headers(&[("traceparent", &text)])).unwrap()), PARENT, "{text}");
+            assert_eq!(header(&of(&headers(&[("traceparent", &text)])).unwrap()), PARENT, "{text}");
         }
     }
 
@@ -103,12 +82,12 @@ mod tests {
             &PARENT.replace('-', "_"),
             &format!("{}é", &PARENT[..54]),
         ] {
-            assert_eq!(parse(text), None, "{text}");
-            assert!(!is_traceparent(text.as_bytes()), "{text}");
+            assert_eq!(traceparent::parse(text), None, "{text}");
+            assert!(!traceparent::is_valid(text.as_bytes()), "{text}");
         }
         let later = |more: usize| format!("cc{}-{}", &PARENT[2..], "x".repeat(more));
-        assert!(is_traceparent(PARENT.as_bytes()) && is_traceparent(later(9).as_bytes()));
-        assert!(!is_traceparent(later(MAX_STATE).as_bytes()) && !is_traceparent(b"\xff"));
+        assert!(traceparent::is_valid(PARENT.as_bytes()) && traceparent::is_valid(later(9).as_bytes()));
+        assert!(!traceparent::is_valid(later(512).as_bytes()) && !traceparent::is_valid(b"\xff"));
         assert!(of(&headers(&[("traceparent", PARENT), ("traceparent", PARENT)])).is_none(), "which one?");
         assert!(of(&HeaderMap::new()).is_none());
     }
