@@ -4,9 +4,11 @@
 
 mod catalog;
 mod load;
+mod log;
 mod media;
 mod reload;
 mod resolve;
+mod settings;
 mod spool;
 mod tls;
 mod tracing;
@@ -17,17 +19,19 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::disk::access::explain;
+use crate::values::secret::Secret;
 
 pub(crate) use load::{from_text, load, load_with};
+use log::WrittenLog;
+pub(crate) use log::{Format, Logging};
 pub(crate) use media::{MediaSettings, Place};
 pub(crate) use reload::{InForce, Reloaded, load_in_force};
-pub(crate) use resolve::{
-    HttpSettings, KafkaSettings, RegistryAuth, RegistryMode, RegistrySettings, Settings, Source, Timestamps, Topics,
+pub(crate) use settings::{
+    HttpSettings, KafkaSettings, RegistryAuth, RegistryMode, RegistrySettings, Settings, Timestamps, Topics,
 };
 pub(crate) use spool::SpoolSettings;
 pub(crate) use tls::TlsSettings;
 pub(crate) use tracing::TracingSettings;
-pub(crate) use units::Secret;
 use units::{Bytes, OneOrMany, Period, Text};
 
 /// Why the configuration cannot be used; the message names the key.
@@ -149,13 +153,6 @@ struct WrittenMedia {
 struct WrittenCatalog {
     dir: Option<Text<String>>,
     hash_key: Option<Text<Secret>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct WrittenLog {
-    level: Option<Text<String>>,
-    format: Option<Text<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

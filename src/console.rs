@@ -21,10 +21,11 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Settings, Source};
+use crate::config::Settings;
 use crate::flow::pipeline::Pipeline;
 use crate::kafka::route::{Route, Target};
 use crate::observe::metrics::Metrics;
+use crate::source::Source;
 use crate::values::time::now_millis;
 use history::History;
 pub(crate) use page::Page;

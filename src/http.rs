@@ -31,9 +31,10 @@ use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::blocking::off_the_hot_path;
-use crate::config::{HttpSettings, Source};
+use crate::config::HttpSettings;
 use crate::flow::intake::Intake;
 use crate::observe::metrics::Stage;
+use crate::source::Source;
 use crate::source::verify::{Admission, Unverified};
 use crate::values::time::now_millis;
 

@@ -5,6 +5,7 @@ pub(crate) mod hash;
 pub(crate) mod json;
 pub(crate) mod printable;
 pub(crate) mod redact;
+pub(crate) mod secret;
 pub(crate) mod time;
 pub(crate) mod traceparent;
 pub(crate) mod uuid_text;

@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{ConfigError, Settings, Source};
+use crate::config::{ConfigError, Settings};
 use crate::disk::access::{explain, is_of_the_disk};
 use crate::disk::private;
 use crate::flow::drain::Drain;
@@ -28,6 +28,7 @@ use crate::kafka::route::{DEAD_LETTERS, Role, Routes};
 use crate::media::Store;
 use crate::observe::metrics::Metrics;
 use crate::observe::traces::{Exporter, Exporting, Traces};
+use crate::source::Source;
 use crate::spool::{ALTERED, Lane, Spool, SpoolError, Waiting};
 
 /// How long what is called back from the producer takes to be in the spool, at the longest.

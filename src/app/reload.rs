@@ -15,11 +15,12 @@ use std::sync::Arc;
 use tokio::signal::unix::Signal;
 use tokio::task::block_in_place;
 
-use crate::config::{InForce, Reloaded, Source};
+use crate::config::{InForce, Reloaded};
 use crate::http::{Identity, Tls};
 use crate::kafka::publish::Publisher;
 use crate::kafka::registry::Registry;
 use crate::observe::metrics::Metrics;
+use crate::source::Source;
 
 /// What there is in a running bridge that has secrets or certificates.
 pub(crate) struct Reload {

@@ -8,8 +8,9 @@ use tokio::task::JoinSet;
 
 use super::shutdown::Shutdown;
 use super::{Ending, fail, fail_start, on_runtime};
+use crate::config::Logging;
 use crate::disk::private::keep_new_files_private;
-use crate::observe::telemetry::{self, Logging};
+use crate::observe::telemetry;
 use crate::tools::dev::{Dev, DevError, Options};
 
 const HELP: &str = "\

@@ -1,7 +1,6 @@
 //! From what was written to what is meant: defaults filled in, contradictions refused, secrets wrapped.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -9,18 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use governor::{Quota, RateLimiter};
 use http::{HeaderName, HeaderValue};
 use tokio::sync::Semaphore;
 
 use super::units::{OneOrMany, Text};
 use super::{
-    ConfigError, MediaSettings, Secret, SpoolSettings, TlsSettings, TracingSettings, Written, WrittenHttp,
-    WrittenKafka, WrittenRegistry, WrittenSource, WrittenTls,
+    ConfigError, HttpSettings, KafkaSettings, RegistryAuth, RegistryMode, RegistrySettings, Settings, Timestamps,
+    Topics, Written, WrittenHttp, WrittenKafka, WrittenRegistry, WrittenSource, WrittenTls,
 };
-use crate::catalog::{Catalog, Further, Method, Profile};
-use crate::observe::telemetry::{self, Format, Logging};
+use crate::catalog::{Catalog, Further, Method};
+use crate::source::Source;
 use crate::source::verify::Verifier;
+use crate::values::secret::Secret;
 
 const MIB: usize = 1 << 20;
 /// `kafka.producers`, unless it says otherwise; and at the most, since each has threads and connections of its own.
@@ -29,129 +29,15 @@ const MAX_PRODUCERS: u32 = 64;
 /// No wait of a request makes sense beyond a day.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// Everything the program needs to know, checked.
-pub(crate) struct Settings {
-    pub(crate) data_dir: PathBuf,
-    /// How long requests are still served after SIGTERM.
-    pub(crate) shutdown_delay: Duration,
-    /// How long after SIGTERM the process ends at the latest.
-    pub(crate) shutdown_timeout: Duration,
-    pub(crate) http: HttpSettings,
-    pub(crate) admin_listen: SocketAddr,
-    /// Names of the admin listener.
-    pub(crate) admin_hosts: Vec<String>,
-    pub(crate) kafka: KafkaSettings,
-    pub(crate) registry: RegistrySettings,
-    pub(crate) spool: SpoolSettings,
-    pub(crate) media: MediaSettings,
-    pub(crate) logging: Logging,
-    /// `None` without a collector.
-    pub(crate) tracing: Option<TracingSettings>,
-    /// By name.
-    pub(crate) sources: BTreeMap<String, Arc<Source>>,
-}
-
-/// `[http]`
-pub(crate) struct HttpSettings {
-    pub(crate) listen: SocketAddr,
-    pub(crate) ack_timeout: Duration,
-    pub(crate) max_body_bytes: usize,
-    pub(crate) max_in_flight_bytes: usize,
-    pub(crate) max_connections: usize,
-    pub(crate) header_timeout: Duration,
-    pub(crate) body_timeout: Duration,
-    pub(crate) idle_timeout: Duration,
-    /// `None`: without TLS.
-    pub(crate) tls: Option<TlsSettings>,
-}
-
-/// Which time a record's timestamp is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Timestamps {
-    Received,
-    Occurred,
-}
-
-/// One topic per entity, or one per event type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Topics {
-    PerEntity,
-    PerEvent,
-}
-
-/// `[kafka]`
-pub(crate) struct KafkaSettings {
-    pub(crate) bootstrap_servers: String,
-    pub(crate) topics: Topics,
-    pub(crate) topic_prefix: String,
-    pub(crate) create_topics: bool,
-    pub(crate) partitions: i32,
-    /// -1 is the broker's own.
-    pub(crate) replication_factor: i32,
-    pub(crate) timestamps: Timestamps,
-    /// How many producers share what is to be sent, by its key.
-    pub(crate) producers: u32,
-    pub(crate) max_record_bytes: usize,
-    /// What is switched on of the topics that events go to besides their own.
-    pub(crate) further_topics: Vec<Further>,
-    /// librdkafka's, passed through; values may be secrets.
-    pub(crate) properties: BTreeMap<String, Secret>,
-}
-
-/// Whether schemas are written to the registry or only looked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RegistryMode {
-    Register,
-    Lookup,
-}
-
-/// How the registry knows us.
-#[derive(Clone, Debug)]
-pub(crate) enum RegistryAuth {
-    None,
-    Basic { username: String, password: Secret },
-    Bearer(Secret),
-}
-
-/// `[registry]`
-#[derive(Clone)]
-pub(crate) struct RegistrySettings {
-    /// Without a trailing slash.
-    pub(crate) url: String,
-    pub(crate) mode: RegistryMode,
-    pub(crate) auth: RegistryAuth,
-    /// PEM, in addition to the system's authorities.
-    pub(crate) ca_file: Option<PathBuf>,
-    pub(crate) timeout: Duration,
-    pub(crate) verify_interval: Duration,
-}
-
-/// A configured sender.
-pub(crate) struct Source {
-    pub(crate) name: String,
-    pub(crate) profile: Arc<Profile>,
-    pub(crate) topic_prefix: String,
-    pub(crate) max_body_bytes: usize,
-    /// A reload puts another in its place.
-    pub(crate) verifier: ArcSwap<Verifier>,
-    /// Headers in which any vendor sends a signature or token: senders mix them up.
-    pub(crate) credential_headers: Arc<[HeaderName]>,
-    pub(crate) rate_limit: Option<DefaultDirectRateLimiter>,
-    /// How long its sender tries again before it gives a delivery up, where that is known.
-    pub(crate) patience: Option<Duration>,
-}
-
-impl fmt::Debug for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source").field("name", &self.name).field("profile", &self.profile.name).finish_non_exhaustive()
-    }
-}
-
-fn or<T>(written: Option<Text<T>>, default: T) -> T {
+pub(super) fn or<T>(written: Option<Text<T>>, default: T) -> T {
     written.map_or(default, |text| text.0)
 }
 
-fn choice<T: Copy>(key: &str, written: Option<Text<String>>, choices: &[(&str, T)]) -> Result<T, ConfigError> {
+pub(super) fn choice<T: Copy>(
+    key: &str,
+    written: Option<Text<String>>,
+    choices: &[(&str, T)],
+) -> Result<T, ConfigError> {
     let Some(Text(word)) = written else { return Ok(choices[0].1) };
     let names = || choices.iter().map(|(name, _)| format!("{name:?}")).collect::<Vec<_>>().join(" or ");
     let found = choices.iter().find(|(name, _)| *name == word).map(|&(_, choice)| choice);
@@ -184,15 +70,6 @@ impl Written {
         if sources.is_empty() {
             return Err(ConfigError::key("sources", "none: at least one [sources.NAME] is due"));
         }
-        let level = or(self.log.level, "info".to_owned());
-        let known = ["off", "error", "warn", "info", "debug", "trace"];
-        // A word that is no level would pass for the name of a module, and nothing would be logged.
-        if let Some(word) = level.split(',').find(|word| !word.contains('=') && !known.contains(&word.trim())) {
-            return Err(ConfigError::key("log.level", format!("{word:?}: one of {} is due", known.join(", "))));
-        }
-        let filter = tracing_subscriber::EnvFilter::try_new(telemetry::filter(&level));
-        let filter = filter.map_err(|e| ConfigError::key("log.level", format!("{level:?}: {e}")))?;
-        let formats = [("auto", Format::Auto), ("text", Format::Text), ("json", Format::Json)];
         let shutdown_delay = or(self.shutdown_delay, super::units::Period(Duration::ZERO)).0;
         let shutdown_timeout = or(self.shutdown_timeout, super::units::Period(Duration::from_secs(20))).0;
         if shutdown_delay >= shutdown_timeout {
@@ -220,7 +97,7 @@ impl Written {
                 .flat_map(|host| host.expose().split(','))
                 .map(|host| host.trim().to_owned())
                 .collect(),
-            logging: Logging { filter, format: choice("log.format", self.log.format, &formats)? },
+            logging: self.log.resolve()?,
             sources,
         })
     }

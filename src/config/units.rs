@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
+use crate::values::secret::Secret;
+
 /// Visitor methods that refuse without serde's own message, which repeats the value: it may be a secret.
 macro_rules! refuse {
     ($($method:ident: $ty:ty),*) => {$(
@@ -63,7 +65,7 @@ impl<'de> Deserialize<'de> for OneOrMany {
                 f.write_str("a string or a list of strings")
             }
             fn visit_str<E: de::Error>(self, one: &str) -> Result<OneOrMany, E> {
-                Ok(OneOrMany(vec![Secret(one.to_owned())]))
+                Ok(OneOrMany(vec![one.parse().unwrap_or_else(|never| match never {})]))
             }
             refuse!(visit_bool: bool, visit_i64: i64, visit_f64: f64, visit_u64: u64, visit_i128: i128, visit_u128: u128);
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMany, A::Error> {
@@ -75,29 +77,6 @@ impl<'de> Deserialize<'de> for OneOrMany {
             }
         }
         deserializer.deserialize_any(List)
-    }
-}
-
-/// A value that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
-
-impl Secret {
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Secret {
-    type Err = std::convert::Infallible;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Secret(text.to_owned()))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[hidden]")
     }
 }
 

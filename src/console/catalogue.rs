@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::catalog::schema::{self, Field};
-use crate::config::Source;
 use crate::kafka::route::Routes;
+use crate::source::Source;
 
 /// `{"events": [...], "types": {...}}`: an event names its record, which is found among the types.
 pub(super) fn of(sources: &BTreeMap<String, Arc<Source>>, routes: &Routes) -> Value {

@@ -21,8 +21,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Source;
 use crate::flow::pipeline::Pipeline;
+use crate::source::Source;
 use crate::spool::{Lane, Spool};
 use emptying::Emptying;
 

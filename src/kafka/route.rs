@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use bytes::Bytes;
 
 use crate::catalog::{EventType, Schema, Type};
-use crate::config::{KafkaSettings, Settings, Source, Timestamps, Topics};
+use crate::config::{KafkaSettings, Settings, Timestamps, Topics};
 use crate::convert::prepare::Parts;
+use crate::source::Source;
 use crate::source::verify::Verified;
 use crate::values::time;
 use crate::values::traceparent;

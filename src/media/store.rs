@@ -26,9 +26,10 @@ use super::File;
 use super::bounded::Bounded;
 use super::room::Room;
 use super::signing::Signing;
-use crate::config::{ConfigError, MediaSettings, Place, Secret};
+use crate::config::{ConfigError, MediaSettings, Place};
 use crate::disk::access::{explain, is_of_the_disk};
 use crate::disk::private;
+use crate::values::secret::Secret;
 use crate::values::time::now_millis;
 
 /// An object that has been there for longer is written again: a bucket's rule that deletes by age then counts from

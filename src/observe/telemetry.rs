@@ -9,9 +9,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
+use crate::config::{Format, Logging};
 use crate::values::printable;
 
 /// Lines that wait for the writer at the most; a line has some hundred bytes.
@@ -21,35 +21,6 @@ const LINES: usize = 8192;
 static UNWRITTEN: AtomicU64 = AtomicU64::new(0);
 /// Counts the lines that found no place in the queue.
 static CROWDED_OUT: OnceLock<ErrorCounter> = OnceLock::new();
-
-/// What log lines look like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// Text on a terminal, JSON otherwise.
-    #[default]
-    Auto,
-    Text,
-    Json,
-}
-
-/// `[log]`
-#[derive(Debug, Default)]
-pub(crate) struct Logging {
-    pub(crate) filter: EnvFilter,
-    pub(crate) format: Format,
-}
-
-impl Logging {
-    /// What is worth knowing, in the usual form.
-    pub(crate) fn info() -> Self {
-        Logging { filter: EnvFilter::new(filter("info")), format: Format::Auto }
-    }
-}
-
-/// What to log at `level`. `object_store` tells each try that fails; here the outage is told, once.
-pub(crate) fn filter(level: &str) -> &str {
-    if level == "info" { "info,object_store=warn" } else { level }
-}
 
 /// What a line is made of, and so what may stand in it.
 #[derive(Clone, Copy)]

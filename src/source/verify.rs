@@ -22,7 +22,8 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::catalog::Method;
-use crate::config::{Secret, Source};
+use crate::source::Source;
+use crate::values::secret::Secret;
 use credentials::holds_credential;
 
 /// The one answer to everything that does not prove who sent it.

@@ -22,7 +22,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::{SpoolError, scarce};
-use crate::config::Source;
+use crate::source::Source;
 use crate::source::verify::Verified;
 
 /// Name of the file in the data directory; SQLite puts `-wal` and `-shm` beside it.

@@ -12,7 +12,8 @@ mod verify;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use crate::config::{Source, from_text};
+use crate::config::from_text;
+use crate::source::Source;
 
 pub use config::config;
 pub use dead_letters::dead_letters;

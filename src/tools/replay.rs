@@ -17,13 +17,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::blocking::off_the_hot_path;
-use crate::config::Source;
 use crate::convert::prepare::Prepared;
 use crate::flow::drain::patience;
 use crate::flow::pipeline::{NotTaken, Pipeline};
 use crate::kafka::dead_letter::{self, HTTP};
 use crate::kafka::publish::Patience;
 use crate::outcome::Rejection;
+use crate::source::Source;
 use crate::source::verify::Verified;
 use crate::tools::dead_letter_index::Letter;
 use crate::tools::ordering::chains;

@@ -12,9 +12,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::catalog::{Method, Profile};
-use crate::config::Secret;
 use crate::outbound;
 use crate::source::verify;
+use crate::values::secret::Secret;
 
 /// How many answers are waited for at once; past it the load is late, which the latency shows.
 const UNANSWERED: usize = 1024;

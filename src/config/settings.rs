@@ -1,0 +1,109 @@
+//! What the configuration says, checked: the types that the rest of the program takes.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Logging, MediaSettings, SpoolSettings, TlsSettings, TracingSettings};
+use crate::catalog::Further;
+use crate::source::Source;
+use crate::values::secret::Secret;
+
+/// Everything the program needs to know, checked.
+pub(crate) struct Settings {
+    pub(crate) data_dir: PathBuf,
+    /// How long requests are still served after SIGTERM.
+    pub(crate) shutdown_delay: Duration,
+    /// How long after SIGTERM the process ends at the latest.
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) http: HttpSettings,
+    pub(crate) admin_listen: SocketAddr,
+    /// Names of the admin listener.
+    pub(crate) admin_hosts: Vec<String>,
+    pub(crate) kafka: KafkaSettings,
+    pub(crate) registry: RegistrySettings,
+    pub(crate) spool: SpoolSettings,
+    pub(crate) media: MediaSettings,
+    pub(crate) logging: Logging,
+    /// `None` without a collector.
+    pub(crate) tracing: Option<TracingSettings>,
+    /// By name.
+    pub(crate) sources: BTreeMap<String, Arc<Source>>,
+}
+
+/// `[http]`
+pub(crate) struct HttpSettings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) ack_timeout: Duration,
+    pub(crate) max_body_bytes: usize,
+    pub(crate) max_in_flight_bytes: usize,
+    pub(crate) max_connections: usize,
+    pub(crate) header_timeout: Duration,
+    pub(crate) body_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    /// `None`: without TLS.
+    pub(crate) tls: Option<TlsSettings>,
+}
+
+/// Which time a record's timestamp is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timestamps {
+    Received,
+    Occurred,
+}
+
+/// One topic per entity, or one per event type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Topics {
+    PerEntity,
+    PerEvent,
+}
+
+/// `[kafka]`
+pub(crate) struct KafkaSettings {
+    pub(crate) bootstrap_servers: String,
+    pub(crate) topics: Topics,
+    pub(crate) topic_prefix: String,
+    pub(crate) create_topics: bool,
+    pub(crate) partitions: i32,
+    /// -1 is the broker's own.
+    pub(crate) replication_factor: i32,
+    pub(crate) timestamps: Timestamps,
+    /// How many producers share what is to be sent, by its key.
+    pub(crate) producers: u32,
+    pub(crate) max_record_bytes: usize,
+    /// What is switched on of the topics that events go to besides their own.
+    pub(crate) further_topics: Vec<Further>,
+    /// librdkafka's, passed through; values may be secrets.
+    pub(crate) properties: BTreeMap<String, Secret>,
+}
+
+/// Whether schemas are written to the registry or only looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RegistryMode {
+    Register,
+    Lookup,
+}
+
+/// How the registry knows us.
+#[derive(Clone, Debug)]
+pub(crate) enum RegistryAuth {
+    None,
+    Basic { username: String, password: Secret },
+    Bearer(Secret),
+}
+
+/// `[registry]`
+#[derive(Clone)]
+pub(crate) struct RegistrySettings {
+    /// Without a trailing slash.
+    pub(crate) url: String,
+    pub(crate) mode: RegistryMode,
+    pub(crate) auth: RegistryAuth,
+    /// PEM, in addition to the system's authorities.
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) timeout: Duration,
+    pub(crate) verify_interval: Duration,
+}
