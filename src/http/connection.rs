@@ -22,7 +22,6 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
-use prometheus::{IntCounter, IntGauge};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -30,11 +29,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
-use super::budget::{Budget, Origin, Share, head_bytes};
+use super::budget::{Origin, Share, head_bytes};
+use super::limits::Limits;
 use super::places::Places;
-use super::progress::{Progress, Watched};
+use super::progress::Progress;
 use super::tls::{Tls, speaks_h2};
-use crate::config::HttpSettings;
+use super::watched::Watched;
 
 /// Bytes that are buffered of a connection: about what a request's line and headers may take. hyper takes what it has
 /// read at once, so a head that comes in one piece may be somewhat larger.
@@ -58,42 +58,6 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// Between two lines of the log about the same trouble.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
-
-/// What a listener's connections may take.
-#[derive(Clone)]
-pub(crate) struct Limits {
-    pub(crate) connections: usize,
-    /// For a request's line and headers, from the first byte on.
-    pub(crate) head: Duration,
-    /// Without any request.
-    pub(crate) idle: Duration,
-    pub(crate) counts: Option<Counts>,
-    /// What its requests are charged to.
-    pub(crate) budget: Option<Arc<Budget>>,
-}
-
-/// What is told of connections.
-#[derive(Clone)]
-pub(crate) struct Counts {
-    /// How many are open.
-    pub(crate) open: IntGauge,
-    /// How many came to nothing in the handshake of TLS.
-    pub(crate) failed_handshakes: IntCounter,
-}
-
-impl Limits {
-    /// For the webhook listener.
-    pub(crate) fn of(settings: &HttpSettings, counts: Option<Counts>) -> Limits {
-        let HttpSettings { max_connections, header_timeout, idle_timeout, .. } = *settings;
-        Limits { connections: max_connections, head: header_timeout, idle: idle_timeout, counts, budget: None }
-    }
-
-    /// For listeners whose clients are known: few connections, the usual times.
-    pub(crate) fn for_few() -> Limits {
-        let (head, idle) = (Duration::from_secs(10), Duration::from_secs(75));
-        Limits { connections: 256, head, idle, counts: None, budget: None }
-    }
-}
 
 /// Listens at `address`, with room for a burst of connections that are not accepted yet: the usual 128 places are
 /// gone in a moment when many senders come back at once.

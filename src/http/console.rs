@@ -15,7 +15,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::admin::{Health, answer, refusal};
+use super::health::Health;
+use super::respond::{answer, refusal};
 use crate::console::{Console, Page};
 use crate::values::time::now_millis;
 

@@ -1,21 +1,16 @@
 //! What a connection is at, and how long it may be.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::connection::Limits;
-use super::places::Places;
+use super::limits::Limits;
 
 /// Bytes that a head in arrival is charged for at the most. No more is buffered, and in HTTP/2 bytes need not be a head.
-const MOST_OF_A_HEAD: usize = 64 << 10;
+pub(super) const MOST_OF_A_HEAD: usize = 64 << 10;
 
 /// What a connection is at.
 #[derive(Clone, Copy)]
@@ -141,7 +136,7 @@ impl Progress {
 
     /// Bytes arrived: if nothing was going on, they are those of a head, and the first ones begin it (`by_bytes`: in HTTP/2 they
     /// may be something else). Tells whether they may be a head's.
-    fn read(&self, by_bytes: bool) -> bool {
+    pub(super) fn read(&self, by_bytes: bool) -> bool {
         let mut phase = self.phase();
         if by_bytes && matches!(*phase, Phase::New(_) | Phase::Idle(_)) {
             *phase = Phase::Head(Instant::now());
@@ -151,7 +146,7 @@ impl Progress {
     }
 
     /// Bytes were sent: an answer that goes on does not leave its connection idle.
-    fn wrote(&self) {
+    pub(super) fn wrote(&self) {
         if let Phase::Idle(since) = &mut *self.phase() {
             *since = Instant::now();
         }
@@ -179,61 +174,5 @@ impl Progress {
             // Looked at again after a while.
             Phase::Serving(..) => Instant::now() + patience,
         }
-    }
-}
-
-/// A stream that notes the bytes of requests' heads.
-pub(super) struct Watched<S> {
-    pub(super) stream: S,
-    pub(super) progress: Arc<Progress>,
-    pub(super) places: Arc<Places>,
-    /// In HTTP/1.1, where every byte before a request is its head's.
-    pub(super) is_http1: bool,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        let bytes = buf.filled().len() - before;
-        if bytes > 0 && self.progress.read(self.is_http1) {
-            let room = MOST_OF_A_HEAD.saturating_sub(self.progress.arriving.load(Ordering::Relaxed));
-            self.places.arriving(&self.progress, bytes.min(room));
-        }
-        polled
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
-        if polled.is_ready() {
-            self.progress.wrote();
-        }
-        polled
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        if polled.is_ready() {
-            self.progress.wrote();
-        }
-        polled
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }

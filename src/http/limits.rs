@@ -1,0 +1,45 @@
+//! What a listener's connections may take.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::{IntCounter, IntGauge};
+
+use super::budget::Budget;
+use crate::config::HttpSettings;
+
+/// What a listener's connections may take.
+#[derive(Clone)]
+pub(crate) struct Limits {
+    pub(crate) connections: usize,
+    /// For a request's line and headers, from the first byte on.
+    pub(crate) head: Duration,
+    /// Without any request.
+    pub(crate) idle: Duration,
+    pub(crate) counts: Option<Counts>,
+    /// What its requests are charged to.
+    pub(crate) budget: Option<Arc<Budget>>,
+}
+
+/// What is told of connections.
+#[derive(Clone)]
+pub(crate) struct Counts {
+    /// How many are open.
+    pub(crate) open: IntGauge,
+    /// How many came to nothing in the handshake of TLS.
+    pub(crate) failed_handshakes: IntCounter,
+}
+
+impl Limits {
+    /// For the webhook listener.
+    pub(crate) fn of(settings: &HttpSettings, counts: Option<Counts>) -> Limits {
+        let HttpSettings { max_connections, header_timeout, idle_timeout, .. } = *settings;
+        Limits { connections: max_connections, head: header_timeout, idle: idle_timeout, counts, budget: None }
+    }
+
+    /// For listeners whose clients are known: few connections, the usual times.
+    pub(crate) fn for_few() -> Limits {
+        let (head, idle) = (Duration::from_secs(10), Duration::from_secs(75));
+        Limits { connections: 256, head, idle, counts: None, budget: None }
+    }
+}
