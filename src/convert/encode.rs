@@ -26,12 +26,12 @@ use crate::catalog::{EventType, Field, Guard, Kind, Latest, Names, Path, Profile
 use crate::media::Moved;
 use crate::values::derive::{How, derive};
 use crate::values::json::{self, Document, Node};
+use crate::values::printable::clip;
 use crate::values::redact;
 
 use extra::{Duplicate, Extra};
 pub(crate) use misfit::Fault;
 use misfit::Misfit;
-pub(crate) use value::{long, timestamp};
 
 /// Bytes before the record in a Kafka value: a zero and the schema's id, four bytes, big-endian (Confluent).
 const FRAME: usize = 5;
@@ -80,15 +80,6 @@ impl Encoded {
     pub(crate) fn framed(mut self, schema_id: u32) -> Vec<u8> {
         self.0[1..FRAME].copy_from_slice(&schema_id.to_be_bytes());
         self.0
-    }
-}
-
-/// A key of the sender's, cut to a length that can stand in a sentence.
-pub(crate) fn clip(key: &str) -> String {
-    const LONGEST: usize = 64;
-    match key.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}…", &key[..at]),
-        None => key.to_owned(),
     }
 }
 

@@ -3,9 +3,10 @@
 use indexmap::IndexSet;
 
 use crate::catalog::{EventType, Join, Path, Profile, Rule, Type};
-use crate::convert::encode::{self, clip};
+use crate::convert::spelling;
 use crate::values::derive::derive;
 use crate::values::json::{self, Document, Node};
+use crate::values::printable::clip;
 use crate::values::time;
 use crate::values::uuid_text::uuid;
 
@@ -137,7 +138,7 @@ fn id(doc: &Document<'_>, value: Node, leaf: &Type) -> Option<String> {
     let text = doc.text(value);
     match leaf {
         Type::Uuid => text.and_then(|t| uuid(&t.text)).map(|uuid| uuid.to_string()),
-        Type::Long => encode::long(doc, value).map(|id| id.to_string()),
+        Type::Long => spelling::long(doc, value).map(|id| id.to_string()),
         _ if doc.kind(value) == json::Kind::Number => Some(doc.raw(value).to_owned()),
         _ => text.filter(|t| !t.lone_surrogate).map(|t| t.text.into_owned()),
     }
@@ -171,7 +172,7 @@ fn occurred(doc: &Document<'_>, payload: Node, path: &Path) -> Option<i64> {
 
 fn instant(doc: &Document<'_>, payload: Node, path: &Path) -> Option<time::Iso> {
     let value = path.steps.iter().try_fold(payload, |node, step| doc.get(node, step))?;
-    encode::timestamp(doc, value)
+    spelling::timestamp(doc, value)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::{Encoder, Misfit};
 use crate::catalog::Kind;
+use crate::convert::spelling::{long, timestamp};
 use crate::values::json::{self, Document, Node};
 use crate::values::redact;
 use crate::values::time;
@@ -15,11 +16,6 @@ pub(super) enum Fit {
     /// Half a surrogate pair was replaced; the original has to be kept elsewhere.
     Mended,
 }
-
-/// Numbers below this are seconds (until the year 5138), others milliseconds.
-const SECONDS_BELOW: i128 = 100_000_000_000;
-/// Numbers from here on are neither.
-const MILLIS_BELOW: i128 = 100_000_000_000_000;
 
 /// Writes the scalar at `node`.
 pub(super) fn write(encoder: &mut Encoder<'_>, kind: &Kind, node: Node) -> Result<Fit, Misfit> {
@@ -87,14 +83,6 @@ fn string(encoder: &mut Encoder<'_>, node: Node) -> Result<Fit, Misfit> {
     Ok(Fit::Whole)
 }
 
-/// A number without fraction, or digits in a string.
-pub(crate) fn long(doc: &Document<'_>, node: Node) -> Option<i64> {
-    match doc.kind(node) {
-        json::Kind::Number => json::long(doc.raw(node)),
-        _ => json::long_in_string(&doc.text(node)?.text),
-    }
-}
-
 /// A number, or a decimal in a string, that a double can hold: not infinite, and zero only when it is zero.
 fn double(doc: &Document<'_>, node: Node) -> Option<f64> {
     let text;
@@ -108,28 +96,4 @@ fn double(doc: &Document<'_>, node: Node) -> Option<f64> {
     let mantissa = spelling.split(['e', 'E']).next()?;
     let vanished = value == 0.0 && mantissa.bytes().any(|b| (b'1'..=b'9').contains(&b));
     (value.is_finite() && !vanished).then_some(value)
-}
-
-/// ISO 8601 in a string, or a Unix time as a number or as digits in a string, told apart by magnitude.
-pub(crate) fn timestamp(doc: &Document<'_>, node: Node) -> Option<time::Iso> {
-    let text;
-    let unix = match doc.kind(node) {
-        json::Kind::Number => doc.raw(node),
-        _ => {
-            text = doc.text(node)?.text;
-            if let Some(iso) = time::parse_iso(&text) {
-                return Some(iso);
-            }
-            json::long_in_string(&text)?;
-            &text
-        }
-    };
-    let (thousandths, _) = json::scaled(unix, 3)?;
-    let whole = thousandths / 1000;
-    let millis = match whole.abs() {
-        seconds if seconds < SECONDS_BELOW => thousandths,
-        millis if millis < MILLIS_BELOW => whole,
-        _ => return None,
-    };
-    Some(time::Iso { millis: time::in_range(i64::try_from(millis).ok()?)?, has_time: true })
 }
