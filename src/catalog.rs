@@ -12,6 +12,7 @@
 
 mod avsc;
 mod derived;
+mod event_type;
 mod files;
 mod guard;
 mod linked;
@@ -28,10 +29,10 @@ use std::sync::Arc;
 use crate::values::hash::Hasher;
 
 pub(crate) use avsc::Type;
-pub(crate) use linked::{Further, Join, Latest};
+pub(crate) use event_type::{EventType, Further, Join, Latest, Schema};
 pub(crate) use path::Path;
 pub(crate) use plan::{Field, Guard, Kind, Names};
-pub(crate) use profile::{EventType, Method, Profile, Rule, Schema};
+pub(crate) use profile::{Method, Profile, Rule};
 
 /// What is wrong with a catalog file, and where in it.
 #[derive(Debug, thiserror::Error)]

@@ -7,9 +7,9 @@ use serde::Deserialize;
 
 use super::Path;
 use super::avsc::{self, EVENT, EXTRA, RecordSchema, Records, Type};
+use super::event_type::{EventType, Further, Join, Latest, Schema, check_topic_name};
 use super::guard::Guards;
 use super::plan::{Guard, Record};
-use super::profile::{EventType, Schema, check_topic_name};
 
 /// `[join_topics]` and `[timeline_topics]`, by topic.
 #[derive(Clone, Debug, Deserialize)]
@@ -27,42 +27,6 @@ pub(super) struct WrittenJoin {
 pub(super) struct WrittenLatest {
     record: String,
     updated: String,
-}
-
-/// The kinds of topics that events go to besides their own; `kafka.join_topics` and so on switch them on and off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Further {
-    Join,
-    Timeline,
-    Latest,
-}
-
-/// The same record again, once for each distinct entity found at `keys`.
-#[derive(Debug)]
-pub(crate) struct Join {
-    /// Without prefix, such as `wegly.chat-by-deal`.
-    pub(crate) topic: String,
-    pub(crate) kind: Further,
-    /// Where the entities' ids stand, from the payload on.
-    pub(crate) keys: Vec<Path>,
-    /// What an id is; one in JSON of open shape has to be one of these as well.
-    pub(crate) id: Type,
-}
-
-/// The entity's state as the event tells it, in a record of its own.
-#[derive(Debug)]
-pub(crate) struct Latest {
-    /// Without prefix, such as `wegly.deal-latest`.
-    pub(crate) topic: String,
-    pub(crate) schema: Schema,
-    /// The snapshot's slot in the event's record.
-    pub(crate) slot: usize,
-    /// When the entity was last changed, from the payload on.
-    pub(crate) updated: Path,
-    /// Where the record has a list made of the snapshot: what of, from the payload on.
-    pub(crate) list: Option<Path>,
-    /// Whether that is hashed.
-    pub(crate) hashed: bool,
 }
 
 type Problem = (String, String);

@@ -7,10 +7,11 @@ use serde::Deserialize;
 
 use super::avsc::{self, EVENT, EXTRA, Records, Type};
 use super::derived;
+use super::event_type::{EventType, Further, Schema, check_topic_name, is_word};
 use super::files::{Folder, HEAD_FOLDER, PROFILE_FILE};
 use super::guard;
-use super::linked::{self, Further, Join, Latest, WrittenJoin, WrittenLatest};
-use super::media::{self, MediaField, WrittenMedia};
+use super::linked::{self, WrittenJoin, WrittenLatest};
+use super::media::{self, WrittenMedia};
 use super::plan::{self, Names, Record};
 use super::{CatalogError, Path};
 use crate::values::hash::Hasher;
@@ -101,59 +102,6 @@ struct Written {
     timeline_topics: BTreeMap<String, WrittenJoin>,
     #[serde(default)]
     latest_topics: BTreeMap<String, WrittenLatest>,
-}
-
-/// A record's schema, ready to be registered.
-#[derive(Debug)]
-pub(crate) struct Schema {
-    /// Full name, such as `wegly.LeadWon`.
-    pub(crate) name: String,
-    /// Self-contained text with every attribute of the files.
-    pub(crate) text: String,
-}
-
-/// An event type and all that follows from it.
-#[derive(Debug)]
-pub(crate) struct EventType {
-    /// Such as `lead.won`.
-    pub(crate) name: String,
-    /// Without prefix, such as `wegly.lead`.
-    pub(crate) topic: String,
-    pub(crate) schema: Schema,
-    /// The record's place in [`Profile::records`].
-    pub(crate) record: usize,
-    /// Slots of the body's members: the record's fields, then the fields that only tell the type.
-    pub(crate) names: Names,
-    /// Where the key stands, from the payload on.
-    pub(crate) key: Path,
-    /// Where the time may stand, best first, from the payload on.
-    pub(crate) times: Vec<Path>,
-    /// Set when the payload as a whole is one field of the record: that field's slot.
-    pub(crate) payload_slot: Option<usize>,
-    /// Where a file may stand that is too large for the record.
-    pub(crate) media: Option<MediaField>,
-    pub(crate) joins: Vec<Join>,
-    pub(crate) latest: Option<Latest>,
-}
-
-impl EventType {
-    /// The schemas of all that is written of it.
-    pub(crate) fn schemas(&self) -> impl Iterator<Item = &Schema> {
-        [&self.schema].into_iter().chain(self.latest.as_ref().map(|latest| &latest.schema))
-    }
-
-    /// Whether `topic`, without the profile's name, is its main topic.
-    pub(super) fn comes_from(&self, profile: &str, topic: &str) -> bool {
-        self.topic.strip_prefix(profile).and_then(|rest| rest.strip_prefix('.')) == Some(topic)
-    }
-
-    /// A path starts at the record; where the payload as a whole is one field, the first step is behind us.
-    pub(super) fn starting_at_payload(&self, mut path: Path) -> Path {
-        if self.payload_slot.is_some() {
-            path.steps.remove(0);
-        }
-        path
-    }
 }
 
 /// All that is known about a vendor.
@@ -318,15 +266,6 @@ fn check_records(namespace: &str, records: &Records, media: &media::Resolved) ->
 }
 
 type Problem = (&'static str, String);
-
-/// What a profile calls a topic, which its own name and a dot precede in Kafka.
-pub(super) fn check_topic_name(topic: &str) -> Result<(), String> {
-    if is_word(topic, b'-') { Ok(()) } else { Err("small letters, digits and `-` are due".into()) }
-}
-
-fn is_word(text: &str, also: u8) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == also)
-}
 
 fn resolve_type(
     profile: &str,

@@ -1,0 +1,105 @@
+//! What is known of one event type: its record, its key and times, and the further topics it goes to.
+
+use super::avsc::Type;
+use super::media::MediaField;
+use super::path::Path;
+use super::plan::Names;
+
+/// A record's schema, ready to be registered.
+#[derive(Debug)]
+pub(crate) struct Schema {
+    /// Full name, such as `wegly.LeadWon`.
+    pub(crate) name: String,
+    /// Self-contained text with every attribute of the files.
+    pub(crate) text: String,
+}
+
+/// An event type and all that follows from it.
+#[derive(Debug)]
+pub(crate) struct EventType {
+    /// Such as `lead.won`.
+    pub(crate) name: String,
+    /// Without prefix, such as `wegly.lead`.
+    pub(crate) topic: String,
+    pub(crate) schema: Schema,
+    /// The record's place in [`Profile::records`].
+    pub(crate) record: usize,
+    /// Slots of the body's members: the record's fields, then the fields that only tell the type.
+    pub(crate) names: Names,
+    /// Where the key stands, from the payload on.
+    pub(crate) key: Path,
+    /// Where the time may stand, best first, from the payload on.
+    pub(crate) times: Vec<Path>,
+    /// Set when the payload as a whole is one field of the record: that field's slot.
+    pub(crate) payload_slot: Option<usize>,
+    /// Where a file may stand that is too large for the record.
+    pub(crate) media: Option<MediaField>,
+    pub(crate) joins: Vec<Join>,
+    pub(crate) latest: Option<Latest>,
+}
+
+impl EventType {
+    /// The schemas of all that is written of it.
+    pub(crate) fn schemas(&self) -> impl Iterator<Item = &Schema> {
+        [&self.schema].into_iter().chain(self.latest.as_ref().map(|latest| &latest.schema))
+    }
+
+    /// Whether `topic`, without the profile's name, is its main topic.
+    pub(super) fn comes_from(&self, profile: &str, topic: &str) -> bool {
+        self.topic.strip_prefix(profile).and_then(|rest| rest.strip_prefix('.')) == Some(topic)
+    }
+
+    /// A path starts at the record; where the payload as a whole is one field, the first step is behind us.
+    pub(super) fn starting_at_payload(&self, mut path: Path) -> Path {
+        if self.payload_slot.is_some() {
+            path.steps.remove(0);
+        }
+        path
+    }
+}
+
+/// The kinds of topics that events go to besides their own; `kafka.join_topics` and so on switch them on and off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Further {
+    Join,
+    Timeline,
+    Latest,
+}
+
+/// The same record again, once for each distinct entity found at `keys`.
+#[derive(Debug)]
+pub(crate) struct Join {
+    /// Without prefix, such as `wegly.chat-by-deal`.
+    pub(crate) topic: String,
+    pub(crate) kind: Further,
+    /// Where the entities' ids stand, from the payload on.
+    pub(crate) keys: Vec<Path>,
+    /// What an id is; one in JSON of open shape has to be one of these as well.
+    pub(crate) id: Type,
+}
+
+/// The entity's state as the event tells it, in a record of its own.
+#[derive(Debug)]
+pub(crate) struct Latest {
+    /// Without prefix, such as `wegly.deal-latest`.
+    pub(crate) topic: String,
+    pub(crate) schema: Schema,
+    /// The snapshot's slot in the event's record.
+    pub(crate) slot: usize,
+    /// When the entity was last changed, from the payload on.
+    pub(crate) updated: Path,
+    /// Where the record has a list made of the snapshot: what of, from the payload on.
+    pub(crate) list: Option<Path>,
+    /// Whether that is hashed.
+    pub(crate) hashed: bool,
+}
+
+/// What a profile calls a topic, which its own name and a dot precede in Kafka.
+pub(super) fn check_topic_name(topic: &str) -> Result<(), String> {
+    if is_word(topic, b'-') { Ok(()) } else { Err("small letters, digits and `-` are due".into()) }
+}
+
+/// Small letters, digits and `also`, at least one.
+pub(super) fn is_word(text: &str, also: u8) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == also)
+}
