@@ -18,32 +18,44 @@
 
 #![forbid(unsafe_code)]
 
-pub mod cli;
+// From top to bottom: a room imports only from rooms below it (tests/rooms.rs). ARCHITECTURE.md says what each does.
 
-mod app;
+// Commands, and what they are made of beside the flow.
+pub mod cli;
 mod tools;
 
-mod console;
+// What the program is when it serves.
+mod app;
 mod http;
 
+mod console;
+
+// The way of a delivery.
 mod flow;
 
-mod kafka;
-mod media;
 mod spool;
+
+mod observe;
+
+mod kafka;
 
 mod convert;
 
-mod catalog;
+mod media;
+mod outbound;
+
+// What is known from the start.
 mod config;
 mod source;
 
+mod catalog;
+
+// Words and values that all share.
+mod ordering;
+mod outcome;
+
 mod blocking;
 mod disk;
-mod observe;
-mod ordering;
-mod outbound;
-mod outcome;
 mod values;
 
 #[doc(hidden)]
