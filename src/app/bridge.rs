@@ -67,7 +67,7 @@ pub(crate) fn pipeline(settings: &Settings) -> Result<Pipeline, ConfigError> {
     let routes = Routes::plan(settings);
     let lanes = routes.lanes();
     let metrics =
-        Metrics::new(settings, &ANSWERS, lanes.into_iter()).map_err(|e| ConfigError::key("metrics", e.to_string()))?;
+        Metrics::new(settings, ANSWERS, lanes.into_iter()).map_err(|e| ConfigError::key("metrics", e.to_string()))?;
     for topic in routes.topics.iter().filter(|topic| matches!(topic.role, Role::Links | Role::Latest)) {
         metrics.refused_records.announce(&topic.name);
     }
