@@ -102,9 +102,12 @@ impl Pages {
         self.log.iter().flat_map(move |log| places(log).into_iter().map(|at| read_page(&log.file, at)))
     }
 
-    /// One of these.
+    /// A page as it was written last, be it one of these.
     pub(super) fn later_page(&self, number: u32) -> io::Result<Vec<u8>> {
-        let in_log = |log: &Log| log.tail.get(&number).or_else(|| log.doubtful.get(&number)).copied();
+        let in_log = |log: &Log| {
+            let places = [&log.tail, &log.doubtful, &log.committed].map(|places| places.get(&number).copied());
+            places.into_iter().flatten().max()
+        };
         match self.log.as_ref().and_then(|log| Some((log, in_log(log)?))) {
             Some((log, at)) => read_page(&log.file, at),
             None => self.page(number),

@@ -46,6 +46,11 @@ pub(super) fn find<E: From<io::Error>>(pages: &Pages, mut each: impl FnMut(Found
     for number in pages.numbers() {
         if pages.is_used(number)? {
             in_page(&pages.page(number)?, |next| pages.page(next), &mut each)?;
+            if pages.log_is_damaged() {
+                // The rest of a row may be in a frame of which only the one before was altered.
+                let mut whole = |found| if let Found::Whole(_) = found { each(found) } else { Ok(()) };
+                in_page(&pages.page(number)?, |next| pages.later_page(next), &mut whole)?;
+            }
         }
     }
     find_later(pages, each)

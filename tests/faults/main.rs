@@ -20,6 +20,8 @@ mod check;
 mod check_tests;
 mod cluster;
 mod cutter;
+mod damage;
+mod damage_tests;
 mod events;
 mod failing_sync;
 mod follower;
@@ -59,7 +61,12 @@ fn main() -> ExitCode {
     let scenarios: Vec<_> = scenarios::ALL.iter().map(trial).collect();
     let coming = scenarios.iter().filter(|trial| !args.is_filtered_out(trial)).count();
     TO_COME.store(coming, Ordering::Relaxed);
-    let trials = check_tests::trials().into_iter().chain(trace_tests::trials()).chain(scenarios).collect();
+    let trials = check_tests::trials()
+        .into_iter()
+        .chain(trace_tests::trials())
+        .chain(damage_tests::trials())
+        .chain(scenarios)
+        .collect();
     libtest_mimic::run(&args, trials).exit_code()
 }
 

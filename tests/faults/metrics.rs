@@ -35,6 +35,12 @@ pub(crate) fn identity(admin: SocketAddr) -> Option<String> {
     })
 }
 
+/// The sum of all series of a metric that have a label; 0 when there are none.
+pub(crate) fn of(admin: SocketAddr, name: &str, label: &str) -> u64 {
+    let text = sender::get(admin, "/metrics").body;
+    if text.lines().any(|line| line.starts_with(name) && line.contains(label)) { sum(&text, name, label) } else { 0 }
+}
+
 /// The sum of all series of a metric that have a label.
 fn sum(text: &str, name: &str, label: &str) -> u64 {
     let series = text.lines().filter_map(|line| {

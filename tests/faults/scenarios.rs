@@ -3,6 +3,7 @@
 mod bridge;
 mod cluster;
 mod connection;
+mod damage;
 mod disk;
 mod hanging;
 mod kafka;
@@ -58,7 +59,7 @@ const fn at_leisure(scenario: Scenario) -> Scenario {
 }
 
 /// In the order in which they are played.
-pub(crate) const ALL: [Scenario; 35] = [
+pub(crate) const ALL: [Scenario; 36] = [
     scenario("kill_9_of_the_bridge", bridge::killed),
     scenario("kill_9_of_kafka", kafka::killed),
     scenario("kafka_down_for_long", kafka::down_for_long),
@@ -72,6 +73,7 @@ pub(crate) const ALL: [Scenario; 35] = [
     Scenario { missing: hanging::no_hanging_disk, ..scenario("disk_hangs", hanging::hangs) },
     Scenario { missing: disk::no_small_disk, ..scenario("disk_full_at_the_start", start::disk_full) },
     Scenario { missing: disk::no_small_disk, ..scenario("disk_read_only_at_the_start", start::disk_read_only) },
+    scenario("spool_damaged", damage::spool_damaged),
     scenario("topics_just_made", topic::just_made),
     scenario("topic_deleted_and_made_again_by_the_bridge", topic::made_again_by_the_bridge),
     scenario("topic_deleted_and_made_again_by_hand", topic::made_again_by_hand),

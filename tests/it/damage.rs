@@ -59,7 +59,6 @@ fn files(setup: &Setup, end: &str) -> Vec<PathBuf> {
 #[test]
 fn a_delivery_that_was_altered_on_disk_is_not_published_and_the_others_are() {
     let (kafka, setup, ids) = killed("damage-altered", 20);
-    // With the log copied into it, the file has each event once.
     let output = setup.run(&["spool", "recover"]);
     assert!(words(&output).contains("no damaged file"), "{}", words(&output));
     damage(&setup.data_dir().join("spool.db"), "<7>");
