@@ -29,7 +29,7 @@ use std::sync::Arc;
 use crate::values::hash::Hasher;
 
 pub(crate) use avsc::Type;
-pub(crate) use event_type::{EventType, Further, Join, Latest, Schema};
+pub(crate) use event_type::{DerivedTopic, EventType, Join, Latest, Schema};
 pub(crate) use path::Path;
 pub(crate) use plan::{Field, Guard, Kind, Names};
 pub(crate) use profile::{Method, Profile, Rule};
@@ -85,11 +85,11 @@ impl Catalog {
     }
 
     /// Leaves away the further topics of events that are not `wanted`.
-    pub(crate) fn keep(&mut self, wanted: &[Further]) {
+    pub(crate) fn keep(&mut self, wanted: &[DerivedTopic]) {
         for profile in self.profiles.values_mut().filter_map(Arc::get_mut) {
             for event_type in profile.types.values_mut() {
                 event_type.joins.retain(|join| wanted.contains(&join.kind));
-                event_type.latest.take_if(|_| !wanted.contains(&Further::Latest));
+                event_type.latest.take_if(|_| !wanted.contains(&DerivedTopic::Latest));
             }
         }
     }

@@ -47,7 +47,7 @@ pub(crate) use budget::Budget;
 use budget::{NoRoom, Share};
 use connection::Caller;
 pub(crate) use connection::{listen, serve};
-pub(crate) use console::Desk;
+pub(crate) use console::ConsoleRoutes;
 pub(crate) use health::Health;
 pub(crate) use limits::{Counts, Limits};
 pub(crate) use names::Names;

@@ -17,7 +17,7 @@ use crate::config::Settings;
 use crate::console::Console;
 use crate::flow::intake::Intake;
 use crate::http::{
-    Budget, Counts, Desk, Door, Health, Identity, Limits, Names, Tls, admin_router, serve, webhook_router,
+    Budget, ConsoleRoutes, Counts, Door, Health, Identity, Limits, Names, Tls, admin_router, serve, webhook_router,
 };
 
 /// What the end of shutdown keeps for itself: closing the listeners and the process.
@@ -116,8 +116,9 @@ impl App {
         let mut servers = JoinSet::new();
         let router = webhook_router(Arc::clone(&self.door));
         servers.spawn(serve(webhooks, router, self.limits.clone(), self.tls.clone(), stop_webhooks.clone()));
-        let desk = Desk::new(Arc::clone(&self.console), Arc::clone(&self.health), stop_admin.clone());
-        let router = admin_router(Arc::clone(&self.health), desk, Names::new(self.admin_hosts));
+        let console_routes =
+            ConsoleRoutes::new(Arc::clone(&self.console), Arc::clone(&self.health), stop_admin.clone());
+        let router = admin_router(Arc::clone(&self.health), console_routes, Names::new(self.admin_hosts));
         servers.spawn(serve(admin, router, Limits::for_few(), None, stop_admin.clone()));
         // Apart from the listeners: the bridge is whole without it.
         let mut sampling = JoinSet::new();

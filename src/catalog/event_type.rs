@@ -60,7 +60,7 @@ impl EventType {
 
 /// The kinds of topics that events go to besides their own; `kafka.join_topics` and so on switch them on and off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Further {
+pub(crate) enum DerivedTopic {
     Join,
     Timeline,
     Latest,
@@ -71,7 +71,7 @@ pub(crate) enum Further {
 pub(crate) struct Join {
     /// Without prefix, such as `wegly.chat-by-deal`.
     pub(crate) topic: String,
-    pub(crate) kind: Further,
+    pub(crate) kind: DerivedTopic,
     /// Where the entities' ids stand, from the payload on.
     pub(crate) keys: Vec<Path>,
     /// What an id is; one in JSON of open shape has to be one of these as well.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::Path;
 use super::avsc::{self, EVENT, EXTRA, RecordSchema, Records, Type};
-use super::event_type::{EventType, Further, Join, Latest, Schema, check_topic_name};
+use super::event_type::{DerivedTopic, EventType, Join, Latest, Schema, check_topic_name};
 use super::guard::Guards;
 use super::plan::{Guard, Record};
 
@@ -34,13 +34,13 @@ type Problem = (String, String);
 /// Adds to `types` the topics of `written`.
 pub(super) fn add_joins(
     profile: &str,
-    kind: Further,
+    kind: DerivedTopic,
     written: &BTreeMap<String, WrittenJoin>,
     records: &Records,
     guards: &Guards,
     types: &mut BTreeMap<String, EventType>,
 ) -> Result<(), Problem> {
-    let section = if kind == Further::Timeline { "timeline_topics" } else { "join_topics" };
+    let section = if kind == DerivedTopic::Timeline { "timeline_topics" } else { "join_topics" };
     for (topic, join) in written {
         let fail = |key: &str, what: String| (format!("{section}.{topic:?}{key}"), what);
         check_topic(profile, topic, types).map_err(|what| fail("", what))?;

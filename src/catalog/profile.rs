@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::avsc::{self, EVENT, EXTRA, Records, Type};
 use super::derived;
-use super::event_type::{EventType, Further, Schema, check_topic_name, is_word};
+use super::event_type::{DerivedTopic, EventType, Schema, check_topic_name, is_word};
 use super::files::{Folder, HEAD_FOLDER, PROFILE_FILE};
 use super::guard;
 use super::linked::{self, WrittenJoin, WrittenLatest};
@@ -196,9 +196,9 @@ pub(super) fn resolve(name: &str, folder: &Folder, mut records: Records) -> Resu
         resolved.media = media.field(&resolved.schema.name, resolved.payload_slot.is_some());
         types.insert(type_name.clone(), resolved);
     }
-    let linked = linked::add_joins(name, Further::Join, &written.join_topics, records, &guards, &mut types)
+    let linked = linked::add_joins(name, DerivedTopic::Join, &written.join_topics, records, &guards, &mut types)
         .and_then(|()| {
-            linked::add_joins(name, Further::Timeline, &written.timeline_topics, records, &guards, &mut types)
+            linked::add_joins(name, DerivedTopic::Timeline, &written.timeline_topics, records, &guards, &mut types)
         })
         .and_then(|()| linked::add_latest(name, &written.latest_topics, records, &plans, &guards, &mut types));
     linked.map_err(|(place, what)| fail(&place, what))?;

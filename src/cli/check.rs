@@ -14,7 +14,7 @@ use crate::kafka::publish::{Differing, OneReplica, Publisher, TopicState, View, 
 use crate::kafka::registry::{Registry, Standing};
 use crate::kafka::route::Routes;
 use crate::media::{self, Unfit};
-use crate::observe::traces::{Collector, NotTaken};
+use crate::observe::traces::{Collector, NotCollected};
 use crate::spool::{self, Store};
 use crate::values::time;
 
@@ -307,7 +307,7 @@ async fn spans(collector: &Collector, report: &mut Report) {
     let url = collector.url();
     match collector.take(Bytes::new()).await {
         Ok(_) => well(&format!("collector {url}")),
-        Err(NotTaken::Now(words)) => report.unavailable(&format!("collector {url}: {words}")),
-        Err(NotTaken::Ever(words)) => report.finding(&format!("collector {url}: {words}")),
+        Err(NotCollected::Now(words)) => report.unavailable(&format!("collector {url}: {words}")),
+        Err(NotCollected::Ever(words)) => report.finding(&format!("collector {url}: {words}")),
     }
 }

@@ -17,7 +17,7 @@ use super::{
     ConfigError, HttpSettings, KafkaSettings, RegistryAuth, RegistryMode, RegistrySettings, Settings, Timestamps,
     Topics, Written, WrittenHttp, WrittenKafka, WrittenRegistry, WrittenSource, WrittenTls,
 };
-use crate::catalog::{Catalog, Further, Method};
+use crate::catalog::{Catalog, DerivedTopic, Method};
 use crate::source::Source;
 use crate::source::verify::Verifier;
 use crate::values::secret::Secret;
@@ -210,9 +210,9 @@ impl WrittenKafka {
             return Err(ConfigError::key("kafka.max_record_bytes", "zero: every event would be a dead letter"));
         }
         let further = [
-            (Further::Join, or(self.join_topics, true)),
-            (Further::Latest, or(self.latest_topics, true)),
-            (Further::Timeline, or(self.timeline_topics, false)),
+            (DerivedTopic::Join, or(self.join_topics, true)),
+            (DerivedTopic::Latest, or(self.latest_topics, true)),
+            (DerivedTopic::Timeline, or(self.timeline_topics, false)),
         ];
         let timestamps = [("received", Timestamps::Received), ("occurred", Timestamps::Occurred)];
         Ok(KafkaSettings {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Logging, MediaSettings, SpoolSettings, TlsSettings, TracingSettings};
-use crate::catalog::Further;
+use crate::catalog::DerivedTopic;
 use crate::source::Source;
 use crate::values::secret::Secret;
 
@@ -75,7 +75,7 @@ pub(crate) struct KafkaSettings {
     pub(crate) producers: u32,
     pub(crate) max_record_bytes: usize,
     /// What is switched on of the topics that events go to besides their own.
-    pub(crate) further_topics: Vec<Further>,
+    pub(crate) further_topics: Vec<DerivedTopic>,
     /// librdkafka's, passed through; values may be secrets.
     pub(crate) properties: BTreeMap<String, Secret>,
 }

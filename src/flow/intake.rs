@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::catalog::EventType;
-use crate::flow::pipeline::{Attempt, Pipeline, Taken, Waits};
+use crate::flow::pipeline::{AckedPartitions, Attempt, Deferred, Pipeline};
 use crate::kafka::publish::Patience;
 use crate::observe::metrics::Stage;
 use crate::observe::traces::Trace;
@@ -70,13 +70,13 @@ impl Intake {
         let (id, event_type) = (delivery.id().to_owned(), prepared.type_name());
         let (lane, needs) = (self.spool.lane(self.pipeline.lane(&prepared)), self.pipeline.needs(&prepared));
         let waits = if self.pipeline.publisher.watch().is_away() || !lane.lets_past(&needs).await {
-            Waits::behind_others(&lane.name, prepared.made.err())
+            Deferred::behind_others(&lane.name, prepared.made.err())
         } else {
             let mut publishing = (self.pipeline.metrics.stage(Stage::Publish), trace.stage(Stage::Publish));
-            let (topic, taken) = (self.pipeline.topic(&prepared), Taken::default());
+            let (topic, taken) = (self.pipeline.topic(&prepared), AckedPartitions::default());
             let attempt = Attempt { deadline, patience: Patience::Sender, taken: &taken, sent: &|| () };
             let delivered = self.pipeline.deliver(prepared, &attempt).await;
-            self.pipeline.tell(&mut publishing.1, topic.as_deref(), &taken, delivered.as_ref().copied());
+            self.pipeline.record_outcome(&mut publishing.1, topic.as_deref(), &taken, delivered.as_ref().copied());
             drop(publishing);
             match delivered {
                 Ok(end) => {
@@ -89,7 +89,7 @@ impl Intake {
                 Err(waits) => waits,
             }
         };
-        if !waits.is_ours {
+        if !waits.safe_to_spool {
             self.pipeline.metrics.refused(source, event_type);
             return Outcome::Unavailable;
         }

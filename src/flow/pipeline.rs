@@ -24,7 +24,7 @@ use crate::convert::prepare::{self, Made, Prepared};
 use crate::kafka::dead_letter;
 use crate::kafka::publish::{Patience, PublishError, Publisher, Sending};
 use crate::kafka::route::{Event, Record, Route, Routes, Subject};
-use crate::media::{Away, File, Kept, Store};
+use crate::media::{File, Kept, Store, StoreUnavailable};
 use crate::observe::metrics::Metrics;
 use crate::observe::traces::{Span, Traces};
 use crate::ordering::{Gate, Needs};
@@ -34,7 +34,7 @@ use crate::outcome::Rejection;
 use crate::source::verify::Verified;
 use crate::values::time;
 use attempt::Verdict;
-pub(crate) use attempt::{Attempt, Taken, Waits};
+pub(crate) use attempt::{AckedPartitions, Attempt, Deferred};
 
 /// How many large bodies are converted at once.
 pub(crate) const LARGE_AT_ONCE: u32 = 2;
@@ -72,7 +72,7 @@ pub(crate) struct Pipeline {
 /// Why Kafka does not have a delivery's record: there is none that it will ever take, or it did not take it now.
 pub(crate) enum NotTaken {
     Ever(Rejection),
-    Now(Waits),
+    Now(Deferred),
 }
 
 impl Pipeline {
@@ -134,7 +134,7 @@ impl Pipeline {
     }
 
     /// Writes a prepared delivery to Kafka, or a dead letter in its place.
-    pub(crate) async fn deliver(&self, prepared: Prepared<'_>, attempt: &Attempt<'_>) -> Result<End, Waits> {
+    pub(crate) async fn deliver(&self, prepared: Prepared<'_>, attempt: &Attempt<'_>) -> Result<End, Deferred> {
         let lane = Arc::clone(self.lane(&prepared));
         let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
         let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
@@ -143,10 +143,10 @@ impl Pipeline {
             Err(NotTaken::Ever(rejection)) => {
                 // Nothing of its lane is to wait for the topic of the dead letters.
                 if lane == self.routes.dead_letters {
-                    return self.bury(&event, &rejection, attempt).await;
+                    return self.write_dead_letter(&event, &rejection, attempt).await;
                 }
-                let (patience, taken) = (attempt.patience.with_an_end(), &Taken::default());
-                self.bury(&event, &rejection, &Attempt { patience, taken, ..*attempt }).await
+                let (patience, taken) = (attempt.patience.with_an_end(), &AckedPartitions::default());
+                self.write_dead_letter(&event, &rejection, &Attempt { patience, taken, ..*attempt }).await
             }
             Err(NotTaken::Now(waits)) => Err(waits),
         }
@@ -154,7 +154,13 @@ impl Pipeline {
 
     /// Tells a span how `delivered` ended, and where the event's own record went, which `taken` knows; `topic` is where it
     /// was to go.
-    pub(crate) fn tell(&self, span: &mut Span, topic: Option<&str>, taken: &Taken, delivered: Result<End, &Waits>) {
+    pub(crate) fn record_outcome(
+        &self,
+        span: &mut Span,
+        topic: Option<&str>,
+        taken: &AckedPartitions,
+        delivered: Result<End, &Deferred>,
+    ) {
         match delivered {
             Ok(End::Published) => {
                 span.set_destination(topic, taken.partition());
@@ -181,12 +187,13 @@ impl Pipeline {
         let lane = Arc::clone(self.lane(&prepared));
         let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
         let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
-        let attempt = Attempt { deadline, patience: Patience::Command, taken: &Taken::default(), sent: &|| () };
+        let attempt =
+            Attempt { deadline, patience: Patience::Command, taken: &AckedPartitions::default(), sent: &|| () };
         self.write(&event, made, &lane, &attempt).await
     }
 
     /// Where a prepared delivery would be written, or why nowhere. What Kafka would say to it is not known.
-    pub(crate) fn foresee(&self, prepared: Prepared<'_>) -> Result<&Route, Rejection> {
+    pub(crate) fn dry_run(&self, prepared: Prepared<'_>) -> Result<&Route, Rejection> {
         let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
         let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
         let Made { parts, .. } = *made?;
@@ -199,7 +206,7 @@ impl Pipeline {
     }
 
     /// Puts a file where its record says it is.
-    async fn keep(&self, source: &str, file: &File, deadline: Instant) -> Result<(), Away> {
+    async fn keep(&self, source: &str, file: &File, deadline: Instant) -> Result<(), StoreUnavailable> {
         let kept = self.media.keep(file, deadline).await;
         if let Some(used) = self.media.used() {
             self.metrics.space.show_media(used);
@@ -222,7 +229,7 @@ impl Pipeline {
         self.check_extent(&parts).map_err(NotTaken::Ever)?;
         let route = self.route_of(event).map_err(NotTaken::Ever)?;
         let not_now =
-            |gate, words| NotTaken::Now(Waits { gates: vec![gate], words, ..Waits::behind_others(lane, None) });
+            |gate, words| NotTaken::Now(Deferred { gates: vec![gate], words, ..Deferred::behind_others(lane, None) });
         let schema = || {
             let subject = route.unknown().map(|subject| subject.name.as_str()).unwrap_or_default();
             (subject, Gate::Schema(subject.into()))
@@ -242,7 +249,7 @@ impl Pipeline {
         }
         let Some(_room) = self.room_for(&records, attempt.patience) else {
             let words = "the records under way take all the memory that they may".into();
-            return Err(NotTaken::Now(Waits { words, ..Waits::behind_others(lane, None) }));
+            return Err(NotTaken::Now(Deferred { words, ..Deferred::behind_others(lane, None) }));
         };
         self.publish_all(records, lane, attempt).await
     }
@@ -303,16 +310,16 @@ impl Pipeline {
         if all_sent {
             (attempt.sent)();
         }
-        let (mut ever, mut now): (_, Option<Waits>) = (None, None);
+        let (mut ever, mut now): (_, Option<Deferred>) = (None, None);
         for (gate, error) in join_all(sent).await.into_iter().flatten() {
             match error.refusal() {
                 Some(reason) => ever = Some((reason, error)),
                 // No word on one is no word on the event.
                 None if matches!(error, PublishError::Unreported { .. }) => {
-                    return Err(NotTaken::Now(Waits::at(gate, lane, None, &error)));
+                    return Err(NotTaken::Now(Deferred::at(gate, lane, None, &error)));
                 }
                 None => {
-                    let mut both = Waits::at(gate, lane, None, &error);
+                    let mut both = Deferred::at(gate, lane, None, &error);
                     if let Some(before) = now {
                         both.gates.extend(before.gates);
                         both.alone |= before.alone;
@@ -361,7 +368,12 @@ impl Pipeline {
     }
 
     /// Writes a dead letter.
-    async fn bury(&self, event: &Event<'_>, rejection: &Rejection, attempt: &Attempt<'_>) -> Result<End, Waits> {
+    async fn write_dead_letter(
+        &self,
+        event: &Event<'_>,
+        rejection: &Rejection,
+        attempt: &Attempt<'_>,
+    ) -> Result<End, Deferred> {
         let (source, reason) = (&event.delivery.source().name, rejection.reason);
         let gate = self.publisher.gate(&self.routes.dead_letters, event.delivery.id());
         attempt.taken.are_open(std::iter::once(gate.clone()));
@@ -376,7 +388,7 @@ impl Pipeline {
                 tracing::warn!(id = event.delivery.id(), source, reason = reason.code(), "dead letter");
                 Ok(End::DeadLettered(reason))
             }
-            Err(error) => Err(Waits::at(gate, &self.routes.dead_letters, Some(rejection.clone()), &error)),
+            Err(error) => Err(Deferred::at(gate, &self.routes.dead_letters, Some(rejection.clone()), &error)),
         }
     }
 

@@ -10,20 +10,20 @@ use axum::routing::get;
 use http::{StatusCode, header};
 use serde_json::Value;
 
-use super::console::{self, Desk};
+use super::console::{self, ConsoleRoutes};
 use super::health::Health;
 use super::names::Names;
 use super::reply;
 use super::respond::{answer, refusal};
 
 /// The routes of the admin listener, for those who ask it by its address or by one of its names.
-pub(crate) fn admin_router(health: Arc<Health>, desk: Arc<Desk>, names: Names) -> Router {
+pub(crate) fn admin_router(health: Arc<Health>, routes: Arc<ConsoleRoutes>, names: Names) -> Router {
     Router::new()
         .route("/livez", get(async || answer(StatusCode::OK, "text/plain; charset=utf-8", "ok\n".into())))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(health)
-        .merge(console::router(desk))
+        .merge(console::router(routes))
         .fallback(async || refusal(StatusCode::NOT_FOUND, "not_found", "there are /, /livez, /readyz and /metrics"))
         .method_not_allowed_fallback(async || {
             refusal(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "there is only something to GET")

@@ -26,7 +26,7 @@ const BEAT: Duration = Duration::from_secs(2);
 const MOST_VIEWERS: usize = 8;
 
 /// What the console's routes need.
-pub(crate) struct Desk {
+pub(crate) struct ConsoleRoutes {
     console: Arc<Console>,
     health: Arc<Health>,
     page: Page,
@@ -35,46 +35,46 @@ pub(crate) struct Desk {
     stop: CancellationToken,
 }
 
-impl Desk {
+impl ConsoleRoutes {
     /// Streams end at `stop`.
-    pub(crate) fn new(console: Arc<Console>, health: Arc<Health>, stop: CancellationToken) -> Arc<Desk> {
+    pub(crate) fn new(console: Arc<Console>, health: Arc<Health>, stop: CancellationToken) -> Arc<ConsoleRoutes> {
         let page = Page::new();
         // It is made of hashes and plain words; without it nothing of the page would be allowed.
         let policy = HeaderValue::from_str(&page.policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
-        Arc::new(Desk { console, health, page, policy, places: Arc::new(Semaphore::new(MOST_VIEWERS)), stop })
+        Arc::new(ConsoleRoutes { console, health, page, policy, places: Arc::new(Semaphore::new(MOST_VIEWERS)), stop })
     }
 }
 
-pub(super) fn router(desk: Arc<Desk>) -> Router {
+pub(super) fn router(routes: Arc<ConsoleRoutes>) -> Router {
     Router::new()
         .route("/", get(page))
         .route("/console/events", get(events))
         .route("/console/catalog.json", get(catalogue))
-        .with_state(desk)
+        .with_state(routes)
 }
 
-async fn page(State(desk): State<Arc<Desk>>) -> Response {
-    let mut response = guarded(answer(StatusCode::OK, "text/html; charset=utf-8", desk.page.html.clone()));
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, desk.policy.clone());
+async fn page(State(routes): State<Arc<ConsoleRoutes>>) -> Response {
+    let mut response = guarded(answer(StatusCode::OK, "text/html; charset=utf-8", routes.page.html.clone()));
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, routes.policy.clone());
     response
 }
 
-async fn catalogue(State(desk): State<Arc<Desk>>) -> Response {
-    guarded(answer(StatusCode::OK, "application/json", desk.console.catalogue.clone()))
+async fn catalogue(State(routes): State<Arc<ConsoleRoutes>>) -> Response {
+    guarded(answer(StatusCode::OK, "application/json", routes.console.catalogue.clone()))
 }
 
 /// Server-sent events: `state` at once and at every beat, `history` when there is a new point.
-async fn events(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
+async fn events(State(routes): State<Arc<ConsoleRoutes>>, headers: HeaderMap) -> Response {
     if is_for_another_site(&headers) {
         return refusal(StatusCode::FORBIDDEN, "other_origin", "only the page of this listener may look");
     }
-    let Ok(place) = Arc::clone(&desk.places).try_acquire_owned() else {
+    let Ok(place) = Arc::clone(&routes.places).try_acquire_owned() else {
         return refusal(StatusCode::SERVICE_UNAVAILABLE, "too_many_viewers", "eight others look already; try again");
     };
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let stop = desk.stop.clone();
-    let viewer = Viewer { desk, beat, known: None, _place: place };
+    let stop = routes.stop.clone();
+    let viewer = Viewer { routes, beat, known: None, _place: place };
     let parts = stream::unfold(viewer, async |mut viewer| {
         viewer.beat.tick().await;
         let part = Ok::<_, Infallible>(Bytes::from(viewer.next()));
@@ -99,7 +99,7 @@ fn is_for_another_site(headers: &HeaderMap) -> bool {
 
 /// Someone who looks.
 struct Viewer {
-    desk: Arc<Desk>,
+    routes: Arc<ConsoleRoutes>,
     beat: Interval,
     /// The last point that was sent.
     known: Option<i64>,
@@ -108,7 +108,7 @@ struct Viewer {
 
 impl Viewer {
     fn next(&mut self) -> String {
-        let Desk { console, health, .. } = &*self.desk;
+        let ConsoleRoutes { console, health, .. } = &*self.routes;
         let mut text = format!("event: state\ndata: {}\n\n", console.state(now_millis(), &health.report().1));
         if let Some((at, points)) = console.points(self.known) {
             self.known = Some(at);

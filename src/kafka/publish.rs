@@ -58,7 +58,7 @@ use evidence::Place;
 use generation::Generation;
 use producer::{Context, Producer};
 pub(crate) use replication::{AskError, OneReplica};
-use slot::Slot;
+use slot::ProducerSlot;
 #[cfg(test)]
 pub(crate) use statistics::Failures;
 pub(crate) use statistics::Summary;
@@ -166,7 +166,7 @@ impl Publisher {
         let (patient, latest) = (Instant::now() + patient, Instant::now() + patient + LAST_REPORTS);
         while Arc::strong_count(&before) > 1 && Instant::now() < latest {
             if Instant::now() >= patient {
-                before.slots().for_each(Slot::call_back);
+                before.slots().for_each(ProducerSlot::purge_all);
             }
             sleep(RETIRING).await;
         }
@@ -186,7 +186,7 @@ impl Publisher {
     /// Why Kafka cannot take events, or not those of one producer; `None` when it can.
     #[must_use]
     pub(crate) fn trouble(&self) -> Option<String> {
-        self.watch.trouble().or_else(|| self.clients.load().slots().find_map(Slot::trouble))
+        self.watch.trouble().or_else(|| self.clients.load().slots().find_map(ProducerSlot::trouble))
     }
 
     /// Whether the topics are there.
@@ -292,7 +292,7 @@ impl Publisher {
     /// Sends a record that was refused with its batch once more, in a batch of its own: this verdict is about the record.
     async fn publish_alone(
         &self,
-        slot: &Slot,
+        slot: &ProducerSlot,
         hash: u32,
         mut record: OwnedMessage,
         topic: &Arc<str>,
@@ -334,7 +334,12 @@ impl Publisher {
     }
 
     /// Hands `record` to librdkafka, unless there is no producer.
-    fn send<K: ToBytes + ?Sized>(&self, slot: &Slot, hash: u32, record: FutureRecord<'_, K, [u8]>) -> Option<Sent> {
+    fn send<K: ToBytes + ?Sized>(
+        &self,
+        slot: &ProducerSlot,
+        hash: u32,
+        record: FutureRecord<'_, K, [u8]>,
+    ) -> Option<Sent> {
         let at = Instant::now();
         let producer = slot.get(&self.context).inspect_err(|error| {
             // It could be made at start.
@@ -346,7 +351,7 @@ impl Publisher {
     }
 
     /// Waits for the verdict on what was sent to `topic`; gives the partition it is in, or the record back, if librdkafka had it.
-    async fn settle(&self, slot: &Slot, topic: &Arc<str>, sent: Option<Sent>) -> Result<i32, Failed> {
+    async fn settle(&self, slot: &ProducerSlot, topic: &Arc<str>, sent: Option<Sent>) -> Result<i32, Failed> {
         let waits = |source| PublishError::Waits { topic: Arc::clone(topic), source };
         let Some(Sent { at, hash, producer, report }) = sent else { return Err((waits(KafkaError::Canceled), None)) };
         let place = || (Arc::clone(topic), self.watch.partition(topic, hash));
@@ -354,7 +359,7 @@ impl Publisher {
             Ok(report) => match report_of(slot, &producer, place, at, report).await {
                 Some(Ok(partition)) => {
                     self.last_ack.store(self.millis(Instant::now()), Ordering::Relaxed);
-                    self.watch.hear();
+                    self.watch.mark_reachable();
                     slot.note_acknowledged(topic, partition, at.elapsed());
                     return Ok(partition);
                 }
@@ -366,7 +371,7 @@ impl Publisher {
         self.context.failing.notify_one();
         let timed_out = error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut);
         if timed_out && self.last_ack.load(Ordering::Relaxed) <= self.millis(at) {
-            self.watch.miss();
+            self.watch.mark_silent();
         }
         let verdict = verdict::of(&error);
         let broken = producer.client().fatal_error().map(|(code, _)| code);
@@ -392,7 +397,7 @@ impl Publisher {
 
     /// Calls back everything that is not acknowledged yet; each record's sender gets it back.
     pub(crate) fn call_back_all(&self) {
-        self.generation.next(|| self.clients.load().slots().for_each(Slot::call_back));
+        self.generation.next(|| self.clients.load().slots().for_each(ProducerSlot::purge_all));
     }
 
     /// Waits until everything sent is acknowledged or given up; says how many records are left.
@@ -414,7 +419,7 @@ async fn end(clients: impl Send + 'static) {
 /// Waits for the delivery report of a record that was sent to `place` at `sent`. Should librdkafka not give one in time,
 /// everything it has under way is called back, which makes it report at once.
 async fn report_of(
-    slot: &Slot,
+    slot: &ProducerSlot,
     producer: &Arc<Producer>,
     place: impl FnOnce() -> Place,
     sent: Instant,

@@ -45,7 +45,7 @@ const LONGEST_ERROR: usize = 400;
 /// The store did not take a file; whoever has the event has to come again with it.
 #[derive(Debug, thiserror::Error)]
 #[error("the media store does not take files: {0}")]
-pub(crate) struct Away(String);
+pub(crate) struct StoreUnavailable(String);
 
 /// How a file came to be in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,7 +218,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store is away, or too slow.
-    pub(crate) async fn keep(&self, file: &File, deadline: Instant) -> Result<Kept, Away> {
+    pub(crate) async fn keep(&self, file: &File, deadline: Instant) -> Result<Kept, StoreUnavailable> {
         let error = match timeout_at(deadline, self.put(file)).await {
             Ok(Ok(kept)) => {
                 if !self.up.swap(true, Ordering::Relaxed) {
@@ -226,8 +226,8 @@ impl Store {
                 }
                 return Ok(kept);
             }
-            Ok(Err(error)) => Away(error),
-            Err(_) => Away("no answer in time".into()),
+            Ok(Err(error)) => StoreUnavailable(error),
+            Err(_) => StoreUnavailable("no answer in time".into()),
         };
         // One line per event that is turned away would bury it.
         if self.up.swap(false, Ordering::Relaxed) {

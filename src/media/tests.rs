@@ -133,7 +133,7 @@ fn folder_store(folder: &FilePath) -> Store {
     Store::new(&MediaSettings { inline_max_bytes: 0, place, max_bytes: 1 << 20, shared: false }).unwrap()
 }
 
-async fn keep(store: &Store, file: &File) -> Result<Kept, Away> {
+async fn keep(store: &Store, file: &File) -> Result<Kept, StoreUnavailable> {
     store.keep(file, tokio::time::Instant::now() + Duration::from_secs(10)).await
 }
 

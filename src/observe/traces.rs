@@ -29,7 +29,7 @@ use opentelemetry_sdk::trace::SdkTracer;
 
 use crate::observe::metrics::Stage;
 use crate::source::verify::Verified;
-pub(crate) use collector::{Collector, NotTaken};
+pub(crate) use collector::{Collector, NotCollected};
 pub(crate) use export::{Exporter, Exporting};
 
 /// Where spans are made; without a collector nowhere, at the cost of a look at an `Option`.

@@ -7,7 +7,7 @@ mod workload;
 use rlibphonenumber::Region;
 use serde_json::{Value, json};
 
-use crate::catalog::{Catalog, EventType, Further, Path, Profile};
+use crate::catalog::{Catalog, DerivedTopic, EventType, Path, Profile};
 use crate::tools::sample::{self, Sampler};
 use crate::values::derive::{self, How};
 
@@ -75,7 +75,7 @@ pub struct Place {
 pub fn cases(bodies: u64) -> (Bench, Vec<Case>) {
     let mut catalog = Catalog::load(None).expect("the catalog");
     // What is on by default.
-    catalog.keep(&[Further::Join, Further::Latest]);
+    catalog.keep(&[DerivedTopic::Join, DerivedTopic::Latest]);
     let each = catalog.profiles.values().flat_map(|p| p.types.values().map(move |t| (p, t)));
     let cases = each.map(|(profile, event_type)| case(profile, event_type, bodies)).collect();
     (Bench { catalog }, cases)

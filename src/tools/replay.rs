@@ -94,7 +94,7 @@ impl Replay<'_> {
         }
         if self.dry_run {
             for (letter, delivery) in &deliveries {
-                tell(letter, &self.foresee(self.prepare(delivery).await));
+                tell(letter, &self.dry_run(self.prepare(delivery).await));
             }
             return Ok(());
         }
@@ -149,9 +149,9 @@ impl Replay<'_> {
         }
     }
 
-    fn foresee(&self, prepared: Prepared<'_>) -> Fate {
+    fn dry_run(&self, prepared: Prepared<'_>) -> Fate {
         let bytes = prepared.delivery.body().len();
-        match off_the_hot_path(bytes, || self.pipeline.foresee(prepared)) {
+        match off_the_hot_path(bytes, || self.pipeline.dry_run(prepared)) {
             Ok(route) => match route.refused() {
                 Some(subject) => Fate::SchemaRefused(subject.name.clone()),
                 None => Fate::WouldBePublished(Arc::clone(&route.main.topic)),

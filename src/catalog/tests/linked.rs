@@ -63,7 +63,7 @@ fn a_third_vendor_has_join_and_latest_topics_by_its_files_alone() {
     let by_item = ("loja.order-by-item".to_owned(), Type::String);
     let timeline = ("loja.item-timeline".to_owned(), Type::Long);
     assert_eq!(paid(&catalog), (vec![by_item.clone(), timeline], Some("loja.order-latest".into())));
-    catalog.keep(&[Further::Join]);
+    catalog.keep(&[DerivedTopic::Join]);
     assert_eq!(paid(&catalog), (vec![by_item], None));
 }
 

@@ -7,10 +7,10 @@ use std::time::SystemTime;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::window::NotTaken;
+use super::window::Unsent;
 use super::{Drain, patience};
 use crate::convert::prepare::{Detached, Prepared};
-use crate::flow::pipeline::{Attempt, Taken};
+use crate::flow::pipeline::{AckedPartitions, Attempt};
 use crate::kafka::publish::Patience;
 use crate::outcome::Reason;
 use crate::outcome::Rejection;
@@ -24,7 +24,7 @@ pub(super) struct Spooled {
     pub(super) delivery: Verified,
     /// Why it is a dead letter, if its sender was told that it is one.
     pub(super) rejection: Option<Rejection>,
-    pub(super) taken: Arc<Taken>,
+    pub(super) taken: Arc<AckedPartitions>,
 }
 
 /// How one try went.
@@ -34,7 +34,7 @@ pub(super) enum Turn {
     /// It waits in another lane.
     Moved,
     /// It waits here, and why.
-    NotTaken(NotTaken, String),
+    NotTaken(Unsent, String),
 }
 
 /// Whether all records of a delivery are on their way.
@@ -106,13 +106,13 @@ impl Drain {
             Ok(end) => {
                 let mut span = self.pipeline.traces.drained(&spooled.delivery, began);
                 span.set_type(&source.profile.name, event_type);
-                self.pipeline.tell(&mut span, topic.as_deref(), &spooled.taken, Ok(end));
+                self.pipeline.record_outcome(&mut span, topic.as_deref(), &spooled.taken, Ok(end));
                 self.pipeline.metrics.drained(&lane.name, &source.name, event_type, end, bytes);
                 return Turn::Gone;
             }
             Err(waits) => waits,
         };
-        let not_taken = NotTaken { gates: waits.gates, alone: waits.alone };
+        let not_taken = Unsent { gates: waits.gates, alone: waits.alone };
         if *waits.lane == *lane.name {
             return Turn::NotTaken(not_taken, waits.words);
         }

@@ -15,7 +15,7 @@ use super::Drain;
 use super::delivery::{Sent, Spooled, Turn};
 use super::window::Window;
 use crate::convert::prepare::Detached;
-use crate::flow::pipeline::Taken;
+use crate::flow::pipeline::AckedPartitions;
 use crate::kafka::publish::Patience;
 use crate::outcome::Rejection;
 use crate::spool::{Done, Lane, Row, SpoolError};
@@ -66,7 +66,7 @@ pub(super) struct Emptying {
     missing_since: Option<Instant>,
     next_look: Instant,
     /// What Kafka has of deliveries that were left.
-    half_taken: HashMap<i64, Arc<Taken>>,
+    half_taken: HashMap<i64, Arc<AckedPartitions>>,
     published: u64,
     warned: bool,
 }

@@ -38,7 +38,7 @@ const BETWEEN_READINGS: Duration = Duration::from_millis(50);
 
 /// How a delivery was not taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct NotTaken {
+pub(super) struct Unsent {
     /// What it did not get through.
     pub(super) gates: Vec<Gate>,
     /// It is to be judged alone.
@@ -338,7 +338,7 @@ impl<T> Window<T> {
     }
 
     /// It waits again, and asks for each gate that it did not get through, later.
-    pub(super) fn set_not_taken(&mut self, seq: i64, why: NotTaken, now: Instant) {
+    pub(super) fn set_not_taken(&mut self, seq: i64, why: Unsent, now: Instant) {
         let Some(row) = self.rows.get_mut(&seq) else { return };
         row.state = State::Waiting;
         row.alone |= why.alone;

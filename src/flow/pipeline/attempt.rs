@@ -11,7 +11,7 @@ use crate::outcome::Rejection;
 /// What became of each of a delivery's records, from one try to the next: none is sent again whose verdict is final. The
 /// first is the event's own.
 #[derive(Debug, Default)]
-pub(crate) struct Taken(Mutex<Vec<(Gate, Verdict)>>);
+pub(crate) struct AckedPartitions(Mutex<Vec<(Gate, Verdict)>>);
 
 /// What Kafka last said of one record.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,7 +24,7 @@ pub(super) enum Verdict {
     Refused,
 }
 
-impl Taken {
+impl AckedPartitions {
     fn verdicts(&self) -> MutexGuard<'_, Vec<(Gate, Verdict)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -73,20 +73,20 @@ pub(crate) struct Attempt<'a> {
     /// By then its file is kept, if it has one, and the schemas' ids are known.
     pub(crate) deadline: Instant,
     pub(crate) patience: Patience,
-    pub(crate) taken: &'a Taken,
+    pub(crate) taken: &'a AckedPartitions,
     /// Called when all its records are on their way: what is sent after that comes behind them.
     pub(crate) sent: &'a (dyn Fn() + Send + Sync),
 }
 
 /// Kafka does not take a delivery now, or the media store its file.
 #[derive(Debug)]
-pub(crate) struct Waits {
+pub(crate) struct Deferred {
     /// The lane it waits in.
     pub(crate) lane: String,
     /// Set when it is a dead letter on its way. It stays one.
     pub(crate) rejection: Option<Rejection>,
     /// Whether it is known to be in no queue of the producer's, so that the spool may own it.
-    pub(crate) is_ours: bool,
+    pub(crate) safe_to_spool: bool,
     /// What it did not get through. Empty when it may be tried again at once.
     pub(crate) gates: Vec<Gate>,
     /// It was refused together with others: it has to be judged alone.
@@ -94,21 +94,21 @@ pub(crate) struct Waits {
     pub(crate) words: String,
 }
 
-impl Waits {
+impl Deferred {
     /// Of a delivery one of whose records did not get through `gate`.
-    pub(super) fn at(gate: Gate, lane: &Arc<str>, rejection: Option<Rejection>, error: &PublishError) -> Waits {
-        let is_ours = !matches!(error, PublishError::Unreported { .. });
+    pub(super) fn at(gate: Gate, lane: &Arc<str>, rejection: Option<Rejection>, error: &PublishError) -> Deferred {
+        let safe_to_spool = !matches!(error, PublishError::Unreported { .. });
         let alone = matches!(error, PublishError::Unjudged { .. });
         let gates = if alone || matches!(error, PublishError::Replaced { .. }) { Vec::new() } else { vec![gate] };
-        Waits { lane: lane.to_string(), rejection, is_ours, gates, alone, words: error.to_string() }
+        Deferred { lane: lane.to_string(), rejection, safe_to_spool, gates, alone, words: error.to_string() }
     }
 
     /// Of a delivery that Kafka was not asked for.
-    pub(crate) fn behind_others(lane: &Arc<str>, rejection: Option<Rejection>) -> Waits {
-        Waits {
+    pub(crate) fn behind_others(lane: &Arc<str>, rejection: Option<Rejection>) -> Deferred {
+        Deferred {
             lane: lane.to_string(),
             rejection,
-            is_ours: true,
+            safe_to_spool: true,
             gates: Vec::new(),
             alone: false,
             words: String::new(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 
 use super::producer::{Context, Producer, Reason, client_config};
-use super::slot::Slot;
+use super::slot::ProducerSlot;
 use crate::config::{ConfigError, Settings};
 use crate::kafka::partition;
 
@@ -50,13 +50,13 @@ pub(crate) struct Clients {
     pub(super) config: ClientConfig,
     pub(super) reason: Reason,
     /// As many as `kafka.producers` says, by the record's key.
-    pub(super) for_senders: Box<[Slot]>,
+    pub(super) for_senders: Box<[ProducerSlot]>,
     /// As many, made when the spool has something.
-    pub(super) for_spool: Box<[Slot]>,
+    pub(super) for_spool: Box<[ProducerSlot]>,
     /// As many, made when a command has something.
-    pub(super) for_commands: Box<[Slot]>,
+    pub(super) for_commands: Box<[ProducerSlot]>,
     /// Sends each record in a batch of its own.
-    pub(super) alone: Slot,
+    pub(super) alone: ProducerSlot,
 }
 
 impl Clients {
@@ -72,14 +72,14 @@ impl Clients {
         let count = settings.kafka.producers;
         let several = |purpose, patience, own: &[(&str, &str)]| {
             let name = |number| format!("producer {number} of {count} for {purpose}");
-            (1..=count).map(|number| Slot::new(name(number), &config, patience, own)).collect()
+            (1..=count).map(|number| ProducerSlot::new(name(number), &config, patience, own)).collect()
         };
         let long = senders.max(LONG_PATIENCE);
         let clients = Clients {
             for_senders: several("senders", senders, &[]),
             for_spool: several("the spool", long, &IN_STEP),
             for_commands: several("commands", long, &[]),
-            alone: Slot::new("the producer for single records".to_owned(), &one_by_one, senders, &[]),
+            alone: ProducerSlot::new("the producer for single records".to_owned(), &one_by_one, senders, &[]),
             reason: Arc::clone(&context.reason),
             config,
         };
@@ -91,7 +91,7 @@ impl Clients {
 
     /// The producer of records whose key has this hash. As keys go to partitions: where the number of producers divides that
     /// of the partitions, each of these has one producer.
-    pub(super) fn of(&self, patience: Patience, hash: u32) -> &Slot {
+    pub(super) fn of(&self, patience: Patience, hash: u32) -> &ProducerSlot {
         let slots = match patience {
             Patience::Sender => &self.for_senders,
             Patience::Command => &self.for_commands,
@@ -101,7 +101,7 @@ impl Clients {
         &slots[partition::of_hash(hash, slots.len() as u32) as usize]
     }
 
-    pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
+    pub(super) fn slots(&self) -> impl Iterator<Item = &ProducerSlot> {
         self.for_senders.iter().chain(&self.for_spool).chain(&self.for_commands).chain([&self.alone])
     }
 

@@ -10,7 +10,7 @@ use rdkafka::producer::FutureProducer;
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::Notify;
 
-use super::statistics::{INTERVAL, Told};
+use super::statistics::{INTERVAL, ProducerStats};
 use crate::config::{ConfigError, Settings};
 use crate::kafka::route::largest_dead_letter;
 
@@ -76,7 +76,7 @@ pub(super) type Reason = Arc<Mutex<Option<String>>>;
 #[derive(Clone)]
 pub(super) struct Context {
     pub(super) failing: Arc<Notify>,
-    pub(super) told: Arc<Told>,
+    pub(super) told: Arc<ProducerStats>,
     pub(super) reason: Reason,
     /// Set when this client has trouble with its connections: whether it still works is then to be found out.
     pub(super) suspect: Arc<AtomicBool>,

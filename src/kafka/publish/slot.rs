@@ -44,7 +44,7 @@ const MOST_PATIENCE: Duration = Duration::from_secs(10);
 const LONG: Duration = Duration::from_secs(2);
 
 /// A producer for one purpose, made when it is first needed and again when it does not work.
-pub(super) struct Slot {
+pub(super) struct ProducerSlot {
     /// For the log.
     name: String,
     config: ClientConfig,
@@ -83,9 +83,14 @@ pub(super) enum Answer {
     Busy,
 }
 
-impl Slot {
+impl ProducerSlot {
     /// A slot for producers with this configuration, but for properties of their `own`.
-    pub(super) fn new(name: String, config: &ClientConfig, message_timeout: Duration, own: &[(&str, &str)]) -> Slot {
+    pub(super) fn new(
+        name: String,
+        config: &ClientConfig,
+        message_timeout: Duration,
+        own: &[(&str, &str)],
+    ) -> ProducerSlot {
         let mut config = config.clone();
         config.set("message.timeout.ms", message_timeout.as_millis().max(1).to_string());
         for &(key, value) in own {
@@ -93,7 +98,7 @@ impl Slot {
         }
         let is_endless = config.get("message.timeout.ms") == Some("0");
         let now = Instant::now();
-        Slot {
+        ProducerSlot {
             name,
             config,
             message_timeout,
@@ -179,7 +184,7 @@ impl Slot {
     }
 
     /// Calls back what is not acknowledged yet; each record's sender gets it back.
-    pub(super) fn call_back(&self) {
+    pub(super) fn purge_all(&self) {
         if let Some(producer) = &*self.producer.load() {
             purge(producer);
         }
@@ -306,7 +311,7 @@ impl Slot {
 
 /// A record that takes long.
 pub(super) struct Slow<'a> {
-    slot: &'a Slot,
+    slot: &'a ProducerSlot,
     place: Option<Place>,
 }
 
@@ -368,7 +373,7 @@ mod tests {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", "127.0.0.1:1");
         let (slot, context) =
-            (Slot::new("a producer".to_owned(), &config, Duration::from_secs(60), &[]), Context::apart());
+            (ProducerSlot::new("a producer".to_owned(), &config, Duration::from_secs(60), &[]), Context::apart());
         let stuck = slot.get(&context).unwrap();
         let record = FutureRecord::<str, str>::to("wegly.deal").key("k").payload("v");
         let Ok(report) = stuck.send_result(record) else { panic!("librdkafka takes it") };

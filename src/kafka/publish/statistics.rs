@@ -78,7 +78,7 @@ struct Window {
 
 /// What the producers told.
 #[derive(Debug, Default)]
-pub(super) struct Told(Mutex<History>);
+pub(super) struct ProducerStats(Mutex<History>);
 
 #[derive(Debug, Default)]
 struct History {
@@ -88,7 +88,7 @@ struct History {
     failures: BTreeMap<i32, Failures>,
 }
 
-impl Told {
+impl ProducerStats {
     pub(super) fn take(&self, statistics: Statistics) {
         let mut history = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let History { producers, failures: sums } = &mut *history;
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn producers_are_added_up_and_those_that_tell_no_more_are_left_out() {
-        let all = Told::default();
+        let all = ProducerStats::default();
         all.take(told("gone", 100, &broker(1, 9, 0, 0)));
         all.take(told("one", 200, &[broker(1, 9, 0, 0), broker(-1, 99, 1, 1)].join(",")));
         all.take(told("two", 201, &broker(1, 11, 0, 0)));
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn retries_and_timeouts_only_grow_whatever_becomes_of_a_producer() {
-        let all = Told::default();
+        let all = ProducerStats::default();
         let mut before = Failures::default();
         let mut expect = |name: &str, seconds, (retries, timeouts), expected: (u64, u64)| {
             all.take(told(name, seconds, &broker(1, 0, retries, timeouts)));

@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep};
 
 use super::evidence::Place;
 use super::producer::{Context, Producer, create};
-use super::slot::{Answer, Slot};
+use super::slot::{Answer, ProducerSlot};
 use super::{Clients, LookError, Publisher};
 use crate::config::ConfigError;
 use crate::ordering::ANY;
@@ -122,18 +122,18 @@ async fn look(publisher: &Publisher, clients: &Clients, probe: &mut Probe) {
 }
 
 /// What each producer says, asked side by side.
-async fn ask<'a>(slots: &[&'a Slot], topic: &Arc<str>) -> Vec<(&'a Slot, Arc<Producer>, Answer)> {
+async fn ask<'a>(slots: &[&'a ProducerSlot], topic: &Arc<str>) -> Vec<(&'a ProducerSlot, Arc<Producer>, Answer)> {
     let answers = join_all(slots.iter().map(|slot| slot.ask(Arc::clone(topic)))).await;
     let answers = slots.iter().zip(answers);
     answers.filter_map(|(slot, answer)| answer.map(|(producer, answer)| (*slot, producer, answer))).collect()
 }
 
-fn no_broker(slot: &Slot, words: &str) -> String {
+fn no_broker(slot: &ProducerSlot, words: &str) -> String {
     format!("{} does not reach any broker: {words}", slot.name())
 }
 
 /// Decides what becomes of producers that were asked once a new client had seen brokers.
-async fn judge(publisher: &Publisher, answers: Vec<(&Slot, Arc<Producer>, Answer)>, probe: &mut Probe) {
+async fn judge(publisher: &Publisher, answers: Vec<(&ProducerSlot, Arc<Producer>, Answer)>, probe: &mut Probe) {
     let mut others = Vec::new();
     for (slot, producer, answer) in answers {
         match answer {
@@ -156,14 +156,14 @@ async fn judge(publisher: &Publisher, answers: Vec<(&Slot, Arc<Producer>, Answer
     }
 }
 
-fn no_acknowledgement(slot: &Slot, (topic, partition): &Place, time: Duration) -> String {
+fn no_acknowledgement(slot: &ProducerSlot, (topic, partition): &Place, time: Duration) -> String {
     let partition = if *partition == ANY { String::new() } else { format!(", partition {partition}") };
     let (name, seconds) = (slot.name(), time.as_secs());
     format!("{name} got no acknowledgement for {seconds} s from {topic}{partition}, whose leader can be reached")
 }
 
 /// Replaces a producer, unless another was replaced in its place just now.
-fn replace(publisher: &Publisher, slot: &Slot, producer: &Arc<Producer>, cause: Cause, words: &str) {
+fn replace(publisher: &Publisher, slot: &ProducerSlot, producer: &Arc<Producer>, cause: Cause, words: &str) {
     slot.set_trouble(words.to_owned());
     if !slot.may_be_replaced() {
         return;

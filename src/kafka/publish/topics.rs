@@ -118,12 +118,12 @@ impl Watch {
     }
 
     /// A record has timed out, with none acknowledged since it was sent.
-    pub(super) fn miss(&self) {
+    pub(super) fn mark_silent(&self) {
         self.silent.store(true, Ordering::Relaxed);
     }
 
     /// Kafka has answered.
-    pub(super) fn hear(&self) {
+    pub(super) fn mark_reachable(&self) {
         self.silent.store(false, Ordering::Relaxed);
     }
 
@@ -158,7 +158,7 @@ impl Watch {
     /// Takes over what a look found.
     fn found(&self, found: &Result<View, LookError>) {
         if let Ok(view) = found {
-            self.hear();
+            self.mark_reachable();
             let count = |topic: &TopicState| Some((Arc::clone(&topic.name), u32::try_from(topic.count()?).ok()?));
             self.counts.store(Arc::new(view.topics.iter().filter_map(count).collect()));
         }

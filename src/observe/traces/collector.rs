@@ -18,7 +18,7 @@ pub(crate) struct Collector {
 }
 
 /// Why the collector does not have a message.
-pub(crate) enum NotTaken {
+pub(crate) enum NotCollected {
     /// Another time it may.
     Now(String),
     Ever(String),
@@ -44,18 +44,18 @@ impl Collector {
     }
 
     /// Sends an `ExportTraceServiceRequest` once; says how many of its spans were refused.
-    pub(crate) async fn take(&self, message: Bytes) -> Result<u64, NotTaken> {
+    pub(crate) async fn take(&self, message: Bytes) -> Result<u64, NotCollected> {
         let request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/x-protobuf");
         let response = request.body(message).send().await;
-        let response = response.map_err(|e| NotTaken::Now(outbound::with_causes(&e.without_url())))?;
+        let response = response.map_err(|e| NotCollected::Now(outbound::with_causes(&e.without_url())))?;
         match response.status() {
             status if status.is_success() => Ok(refused(response).await),
             // Those that OTLP calls retryable.
             status @ (StatusCode::TOO_MANY_REQUESTS
             | StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT) => Err(NotTaken::Now(status.to_string())),
-            status => Err(NotTaken::Ever(status.to_string())),
+            | StatusCode::GATEWAY_TIMEOUT) => Err(NotCollected::Now(status.to_string())),
+            status => Err(NotCollected::Ever(status.to_string())),
         }
     }
 }

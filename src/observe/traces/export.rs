@@ -33,7 +33,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::Traces;
-use super::collector::{Collector, NotTaken};
+use super::collector::{Collector, NotCollected};
 use crate::config::{ConfigError, TracingSettings};
 use crate::observe::metrics::SPANS;
 
@@ -175,12 +175,12 @@ impl Exporter {
                     }
                     return;
                 }
-                Err(NotTaken::Ever(reason)) => {
+                Err(NotCollected::Ever(reason)) => {
                     refused.inc_by(spans);
                     self.warn(&reason);
                     return;
                 }
-                Err(NotTaken::Now(reason)) => {
+                Err(NotCollected::Now(reason)) => {
                     self.warn(&reason);
                     if ending {
                         dropped.inc_by(spans);

@@ -12,8 +12,8 @@ fn needs(keys: &[u64]) -> Needs {
     Needs::new(keys.to_vec(), keys.iter().map(|&key| gate((key % 3) as i32)).collect())
 }
 
-fn not_taken(gates: &[i32]) -> NotTaken {
-    NotTaken { gates: gates.iter().copied().map(gate).collect(), alone: false }
+fn not_taken(gates: &[i32]) -> Unsent {
+    Unsent { gates: gates.iter().copied().map(gate).collect(), alone: false }
 }
 
 struct Story {
@@ -79,7 +79,7 @@ fn what_is_judged_alone_has_nothing_of_its_key_beside_it() {
         story.offer(seq, &[7]);
         story.send(seq);
     }
-    let alone = NotTaken { gates: Vec::new(), alone: true };
+    let alone = Unsent { gates: Vec::new(), alone: true };
     story.window.set_not_taken(2, alone.clone(), story.now);
     assert_eq!(story.may_start(), [0_i64; 0], "the first is under way");
     story.window.set_not_taken(3, not_taken(&[]), story.now);
