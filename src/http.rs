@@ -53,7 +53,7 @@ pub(crate) use limits::{Counts, Limits};
 pub(crate) use names::Names;
 use progress::Progress;
 pub(crate) use reply::ANSWERS;
-use reply::{Answer, Refusal};
+use reply::{Answer, Kept, Refusal};
 pub(crate) use tls::{Identity, Tls};
 
 /// How long the disk may take for a commit, beyond what Kafka and the media store may.
@@ -197,7 +197,11 @@ impl Door {
         let under_way = self.under_way.token();
         // A task of its own: a sender that hangs up takes nothing back of a delivery that is on its way.
         let processed = tokio::spawn(async move {
-            let answer = reply::from_outcome(intake.process(&delivery, deadline, &mut trace).await);
+            let accepted = intake.process(&delivery, deadline, &mut trace).await;
+            let answer = match accepted {
+                Ok(accepted) => Ok(Kept { id: delivery.id().to_owned(), accepted }),
+                Err(declined) => Err(Refusal::from(declined)),
+            };
             trace.answered(reply::code(&answer), reply::status(&answer).as_u16());
             drop((share, under_way));
             answer

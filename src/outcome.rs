@@ -1,10 +1,59 @@
 //! How a delivery ended, and why it is a dead letter: words that the flow, the records, the spool and the metrics share.
 
+/// How a delivery was accepted: what a 2xx promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accepted {
+    /// Kafka has acknowledged its records.
+    Published,
+    /// It is synced to our own disk.
+    Spooled,
+    /// A dead letter: in its topic, or in the spool on its way there.
+    DeadLettered(Reason),
+}
+
+impl Accepted {
+    pub(crate) const PUBLISHED: &str = "published";
+    pub(crate) const SPOOLED: &str = "spooled";
+    pub(crate) const DEAD_LETTERED: &str = "dead_lettered";
+
+    /// As answers, labels of metrics and spans spell it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Accepted::Published => Self::PUBLISHED,
+            Accepted::Spooled => Self::SPOOLED,
+            Accepted::DeadLettered(_) => Self::DEAD_LETTERED,
+        }
+    }
+
+    /// Whether `name` is the name of one.
+    pub(crate) fn has(name: &str) -> bool {
+        [Self::PUBLISHED, Self::SPOOLED, Self::DEAD_LETTERED].contains(&name)
+    }
+}
+
+/// Why a delivery was not accepted; its sender has to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Declined {
+    /// Neither Kafka nor the spool takes it.
+    Unavailable,
+    /// Too many are being converted.
+    Overloaded,
+}
+
 /// How a delivery ended: in Kafka.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Published,
     DeadLettered(Reason),
+}
+
+impl From<End> for Accepted {
+    fn from(end: End) -> Accepted {
+        match end {
+            End::Published => Accepted::Published,
+            End::DeadLettered(reason) => Accepted::DeadLettered(reason),
+        }
+    }
 }
 
 /// Why an event became a dead letter. The names are fixed: tools and alerts are built on them.

@@ -18,8 +18,7 @@ use crate::outcome::Reason;
 use crate::tools::dead_letter_index::{Filter, Letter, Letters};
 use crate::tools::event_id::EventId;
 use crate::tools::read::{Found, From, Places, Reader};
-use crate::values::printable;
-use crate::values::time;
+use crate::values::{printable, time};
 use replay::ReplayArgs;
 
 const HELP: &str = "\

@@ -17,8 +17,7 @@ use crate::config::{self, Settings};
 use crate::disk::private::keep_new_files_private;
 use crate::observe::telemetry;
 use crate::spool::{Row, SpoolError, Store, Waiting, put_aside, recover_again};
-use crate::values::printable;
-use crate::values::time;
+use crate::values::{printable, time};
 
 /// How often the drain looks how far it is.
 const LOOK: Duration = Duration::from_millis(100);

@@ -11,8 +11,7 @@ use super::{Ending, fail, fail_config, on_runtime, warn};
 use crate::kafka::dead_letter::{REASON, REPLAYED_AT};
 use crate::kafka::registry::SchemaReader;
 use crate::tools::read::{Found, From, Reader, Schemas};
-use crate::values::printable;
-use crate::values::time;
+use crate::values::{printable, time};
 
 const HELP: &str = "\
 Decodes by the registry's schema. Dead letters are shown as text, instants as ISO 8601, JSON text as

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::reading::Reading;
+use crate::outcome::Accepted;
 
 /// One hour, at a point every 10 s.
 const POINTS: usize = 3600 / 10;
@@ -68,9 +69,9 @@ impl History {
             }
             self.points.push_back(Point {
                 at: now,
-                published: answered("published"),
-                spooled: answered("spooled"),
-                dead_lettered: answered("dead_lettered"),
+                published: answered(Accepted::PUBLISHED),
+                spooled: answered(Accepted::SPOOLED),
+                dead_lettered: answered(Accepted::DEAD_LETTERED),
                 refused: rate(reading.turned_away(), last.turned_away()),
                 p50: within(0.5),
                 p99: within(0.99),

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use prometheus::proto::{Metric, MetricFamily};
 use serde::Serialize;
 
+use crate::outcome::Accepted;
+
 /// How many rows of drift are shown: those that were met most often.
 const MOST_DRIFT: usize = 200;
 
@@ -83,8 +85,8 @@ impl Reading {
             "hookbridge_events_total" => {
                 let counts = self.counts(label("source"), label("type"));
                 match &*label("outcome") {
-                    "published" => counts.published = count,
-                    "dead_lettered" => counts.dead_lettered = count,
+                    Accepted::PUBLISHED => counts.published = count,
+                    Accepted::DEAD_LETTERED => counts.dead_lettered = count,
                     "refused" => counts.refused = count,
                     _ => {}
                 }
@@ -121,7 +123,7 @@ impl Reading {
 
     /// Requests that were turned away, whatever the reason.
     pub(super) fn turned_away(&self) -> u64 {
-        let taken = |code: &str| matches!(code, "published" | "spooled" | "dead_lettered");
+        let taken = |code: &str| Accepted::has(code);
         self.answers.iter().filter(|(code, _)| !taken(code)).map(|(_, count)| count).sum()
     }
 

@@ -4,8 +4,7 @@ use crate::catalog::EventType;
 use crate::convert::encode::{self, Encoded, Fault, Head};
 use crate::convert::identify::{self, Why};
 use crate::media::{self, File, Store};
-use crate::outcome::Reason;
-use crate::outcome::Rejection;
+use crate::outcome::{Reason, Rejection};
 use crate::source::verify::Verified;
 use crate::values::json::{Document, MAX_DEPTH};
 

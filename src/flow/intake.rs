@@ -12,37 +12,17 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::catalog::EventType;
+use crate::convert::prepare::Prepared;
 use crate::flow::pipeline::{AckedPartitions, Attempt, Deferred, Pipeline};
 use crate::kafka::publish::Patience;
 use crate::observe::metrics::Stage;
 use crate::observe::traces::Trace;
-use crate::outcome::End;
-use crate::outcome::Reason;
+use crate::outcome::{Accepted, Declined, End};
 use crate::source::verify::Verified;
 use crate::spool::Spool;
 
 /// How long the spool may take at least, when Kafka took its time.
 const APPEND_PATIENCE: Duration = Duration::from_secs(3);
-
-/// How a delivery was answered. The first three are promises: Kafka has it, or our own disk.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    Published {
-        id: String,
-    },
-    Spooled {
-        id: String,
-    },
-    /// In its topic, or in the spool on its way there.
-    DeadLettered {
-        id: String,
-        reason: Reason,
-    },
-    /// Neither Kafka nor the spool takes it; the sender has to try again.
-    Unavailable,
-    /// Too much is under way.
-    Overloaded,
-}
 
 /// Where deliveries are taken in.
 pub(crate) struct Intake {
@@ -51,70 +31,100 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
-    /// Takes a new delivery to its answer, by `deadline` or shortly after.
-    pub(crate) async fn process(&self, delivery: &Verified, deadline: Instant, trace: &mut Trace) -> Outcome {
+    /// Takes a new delivery to Kafka or into the spool, by `deadline` or shortly after.
+    pub(crate) async fn process(
+        &self,
+        delivery: &Verified,
+        deadline: Instant,
+        trace: &mut Trace,
+    ) -> Result<Accepted, Declined> {
+        let prepared = self.prepare(delivery, deadline, trace).await?;
+        let event_type = prepared.type_name();
+        let (lane, needs) = (self.spool.lane(self.pipeline.lane(&prepared)), self.pipeline.needs(&prepared));
+        let deferred = if self.pipeline.publisher.watch().is_away() || !lane.lets_past(&needs).await {
+            Deferred::behind_others(&lane.name, prepared.made.err())
+        } else {
+            match self.deliver(prepared, deadline, trace).await {
+                Ok(end) => return Ok(end.into()),
+                Err(deferred) => deferred,
+            }
+        };
+        let spooled = self.keep(delivery, event_type, deferred, needs.keys, deadline, trace).await;
+        if spooled.is_err() {
+            self.pipeline.metrics.refused(&delivery.source().name, event_type);
+        }
+        spooled
+    }
+
+    /// Converts it, and takes note of what is worth a look.
+    async fn prepare<'a>(
+        &self,
+        delivery: &'a Verified,
+        deadline: Instant,
+        trace: &mut Trace,
+    ) -> Result<Prepared<'a>, Declined> {
         let source = delivery.source().name.as_str();
-        self.pipeline.metrics.body_bytes.with_label_values(&[source]).inc_by(delivery.body().len() as u64);
-        let preparing = (self.pipeline.metrics.stage(Stage::Prepare), trace.stage(Stage::Prepare));
+        let metrics = &self.pipeline.metrics;
+        metrics.body_bytes.with_label_values(&[source]).inc_by(delivery.body().len() as u64);
+        let preparing = (metrics.stage(Stage::Prepare), trace.stage(Stage::Prepare));
         let prepared = timeout_at(deadline, self.pipeline.prepare(delivery)).await;
         drop(preparing);
         let Ok(prepared) = prepared else {
-            self.pipeline.metrics.refused(source, None);
-            return Outcome::Overloaded;
+            metrics.refused(source, None);
+            return Err(Declined::Overloaded);
         };
         trace.set_type(&delivery.source().profile.name, prepared.type_name());
         self.compare_type_header(delivery, prepared.event_type);
         if let (Ok(made), Some(event_type)) = (&prepared.made, prepared.event_type) {
-            self.pipeline.metrics.drift.note(source, &event_type.name, &made.parts.records.drift);
+            metrics.drift.note(source, &event_type.name, &made.parts.records.drift);
         }
-        let (id, event_type) = (delivery.id().to_owned(), prepared.type_name());
-        let (lane, needs) = (self.spool.lane(self.pipeline.lane(&prepared)), self.pipeline.needs(&prepared));
-        let waits = if self.pipeline.publisher.watch().is_away() || !lane.lets_past(&needs).await {
-            Deferred::behind_others(&lane.name, prepared.made.err())
-        } else {
-            let mut publishing = (self.pipeline.metrics.stage(Stage::Publish), trace.stage(Stage::Publish));
-            let (topic, taken) = (self.pipeline.topic(&prepared), AckedPartitions::default());
-            let attempt = Attempt { deadline, patience: Patience::Sender, taken: &taken, sent: &|| () };
-            let delivered = self.pipeline.deliver(prepared, &attempt).await;
-            self.pipeline.record_outcome(&mut publishing.1, topic.as_deref(), &taken, delivered.as_ref().copied());
-            drop(publishing);
-            match delivered {
-                Ok(end) => {
-                    self.pipeline.metrics.accepted(source, event_type, end);
-                    return match end {
-                        End::Published => Outcome::Published { id },
-                        End::DeadLettered(reason) => Outcome::DeadLettered { id, reason },
-                    };
-                }
-                Err(waits) => waits,
-            }
-        };
-        if !waits.safe_to_spool {
-            self.pipeline.metrics.refused(source, event_type);
-            return Outcome::Unavailable;
+        Ok(prepared)
+    }
+
+    /// Publishes it, or its dead letter.
+    async fn deliver(&self, prepared: Prepared<'_>, deadline: Instant, trace: &mut Trace) -> Result<End, Deferred> {
+        let (source, event_type) = (prepared.delivery.source().name.as_str(), prepared.type_name());
+        let mut publishing = (self.pipeline.metrics.stage(Stage::Publish), trace.stage(Stage::Publish));
+        let (topic, acked) = (self.pipeline.topic(&prepared), AckedPartitions::default());
+        let attempt = Attempt { deadline, patience: Patience::Sender, taken: &acked, sent: &|| () };
+        let delivered = self.pipeline.deliver(prepared, &attempt).await;
+        self.pipeline.record_outcome(&mut publishing.1, topic.as_deref(), &acked, delivered.as_ref().copied());
+        drop(publishing);
+        if let Ok(end) = delivered {
+            self.pipeline.metrics.accepted(source, event_type, end);
         }
-        let lane = self.spool.lane(&waits.lane);
-        let keys = match waits.rejection {
-            Some(_) => self.pipeline.needs_of_dead_letter(delivery).keys,
-            None => needs.keys,
-        };
+        delivered
+    }
+
+    /// Keeps in the spool what Kafka does not take now; `keys` are those of its event.
+    async fn keep(
+        &self,
+        delivery: &Verified,
+        event_type: Option<&str>,
+        deferred: Deferred,
+        keys: Vec<u64>,
+        deadline: Instant,
+        trace: &mut Trace,
+    ) -> Result<Accepted, Declined> {
+        if !deferred.safe_to_spool {
+            return Err(Declined::Unavailable);
+        }
+        let lane = self.spool.lane(&deferred.lane);
+        let rejection = deferred.rejection.as_ref();
+        let keys = if rejection.is_some() { self.pipeline.needs_of_dead_letter(delivery).keys } else { keys };
         let mut spooling = (self.pipeline.metrics.stage(Stage::Spool), trace.stage(Stage::Spool));
-        let reason = waits.rejection.as_ref().map(|rejection| rejection.reason);
-        if let Some(reason) = reason {
-            trace.set("hookbridge.reason", reason.code());
+        if let Some(rejection) = rejection {
+            trace.set("hookbridge.reason", rejection.reason.code());
         }
-        spooling.1.set("hookbridge.lane", waits.lane);
-        let rejection = waits.rejection.as_ref();
+        spooling.1.set("hookbridge.lane", deferred.lane);
         let until = deadline.max(Instant::now() + APPEND_PATIENCE);
-        let appended = self.spool.append(&lane, delivery, event_type, rejection, (keys, &waits.gates), until).await;
-        match (appended, reason) {
-            (Ok(()), None) => Outcome::Spooled { id },
-            (Ok(()), Some(reason)) => Outcome::DeadLettered { id, reason },
-            (Err(error), _) => {
+        let appended = self.spool.append(&lane, delivery, event_type, rejection, (keys, &deferred.gates), until).await;
+        match appended {
+            Ok(()) => Ok(rejection.map_or(Accepted::Spooled, |rejection| Accepted::DeadLettered(rejection.reason))),
+            Err(error) => {
                 spooling.1.fail("not_taken");
                 tracing::debug!(%error, "the spool did not take a delivery; the sender has to try again");
-                self.pipeline.metrics.refused(source, event_type);
-                Outcome::Unavailable
+                Err(Declined::Unavailable)
             }
         }
     }

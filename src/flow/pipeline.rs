@@ -19,8 +19,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::blocking::{LARGE_BODY, off_the_hot_path};
 use crate::catalog::EventType;
-use crate::convert::prepare::Parts;
-use crate::convert::prepare::{self, Made, Prepared};
+use crate::convert::prepare::{self, Made, Parts, Prepared};
 use crate::kafka::dead_letter;
 use crate::kafka::publish::{Patience, PublishError, Publisher, Sending};
 use crate::kafka::route::{Event, Record, Route, Routes, Subject};
@@ -28,9 +27,7 @@ use crate::media::{File, Kept, Store, StoreUnavailable};
 use crate::observe::metrics::Metrics;
 use crate::observe::traces::{Span, Traces};
 use crate::ordering::{Gate, Needs};
-use crate::outcome::End;
-use crate::outcome::Reason;
-use crate::outcome::Rejection;
+use crate::outcome::{Accepted, End, Reason, Rejection};
 use crate::source::verify::Verified;
 use crate::values::time;
 use attempt::Verdict;
@@ -161,14 +158,15 @@ impl Pipeline {
         taken: &AckedPartitions,
         delivered: Result<End, &Deferred>,
     ) {
+        if let Ok(end) = delivered {
+            span.set("hookbridge.outcome", Accepted::from(end).name());
+        }
         match delivered {
             Ok(End::Published) => {
                 span.set_destination(topic, taken.partition());
-                span.set("hookbridge.outcome", "published");
             }
             Ok(End::DeadLettered(reason)) => {
                 span.set_destination(Some(&self.routes.dead_letters), None);
-                span.set("hookbridge.outcome", "dead_lettered");
                 span.set("hookbridge.reason", reason.code());
             }
             Err(waits) => {

@@ -5,8 +5,7 @@ use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::flow::intake::Outcome;
-use crate::outcome::Reason;
+use crate::outcome::{Accepted, Declined};
 use crate::source::verify::Unauthorized;
 
 /// Seconds after which a sender does well to try again.
@@ -17,12 +16,11 @@ const RETRY_AFTER_RATE: &str = "1";
 /// The content type of everything that is not 2xx.
 pub(super) const PROBLEM: &str = "application/problem+json";
 
-/// A promise kept: Kafka has it, or our own disk.
+/// A delivery that was accepted, by its event's id.
 #[derive(Debug)]
-pub(super) enum Kept {
-    Published { id: String },
-    Spooled { id: String },
-    DeadLettered { id: String, reason: Reason },
+pub(super) struct Kept {
+    pub(super) id: String,
+    pub(super) accepted: Accepted,
 }
 
 /// Defines [`Refusal`], and what each is answered with: status, code, and a sentence for the sender's log.
@@ -43,7 +41,7 @@ macro_rules! refusals {
         }
 
         /// Every label that [`code`] can give.
-        pub(crate) const ANSWERS: &[&str] = &["published", "spooled", "dead_lettered", $($code,)*];
+        pub(crate) const ANSWERS: &[&str] = &[Accepted::PUBLISHED, Accepted::SPOOLED, Accepted::DEAD_LETTERED, $($code,)*];
     };
 }
 
@@ -64,6 +62,15 @@ refusals! {
 
 pub(super) type Answer = Result<Kept, Refusal>;
 
+impl From<Declined> for Refusal {
+    fn from(declined: Declined) -> Self {
+        match declined {
+            Declined::Unavailable => Refusal::Unavailable,
+            Declined::Overloaded => Refusal::Overloaded,
+        }
+    }
+}
+
 impl From<Unauthorized> for Refusal {
     fn from(Unauthorized: Unauthorized) -> Self {
         Refusal::Unauthorized
@@ -80,23 +87,10 @@ impl Refusal {
     }
 }
 
-/// What the sender is told of an outcome.
-pub(super) fn from_outcome(outcome: Outcome) -> Answer {
-    match outcome {
-        Outcome::Published { id } => Ok(Kept::Published { id }),
-        Outcome::Spooled { id } => Ok(Kept::Spooled { id }),
-        Outcome::DeadLettered { id, reason } => Ok(Kept::DeadLettered { id, reason }),
-        Outcome::Unavailable => Err(Refusal::Unavailable),
-        Outcome::Overloaded => Err(Refusal::Overloaded),
-    }
-}
-
 /// The label of an answer in the metrics: its outcome, or its problem's code.
 pub(super) fn code(answer: &Answer) -> &'static str {
     match answer {
-        Ok(Kept::Published { .. }) => "published",
-        Ok(Kept::Spooled { .. }) => "spooled",
-        Ok(Kept::DeadLettered { .. }) => "dead_lettered",
+        Ok(kept) => kept.accepted.name(),
         Err(refusal) => refusal.describe().1,
     }
 }
@@ -104,8 +98,8 @@ pub(super) fn code(answer: &Answer) -> &'static str {
 /// The status of an answer.
 pub(super) fn status(answer: &Answer) -> StatusCode {
     match answer {
-        Ok(Kept::Published { .. }) => StatusCode::OK,
-        Ok(Kept::Spooled { .. } | Kept::DeadLettered { .. }) => StatusCode::ACCEPTED,
+        Ok(Kept { accepted: Accepted::Published, .. }) => StatusCode::OK,
+        Ok(_) => StatusCode::ACCEPTED,
         Err(refusal) => refusal.describe().0,
     }
 }
@@ -120,10 +114,12 @@ pub(super) fn problem(status: StatusCode, code: &str, detail: &str) -> Value {
 pub(super) fn response(answer: &Answer, closing: bool) -> Response {
     let status = status(answer);
     let (content_type, body) = match answer {
-        Ok(Kept::Published { id }) => ("application/json", json!({ "id": id, "outcome": "published" })),
-        Ok(Kept::Spooled { id }) => ("application/json", json!({ "id": id, "outcome": "spooled" })),
-        Ok(Kept::DeadLettered { id, reason }) => {
-            ("application/json", json!({ "id": id, "outcome": "dead_lettered", "reason": reason.code() }))
+        Ok(Kept { id, accepted }) => {
+            let mut body = json!({ "id": id, "outcome": accepted.name() });
+            if let Accepted::DeadLettered(reason) = accepted {
+                body["reason"] = reason.code().into();
+            }
+            ("application/json", body)
         }
         Err(refusal) => {
             let (_, code, detail) = refusal.describe();

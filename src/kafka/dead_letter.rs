@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use crate::kafka::route::{Event, Record};
 use crate::outcome::Rejection;
-use crate::values::redact;
-use crate::values::time;
+use crate::values::{redact, time};
 
 /// Header with the reason's code: what has it is a dead letter.
 pub(crate) const REASON: &str = "hookbridge_reason";

@@ -14,9 +14,8 @@ use crate::config::{KafkaSettings, Settings, Timestamps, Topics};
 use crate::convert::prepare::Parts;
 use crate::source::Source;
 use crate::source::verify::Verified;
-use crate::values::time;
-use crate::values::traceparent;
 use crate::values::uuid_text::uuid;
+use crate::values::{time, traceparent};
 
 /// The topic of dead letters, without `kafka.topic_prefix`.
 pub(crate) const DEAD_LETTERS: &str = "hookbridge.dead-letters";

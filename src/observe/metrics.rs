@@ -31,8 +31,7 @@ use prometheus::{
 };
 
 use crate::config::Settings;
-use crate::outcome::End;
-use crate::outcome::Reason;
+use crate::outcome::{Accepted, End, Reason};
 use damage::Damage;
 use drift::Drift;
 use kafka::Kafka;
@@ -43,7 +42,10 @@ use refused_records::RefusedRecords;
 use space::Space;
 
 /// How a delivery ended, as the label `outcome` has it; what is in the spool has not.
-const OUTCOMES: [&str; 3] = ["published", "dead_lettered", "refused"];
+const OUTCOMES: [&str; 3] = [Accepted::PUBLISHED, Accepted::DEAD_LETTERED, REFUSED];
+
+/// In place of an outcome, what was answered with neither 2xx nor 401.
+const REFUSED: &str = "refused";
 
 /// What becomes of a span, as the label `outcome` has it.
 pub(crate) const SPANS: [&str; 3] = ["exported", "dropped", "refused"];
@@ -308,7 +310,7 @@ impl Metrics {
     /// A delivery was turned away.
     pub(crate) fn refused(&self, source: &str, event_type: Option<&str>) {
         self.patience.turned_away(source);
-        self.events.with_label_values(&[source, event_type.unwrap_or(NO_TYPE), "refused"]).inc();
+        self.events.with_label_values(&[source, event_type.unwrap_or(NO_TYPE), REFUSED]).inc();
     }
 
     fn fill(&self, lane: &str, records: i64, bytes: i64) {
@@ -317,13 +319,10 @@ impl Metrics {
     }
 
     fn count_end(&self, source: &str, event_type: Option<&str>, end: End) {
-        let outcome = match end {
-            End::Published => "published",
-            End::DeadLettered(reason) => {
-                self.dead_letters.with_label_values(&[source, reason.code()]).inc();
-                "dead_lettered"
-            }
-        };
+        if let End::DeadLettered(reason) = end {
+            self.dead_letters.with_label_values(&[source, reason.code()]).inc();
+        }
+        let outcome = Accepted::from(end).name();
         self.events.with_label_values(&[source, event_type.unwrap_or(NO_TYPE), outcome]).inc();
     }
 

@@ -7,8 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::catalog::schema;
-use crate::catalog::{EventType, Latest, Profile};
+use crate::catalog::{EventType, Latest, Profile, schema};
 use crate::config::Settings;
 use crate::kafka::route::{Route, Routes, Subject};
 use crate::tools::read::render;

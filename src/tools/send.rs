@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::catalog::{Method, Profile};
 use crate::outbound;
+use crate::outcome::Accepted;
 use crate::source::verify;
 use crate::values::secret::Secret;
 
@@ -87,7 +88,7 @@ impl Tally {
 
     /// Whether every event got a 2xx.
     pub(crate) fn all_accepted(&self) -> bool {
-        self.answers.keys().all(|outcome| ["published", "spooled", "dead_lettered"].contains(&outcome.as_str()))
+        self.answers.keys().all(|outcome| Accepted::has(outcome))
     }
 
     /// The latency that this share (0 to 1) of the events did not exceed.

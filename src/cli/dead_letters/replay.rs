@@ -183,8 +183,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Reason;
-    use crate::outcome::Rejection;
+    use crate::outcome::{Reason, Rejection};
 
     #[test]
     fn the_sum_says_what_became_of_all_and_how_many_are_left() {

@@ -17,8 +17,7 @@ use super::{FRAME, Head, encode};
 use crate::catalog::{Catalog, Profile, Rule};
 use crate::convert::identify::identify;
 use crate::values::json::{self, Document, Kind, MAX_DEPTH, Node};
-use crate::values::redact;
-use crate::values::time;
+use crate::values::{redact, time};
 
 /// The catalog compiled in.
 pub(crate) static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog::load(None).unwrap());

@@ -6,9 +6,8 @@ use super::{Encoder, Misfit};
 use crate::catalog::Kind;
 use crate::convert::spelling::{long, timestamp};
 use crate::values::json::{self, Document, Node};
-use crate::values::redact;
-use crate::values::time;
 use crate::values::uuid_text::uuid;
+use crate::values::{redact, time};
 
 /// How well a value fitted.
 pub(super) enum Fit {

@@ -12,8 +12,7 @@ use super::{Drain, patience};
 use crate::convert::prepare::{Detached, Prepared};
 use crate::flow::pipeline::{AckedPartitions, Attempt};
 use crate::kafka::publish::Patience;
-use crate::outcome::Reason;
-use crate::outcome::Rejection;
+use crate::outcome::{Reason, Rejection};
 use crate::source::verify::Verified;
 use crate::spool::{Done, Lane};
 
