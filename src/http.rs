@@ -52,8 +52,8 @@ pub(crate) use health::Health;
 pub(crate) use limits::{Counts, Limits};
 pub(crate) use names::Names;
 use progress::Progress;
-pub(crate) use reply::ANSWERS;
-use reply::{Answer, Kept, Refusal};
+pub(crate) use reply::ANSWER_CODES;
+use reply::{Answer, Receipt, Refusal};
 pub(crate) use tls::{Identity, Tls};
 
 /// How long the disk may take for a commit, beyond what Kafka and the media store may.
@@ -199,7 +199,7 @@ impl Door {
         let processed = tokio::spawn(async move {
             let accepted = intake.process(&delivery, deadline, &mut trace).await;
             let answer = match accepted {
-                Ok(accepted) => Ok(Kept { id: delivery.id().to_owned(), accepted }),
+                Ok(accepted) => Ok(Receipt { id: delivery.id().to_owned(), accepted }),
                 Err(declined) => Err(Refusal::from(declined)),
             };
             trace.answered(reply::code(&answer), reply::status(&answer).as_u16());

@@ -18,7 +18,7 @@
 
 #![forbid(unsafe_code)]
 
-// From top to bottom: a room imports only from rooms below it (tests/rooms.rs). ARCHITECTURE.md says what each does.
+// From top to bottom: a layer imports only from layers below it (tests/layers.rs). ARCHITECTURE.md says what each does.
 
 // Commands, and what they are made of beside the flow.
 pub mod cli;

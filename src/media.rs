@@ -21,7 +21,7 @@ use sha2::{Digest as _, Sha256};
 use crate::catalog::{EventType, Path, Profile};
 use crate::values::json::{Document, Node};
 
-pub(crate) use store::{Kept, Store, StoreUnavailable, Unfit};
+pub(crate) use store::{Store, StoreUnavailable, Stored, Unfit};
 
 /// How much of a file is looked at to tell its type, as much as `infer` reads of a file on disk.
 const SNIFFED: usize = 8 << 10;

@@ -1,4 +1,5 @@
-//! How a delivery ended, and why it is a dead letter: words that the flow, the records, the spool and the metrics share.
+//! What a sender was promised, where a delivery ended, and why it is a dead letter: words that the flow, the records, the spool and the
+//! metrics share.
 
 /// How a delivery was accepted: what a 2xx promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +26,8 @@ impl Accepted {
         }
     }
 
-    /// Whether `name` is the name of one.
-    pub(crate) fn has(name: &str) -> bool {
+    /// Whether `name` is what one of these is called.
+    pub(crate) fn is_name(name: &str) -> bool {
         [Self::PUBLISHED, Self::SPOOLED, Self::DEAD_LETTERED].contains(&name)
     }
 }
@@ -36,11 +37,11 @@ impl Accepted {
 pub(crate) enum Declined {
     /// Neither Kafka nor the spool takes it.
     Unavailable,
-    /// Too many are being converted.
+    /// It could not be converted within its time: too many others are.
     Overloaded,
 }
 
-/// How a delivery ended: in Kafka.
+/// What Kafka has of a delivery that ended: its records, or its dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Published,
@@ -89,7 +90,7 @@ impl Reason {
     }
 }
 
-/// A reason and a sentence with the place in the body.
+/// A reason and a sentence: where in the body, or what Kafka said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rejection {
     pub(crate) reason: Reason,
@@ -98,17 +99,17 @@ pub(crate) struct Rejection {
 
 /// Begins the line that a dead letter in the spool has before its headers. No header has such a name: a version that does not
 /// know it skips the line.
-pub(crate) const VERDICT: &str = ":dead_letter ";
+pub(crate) const DEAD_LETTER_LINE: &str = ":dead_letter ";
 
 impl Rejection {
     /// The line that keeps it in the spool.
     pub(crate) fn line(&self) -> Vec<u8> {
-        format!("{VERDICT}{} {}\n", self.reason.code(), self.error.replace('\n', " ")).into_bytes()
+        format!("{DEAD_LETTER_LINE}{} {}\n", self.reason.code(), self.error.replace('\n', " ")).into_bytes()
     }
 
     /// What the line at the beginning of `headers` keeps, if there is one.
     pub(crate) fn kept(headers: &[u8]) -> Option<Rejection> {
-        let line = headers.strip_prefix(VERDICT.as_bytes())?.split(|&byte| byte == b'\n').next()?;
+        let line = headers.strip_prefix(DEAD_LETTER_LINE.as_bytes())?.split(|&byte| byte == b'\n').next()?;
         let line = String::from_utf8_lossy(line);
         let (code, error) = line.split_once(' ')?;
         let reason = Reason::ALL.into_iter().find(|reason| reason.code() == code)?;

@@ -10,7 +10,6 @@ pub(crate) mod event_id;
 #[doc(hidden)]
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
-pub(crate) mod ordering;
 pub(crate) mod random;
 pub(crate) mod read;
 pub(crate) mod replay;

@@ -21,7 +21,7 @@ use crate::disk::private;
 use crate::flow::drain::Drain;
 use crate::flow::intake::Intake;
 use crate::flow::pipeline::{LARGE_AT_ONCE, Pipeline};
-use crate::http::ANSWERS;
+use crate::http::ANSWER_CODES;
 use crate::kafka::publish::Publisher;
 use crate::kafka::registry::{Refusal, Registry};
 use crate::kafka::route::{DEAD_LETTERS, Role, Routes};
@@ -66,8 +66,8 @@ fn list(refusals: &[Refusal]) -> String {
 pub(crate) fn pipeline(settings: &Settings) -> Result<Pipeline, ConfigError> {
     let routes = Routes::plan(settings);
     let lanes = routes.lanes();
-    let metrics =
-        Metrics::new(settings, ANSWERS, lanes.into_iter()).map_err(|e| ConfigError::key("metrics", e.to_string()))?;
+    let metrics = Metrics::new(settings, ANSWER_CODES, lanes.into_iter())
+        .map_err(|e| ConfigError::key("metrics", e.to_string()))?;
     for topic in routes.topics.iter().filter(|topic| matches!(topic.role, Role::Links | Role::Latest)) {
         metrics.refused_records.announce(&topic.name);
     }

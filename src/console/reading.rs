@@ -123,7 +123,7 @@ impl Reading {
 
     /// Requests that were turned away, whatever the reason.
     pub(super) fn turned_away(&self) -> u64 {
-        let taken = |code: &str| Accepted::has(code);
+        let taken = |code: &str| Accepted::is_name(code);
         self.answers.iter().filter(|(code, _)| !taken(code)).map(|(_, count)| count).sum()
     }
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::catalog::EventType;
 use crate::convert::prepare::Prepared;
-use crate::flow::pipeline::{AckedPartitions, Attempt, Deferred, Pipeline};
+use crate::flow::pipeline::{Attempt, Deferred, Pipeline, RecordVerdicts};
 use crate::kafka::publish::Patience;
 use crate::observe::metrics::Stage;
 use crate::observe::traces::Trace;
@@ -21,7 +21,7 @@ use crate::outcome::{Accepted, Declined, End};
 use crate::source::verify::Verified;
 use crate::spool::Spool;
 
-/// How long the spool may take at least, when Kafka took its time.
+/// The spool gets at least this long, also when Kafka used up the deadline.
 const APPEND_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where deliveries are taken in.
@@ -42,14 +42,14 @@ impl Intake {
         let event_type = prepared.type_name();
         let (lane, needs) = (self.spool.lane(self.pipeline.lane(&prepared)), self.pipeline.needs(&prepared));
         let deferred = if self.pipeline.publisher.watch().is_away() || !lane.lets_past(&needs).await {
-            Deferred::behind_others(&lane.name, prepared.made.err())
+            Deferred::unsent(&lane.name, prepared.made.err())
         } else {
             match self.deliver(prepared, deadline, trace).await {
                 Ok(end) => return Ok(end.into()),
                 Err(deferred) => deferred,
             }
         };
-        let spooled = self.keep(delivery, event_type, deferred, needs.keys, deadline, trace).await;
+        let spooled = self.to_spool(delivery, event_type, deferred, needs.keys, deadline, trace).await;
         if spooled.is_err() {
             self.pipeline.metrics.refused(&delivery.source().name, event_type);
         }
@@ -85,10 +85,10 @@ impl Intake {
     async fn deliver(&self, prepared: Prepared<'_>, deadline: Instant, trace: &mut Trace) -> Result<End, Deferred> {
         let (source, event_type) = (prepared.delivery.source().name.as_str(), prepared.type_name());
         let mut publishing = (self.pipeline.metrics.stage(Stage::Publish), trace.stage(Stage::Publish));
-        let (topic, acked) = (self.pipeline.topic(&prepared), AckedPartitions::default());
-        let attempt = Attempt { deadline, patience: Patience::Sender, taken: &acked, sent: &|| () };
+        let (topic, verdicts) = (self.pipeline.topic(&prepared), RecordVerdicts::default());
+        let attempt = Attempt { deadline, patience: Patience::Sender, verdicts: &verdicts, on_all_sent: &|| () };
         let delivered = self.pipeline.deliver(prepared, &attempt).await;
-        self.pipeline.record_outcome(&mut publishing.1, topic.as_deref(), &acked, delivered.as_ref().copied());
+        self.pipeline.record_outcome(&mut publishing.1, topic.as_deref(), &verdicts, delivered.as_ref().copied());
         drop(publishing);
         if let Ok(end) = delivered {
             self.pipeline.metrics.accepted(source, event_type, end);
@@ -97,7 +97,7 @@ impl Intake {
     }
 
     /// Keeps in the spool what Kafka does not take now; `keys` are those of its event.
-    async fn keep(
+    async fn to_spool(
         &self,
         delivery: &Verified,
         event_type: Option<&str>,

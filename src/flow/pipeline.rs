@@ -4,7 +4,7 @@
 //! ```text
 //! prepare ─▶ Prepared ─deliver─┬─▶ published      every record acknowledged that Kafka will ever take, its own among them
 //!                              ├─▶ dead-lettered  no record of it, or Kafka will never take its own
-//!                              └─▶ Waits          Kafka or the media store does not take it now: the spool's, where it is kept
+//!                              └─▶ Deferred       Kafka or the media store does not take it now: the spool's, where it is kept
 //! ```
 
 mod attempt;
@@ -23,7 +23,7 @@ use crate::convert::prepare::{self, Made, Parts, Prepared};
 use crate::kafka::dead_letter;
 use crate::kafka::publish::{Patience, PublishError, Publisher, Sending};
 use crate::kafka::route::{Event, Record, Route, Routes, Subject};
-use crate::media::{File, Kept, Store, StoreUnavailable};
+use crate::media::{File, Store, StoreUnavailable, Stored};
 use crate::observe::metrics::Metrics;
 use crate::observe::traces::{Span, Traces};
 use crate::ordering::{Gate, Needs};
@@ -31,7 +31,7 @@ use crate::outcome::{Accepted, End, Reason, Rejection};
 use crate::source::verify::Verified;
 use crate::values::time;
 use attempt::Verdict;
-pub(crate) use attempt::{AckedPartitions, Attempt, Deferred};
+pub(crate) use attempt::{Attempt, Deferred, RecordVerdicts};
 
 /// How many large bodies are converted at once.
 pub(crate) const LARGE_AT_ONCE: u32 = 2;
@@ -44,8 +44,8 @@ const HUGE_BODY: usize = 4 << 20;
 /// multiplied by.
 const EVENT_RECORDS: usize = 16;
 
-/// What is left of the time for an answer (or half of it, if that is more than there is), when an event is published that
-/// waited for its schema's id.
+/// Kept back of the time for an answer while an event waits for its schema's id, so that it can still be published; half of what is
+/// left, if that is less.
 const TO_PUBLISH: Duration = Duration::from_secs(1);
 
 /// The stages and what they need.
@@ -142,20 +142,20 @@ impl Pipeline {
                 if lane == self.routes.dead_letters {
                     return self.write_dead_letter(&event, &rejection, attempt).await;
                 }
-                let (patience, taken) = (attempt.patience.with_an_end(), &AckedPartitions::default());
-                self.write_dead_letter(&event, &rejection, &Attempt { patience, taken, ..*attempt }).await
+                let (patience, verdicts) = (attempt.patience.with_an_end(), &RecordVerdicts::default());
+                self.write_dead_letter(&event, &rejection, &Attempt { patience, verdicts, ..*attempt }).await
             }
-            Err(NotTaken::Now(waits)) => Err(waits),
+            Err(NotTaken::Now(deferred)) => Err(deferred),
         }
     }
 
-    /// Tells a span how `delivered` ended, and where the event's own record went, which `taken` knows; `topic` is where it
+    /// Tells a span how `delivered` ended, and where the event's own record went, which `verdicts` knows; `topic` is where it
     /// was to go.
     pub(crate) fn record_outcome(
         &self,
         span: &mut Span,
         topic: Option<&str>,
-        taken: &AckedPartitions,
+        verdicts: &RecordVerdicts,
         delivered: Result<End, &Deferred>,
     ) {
         if let Ok(end) = delivered {
@@ -163,15 +163,15 @@ impl Pipeline {
         }
         match delivered {
             Ok(End::Published) => {
-                span.set_destination(topic, taken.partition());
+                span.set_destination(topic, verdicts.partition());
             }
             Ok(End::DeadLettered(reason)) => {
                 span.set_destination(Some(&self.routes.dead_letters), None);
                 span.set("hookbridge.reason", reason.code());
             }
-            Err(waits) => {
+            Err(deferred) => {
                 span.set_destination(
-                    if waits.rejection.is_some() { Some(&self.routes.dead_letters) } else { topic },
+                    if deferred.rejection.is_some() { Some(&self.routes.dead_letters) } else { topic },
                     None,
                 );
                 span.fail("not_taken");
@@ -185,8 +185,12 @@ impl Pipeline {
         let lane = Arc::clone(self.lane(&prepared));
         let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
         let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
-        let attempt =
-            Attempt { deadline, patience: Patience::Command, taken: &AckedPartitions::default(), sent: &|| () };
+        let attempt = Attempt {
+            deadline,
+            patience: Patience::Command,
+            verdicts: &RecordVerdicts::default(),
+            on_all_sent: &|| (),
+        };
         self.write(&event, made, &lane, &attempt).await
     }
 
@@ -204,18 +208,19 @@ impl Pipeline {
     }
 
     /// Puts a file where its record says it is.
-    async fn keep(&self, source: &str, file: &File, deadline: Instant) -> Result<(), StoreUnavailable> {
+    async fn store_file(&self, source: &str, file: &File, deadline: Instant) -> Result<(), StoreUnavailable> {
         let kept = self.media.keep(file, deadline).await;
         if let Some(used) = self.media.used() {
             self.metrics.space.show_media(used);
         }
-        if kept? == Kept::Written {
+        if kept? == Stored::Written {
             self.metrics.media_objects.with_label_values(&[source]).inc();
             self.metrics.media_bytes.with_label_values(&[source]).inc_by(file.size() as u64);
         }
         Ok(())
     }
 
+    /// Writes the records of an event, its file first; or says why Kafka does not have them.
     async fn write(
         &self,
         event: &Event<'_>,
@@ -226,8 +231,7 @@ impl Pipeline {
         let Made { parts, file } = *made.map_err(NotTaken::Ever)?;
         self.check_extent(&parts).map_err(NotTaken::Ever)?;
         let route = self.route_of(event).map_err(NotTaken::Ever)?;
-        let not_now =
-            |gate, words| NotTaken::Now(Deferred { gates: vec![gate], words, ..Deferred::behind_others(lane, None) });
+        let not_now = |gate, why| NotTaken::Now(Deferred { gates: vec![gate], why, ..Deferred::unsent(lane, None) });
         let schema = || {
             let subject = route.unknown().map(|subject| subject.name.as_str()).unwrap_or_default();
             (subject, Gate::Schema(subject.into()))
@@ -241,13 +245,13 @@ impl Pipeline {
         };
         self.check_size(&records).map_err(NotTaken::Ever)?;
         if let Some(file) = file
-            && let Err(away) = self.keep(&event.delivery.source().name, &file, attempt.deadline).await
+            && let Err(away) = self.store_file(&event.delivery.source().name, &file, attempt.deadline).await
         {
             return Err(not_now(Gate::Media, away.to_string()));
         }
         let Some(_room) = self.room_for(&records, attempt.patience) else {
-            let words = "the records under way take all the memory that they may".into();
-            return Err(NotTaken::Now(Deferred { words, ..Deferred::behind_others(lane, None) }));
+            let why = "the records in flight take all the memory that they may".into();
+            return Err(NotTaken::Now(Deferred { why, ..Deferred::unsent(lane, None) }));
         };
         self.publish_all(records, lane, attempt).await
     }
@@ -273,63 +277,48 @@ impl Pipeline {
         asked.is_ok() && (began.elapsed() < TO_PUBLISH || self.publisher.trouble().is_none())
     }
 
-    /// Sends all records of an event at once that are not taken yet, and waits for all. The event's own decides whether it is a
-    /// dead letter: one of another topic that Kafka will never take is counted, and left out.
+    /// Sends all records of an event at once whose verdict is pending, and waits for all.
     async fn publish_all(&self, records: Vec<Record>, lane: &Arc<str>, attempt: &Attempt<'_>) -> Result<(), NotTaken> {
-        let gate = |record: &Record| self.publisher.gate(&record.topic, &record.key);
-        let open = attempt.taken.are_open(records.iter().map(gate));
-        let left = records.into_iter().enumerate().filter(|(at, _)| open[*at]);
+        attempt.verdicts.register(records.iter().map(|record| self.publisher.gate(&record.topic, &record.key)));
         let mut all_sent = true;
-        let sent = left.map(|(at, record)| {
+        let mut reports = Vec::with_capacity(records.len());
+        for (at, record) in records.into_iter().enumerate().filter(|(at, _)| attempt.verdicts.is_pending(*at)) {
             let sent_at = Instant::now();
             let Sending { is_sent, report } = self.publisher.publish(&record, attempt.patience);
             all_sent &= is_sent;
-            let topic = Arc::clone(&record.topic);
-            async move {
-                let error = match report.await {
-                    Ok(partition) => {
-                        attempt.taken.set(at, Verdict::Acknowledged(partition));
-                        self.metrics.ack_seconds.observe(sent_at.elapsed().as_secs_f64());
-                        return None;
-                    }
-                    Err(error) => error,
-                };
-                match error.refusal().filter(|_| at > 0) {
-                    Some(reason) => {
-                        attempt.taken.set(at, Verdict::Refused);
-                        self.leave_out(&topic, reason, &error);
-                        None
-                    }
-                    None => Some((attempt.taken.gate(at), error)),
-                }
-            }
-        });
-        let sent: Vec<_> = sent.collect();
+            reports.push(self.verdict_on(at, record.topic, sent_at, report, attempt));
+        }
         if all_sent {
-            (attempt.sent)();
+            (attempt.on_all_sent)();
         }
-        let (mut ever, mut now): (_, Option<Deferred>) = (None, None);
-        for (gate, error) in join_all(sent).await.into_iter().flatten() {
-            match error.refusal() {
-                Some(reason) => ever = Some((reason, error)),
-                // No word on one is no word on the event.
-                None if matches!(error, PublishError::Unreported { .. }) => {
-                    return Err(NotTaken::Now(Deferred::at(gate, lane, None, &error)));
-                }
-                None => {
-                    let mut both = Deferred::at(gate, lane, None, &error);
-                    if let Some(before) = now {
-                        both.gates.extend(before.gates);
-                        both.alone |= before.alone;
-                    }
-                    now = Some(both);
-                }
+        all_taken(join_all(reports).await.into_iter().flatten(), lane)
+    }
+
+    /// Waits for the verdict on record number `at`, and notes it; gives the error that counts for the event. The event's own record
+    /// is number 0: one of another topic that Kafka will never take is counted, and left out.
+    async fn verdict_on(
+        &self,
+        at: usize,
+        topic: Arc<str>,
+        sent_at: Instant,
+        report: impl Future<Output = Result<i32, PublishError>>,
+        attempt: &Attempt<'_>,
+    ) -> Option<(Gate, PublishError)> {
+        let error = match report.await {
+            Ok(partition) => {
+                attempt.verdicts.set(at, Verdict::Acknowledged(partition));
+                self.metrics.ack_seconds.observe(sent_at.elapsed().as_secs_f64());
+                return None;
             }
-        }
-        match (ever, now) {
-            (Some((reason, error)), _) => Err(NotTaken::Ever(Rejection { reason, error: error.to_string() })),
-            (None, Some(waits)) => Err(NotTaken::Now(waits)),
-            (None, None) => Ok(()),
+            Err(error) => error,
+        };
+        match error.refusal().filter(|_| at > 0) {
+            Some(reason) => {
+                attempt.verdicts.set(at, Verdict::Refused);
+                self.leave_out(&topic, reason, &error);
+                None
+            }
+            None => Some((attempt.verdicts.gate(at), error)),
         }
     }
 
@@ -345,7 +334,7 @@ impl Pipeline {
         route.ok_or_else(|| Rejection { reason: Reason::UnknownType, error: "no topic for this type".into() })
     }
 
-    /// Whether an event's records are not too large together: each entity that it is linked to is a record more.
+    /// Refuses an event whose records are too large together: each entity that it is linked to is a record more.
     fn check_extent(&self, parts: &Parts) -> Result<(), Rejection> {
         let ((count, bytes), most) = (parts.extent(), self.max_record_bytes.saturating_mul(EVENT_RECORDS));
         if bytes <= most {
@@ -356,7 +345,7 @@ impl Pipeline {
         Err(Rejection { reason: Reason::RecordTooLarge, error })
     }
 
-    /// Whether none of an event's records is larger than we may write.
+    /// Refuses an event of which a record is larger than we may write.
     fn check_size(&self, records: &[Record]) -> Result<(), Rejection> {
         let most = self.max_record_bytes;
         let Some(record) = records.iter().find(|record| record.bytes() > most) else { return Ok(()) };
@@ -374,7 +363,7 @@ impl Pipeline {
     ) -> Result<End, Deferred> {
         let (source, reason) = (&event.delivery.source().name, rejection.reason);
         let gate = self.publisher.gate(&self.routes.dead_letters, event.delivery.id());
-        attempt.taken.are_open(std::iter::once(gate.clone()));
+        attempt.verdicts.register(std::iter::once(gate.clone()));
         let mut sent = self.send_dead_letter(event, rejection, event.delivery.received_at(), attempt).await;
         if sent.as_ref().is_err_and(PublishError::is_about_time) {
             // It has waited for longer than its topic takes. A header says when it was received.
@@ -405,8 +394,35 @@ impl Pipeline {
         // librdkafka has a copy.
         drop((record, turn));
         if is_sent {
-            (attempt.sent)();
+            (attempt.on_all_sent)();
         }
         report.await
+    }
+}
+
+/// Whether all records of an event are taken, by the errors of those that are not.
+fn all_taken(errors: impl Iterator<Item = (Gate, PublishError)>, lane: &Arc<str>) -> Result<(), NotTaken> {
+    let (mut ever, mut now): (_, Option<Deferred>) = (None, None);
+    for (gate, error) in errors {
+        match error.refusal() {
+            Some(reason) => ever = Some((reason, error)),
+            // No word on one is no word on the event.
+            None if matches!(error, PublishError::Unreported { .. }) => {
+                return Err(NotTaken::Now(Deferred::at(gate, lane, None, &error)));
+            }
+            None => {
+                let mut both = Deferred::at(gate, lane, None, &error);
+                if let Some(before) = now {
+                    both.gates.extend(before.gates);
+                    both.alone |= before.alone;
+                }
+                now = Some(both);
+            }
+        }
+    }
+    match (ever, now) {
+        (Some((reason, error)), _) => Err(NotTaken::Ever(Rejection { reason, error: error.to_string() })),
+        (None, Some(deferred)) => Err(NotTaken::Now(deferred)),
+        (None, None) => Ok(()),
     }
 }

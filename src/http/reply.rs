@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::outcome::{Accepted, Declined};
 use crate::source::verify::Unauthorized;
 
-/// Seconds after which a sender does well to try again.
+/// Seconds after which a sender should try again.
 const RETRY_AFTER: &str = "5";
 /// The same for a sender that is over its rate, which is per second.
 const RETRY_AFTER_RATE: &str = "1";
@@ -18,7 +18,7 @@ pub(super) const PROBLEM: &str = "application/problem+json";
 
 /// A delivery that was accepted, by its event's id.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct Receipt {
     pub(super) id: String,
     pub(super) accepted: Accepted,
 }
@@ -41,7 +41,7 @@ macro_rules! refusals {
         }
 
         /// Every label that [`code`] can give.
-        pub(crate) const ANSWERS: &[&str] = &[Accepted::PUBLISHED, Accepted::SPOOLED, Accepted::DEAD_LETTERED, $($code,)*];
+        pub(crate) const ANSWER_CODES: &[&str] = &[Accepted::PUBLISHED, Accepted::SPOOLED, Accepted::DEAD_LETTERED, $($code,)*];
     };
 }
 
@@ -60,7 +60,7 @@ refusals! {
     RateLimited: TOO_MANY_REQUESTS, "rate_limited", "over the source's rate limit; try again";
 }
 
-pub(super) type Answer = Result<Kept, Refusal>;
+pub(super) type Answer = Result<Receipt, Refusal>;
 
 impl From<Declined> for Refusal {
     fn from(declined: Declined) -> Self {
@@ -98,8 +98,8 @@ pub(super) fn code(answer: &Answer) -> &'static str {
 /// The status of an answer.
 pub(super) fn status(answer: &Answer) -> StatusCode {
     match answer {
-        Ok(Kept { accepted: Accepted::Published, .. }) => StatusCode::OK,
-        Ok(_) => StatusCode::ACCEPTED,
+        Ok(Receipt { accepted: Accepted::Published, .. }) => StatusCode::OK,
+        Ok(Receipt { accepted: Accepted::Spooled | Accepted::DeadLettered(_), .. }) => StatusCode::ACCEPTED,
         Err(refusal) => refusal.describe().0,
     }
 }
@@ -114,7 +114,7 @@ pub(super) fn problem(status: StatusCode, code: &str, detail: &str) -> Value {
 pub(super) fn response(answer: &Answer, closing: bool) -> Response {
     let status = status(answer);
     let (content_type, body) = match answer {
-        Ok(Kept { id, accepted }) => {
+        Ok(Receipt { id, accepted }) => {
             let mut body = json!({ "id": id, "outcome": accepted.name() });
             if let Accepted::DeadLettered(reason) = accepted {
                 body["reason"] = reason.code().into();

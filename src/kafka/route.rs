@@ -161,7 +161,7 @@ impl Routes {
         };
         let mut routes: BTreeMap<String, BTreeMap<String, Route>> = BTreeMap::new();
         for (source, event_type) in each() {
-            let Some(main) = target(main(kafka, source, event_type)) else { continue };
+            let Some(main) = target(main_topic(kafka, source, event_type)) else { continue };
             let route = Route {
                 lane: Arc::clone(&main.topic),
                 main,
@@ -282,7 +282,7 @@ fn record_time(told: Option<i64>, received_at: i64) -> i64 {
 type Outlet<'a> = (Role, String, &'a Schema);
 
 /// The main topic of an event type: one per entity, or one per type.
-fn main<'a>(kafka: &KafkaSettings, source: &Source, event_type: &'a EventType) -> Outlet<'a> {
+fn main_topic<'a>(kafka: &KafkaSettings, source: &Source, event_type: &'a EventType) -> Outlet<'a> {
     let base = match kafka.topics {
         Topics::PerEntity => event_type.topic.clone(),
         Topics::PerEvent => format!("{}.{}", source.profile.name, event_type.name.replace('_', "-")),
@@ -302,7 +302,7 @@ fn latest<'a>(kafka: &KafkaSettings, source: &Source, event_type: &'a EventType)
 /// Every topic of an event type, with the schema of what is written there.
 fn outlets<'a>(kafka: &KafkaSettings, source: &Source, event_type: &'a EventType) -> impl Iterator<Item = Outlet<'a>> {
     let (joins, latest) = (joins(kafka, source, event_type), latest(kafka, source, event_type));
-    [main(kafka, source, event_type)].into_iter().chain(joins).chain(latest)
+    [main_topic(kafka, source, event_type)].into_iter().chain(joins).chain(latest)
 }
 
 fn prefixed(kafka: &KafkaSettings, source: &Source, topic: &str) -> String {

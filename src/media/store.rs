@@ -49,7 +49,7 @@ pub(crate) struct StoreUnavailable(String);
 
 /// How a file came to be in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kept {
+pub(crate) enum Stored {
     Written,
     /// It was there already.
     There,
@@ -218,7 +218,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store is away, or too slow.
-    pub(crate) async fn keep(&self, file: &File, deadline: Instant) -> Result<Kept, StoreUnavailable> {
+    pub(crate) async fn keep(&self, file: &File, deadline: Instant) -> Result<Stored, StoreUnavailable> {
         let error = match timeout_at(deadline, self.put(file)).await {
             Ok(Ok(kept)) => {
                 if !self.up.swap(true, Ordering::Relaxed) {
@@ -236,7 +236,7 @@ impl Store {
         Err(error)
     }
 
-    async fn put(&self, file: &File) -> Result<Kept, String> {
+    async fn put(&self, file: &File) -> Result<Stored, String> {
         let name = self.prefix.clone().join(&file.sha256[..2]).join(file.sha256.as_str());
         // An error here says little: S3 hides from those who may not list whether an object is there.
         let size = file.size() as u64;
@@ -267,7 +267,7 @@ impl Store {
             let settled = settled.await;
             settled.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
         }
-        Ok(if there { Kept::There } else { Kept::Written })
+        Ok(if there { Stored::There } else { Stored::Written })
     }
 
     /// Writes a small object and deletes it again.

@@ -133,7 +133,7 @@ fn folder_store(folder: &FilePath) -> Store {
     Store::new(&MediaSettings { inline_max_bytes: 0, place, max_bytes: 1 << 20, shared: false }).unwrap()
 }
 
-async fn keep(store: &Store, file: &File) -> Result<Kept, StoreUnavailable> {
+async fn keep(store: &Store, file: &File) -> Result<Stored, StoreUnavailable> {
     store.keep(file, tokio::time::Instant::now() + Duration::from_secs(10)).await
 }
 
@@ -152,14 +152,14 @@ async fn a_folder_keeps_each_file_once_under_its_digest() {
     // What a crash left is not in the way, and does not count.
     std::fs::create_dir(folder.join("ba")).unwrap();
     std::fs::write(folder.join("ba").join(format!("{digest}#1")), b"a").unwrap();
-    assert_eq!(keep(&store, &file).await.unwrap(), Kept::Written);
+    assert_eq!(keep(&store, &file).await.unwrap(), Stored::Written);
     assert_eq!(std::fs::read(&path).unwrap(), b"abc");
-    assert_eq!(keep(&store, &file).await.unwrap(), Kept::There);
+    assert_eq!(keep(&store, &file).await.unwrap(), Stored::There);
     std::fs::write(&path, b"ab").unwrap();
-    assert_eq!(keep(&store, &file).await.unwrap(), Kept::Written, "another size is another file");
+    assert_eq!(keep(&store, &file).await.unwrap(), Stored::Written, "another size is another file");
     let old = SystemTime::now() - Duration::from_secs(25 * 3600);
     std::fs::File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
-    assert_eq!(keep(&store, &file).await.unwrap(), Kept::Written, "a rule that deletes by age starts anew");
+    assert_eq!(keep(&store, &file).await.unwrap(), Stored::Written, "a rule that deletes by age starts anew");
     assert_eq!(std::fs::read(&path).unwrap(), b"abc");
     assert!(store.probe().await.is_ok());
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "the probe leaves nothing");

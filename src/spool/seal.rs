@@ -7,7 +7,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::store::Row;
-use crate::outcome::VERDICT;
+use crate::outcome::DEAD_LETTER_LINE;
 use crate::source::verify::event_id;
 
 /// Begins the line: 16 hexadecimal digits follow, and the end of the line.
@@ -42,8 +42,9 @@ fn is_sealed(event_type: Option<&str>, received_at: i64, mut headers: &[u8]) -> 
         headers = &rest[end..];
     }
     // A line that is none has a damaged seal in its place.
-    let is_line =
-        |line: &[u8]| line.is_empty() || line.starts_with(VERDICT.as_bytes()) || line.windows(2).any(|w| w == b": ");
+    let is_line = |line: &[u8]| {
+        line.is_empty() || line.starts_with(DEAD_LETTER_LINE.as_bytes()) || line.windows(2).any(|w| w == b": ")
+    };
     headers.split(|&byte| byte == b'\n').all(is_line)
 }
 

@@ -8,6 +8,8 @@
 //! The mark is written when Kafka has acknowledged the record: who is interrupted between the two publishes the event a
 //! second time, with the same id, and loses nothing. Those of one key go in the order in which they were received.
 
+mod order;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +28,9 @@ use crate::outcome::Rejection;
 use crate::source::Source;
 use crate::source::verify::Verified;
 use crate::tools::dead_letter_index::Letter;
-use crate::tools::ordering::chains;
 use crate::tools::read::{Found, Places};
 use crate::values::time;
+use order::chains;
 
 /// At most so many dead letters are in memory at once,
 const CHUNK: usize = 256;
@@ -140,7 +142,7 @@ impl Replay<'_> {
         match self.pipeline.publish(prepared, Instant::now() + patience).await {
             Ok(()) => {}
             Err(NotTaken::Ever(rejection)) => return Ok(Fate::Stays(rejection)),
-            Err(NotTaken::Now(waits)) => return Err(waits.words),
+            Err(NotTaken::Now(deferred)) => return Err(deferred.why),
         }
         let mark = dead_letter::mark(&self.pipeline.routes.dead_letters, id.clone(), time::now_millis());
         match self.pipeline.publisher.publish(&mark, Patience::Command).report.await {

@@ -88,7 +88,7 @@ impl Tally {
 
     /// Whether every event got a 2xx.
     pub(crate) fn all_accepted(&self) -> bool {
-        self.answers.keys().all(|outcome| Accepted::has(outcome))
+        self.answers.keys().all(|outcome| Accepted::is_name(outcome))
     }
 
     /// The latency that this share (0 to 1) of the events did not exceed.

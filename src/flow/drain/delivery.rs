@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::window::Unsent;
 use super::{Drain, patience};
 use crate::convert::prepare::{Detached, Prepared};
-use crate::flow::pipeline::{AckedPartitions, Attempt};
+use crate::flow::pipeline::{Attempt, RecordVerdicts};
 use crate::kafka::publish::Patience;
 use crate::outcome::{Reason, Rejection};
 use crate::source::verify::Verified;
@@ -23,7 +23,7 @@ pub(super) struct Spooled {
     pub(super) delivery: Verified,
     /// Why it is a dead letter, if its sender was told that it is one.
     pub(super) rejection: Option<Rejection>,
-    pub(super) taken: Arc<AckedPartitions>,
+    pub(super) taken: Arc<RecordVerdicts>,
 }
 
 /// How one try went.
@@ -32,7 +32,7 @@ pub(super) enum Turn {
     Gone,
     /// It waits in another lane.
     Moved,
-    /// It waits here, and why.
+    /// It deferred here, and why.
     NotTaken(Unsent, String),
 }
 
@@ -96,12 +96,12 @@ impl Drain {
         let attempt = Attempt {
             deadline: Instant::now() + patience(self.ack_timeout, bytes),
             patience: by,
-            taken: &spooled.taken,
-            sent: &|| sent.set(),
+            verdicts: &spooled.taken,
+            on_all_sent: &|| sent.set(),
         };
         let delivered = self.pipeline.deliver(prepared, &attempt).await;
         let (source, event_type) = (spooled.delivery.source(), spooled.event_type.as_deref());
-        let waits = match delivered {
+        let deferred = match delivered {
             Ok(end) => {
                 let mut span = self.pipeline.traces.drained(&spooled.delivery, began);
                 span.set_type(&source.profile.name, event_type);
@@ -109,20 +109,20 @@ impl Drain {
                 self.pipeline.metrics.drained(&lane.name, &source.name, event_type, end, bytes);
                 return Turn::Gone;
             }
-            Err(waits) => waits,
+            Err(deferred) => deferred,
         };
-        let not_taken = Unsent { gates: waits.gates, alone: waits.alone };
-        if *waits.lane == *lane.name {
-            return Turn::NotTaken(not_taken, waits.words);
+        let not_taken = Unsent { gates: deferred.gates, alone: deferred.alone };
+        if *deferred.lane == *lane.name {
+            return Turn::NotTaken(not_taken, deferred.why);
         }
         // It turned out to be a dead letter that cannot be written now: the lane goes on.
-        let (to, rejection) = (self.spool.lane(&waits.lane), waits.rejection.as_ref());
+        let (to, rejection) = (self.spool.lane(&deferred.lane), deferred.rejection.as_ref());
         let rejection = rejection.filter(|_| spooled.rejection.is_none());
         let keys = self.pipeline.needs_of_dead_letter(&spooled.delivery).keys;
         let columns = (event_type, spooled.delivery.received_at());
         match self.spool.relocate(&lane, &to, spooled.done, keys, columns, rejection).await {
             Ok(()) => Turn::Moved,
-            Err(error) => Turn::NotTaken(not_taken, format!("{}; {error}", waits.words)),
+            Err(error) => Turn::NotTaken(not_taken, format!("{}; {error}", deferred.why)),
         }
     }
 }

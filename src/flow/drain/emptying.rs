@@ -15,7 +15,7 @@ use super::Drain;
 use super::delivery::{Sent, Spooled, Turn};
 use super::window::Window;
 use crate::convert::prepare::Detached;
-use crate::flow::pipeline::AckedPartitions;
+use crate::flow::pipeline::RecordVerdicts;
 use crate::kafka::publish::Patience;
 use crate::outcome::Rejection;
 use crate::spool::{Done, Lane, Row, SpoolError};
@@ -66,7 +66,7 @@ pub(super) struct Emptying {
     missing_since: Option<Instant>,
     next_look: Instant,
     /// What Kafka has of deliveries that were left.
-    half_taken: HashMap<i64, Arc<AckedPartitions>>,
+    half_taken: HashMap<i64, Arc<RecordVerdicts>>,
     published: u64,
     warned: bool,
 }
@@ -140,8 +140,8 @@ impl Emptying {
     fn read_on(&mut self) {
         // Nothing can be written: no need to know what more there is.
         let is_away = self.drain.pipeline.publisher.watch().is_away() && !self.window.is_empty();
-        let waits = self.unreadable_until.is_some_and(|until| Instant::now() < until);
-        if self.reading.is_some() || self.at_end || is_away || waits || !self.window.has_room() {
+        let deferred = self.unreadable_until.is_some_and(|until| Instant::now() < until);
+        if self.reading.is_some() || self.at_end || is_away || deferred || !self.window.has_room() {
             return;
         }
         // What is under way now may be in Kafka and out of the file by the time this is read, not the other way round.
@@ -289,7 +289,7 @@ impl Emptying {
     /// Tells the lane what is held up, and goes back to what was, when it is not any more.
     fn settle(&mut self) {
         for (seq, item) in self.window.take_dropped() {
-            if item.spooled.taken.has_any() {
+            if item.spooled.taken.has_final() {
                 self.half_taken.insert(seq, Arc::clone(&item.spooled.taken));
             }
         }
@@ -330,7 +330,7 @@ impl Emptying {
     fn look(&mut self) {
         self.next_look = Instant::now() + LOOK;
         let before = self.window.shut();
-        self.window.look(Instant::now(), |item| item.spooled.taken.open_gates());
+        self.window.look(Instant::now(), |item| item.spooled.taken.pending_gates());
         if let Some(gate) = self.window.shut().difference(&before).next()
             && !std::mem::replace(&mut self.warned, true)
         {

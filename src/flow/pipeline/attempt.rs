@@ -11,31 +11,36 @@ use crate::outcome::Rejection;
 /// What became of each of a delivery's records, from one try to the next: none is sent again whose verdict is final. The
 /// first is the event's own.
 #[derive(Debug, Default)]
-pub(crate) struct AckedPartitions(Mutex<Vec<(Gate, Verdict)>>);
+pub(crate) struct RecordVerdicts(Mutex<Vec<(Gate, Verdict)>>);
 
 /// What Kafka last said of one record.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) enum Verdict {
+    /// None yet.
     #[default]
-    Open,
+    Pending,
     /// Acknowledged, in this partition.
     Acknowledged(i32),
     /// Kafka will never take it. The event's own record is there without it.
     Refused,
 }
 
-impl AckedPartitions {
+impl RecordVerdicts {
     fn verdicts(&self) -> MutexGuard<'_, Vec<(Gate, Verdict)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether each of the records that go through these gates is still to be sent.
-    pub(super) fn are_open(&self, gates: impl Iterator<Item = Gate>) -> Vec<bool> {
+    /// Takes note of the records to be, by what each goes through; at the first try only.
+    pub(super) fn register(&self, gates: impl Iterator<Item = Gate>) {
         let mut verdicts = self.verdicts();
         if verdicts.is_empty() {
-            verdicts.extend(gates.map(|gate| (gate, Verdict::Open)));
+            verdicts.extend(gates.map(|gate| (gate, Verdict::Pending)));
         }
-        verdicts.iter().map(|(_, verdict)| matches!(verdict, Verdict::Open)).collect()
+    }
+
+    /// Whether record number `at` is still to be sent.
+    pub(super) fn is_pending(&self, at: usize) -> bool {
+        matches!(self.verdicts()[at].1, Verdict::Pending)
     }
 
     pub(super) fn set(&self, at: usize, verdict: Verdict) {
@@ -55,16 +60,16 @@ impl AckedPartitions {
         }
     }
 
-    /// Whether any record is taken.
-    pub(crate) fn has_any(&self) -> bool {
-        self.verdicts().iter().any(|(_, verdict)| !matches!(verdict, Verdict::Open))
+    /// Whether the verdict on any record is final.
+    pub(crate) fn has_final(&self) -> bool {
+        self.verdicts().iter().any(|(_, verdict)| !matches!(verdict, Verdict::Pending))
     }
 
     /// The gates of the records that were sent and have no verdict yet.
-    pub(crate) fn open_gates(&self) -> Vec<Gate> {
+    pub(crate) fn pending_gates(&self) -> Vec<Gate> {
         let verdicts = self.verdicts();
-        let open = verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Open));
-        open.map(|(gate, _)| gate.clone()).collect()
+        let pending = verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Pending));
+        pending.map(|(gate, _)| gate.clone()).collect()
     }
 }
 
@@ -73,9 +78,9 @@ pub(crate) struct Attempt<'a> {
     /// By then its file is kept, if it has one, and the schemas' ids are known.
     pub(crate) deadline: Instant,
     pub(crate) patience: Patience,
-    pub(crate) taken: &'a AckedPartitions,
+    pub(crate) verdicts: &'a RecordVerdicts,
     /// Called when all its records are on their way: what is sent after that comes behind them.
-    pub(crate) sent: &'a (dyn Fn() + Send + Sync),
+    pub(crate) on_all_sent: &'a (dyn Fn() + Send + Sync),
 }
 
 /// Kafka does not take a delivery now, or the media store its file.
@@ -91,7 +96,8 @@ pub(crate) struct Deferred {
     pub(crate) gates: Vec<Gate>,
     /// It was refused together with others: it has to be judged alone.
     pub(crate) alone: bool,
-    pub(crate) words: String,
+    /// In words, for the log.
+    pub(crate) why: String,
 }
 
 impl Deferred {
@@ -100,18 +106,18 @@ impl Deferred {
         let safe_to_spool = !matches!(error, PublishError::Unreported { .. });
         let alone = matches!(error, PublishError::Unjudged { .. });
         let gates = if alone || matches!(error, PublishError::Replaced { .. }) { Vec::new() } else { vec![gate] };
-        Deferred { lane: lane.to_string(), rejection, safe_to_spool, gates, alone, words: error.to_string() }
+        Deferred { lane: lane.to_string(), rejection, safe_to_spool, gates, alone, why: error.to_string() }
     }
 
-    /// Of a delivery that Kafka was not asked for.
-    pub(crate) fn behind_others(lane: &Arc<str>, rejection: Option<Rejection>) -> Deferred {
+    /// Of a delivery of which nothing was sent: it waits behind others, or for what it lacks.
+    pub(crate) fn unsent(lane: &Arc<str>, rejection: Option<Rejection>) -> Deferred {
         Deferred {
             lane: lane.to_string(),
             rejection,
             safe_to_spool: true,
             gates: Vec::new(),
             alone: false,
-            words: String::new(),
+            why: String::new(),
         }
     }
 }

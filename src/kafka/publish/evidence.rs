@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::ordering::ANY;
+use crate::ordering::ANY_PARTITION;
 
-/// A topic and its partition, [`ANY`] when it is not known.
+/// A topic and its partition, [`ANY_PARTITION`] when it is not known.
 pub(super) type Place = (Arc<str>, i32);
 
 /// Without records for this long, what was found before says nothing about what comes.
@@ -67,7 +67,7 @@ impl Evidence {
 
     /// A record of `place` was acknowledged.
     pub(super) fn acknowledged(&mut self, topic: &Arc<str>, partition: i32) {
-        for partition in [partition, ANY] {
+        for partition in [partition, ANY_PARTITION] {
             self.0.remove(&(Arc::clone(topic), partition));
         }
     }
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn an_acknowledgement_clears_its_own_partition() {
         let (mut evidence, start) = (Evidence::default(), Instant::now());
-        for partition in [ANY, 1, 2] {
+        for partition in [ANY_PARTITION, 1, 2] {
             evidence.note(&place(partition), start);
         }
         evidence.acknowledged(&place(1).0, 1);

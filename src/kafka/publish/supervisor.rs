@@ -30,7 +30,7 @@ use super::producer::{Context, Producer, create};
 use super::slot::{Answer, ProducerSlot};
 use super::{Clients, LookError, Publisher};
 use crate::config::ConfigError;
-use crate::ordering::ANY;
+use crate::ordering::ANY_PARTITION;
 
 /// Between two looks at what is known of the producers.
 const TICK: Duration = Duration::from_secs(1);
@@ -157,7 +157,7 @@ async fn judge(publisher: &Publisher, answers: Vec<(&ProducerSlot, Arc<Producer>
 }
 
 fn no_acknowledgement(slot: &ProducerSlot, (topic, partition): &Place, time: Duration) -> String {
-    let partition = if *partition == ANY { String::new() } else { format!(", partition {partition}") };
+    let partition = if *partition == ANY_PARTITION { String::new() } else { format!(", partition {partition}") };
     let (name, seconds) = (slot.name(), time.as_secs());
     format!("{name} got no acknowledgement for {seconds} s from {topic}{partition}, whose leader can be reached")
 }
@@ -262,7 +262,7 @@ fn reaches_leader(client: &Producer, (topic, partition): &Place) -> bool {
     let client = client.client();
     let Ok(metadata) = client.fetch_metadata(Some(topic), PROBE_TIMEOUT) else { return false };
     let partitions = metadata.topics().first().map(MetadataTopic::partitions).unwrap_or_default();
-    let mut found = partitions.iter().filter(|found| *partition == ANY || found.id() == *partition);
+    let mut found = partitions.iter().filter(|found| *partition == ANY_PARTITION || found.id() == *partition);
     let writable = |found: &&MetadataPartition| {
         let (replicas, in_sync) = (found.replicas().len(), found.isr().len());
         found.leader() >= 0 && (in_sync >= ENOUGH || in_sync == replicas)

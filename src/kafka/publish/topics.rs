@@ -22,7 +22,7 @@ use super::producer::{Context, Producer, Reason};
 use crate::config::{ConfigError, Settings};
 use crate::kafka::partition;
 use crate::kafka::route::{Routes, TopicSpec};
-use crate::ordering::ANY;
+use crate::ordering::ANY_PARTITION;
 pub(crate) use configs::Differing;
 use view::forbidden;
 pub(crate) use view::{LookError, TopicState, View};
@@ -195,10 +195,10 @@ impl Watch {
         }
     }
 
-    /// The partition of a key with this hash, [`ANY`] while the topic has not been seen.
+    /// The partition of a key with this hash, [`ANY_PARTITION`] while the topic has not been seen.
     pub(super) fn partition(&self, topic: &Arc<str>, hash: u32) -> i32 {
         let count = self.counts.load().get(topic).copied();
-        count.and_then(|count| i32::try_from(partition::of_hash(hash, count)).ok()).unwrap_or(ANY)
+        count.and_then(|count| i32::try_from(partition::of_hash(hash, count)).ok()).unwrap_or(ANY_PARTITION)
     }
 
     /// Any topic of ours, for those who only want to see the brokers: a list of all topics may be long.

@@ -201,11 +201,13 @@ fn one_visit() {
 
 /// How many instructions one visit runs through in the function that is watched, as valgrind counts them.
 fn instructions(which: usize, watched: &str) -> Result<u64, String> {
+    // The name without the crate's.
+    let (_, one_visit) = concat!(module_path!(), "::one_visit").split_once("::").unwrap();
     let output = std::process::Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--collect-atstart=no"])
         .arg(format!("--toggle-collect=hookbridge::source::verify::Verifier::{watched}"))
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "verify::tests::one_visit", "--ignored", "--test-threads=1"])
+        .args(["--exact", one_visit, "--ignored", "--test-threads=1"])
         .env("HOOKBRIDGE_TEST_VISITOR", which.to_string())
         .output()
         .map_err(|e| format!("valgrind: {e}"))?;

@@ -1,5 +1,5 @@
-//! The rooms of `src/`, which are the modules of `lib.rs`: each imports only from rooms below it, in the order of the table in
-//! ARCHITECTURE.md; and no modules, in whichever room, import each other in a circle.
+//! The layers of `src/`, which are the modules of `lib.rs`: each imports only from layers below it, in the order of the table in
+//! ARCHITECTURE.md; and no modules, in whichever layer, import each other in a circle.
 //!
 //! Tests within `src/` may import whatever they need.
 
@@ -162,16 +162,16 @@ fn circle<'a>(imports: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Option<Vec<&'a 
     imports.keys().find_map(|start| follow(start, &mut Vec::new(), &mut left, imports))
 }
 
-/// The rooms as the table in ARCHITECTURE.md has them, from top to bottom.
-fn rooms(architecture: &str) -> Vec<&str> {
-    let table = architecture.lines().skip_while(|line| !line.starts_with("| room |")).skip(2);
+/// The layers as the table in ARCHITECTURE.md has them, from top to bottom.
+fn layers(architecture: &str) -> Vec<&str> {
+    let table = architecture.lines().skip_while(|line| !line.starts_with("| layer |")).skip(2);
     let rows = table.take_while(|line| line.starts_with('|'));
-    rows.map(|row| row.split('`').nth(1).expect("a room's name in `backticks`")).collect()
+    rows.map(|row| row.split('`').nth(1).expect("a layer's name in `backticks`")).collect()
 }
 
 /// Imports that go up, a line each.
-fn against_the_order(program: &Program, rooms: &[&str]) -> Vec<String> {
-    let height = |place: &[String]| rooms.iter().position(|room| *room == place[0]);
+fn against_the_order(program: &Program, layers: &[&str]) -> Vec<String> {
+    let height = |place: &[String]| layers.iter().position(|layer| *layer == place[0]);
     let up = program.imports().filter(|(from, to, _)| height(from) > height(to));
     up.map(|(from, to, name)| {
         format!(
@@ -194,12 +194,12 @@ fn program() -> Program {
 }
 
 #[test]
-fn every_room_imports_only_from_rooms_below_it() {
+fn every_layer_imports_only_from_layers_below_it() {
     let (program, architecture) = (program(), repository("ARCHITECTURE.md"));
-    let rooms = rooms(&architecture);
+    let layers = layers(&architecture);
     let there: BTreeSet<_> = program.names.keys().map(|place| place[0].as_str()).collect();
-    assert_eq!(rooms.iter().copied().collect::<BTreeSet<_>>(), there, "the table in ARCHITECTURE.md, and src/");
-    assert_eq!(against_the_order(&program, &rooms), [""; 0]);
+    assert_eq!(layers.iter().copied().collect::<BTreeSet<_>>(), there, "the table in ARCHITECTURE.md, and src/");
+    assert_eq!(against_the_order(&program, &layers), [""; 0]);
     assert!(program.imports().count() > 500, "the imports are found");
 }
 
