@@ -145,6 +145,10 @@ fn size(text: &str) -> Result<usize, String> {
     if fits { Ok(bytes) } else { Err(format!("not between {SAMPLED_BYTES} (bodies as they are sampled) and 4m")) }
 }
 
+/// The program's own: the passthrough runs in this program, and has to give memory and take time as the bridge does.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let args = Args::parse();
     if args.mode == Mode::Passthrough {
