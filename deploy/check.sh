@@ -204,7 +204,7 @@ read_configuration() {
     HOOKBRIDGE__DATA_DIR="$work/data" HOOKBRIDGE__MEDIA__URL="file://$work/media" HOOKBRIDGE__KAFKA__BOOTSTRAP_SERVERS=127.0.0.1:1 \
         HOOKBRIDGE__REGISTRY__URL=http://127.0.0.1:1 \
         "$binary" check --config "$work/hookbridge.toml" || code=$?
-    echo "exit code $code; 69 is due"
+    echo "expected exit code 69, got $code"
     [ "$code" = 69 ]
 }
 

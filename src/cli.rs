@@ -33,7 +33,7 @@ use crate::values::printable;
 #[derive(Debug, Parser)]
 #[command(name = "hookbridge", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
-    /// Configuration file; `HOOKBRIDGE__SECTION__KEY` variables go over it [default for `serve`, `check`, `health` and
+    /// Configuration file; environment variables `HOOKBRIDGE__SECTION__KEY` override it [default for `serve`, `check`, `health` and
     /// `spool`: hookbridge.toml]
     #[arg(long, short, global = true, value_name = "FILE", env = "HOOKBRIDGE_CONFIG")]
     config: Option<PathBuf>,
@@ -49,13 +49,13 @@ enum Command {
     /// Check configuration, media store, Kafka, topics and registry
     #[command(after_help = CHECK_HELP)]
     Check,
-    /// Ask a running bridge whether it lives, or is ready
+    /// Ask a running bridge whether it is alive, or ready
     Health(health::HealthArgs),
-    /// Start everything in one process, for trying out
+    /// Try it out: start everything in one process
     Dev(dev::DevArgs),
     /// Make, sign and post sample events
     Send(send::SendArgs),
-    /// Print the event catalogue or the commands as a document
+    /// Print the event catalogue or this command reference as a document
     Docs(docs::DocsArgs),
     /// List, show, export, register or check the schemas
     Schemas(schemas::SchemasArgs),
@@ -65,11 +65,11 @@ enum Command {
     Where(partition::WhereArgs),
     /// Write a tombstone to a latest topic
     Forget(forget::ForgetArgs),
-    /// List, show or replay what could not be converted
+    /// List, show or replay events that could not be converted
     DeadLetters(dead_letters::DeadLettersArgs),
-    /// Show what waits on disk, or publish it without serving
+    /// Show what is waiting on disk, or publish it without accepting webhooks
     Spool(spool::SpoolArgs),
-    /// Count what is in the topics, the dead letters and the spool, and say which events are missing
+    /// Count the events in the topics, the dead letters and the spool, and list those that are missing
     Audit(audit::AuditArgs),
 }
 
@@ -78,16 +78,16 @@ Example:
   hookbridge --config hookbridge.toml serve
 
 Exit codes:
-  0   all went well
-  1   a check found something, or not every event that was sent was taken, replayed or found
+  0   success
+  1   a check has findings, or some events were not accepted, replayed or found
   64  wrong usage
-  69  something it needs is not available (Kafka, the registry, an address to listen on)
+  69  something the command needs is not available (Kafka, the registry, an address to listen on)
   78  the configuration, the catalog or a schema is not usable";
 
 const CHECK_HELP: &str = "\
-Prints one line per finding, then one verdict. Nothing is created or registered, but for a small object
-in the media store, which is deleted again. A line `warn` does not change the exit code. That a 200 may stand
-for one replica only is a finding with three brokers or more, and a line `warn` with fewer.
+Prints one line per finding, then one verdict. Creates and registers nothing, except for a small object
+in the media store, which it deletes again. `warn` lines do not change the exit code. Topics where a 200 may
+mean that only one replica has the event are a finding with three brokers or more, and a `warn` with fewer.
 
 Example:
   hookbridge check --config /etc/hookbridge.toml
@@ -128,7 +128,7 @@ fn on_runtime<T>(work: impl Future<Output = T>) -> Result<T, Ending> {
 
 /// A time on the command line, in milliseconds since 1970.
 fn instant(text: &str) -> Result<i64, String> {
-    let iso = crate::values::time::parse_iso(text).ok_or("a time such as 2026-06-02T12:00:00Z is due")?;
+    let iso = crate::values::time::parse_iso(text).ok_or("expected a time such as 2026-06-02T12:00:00Z")?;
     Ok(iso.millis)
 }
 

@@ -50,7 +50,7 @@ pub(crate) enum ConfigError {
 /// What a first-time user wants to know.
 fn hint(error: &std::io::Error) -> &'static str {
     match error.kind() {
-        std::io::ErrorKind::NotFound => "; name one with --config, or try `hookbridge dev`, which needs none",
+        std::io::ErrorKind::NotFound => "; name a file with --config, or try `hookbridge dev`, which needs no file",
         _ => "",
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn client(ca_file: Option<&Path>, key: &str) -> Result<ClientBuilder,
     let pem = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
     let certificates = Certificate::from_pem_bundle(&pem).map_err(|e| fail(e.to_string()))?;
     if certificates.is_empty() {
-        return Err(fail("no certificate in it".into()));
+        return Err(fail("holds no certificate".into()));
     }
     Ok(certificates.into_iter().fold(builder, ClientBuilder::add_root_certificate))
 }
@@ -28,7 +28,7 @@ pub(crate) fn client(ca_file: Option<&Path>, key: &str) -> Result<ClientBuilder,
 pub(crate) enum Unread {
     #[error("{}", with_causes(.0))]
     Broken(reqwest::Error),
-    #[error("the answer has more than {0} bytes")]
+    #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
 }
 

@@ -95,8 +95,8 @@ fn free_bytes(dir: &Path) -> Option<u64> {
 pub(crate) fn scarce(dir: &Path, least: u64) -> Option<String> {
     let free = free_bytes(dir)?;
     (free < least.saturating_add(store::LOG_BYTES)).then(|| {
-        let kept = if least > 0 { format!("spool.min_free_bytes is {least}, and ") } else { String::new() };
-        format!("{free} bytes are free on its disk; {kept}{} are for the log", store::LOG_BYTES)
+        let kept = if least > 0 { format!("spool.min_free_bytes is {least}, ") } else { String::new() };
+        format!("{free} bytes are free on its disk; {kept}{} bytes more are kept free for its log", store::LOG_BYTES)
     })
 }
 
@@ -148,11 +148,11 @@ impl Spool {
         let mut writer = Writer::new(opening, received, Arc::clone(&shared));
         match writer.open() {
             Err(error) if !error.is_of_the_disk() => return Err(error),
-            Err(error) => tracing::error!(%error, "the bridge works without a spool until the disk lets it be opened"),
+            Err(error) => tracing::error!(%error, "cannot open the spool; running without it, and trying again"),
             Ok(()) => {}
         }
         let writer = thread::Builder::new().name("spool".into()).spawn(|| writer.run());
-        let writer = writer.map_err(|e| SpoolError::Failed(format!("no thread for the spool: {e}")))?;
+        let writer = writer.map_err(|e| SpoolError::Failed(format!("cannot start the spool's thread: {e}")))?;
         Ok((Spool { shared, commands, writer: Mutex::new(Some(writer)) }, drained))
     }
 
@@ -223,14 +223,17 @@ impl Spool {
         let limits = &self.shared.limits;
         let all = self.shared.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let refusal = if all > limits.max_bytes {
-            format!("spool.max_bytes is {}", limits.max_bytes)
+            format!("the spool is full: spool.max_bytes is {}", limits.max_bytes)
         } else if let Some(first) = lane.reserve(keys, shut, bytes, limits.max_lane_bytes) {
             if first {
                 self.shared.have_drained(lane);
             }
             return Ok(());
         } else {
-            format!("spool.max_lane_bytes is {}, and {} has as much", limits.max_lane_bytes, lane.name)
+            format!(
+                "the lane is full: spool.max_lane_bytes is {}, and {} holds as much",
+                limits.max_lane_bytes, lane.name
+            )
         };
         self.shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
         Err(SpoolError::Full(refusal))
@@ -273,12 +276,12 @@ impl Spool {
             return;
         }
         for Row { seq, source, id, bytes, .. } in &rows {
-            tracing::error!(lane = %lane.name, seq, source, id, bytes, "a delivery was altered on disk; it is not published");
+            tracing::error!(lane = %lane.name, seq, source, id, bytes, "a delivery in the spool was altered on disk; it is kept but not published");
         }
         let rows = rows.iter().map(|row| Done { seq: row.seq, bytes: row.bytes }).collect();
         let (from, to) = (Arc::clone(lane), self.lane(ALTERED));
         if let Err(error) = self.ask(|done| Command::SetAside { from, to, rows, done }).await {
-            tracing::warn!(%error, "a delivery that was altered is still in its lane");
+            tracing::warn!(%error, "cannot move an altered delivery out of its lane");
         }
     }
 
@@ -349,7 +352,7 @@ impl Spool {
         match self.shared.trouble() {
             Some(trouble) => Some(trouble.to_string()),
             None if self.bytes() + USUAL_BYTES > limits.max_bytes => {
-                Some(format!("spool.max_bytes is {}, and {} are taken", limits.max_bytes, self.bytes()))
+                Some(format!("the spool is full: {} of spool.max_bytes ({}) are used", self.bytes(), limits.max_bytes))
             }
             None if USUAL_BYTES > limits.max_lane_bytes => {
                 Some(format!("spool.max_lane_bytes is {}", limits.max_lane_bytes))
@@ -395,7 +398,7 @@ impl Spool {
         let Some(writer) = writer else { return };
         let ended = tokio::task::spawn_blocking(move || writer.join()).await;
         if !matches!(ended, Ok(Ok(()))) {
-            tracing::error!("the spool's thread failed; the next start recovers the file");
+            tracing::error!("the spool's thread failed; the next start recovers the spool");
         }
     }
 }

@@ -47,7 +47,7 @@ pub(crate) fn last_part(end: Instant) -> Duration {
 pub(crate) enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("data_dir: another process uses {0}")]
+    #[error("data_dir: another process uses {0}: stop it, or set another data_dir")]
     Locked(String),
     #[error("data_dir: {0}")]
     Spool(#[from] SpoolError),
@@ -218,11 +218,11 @@ impl Running {
             if left != 0 {
                 tracing::warn!(
                     records = left,
-                    "records are still unacknowledged; they are in the spool, or their senders got no 2xx and send again"
+                    "Kafka has not acknowledged all records at exit; they are in the spool, or their senders got no 2xx and will send them again"
                 );
             }
             if timeout_at(end + CALL_BACK / 4, self.intake.spool.close()).await.is_err() {
-                tracing::warn!("the spool did not close in time; the next start recovers the file");
+                tracing::warn!("the spool did not close in time; the next start recovers it");
             }
         };
         // Side by side: neither the records nor the spans take the other's time.
@@ -257,7 +257,7 @@ pub(crate) fn lock(data_dir: &Path) -> Result<Option<File>, StartError> {
         if !is_of_the_disk(&e) {
             return Err(ConfigError::key("data_dir", words).into());
         }
-        tracing::error!("data_dir: {words}; nothing keeps another process from using it");
+        tracing::error!("data_dir: {words}; it is not locked, so another process could use it too");
         Ok(None)
     };
     // Bodies wait in it: nobody else's business.

@@ -39,19 +39,22 @@ impl Reload {
                 Ok(reloaded) => {
                     in_force = reloaded.in_force;
                     if reloaded.changed.is_empty() {
-                        tracing::info!("the configuration is reloaded: nothing that a reload takes over has changed");
+                        tracing::info!("configuration reloaded; nothing that a reload applies has changed");
                     } else {
                         let changed = reloaded.changed.join(", ");
-                        tracing::info!(changed, "the configuration is reloaded");
+                        tracing::info!(changed, "configuration reloaded");
                     }
                     if !reloaded.left.is_empty() {
                         let keys = reloaded.left.join(", ");
-                        tracing::warn!(keys, "other changes in the configuration take effect at the next start");
+                        tracing::warn!(
+                            keys,
+                            "configuration reloaded, but these keys take effect at the next start only"
+                        );
                     }
                     "taken_over"
                 }
                 Err(reason) => {
-                    tracing::error!(reason, "the configuration is not reloaded; all stays as it is");
+                    tracing::error!(reason, "configuration not reloaded; the previous one stays in force");
                     "refused"
                 }
             };

@@ -128,7 +128,7 @@ impl App {
             () = shutdown => None,
             refusals = running.refused() => Some(StartError::Refused(refusals)),
             _ = servers.join_next() => {
-                tracing::error!("a listener ended by itself");
+                tracing::error!("a listener stopped unexpectedly; shutting down");
                 None
             }
         };
@@ -148,7 +148,10 @@ impl App {
             running.intake.pipeline.publisher.call_back_all();
             if !answered(end - last_part).await {
                 let requests = self.door.under_way.len();
-                tracing::warn!(requests, "requests are still under way; their senders will try again");
+                tracing::warn!(
+                    requests,
+                    "requests are still in flight at the shutdown deadline; their senders will try again"
+                );
             }
         }
         running.end(end).await;

@@ -138,7 +138,7 @@ impl TryFrom<WrittenDerive> for Derive {
             (Some(member), None, None) => How::Reference { member },
             (None, Some(region), None) => How::phone(&region, false)?,
             (None, None, Some(region)) => How::phone(&region, true)?,
-            _ => return Err("`from` and one of `reference`, `phone` and `whatsapp` are due".into()),
+            _ => return Err("expected `from` and exactly one of `reference`, `phone` and `whatsapp`".into()),
         };
         Ok(Derive { from: written.from, how })
     }
@@ -171,13 +171,16 @@ fn load(namespace: &str, stem: &str, label: &str, text: &str) -> Result<RecordSc
     let fail = |place: &str, what: String| CatalogError::new(label, place, what);
     let json: Value = serde_json::from_str(text).map_err(|e| fail("", e.to_string()))?;
     if json["type"] != "record" {
-        return Err(fail("/type", "a record is due: one per file".into()));
+        return Err(fail("/type", "expected a record: each file holds exactly one".into()));
     }
     // The file's name decides, so no two files can claim one name.
     for (attribute, expected) in [("name", stem), ("namespace", namespace)] {
         if json[attribute] != expected {
             let found = &json[attribute];
-            return Err(fail(&format!("/{attribute}"), format!("{found}, but the file's place says {expected:?}")));
+            return Err(fail(
+                &format!("/{attribute}"),
+                format!("got {found}, expected {expected:?}, from the file's place"),
+            ));
         }
     }
     let mut fields = Vec::new();
@@ -186,10 +189,10 @@ fn load(namespace: &str, stem: &str, label: &str, text: &str) -> Result<RecordSc
         let place = format!("/fields/{index}");
         let field = read_field(namespace, field).map_err(|(at, what)| fail(&format!("{place}{at}"), what))?;
         if !names.insert(field.name.clone()) {
-            return Err(fail(&place, format!("the name {:?} is taken by a field before it", field.name)));
+            return Err(fail(&place, format!("an earlier field has the name {:?} already", field.name)));
         }
         if !json_names.insert(field.json.clone()) {
-            return Err(fail(&place, format!("the JSON name {:?} is taken by a field before it", field.json)));
+            return Err(fail(&place, format!("an earlier field has the JSON name {:?} already", field.json)));
         }
         fields.push(field);
     }
@@ -199,21 +202,24 @@ fn load(namespace: &str, stem: &str, label: &str, text: &str) -> Result<RecordSc
 type Problem = (&'static str, String);
 
 fn read_field(namespace: &str, field: &Value) -> Result<Field, Problem> {
-    let Some(name) = field["name"].as_str() else { return Err(("/name", "absent".into())) };
+    let Some(name) = field["name"].as_str() else { return Err(("/name", "missing".into())) };
     let json = match &field["json"] {
         Value::Null => name.to_owned(),
         Value::String(json) => json.clone(),
-        _ => return Err(("/json", "a string is due: the field's name in the source".into())),
+        _ => return Err(("/json", "expected a string: the field's name in the source".into())),
     };
     let (ty, optional) = match &field["type"] {
         Value::Array(union) => match union.as_slice() {
             [Value::String(null), branch] if null == "null" => {
                 if field.get("default") != Some(&Value::Null) {
-                    return Err(("/default", "null is due, so that readers of other versions can fill it in".into()));
+                    return Err((
+                        "/default",
+                        "expected null, so that readers of other versions can fill the field in".into(),
+                    ));
                 }
                 (read_type(namespace, branch)?, true)
             }
-            _ => return Err(("/type", "the only union taken is [\"null\", X]".into())),
+            _ => return Err(("/type", "the only supported union is [\"null\", X]".into())),
         },
         ty => (read_type(namespace, ty)?, false),
     };
@@ -238,7 +244,7 @@ fn read_type(namespace: &str, ty: &Value) -> Result<Type, Problem> {
         (Some("boolean"), None, None) => Type::Boolean,
         (Some("array"), None, None) => Type::Array(Box::new(read_type(namespace, &ty["items"])?)),
         (Some(name), None, None) if ty.is_string() && !is_reserved(name) => Type::Record(full_name(namespace, name)),
-        _ => return Err(("/type", format!("not a type the catalog takes: {ty}"))),
+        _ => return Err(("/type", format!("the catalog does not support this type: {ty}"))),
     })
 }
 

@@ -30,14 +30,19 @@ pub(super) fn plan(
             let Some(derive) = &field.derive else { continue };
             let fail = |what: String| CatalogError::new(&record.label, format!("/fields/{index}"), what);
             let Some(from) = derive.source(&record.fields).filter(|&from| from >= head) else {
-                return Err(fail(format!("derive.from: {name} has no field `{}` that is sent", derive.from)));
+                return Err(fail(format!("derive.from: {name} has no field `{}` that the sender sends", derive.from)));
             };
             let due = derive.takes();
             if record.fields[from].ty != due {
-                return Err(fail(format!("derive.from: {} is due, `{}` is none", due.word(), derive.from)));
+                return Err(fail(format!(
+                    "derive.from: `{}`: expected {}, got {}",
+                    derive.from,
+                    due.word(),
+                    record.fields[from].ty.word()
+                )));
             }
             if field.ty != Type::String || !field.optional {
-                return Err(fail("type: what is derived is null or a string".into()));
+                return Err(fail("type: a derived field must be [\"null\", \"string\"]".into()));
             }
             let Some(plan) = indexes.get(name).and_then(|&index| plans.get_mut(index)) else { continue };
             plan.names.hide(index - head);

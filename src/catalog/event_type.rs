@@ -96,7 +96,7 @@ pub(crate) struct Latest {
 
 /// What a profile calls a topic, which its own name and a dot precede in Kafka.
 pub(super) fn check_topic_name(topic: &str) -> Result<(), String> {
-    if is_word(topic, b'-') { Ok(()) } else { Err("small letters, digits and `-` are due".into()) }
+    if is_word(topic, b'-') { Ok(()) } else { Err("expected lower-case letters, digits and `-`".into()) }
 }
 
 /// Small letters, digits and `also`, at least one.

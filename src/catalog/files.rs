@@ -41,10 +41,13 @@ pub(super) fn read(dir: Option<&Path>) -> Result<BTreeMap<String, Folder>, Catal
         }
         let name = file_name(&folder)?;
         if name == HEAD_FOLDER {
-            return Err(unusable(&folder, "this name is reserved for the types every profile shares"));
+            return Err(unusable(&folder, "this name is reserved for the types that all profiles share"));
         }
         if !is_profile_name(&name) {
-            return Err(unusable(&folder, "a profile's name is [a-z][a-z0-9_]*, since it becomes an Avro namespace"));
+            return Err(unusable(
+                &folder,
+                "a profile's name must match [a-z][a-z0-9_]*, because it becomes an Avro namespace",
+            ));
         }
         for path in list(&folder)?.into_iter().filter(|path| is_of_a_profile(path)) {
             let text = fs::read_to_string(&path).map_err(|e| unusable(&path, &e.to_string()))?;

@@ -65,7 +65,9 @@ pub(super) fn resolve(
         for (index, path) in paths.iter().enumerate() {
             let key = format!("{name}[{index}]");
             if telling.contains(&path.as_str()) {
-                let what = format!("{path} tells the type of an event, which stands in its head");
+                let what = format!(
+                    "{path} determines the event type, which `event.type` shows: it cannot be redacted or hashed"
+                );
                 return Err((key, what));
             }
             let added = guards.add(guard, &key, path, records, events);
@@ -77,15 +79,20 @@ pub(super) fn resolve(
 
 impl Guards {
     fn add_name(&mut self, key: &str, name: &str, telling: &[&str], records: &Records) -> Result<(), String> {
-        let names = Names::loose(name).ok_or_else(|| format!("{name:?} is no name"))?;
+        let names =
+            Names::loose(name).ok_or_else(|| format!("{name:?} is not a field name: it has no letter or digit"))?;
         if let Some(field) = telling.iter().find(|field| names.has(field)) {
-            return Err(format!("{field} tells the type of an event, which stands in its head"));
+            return Err(format!(
+                "{field} determines the event type, which `event.type` shows: it cannot be redacted or hashed"
+            ));
         }
         for (holder, record) in records.iter().filter(|(holder, _)| !holder.starts_with(&format!("{HEAD_FOLDER}."))) {
             for field in sent(record).filter(|field| names.has(&field.json)) {
                 let path = &field.json;
                 if !field.optional {
-                    return Err(format!("{path} is required in {holder}: what is redacted becomes null"));
+                    return Err(format!(
+                        "{path} is required in {holder}, and a redacted field becomes null: make it nullable"
+                    ));
                 }
                 refuse_derived(record, field, path, holder)?;
                 let guarded = Guarded { guard: Guard::Redacted, key: key.to_owned(), path: path.clone() };
@@ -99,7 +106,7 @@ impl Guards {
 
     fn add(&mut self, guard: Guard, key: &str, path: &str, records: &Records, events: &[String]) -> Result<(), String> {
         if path.split('.').any(str::is_empty) {
-            return Err(format!("{path:?} is no path"));
+            return Err(format!("{path:?} is not a path: a name is empty"));
         }
         let (parents, name) = path.rsplit_once('.').unwrap_or(("", path));
         let mut found = false;
@@ -120,18 +127,18 @@ impl Guards {
             }
             let Some((record, field)) = self.find(records, holder, name) else { continue };
             if guard == Guard::Hashed && field.ty != Type::String {
-                return Err(format!("{path} is no text in {holder} ({}): only text is hashed", field.ty.word()));
+                return Err(format!("{path} of {holder}: got {}, but only strings can be hashed", field.ty.word()));
             }
             if !field.optional {
-                let what = if guard == Guard::Hashed { "what is no text" } else { "what is redacted" };
-                return Err(format!("{path} is required in {holder}: {what} becomes null"));
+                let what = if guard == Guard::Hashed { "a value that is not text" } else { "a redacted field" };
+                return Err(format!("{path} is required in {holder}, and {what} becomes null: make it nullable"));
             }
             if guard == Guard::Redacted {
                 refuse_derived(record, field, path, holder)?;
             }
             let place = (holder.to_owned(), name.to_owned());
             if self.fields.get(&place).is_some_and(|other| other.guard != guard) {
-                return Err(format!("{path} is redacted: nothing of it is left to hash"));
+                return Err(format!("{path} is in `redact` and in `hash`: keep one of them"));
             }
             self.fields.insert(place, Guarded { guard, key: key.to_owned(), path: path.to_owned() });
             found = true;
@@ -139,7 +146,7 @@ impl Guards {
         self.names.add(Names::exact(name));
         // A record that is not there is told of with the type that has it.
         let all_there = events.iter().all(|event| records.contains_key(event));
-        if found || !all_there { Ok(()) } else { Err(format!("{path} is a field of no event")) }
+        if found || !all_there { Ok(()) } else { Err(format!("no event has a field {path}")) }
     }
 
     /// The field of the record `holder` that takes the member `step`; a member that none takes is noted.
@@ -172,7 +179,7 @@ impl Guards {
         is_made: impl Fn(&str) -> bool,
     ) -> Result<(), Problem> {
         for ((holder, name), Guarded { guard, key, path }) in &self.fields {
-            let made = || (key.clone(), format!("{path} is made here, not sent"));
+            let made = || (key.clone(), format!("{path} is made by hookbridge, not sent by the source"));
             let plan = indexes.get(holder).and_then(|&index| plans.get_mut(index)).filter(|_| !is_made(holder));
             let plan = plan.ok_or_else(made)?;
             let slot = plan.names.slot(name, 0).ok_or_else(made)?;
@@ -231,7 +238,7 @@ fn sent(record: &avsc::RecordSchema) -> impl Iterator<Item = &avsc::Field> {
 fn refuse_derived(record: &avsc::RecordSchema, field: &avsc::Field, path: &str, holder: &str) -> Result<(), String> {
     let of_it = |f: &avsc::Field| f.derive.as_ref().is_some_and(|derive| derive.from == field.name);
     if record.fields.iter().any(of_it) {
-        return Err(format!("{path}: a field of {holder} is derived of it, so it would not be gone"));
+        return Err(format!("{path}: a field of {holder} is derived from it and would still show it"));
     }
     Ok(())
 }

@@ -46,14 +46,14 @@ pub(super) fn add_joins(
         check_topic(profile, topic, types).map_err(|what| fail("", what))?;
         for (key, list) in [(".from", &join.from), (".keys", &join.keys)] {
             if list.is_empty() {
-                return Err(fail(key, "none".into()));
+                return Err(fail(key, "empty: expected at least one".into()));
             }
         }
         // What a key is not of in one type it may be of in another; in one at least.
         let mut found: BTreeMap<&str, Vec<Path>> = BTreeMap::new();
         let mut id = None;
         for (at, key) in join.keys.iter().enumerate() {
-            let mut not_found = String::from("no such type of event");
+            let mut not_found = String::from("no event type of `from` has it");
             let mut used = false;
             for (name, event_type) in
                 types.iter().filter(|(_, ty)| join.from.iter().any(|from| ty.comes_from(profile, from)))
@@ -61,14 +61,14 @@ pub(super) fn add_joins(
                 match Path::reach(records, &event_type.schema.name, key) {
                     Ok(path) => {
                         if let Some(guard) = guards.of(&path) {
-                            let what = format!("{key} is {}: it would stand in the key", guard.word());
+                            let what = format!("{key} is {}, but the record's key would show it", guard.word());
                             return Err(fail(&format!(".keys[{at}]"), what));
                         }
                         let leaf = if path.derived.is_some() { &Type::String } else { &path.leaf };
                         if *leaf != Type::Json && *id.get_or_insert_with(|| leaf.clone()) != *leaf {
                             return Err(fail(
                                 &format!(".keys[{at}]"),
-                                format!("{key}: {}, unlike the others", leaf.word()),
+                                format!("{key}: {}, but all keys of a topic must have the same type", leaf.word()),
                             ));
                         }
                         found.entry(name).or_default().push(event_type.starting_at_payload(path));
@@ -83,13 +83,13 @@ pub(super) fn add_joins(
         }
         let id = id.unwrap_or(Type::String);
         if !matches!(id, Type::Uuid | Type::Long | Type::String) {
-            return Err(fail(".keys", format!("{}: a key is a uuid, a long or a string", id.word())));
+            return Err(fail(".keys", format!("got {}, expected a uuid, a long or a string", id.word())));
         }
         let unused = join.from.iter().position(|from| !found.keys().any(|name| types[*name].comes_from(profile, from)));
         if let Some(at) = unused {
             return Err(fail(
                 &format!(".from[{at}]"),
-                format!("{}: no event of this topic has one of the keys", join.from[at]),
+                format!("{}: none of its events has one of `keys`", join.from[at]),
             ));
         }
         let found: Vec<_> = found.into_iter().map(|(name, keys)| (name.to_owned(), keys)).collect();
@@ -131,17 +131,17 @@ pub(super) fn add_latest(
         let Some(schema) = records.get(&name) else { continue };
         let (snapshot, list) = parts(schema).ok_or_else(|| {
             let what =
-                format!("{name} is not `{EVENT}`, a required snapshot, perhaps a list derived of it, and `{EXTRA}`");
+                format!("{name}: expected the fields `{EVENT}`, a required snapshot, optionally a list derived from it, and `{EXTRA}`");
             fail(".record", what)
         })?;
         let text = avsc::self_contained(records, &name).map_err(|e| fail(".record", e.to_string()))?;
         let path = |key: &str, text: &str| Path::reach(records, &name, text).map_err(|what| fail(key, what));
         let updated = path(".updated", &latest.updated)?;
         if !updated.is_time() {
-            return Err(fail(".updated", format!("{}: a timestamp-millis is due", latest.updated)));
+            return Err(fail(".updated", format!("{}: expected a timestamp-millis", latest.updated)));
         }
         if let Some(guard) = guards.of(&updated) {
-            let what = format!("{} is {}: it would be the record's time", latest.updated, guard.word());
+            let what = format!("{} is {}, but it would become the record's timestamp", latest.updated, guard.word());
             return Err(fail(".updated", what));
         }
         let list =
@@ -150,7 +150,10 @@ pub(super) fn add_latest(
             None => false,
             Some((Guard::Hashed, Type::String)) => true,
             Some((guard, _)) => {
-                return Err(fail(".record", format!("a list of {name} is derived of what is {}", guard.word())));
+                return Err(fail(
+                    ".record",
+                    format!("a list of {name} is derived from a field that is {}", guard.word()),
+                ));
             }
         };
         let mut carried = false;
@@ -166,7 +169,7 @@ pub(super) fn add_latest(
             if let Some(other) = &event_type.latest {
                 return Err(fail(
                     ".record",
-                    format!("{} has the last state of `{}` already", other.topic, snapshot.name),
+                    format!("{} already holds the last state of `{}`", other.topic, snapshot.name),
                 ));
             }
             event_type.latest = Some(Latest {
@@ -200,11 +203,11 @@ fn parts(schema: &RecordSchema) -> Option<(&avsc::Field, Option<&avsc::Field>)> 
 /// What a list of strings is made of.
 fn list_path(records: &Records, record: &str, field: &avsc::Field) -> Result<Path, String> {
     let derive = field.derive.as_ref().filter(|_| field.ty == Type::Array(Box::new(Type::String)));
-    let derive = derive.ok_or_else(|| format!("`{}`: a list of strings with `derive` is due", field.name))?;
+    let derive = derive.ok_or_else(|| format!("`{}`: expected a list of strings with `derive`", field.name))?;
     let mut path = Path::reach(records, record, &derive.from)?;
     let due = derive.takes();
     if path.leaf != due {
-        return Err(format!("`{}`: {} is due, {} is none", field.name, due.word(), derive.from));
+        return Err(format!("`{}`: {}: expected {}, got {}", field.name, derive.from, due.word(), path.leaf.word()));
     }
     path.derived = Some(derive.how.clone());
     Ok(path)
@@ -217,9 +220,9 @@ fn check_topic(profile: &str, topic: &str, types: &BTreeMap<String, EventType>) 
         ty.joins.iter().map(|join| &join.topic).chain(ty.latest.iter().map(|latest| &latest.topic)).any(|t| *t == whole)
     };
     if types.values().any(|ty| ty.topic == whole) {
-        Err("the topic of events already".into())
+        Err("events already go to a topic of this name".into())
     } else if types.values().any(is_further) {
-        Err("there is such a topic already".into())
+        Err("another join, timeline or latest topic already has this name".into())
     } else {
         Ok(())
     }

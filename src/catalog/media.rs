@@ -76,7 +76,7 @@ pub(super) fn resolve(
         let by_json = |text: &str| Path::resolve(records, event, text, |field| &field.json);
         let Ok(file) = by_json(&written.field) else { continue };
         if let Some(guard) = guards.of(&file) {
-            let what = format!("{} is {}: what never leaves is not kept either", written.field, guard.word());
+            let what = format!("{} is {}, so its file must not be stored", written.field, guard.word());
             return Err(("field", what));
         }
         let (parent, name) = match written.field.rsplit_once('.') {
@@ -87,16 +87,16 @@ pub(super) fn resolve(
         let content_type = written.content_type.as_deref().map(by_json).transpose();
         let content_type = content_type.map_err(|what| ("content_type", what))?;
         if content_type.as_ref().is_some_and(|path| path.leaf != Type::String) {
-            return Err(("content_type", format!("{event}: a string is due")));
+            return Err(("content_type", format!("{event}: expected a string")));
         }
         if let Some((guard, path)) = content_type.as_ref().and_then(|path| guards.of(path).zip(Some(path))) {
-            return Err(("content_type", format!("{} is {}: `into` would tell it", path.text, guard.word())));
+            return Err(("content_type", format!("{} is {}, but `into` would show it", path.text, guard.word())));
         }
         resolved.holders.insert(holder.clone(), find_holder(records, &holder, name, &written.into)?);
         resolved.events.insert(event.clone(), MediaField { file, content_type });
     }
     if resolved.events.is_empty() {
-        return Err(("field", format!("{} is a field of no event", written.field)));
+        return Err(("field", format!("no event has a field {}", written.field)));
     }
     Ok(resolved)
 }
@@ -106,19 +106,19 @@ fn find_holder(records: &Records, holder: &str, file: &str, into: &str) -> Resul
     let Some(record) = records.get(holder) else { return Err(("field", format!("no such type: {holder}"))) };
     let fields = &record.fields;
     let Some(file) = fields.iter().position(|f| f.json == file && f.optional && f.ty == Type::String) else {
-        return Err(("field", format!("{file} of {holder}: null or a string is due")));
+        return Err(("field", format!("{file} of {holder}: expected [\"null\", \"string\"]")));
     };
     let Some(into) = fields.iter().position(|f| f.name == into) else {
         return Err(("into", format!("{holder} has no field `{into}`")));
     };
     let object = match &fields[into].ty {
         Type::Record(name) if fields[into].optional => name.clone(),
-        _ => return Err(("into", format!("`{}` of {holder}: null or a record is due", fields[into].name))),
+        _ => return Err(("into", format!("`{}` of {holder}: expected [\"null\", a record]", fields[into].name))),
     };
     // A name that leads nowhere is told of with the record that has it.
     if records.get(&object).is_some_and(|object| !is_object(object)) {
         let due = OBJECT.map(|(name, ..)| name).join(", ");
-        return Err(("into", format!("{object}: its fields have to be {due}, as in whazing.MediaObject")));
+        return Err(("into", format!("{object}: expected the fields {due}, as in whazing.MediaObject")));
     }
     Ok(Holder { file, into, head: record.has_head().into(), object })
 }
@@ -141,8 +141,9 @@ impl Resolved {
             for (index, field) in record.fields.iter().enumerate() {
                 let is_into = self.holders.get(name).is_some_and(|holder| holder.into == index);
                 if let Some(object) = field.ty.named().filter(|name| made.contains(name) && !is_into) {
-                    let what =
-                        format!("{object} is made here, not sent: only the field that `media.into` names has it");
+                    let what = format!(
+                        "hookbridge makes {object} itself: only the field that `media.into` names may have this type"
+                    );
                     return Err(CatalogError::new(&record.label, format!("/fields/{index}/type"), what));
                 }
             }

@@ -57,17 +57,17 @@ impl Path {
                     path.leaf = Type::Json;
                     continue;
                 }
-                _ => return Err(format!("`{step}` is looked for in something that is no record")),
+                _ => return Err(format!("`{step}`: what stands before it is not a record")),
             };
             if path.leaf.is_head() {
-                return Err("the event's head is made here, not sent".into());
+                return Err("`event` is made by hookbridge, not sent by the source".into());
             }
             let fields = records.get(&name).map(|record| record.fields.as_slice()).unwrap_or_default();
             let Some(mut field) = fields.iter().find(|f| named(f) == step) else {
                 return Err(format!("{name} has no field `{step}`"));
             };
             if field.name == EXTRA {
-                return Err("`extra` is made here, not sent".into());
+                return Err("`extra` is made by hookbridge, not sent by the source".into());
             }
             path.required &= !field.optional;
             path.leaf = field.ty.clone();

@@ -183,13 +183,13 @@ pub(super) fn resolve(name: &str, folder: &Folder, mut records: Records) -> Resu
     for (type_name, ty) in &written.types {
         let place = format!("types.{type_name:?}");
         if let Some(other) = claimed.insert(&ty.record, type_name) {
-            return Err(fail(&format!("{place}.record"), format!("{} is the record of {other:?} already", ty.record)));
+            return Err(fail(&format!("{place}.record"), format!("{other:?} already has the record {}", ty.record)));
         }
         let resolved = resolve_type(name, type_name, ty, &written, records, &plans, &indexes);
         let mut resolved = resolved.map_err(|(key, what)| fail(&format!("{place}.{key}"), what))?;
         for (time, text) in resolved.times.iter().zip(&ty.time) {
             if let Some(guard) = guards.of(time) {
-                let what = format!("{text} is {}: it would stand in the event's head", guard.word());
+                let what = format!("{text} is {}, but `event.occurred_at` would show it", guard.word());
                 return Err(fail(&format!("{place}.time"), what));
             }
         }
@@ -206,7 +206,7 @@ pub(super) fn resolve(name: &str, folder: &Folder, mut records: Records) -> Resu
     check_rules(&written, &types).map_err(|(place, what)| fail(&place, what))?;
 
     let patience = written.patience.as_deref().map(humantime::parse_duration).transpose();
-    let patience = patience.map_err(|e| fail("patience", format!("{e}; such as \"6m\" is due")))?;
+    let patience = patience.map_err(|e| fail("patience", format!("{e}; expected a duration such as \"6m\"")))?;
     let payload = written.envelope.as_ref().map(|e| e.payload.clone());
     let rule_fields = written.recognise.iter().map(|r| r.field.clone());
     Ok(Profile {
@@ -236,9 +236,13 @@ fn check_heads(records: &Records, events: &[String]) -> Result<(), CatalogError>
         for (index, field) in record.fields.iter().enumerate() {
             let its_head = index == 0 && record.has_head() && (is_event(name) || !is_used(name));
             let what = match field.ty.named() {
-                Some(inner) if is_event(inner) => format!("{inner} is the record of an event: nothing holds it"),
+                Some(inner) if is_event(inner) => {
+                    format!("{inner} is the record of an event: no field may have this type")
+                }
                 _ if field.ty.is_head() && !its_head => {
-                    format!("{HEAD_FOLDER}.Event is the first field of an event's record, `{EVENT}`, and no other")
+                    format!(
+                        "only the first field of an event's record, `{EVENT}`, may have the type {HEAD_FOLDER}.Event"
+                    )
                 }
                 _ => continue,
             };
@@ -254,7 +258,7 @@ fn check_records(namespace: &str, records: &Records, media: &media::Resolved) ->
         let last = record.fields.last();
         let ends_in_extra = last.is_some_and(|f| f.name == EXTRA && f.optional && f.ty == Type::Json);
         if !ends_in_extra && !media.makes(name) {
-            let what = format!("the last field of a record of {namespace} is `{EXTRA}`, null or JSON text");
+            let what = format!("the last field of every record of {namespace} must be `{EXTRA}`, null or JSON text");
             return Err(CatalogError::new(&record.label, "/fields", what));
         }
         let text = avsc::self_contained(records, name)?;
@@ -281,18 +285,24 @@ fn resolve_type(
         return Err(("record", format!("no such type: {full_name}")));
     };
     if !schema.has_head() {
-        return Err(("record", format!("the first field of {full_name} is not `{EVENT}`, a {HEAD_FOLDER}.Event")));
+        return Err((
+            "record",
+            format!("the first field of {full_name} must be `{EVENT}` of type {HEAD_FOLDER}.Event"),
+        ));
     }
     check_topic_name(&written.topic).map_err(|what| ("topic", format!("{:?}: {what}", written.topic)))?;
     if !name.split('.').all(|part| is_word(part, b'_')) {
         return Err((
             "record",
-            format!("{name:?}: an event type is words of small letters, digits and `_`, with dots"),
+            format!("{name:?}: expected words of lower-case letters, digits and `_`, separated by dots"),
         ));
     }
     let payload_slot = match &written.payload {
         Some(field) => Some(payload_slot(schema, &plans[record], field).ok_or_else(|| {
-            ("payload", format!("{full_name} has no field `{field}` that is its one required record"))
+            (
+                "payload",
+                format!("expected `{field}` to be a record and the only required field of {full_name} beside `event`"),
+            )
         })?),
         None => None,
     };
@@ -306,14 +316,14 @@ fn resolve_type(
     };
     let key = path(&written.key).map_err(|what| ("key", what))?;
     if !key.is_key() {
-        let what = "a key is a uuid, a long or a string, and nothing on the way to it is nullable";
+        let what = "expected a uuid, a long or a string, and no nullable field in its path";
         return Err(("key", format!("{}: {what}", written.key)));
     }
     let mut times = Vec::new();
     for text in &written.time {
         let time = path(text).map_err(|what| ("time", what))?;
         if !time.is_time() {
-            return Err(("time", format!("{text}: a timestamp-millis is due")));
+            return Err(("time", format!("{text}: expected a timestamp-millis")));
         }
         times.push(time);
     }
@@ -367,7 +377,7 @@ fn check_rules(written: &Written, types: &BTreeMap<String, EventType>) -> Result
     }
     let named = |name: &str| written.recognise.iter().any(|r| r.values.iter().flatten().any(|(_, t)| t == name));
     match types.keys().find(|name| !named(name)) {
-        Some(name) => Err((format!("types.{name:?}"), "no rule of `recognise` leads here".into())),
+        Some(name) => Err((format!("types.{name:?}"), "no rule of `recognise` yields this event type".into())),
         None => Ok(()),
     }
 }

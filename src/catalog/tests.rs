@@ -195,10 +195,14 @@ field = "kind"
     ),
 ];
 
+/// Replaces `from` once.
+fn swap(from: &'static str, to: &'static str) -> impl Fn(&str) -> String {
+    move |text| text.replacen(from, to, 1)
+}
+
 #[test]
 fn what_is_wrong_is_named_by_file_and_place() {
     assert_eq!(broken("none", str::to_owned), "");
-    let swap = |from: &'static str, to: &'static str| move |text: &str| text.replacen(from, to, 1);
     for (file, (from, to), expected) in [
         (
             "OrderPaid.avsc",
@@ -213,12 +217,12 @@ fn what_is_wrong_is_named_by_file_and_place() {
         (
             "profile.toml",
             ("order.id", "order.at"),
-            "loja/profile.toml: types.\"order.paid\".key: order.at: a key is a uuid",
+            "loja/profile.toml: types.\"order.paid\".key: order.at: expected a uuid",
         ),
         (
             "profile.toml",
             ("[\"order.at\"]", "[\"order.id\"]"),
-            "loja/profile.toml: types.\"order.paid\".time: order.id: a timestamp",
+            "loja/profile.toml: types.\"order.paid\".time: order.id: expected a timestamp",
         ),
         (
             "profile.toml",
@@ -231,12 +235,12 @@ fn what_is_wrong_is_named_by_file_and_place() {
                 "[types]",
                 "[types]\n\"order.sent\" = { record = \"OrderPaid\", topic = \"order\", key = \"order.id\", time = [] }",
             ),
-            "loja/profile.toml: types.\"order.sent\".record: OrderPaid is the record of \"order.paid\" already",
+            "loja/profile.toml: types.\"order.sent\".record: \"order.paid\" already has the record OrderPaid",
         ),
         (
             "profile.toml",
             ("[verify]", "redact = [\"order.pin\"]\n[verify]"),
-            "loja/profile.toml: redact[0]: order.pin is a field of no event",
+            "loja/profile.toml: redact[0]: no event has a field order.pin",
         ),
         (
             "profile.toml",
@@ -249,32 +253,45 @@ fn what_is_wrong_is_named_by_file_and_place() {
             "loja/profile.toml: verify.method: unknown variant",
         ),
         ("profile.toml", ("header =", "heading ="), "loja/profile.toml: verify.heading: unknown field"),
+    ] {
+        let words = broken(file, swap(from, to));
+        assert!(words.starts_with(expected), "{words}\nexpected {expected}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_schema_is_named_by_file_and_place() {
+    for (file, (from, to), expected) in [
         (
             "Order.avsc",
             ("\"name\":\"Order\"", "\"name\":\"OrderPaid\""),
-            "loja/Order.avsc: /name: \"OrderPaid\", but the file's place says \"Order\"",
+            "loja/Order.avsc: /name: got \"OrderPaid\", expected \"Order\"",
         ),
-        ("Order.avsc", ("\"name\":\"at\"", "\"name\":\"id\""), "loja/Order.avsc: /fields/1: the name \"id\" is taken"),
+        (
+            "Order.avsc",
+            ("\"name\":\"at\"", "\"name\":\"id\""),
+            "loja/Order.avsc: /fields/1: an earlier field has the name \"id\" already",
+        ),
         (
             "Order.avsc",
             ("\"name\":\"at\"", "\"name\":\"at\",\"json\":\"id\""),
-            "loja/Order.avsc: /fields/1: the JSON name \"id\" is taken",
+            "loja/Order.avsc: /fields/1: an earlier field has the JSON name \"id\" already",
         ),
         (
             "Order.avsc",
             ("\"type\":\"long\"}", "\"type\":\"bytes\"}"),
-            "loja/Order.avsc: /fields/0/type: not a type the catalog takes: \"bytes\"",
+            "loja/Order.avsc: /fields/0/type: the catalog does not support this type: \"bytes\"",
         ),
         (
             "Order.avsc",
             ("\"default\":null},\n            {\"name\":\"extra\"", "\"x\":1},\n            {\"name\":\"extra\""),
-            "loja/Order.avsc: /fields/1/default: null is due",
+            "loja/Order.avsc: /fields/1/default: expected null",
         ),
         ("Order.avsc", ("\"extra\"", "\"rest\""), "loja/Order.avsc: /fields: the last field"),
         (
             "Order.avsc",
             ("{\"name\":\"id\"", "{\"name\":\"event\",\"type\":\"hookbridge.Event\"},{\"name\":\"id\""),
-            "loja/Order.avsc: /fields/0/type: hookbridge.Event is the first field of an event's record",
+            "loja/Order.avsc: /fields/0/type: only the first field of an event's record",
         ),
         (
             "OrderPaid.avsc",
@@ -282,14 +299,18 @@ fn what_is_wrong_is_named_by_file_and_place() {
                 "{\"name\":\"order\"",
                 "{\"name\":\"e2\",\"type\":{\"type\":\"array\",\"items\":\"hookbridge.Event\"}},{\"name\":\"order\"",
             ),
-            "loja/OrderPaid.avsc: /fields/1/type: hookbridge.Event is the first field",
+            "loja/OrderPaid.avsc: /fields/1/type: only the first field of an event's record",
         ),
         (
             "Order.avsc",
             ("{\"name\":\"at\"", "{\"name\":\"in\",\"type\":\"loja.OrderPaid\"},{\"name\":\"at\""),
-            "loja/Order.avsc: /fields/1/type: loja.OrderPaid is the record of an event: nothing holds it",
+            "loja/Order.avsc: /fields/1/type: loja.OrderPaid is the record of an event: no field may have this type",
         ),
-        ("profile.toml", ("order.id", "event.id"), "loja/profile.toml: types.\"order.paid\".key: the event's head"),
+        (
+            "profile.toml",
+            ("order.id", "event.id"),
+            "loja/profile.toml: types.\"order.paid\".key: `event` is made by hookbridge",
+        ),
         ("profile.toml", ("\"order.paid\"", "\"order paid\""), "loja/profile.toml: types.\"order paid\".record: "),
         ("profile.toml", ("\"order\"", "\"\""), "loja/profile.toml: types.\"order.paid\".topic: \"\""),
         ("Order.avsc", ("{\"type\"", "{\"type\" \"x\""), "loja/Order.avsc: expected `:`"),
@@ -340,26 +361,26 @@ fn a_field_of_a_third_vendor_may_hold_files() {
             "profile.toml",
             "order.receipt",
             "order.bill",
-            "loja/profile.toml: media.field: order.bill is a field of no event",
+            "loja/profile.toml: media.field: no event has a field order.bill",
         ),
         (
             "profile.toml",
             "\"order.receipt\"",
             "\"order.id\"",
-            "loja/profile.toml: media.field: id of loja.Order: null or a string",
+            "loja/profile.toml: media.field: id of loja.Order: expected [\"null\", \"string\"]",
         ),
         ("profile.toml", "receipt_object", "stub", "loja/profile.toml: media.into: loja.Order has no field `stub`"),
         (
             "profile.toml",
             "receipt_object",
             "mime",
-            "loja/profile.toml: media.into: `mime` of loja.Order: null or a record",
+            "loja/profile.toml: media.into: `mime` of loja.Order: expected [\"null\", a record]",
         ),
         (
             "profile.toml",
             "order.mime",
             "order.id",
-            "loja/profile.toml: media.content_type: loja.OrderPaid: a string is due",
+            "loja/profile.toml: media.content_type: loja.OrderPaid: expected a string",
         ),
         ("profile.toml", "order.mime", "order.x", "loja/profile.toml: media.content_type: loja.Order has no field `x`"),
         ("profile.toml", "into =", "onto =", "loja/profile.toml: media.onto: unknown field"),
@@ -379,25 +400,25 @@ fn a_field_of_a_third_vendor_may_hold_files() {
             "profile.toml",
             "[media]",
             "hash = [\"order.mime\"]\n[media]",
-            "loja/profile.toml: media.content_type: order.mime is hashed: `into` would tell it",
+            "loja/profile.toml: media.content_type: order.mime is hashed, but `into` would show it",
         ),
         (
             "profile.toml",
             "[media]",
             "hash = [\"order.receipt_object.content_type\"]\n[media]",
-            "loja/profile.toml: hash[0]: order.receipt_object.content_type is made here, not sent",
+            "loja/profile.toml: hash[0]: order.receipt_object.content_type is made by hookbridge, not sent by the source",
         ),
         (
             "Receipt.avsc",
             "\"bytes\"",
             "\"size\"",
-            "loja/profile.toml: media.into: loja.Receipt: its fields have to be uri, bytes,",
+            "loja/profile.toml: media.into: loja.Receipt: expected the fields uri, bytes,",
         ),
         (
             "OrderPaid.avsc",
             "{\"name\":\"order\"",
             "{\"name\":\"r\",\"type\":\"loja.Receipt\"},{\"name\":\"order\"",
-            "loja/OrderPaid.avsc: /fields/1/type: loja.Receipt is made here, not sent",
+            "loja/OrderPaid.avsc: /fields/1/type: hookbridge makes loja.Receipt itself",
         ),
     ] {
         let words = with_media(file, from, to);

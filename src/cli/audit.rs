@@ -17,33 +17,33 @@ use crate::tools::event_id::EventId;
 use crate::tools::read::{From, Reader, those_there};
 
 const HELP: &str = "\
-Reads the spool, the dead letters and the topics of the configured sources. Given ids count once
-each, in the first place that has them: published, dead letter (pending), spool. What is in none is
-missing, and listed below the table. A dead letter that was replayed counts by its record. What is
-older than the topics' retention is missing.
+Reads the spool, the dead letters and the topics of the configured sources. Each given id
+counts once, in the first place that has it: published, dead letter (pending), spool. An id that is in
+none is missing, and listed below the table. A replayed dead letter counts as published. Events older
+than the topics' retention are missing, too.
 
 Examples:
-  hookbridge audit --config /etc/hookbridge.toml             what there is
+  hookbridge audit --config /etc/hookbridge.toml             count all events
   hookbridge audit ids.txt --config /etc/hookbridge.toml     one id a line
   hookbridge audit answers.jsonl --since 2026-06-02          the JSON answers that a sender logged
   ssh sender cat ids.txt | hookbridge audit - --json
 
-Exit codes: 0 nothing is missing, 1 something is, 64 wrong usage or no list of ids, 69 Kafka or the
+Exit codes: 0 nothing is missing, 1 some ids are missing, 64 wrong usage or no list of ids, 69 Kafka or the
 spool is not available, 78 configuration.";
 
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub(super) struct AuditArgs {
-    /// Ids that a sender believes delivered: one a line, or JSON objects with an `id`; `-` is standard input
+    /// File with the ids that a sender believes delivered: one per line, or JSON objects with an `id`; `-` is standard input
     #[arg(value_name = "IDS_FILE")]
     ids: Option<PathBuf>,
-    /// Read topics from this time received on, such as 2026-06-02T12:00:00Z
+    /// Count only records received since this time, such as 2026-06-02T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = instant)]
     since: Option<i64>,
     /// The bridge's data directory, for its spool [default: that of --config]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// One JSON object with the counts, then one for each id that is missing
+    /// Print one JSON object with the counts, then one for each missing id
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -69,7 +69,7 @@ pub(super) fn run(args: &AuditArgs, file: Option<&Path>) -> Ending {
         Err(words) => return fail(&words, Ending::Unavailable),
     };
     if audit.foreign > 0 {
-        warn(format_args!("{} records have no event id: somebody else wrote them", audit.foreign));
+        warn(format_args!("{} records have no event id: hookbridge did not write them", audit.foreign));
     }
     let held = given.as_ref().map(|given| audit.hold_against(given));
     let missing = held.as_ref().map(|(_, missing)| missing.as_slice()).unwrap_or_default();
@@ -117,7 +117,7 @@ fn look(settings: &Settings, data_dir: Option<&Path>, since: Option<i64>) -> Res
         let there = those_there(&settings.kafka, &topics)?;
         let (topics, missing): (Vec<_>, Vec<_>) = topics.into_iter().partition(|topic| there.contains(topic));
         for topic in missing {
-            warn(format_args!("no topic {topic}"));
+            warn(format_args!("missing topic {topic}"));
         }
         let mut reader = Reader::open(&settings.kafka, &topics, from, false)?;
         let bar = progress::bar(reader.records()).with_message(what);

@@ -125,10 +125,10 @@ fn data_dir(settings: &Settings, report: &mut Report) {
     match std::fs::metadata(dir) {
         Ok(found) if !found.is_dir() => report.finding(&format!("data_dir {}: not a directory", dir.display())),
         Ok(_) if rustix::fs::access(dir, Access::WRITE_OK).is_err() => {
-            report.finding(&format!("data_dir {}: not writable for this user", dir.display()));
+            report.finding(&format!("data_dir {}: not writable by this user", dir.display()));
         }
         Ok(_) => well(&format!("data_dir {}", dir.display())),
-        Err(_) => well(&format!("data_dir {}: not there yet, `serve` will make it", dir.display())),
+        Err(_) => well(&format!("data_dir {}: does not exist yet, `serve` will create it", dir.display())),
     }
 }
 
@@ -140,12 +140,15 @@ fn spool(settings: &Settings, report: &mut Report) {
     match Store::look(dir).and_then(|store| store.map_or(Ok(Vec::new()), |store| store.waiting())) {
         Ok(waiting) => {
             let (records, bytes) = waiting.iter().fold((0, 0), |(r, b), w| (r + w.records, b + w.bytes));
-            well(&format!("spool: {records} deliveries wait, {bytes} bytes"));
+            well(&format!("spool: {records} deliveries waiting, {bytes} bytes"));
         }
         Err(error) => report.finding(&format!("spool {}: {error}", dir.display())),
     }
     for file in spool::put_aside(dir) {
-        warn(&format!("spool: {} was damaged and put aside; the .txt beside it says what is lost", file.display()));
+        warn(&format!(
+            "spool: {} was damaged and put aside; the .txt file beside it lists what is lost",
+            file.display()
+        ));
     }
 }
 
@@ -155,23 +158,25 @@ async fn media_store(settings: &Settings, store: &media::Store, report: &mut Rep
     let (inline, record) = (store.inline_max_bytes, settings.kafka.max_record_bytes);
     if inline.div_ceil(3).saturating_mul(4) > record {
         warn(&format!(
-            "media.inline_max_bytes {inline}: in base64 such a file is larger than kafka.max_record_bytes ({record}): \
-             its event is a dead letter"
+            "media.inline_max_bytes is {inline}: in base64 such a file is larger than kafka.max_record_bytes ({record}), and \
+             its event becomes a dead letter: lower the first or raise the second"
         ));
     }
     if store.folder().is_some_and(|folder| !folder.exists()) {
-        return well(&format!("media store {url}: not there yet, `serve` will make it"));
+        return well(&format!("media store {url}: does not exist yet, `serve` will create it"));
     }
     if let Some((used, max_bytes)) = store.fullness()
         && used >= max_bytes / 5 * 4
     {
         warn(&format!(
-            "media.max_bytes is {max_bytes}, and {used} are used: events with large files wait when no room is left"
+            "{used} of media.max_bytes ({max_bytes}) are used: when it is full, events with large files wait in the spool"
         ));
     }
     match store.probe().await {
-        Ok(()) => well(&format!("media store {url}: a file could be written and deleted")),
-        Err(unfit @ Unfit::Delete(_)) => warn(&format!("media store {url}: {unfit}; `serve` never deletes")),
+        Ok(()) => well(&format!("media store {url}: a file was written and deleted")),
+        Err(unfit @ Unfit::Delete(_)) => {
+            warn(&format!("media store {url}: {unfit}; harmless, since `serve` never deletes"));
+        }
         Err(unfit) if store.folder().is_some() => report.finding(&format!("media store {url}: {unfit}")),
         Err(unfit) => report.unavailable(&format!("media store {url}: {unfit}")),
     }
@@ -206,9 +211,9 @@ fn certificate(key: &str, file: &Path, report: &mut Report) {
         let name = name.map_or_else(String::new, |name| format!(" CN = {name}"));
         let end = certificate.not_after();
         if end < now {
-            report.finding(&format!("{key}: the certificate{name} is no longer valid, since {end}"));
+            report.finding(&format!("{key}: the certificate{name} expired on {end}: replace it"));
         } else if end < soon {
-            warn(&format!("{key}: the certificate{name} is valid until {end} only"));
+            warn(&format!("{key}: the certificate{name} expires soon, on {end}"));
         } else {
             well(&format!("{key}: the certificate{name} is valid until {end}"));
         }
@@ -227,12 +232,12 @@ async fn kafka(settings: &Settings, publisher: &Publisher, report: &mut Report) 
         if let Some(words) = error {
             report.finding(&format!("topic {name}: {words}"));
         } else if settings.kafka.create_topics {
-            well(&format!("topic {name}: not there yet, `serve` will create it"));
+            well(&format!("topic {name}: does not exist yet, `serve` will create it"));
         } else {
             report.finding(&format!("topic {name}: missing, and kafka.create_topics is false: create it"));
         }
     }
-    well(&format!("topics: {} of {} are there", view.topics.len() - missing.len(), view.topics.len()));
+    well(&format!("topics: {} of {} exist", view.topics.len() - missing.len(), view.topics.len()));
     let to_be_made = settings.kafka.create_topics.then_some(settings.kafka.partitions);
     if let Some(words) = view.uneven(to_be_made) {
         report.finding(&words);
@@ -257,13 +262,13 @@ async fn partitions(publisher: &Publisher, view: &View, report: &mut Report) {
 async fn topic_configs(publisher: &Publisher, view: &View, report: &mut Report) {
     let differing = match publisher.differing_configs(view).await {
         Ok(differing) => differing,
-        Err(error) => return warn(&format!("topics: their configuration could not be read: {error}")),
+        Err(error) => return warn(&format!("topics: cannot read their configuration: {error}")),
     };
     for Differing { topic, key, is, due } in differing {
         report.finding(&format!("topic {topic}: {key} is {is}, expected {due}: set it with kafka-configs"));
     }
     match publisher.one_replica(view).await {
-        Err(error) => warn(&format!("topics: their replicas could not be read: {error}")),
+        Err(error) => warn(&format!("topics: cannot read their replicas: {error}")),
         Ok(Some(OneReplica { words, mendable: true })) => report.finding(&words),
         // With so few brokers, Kafka cannot do better.
         Ok(Some(OneReplica { words, mendable: false })) => warn(&words),
@@ -296,7 +301,7 @@ async fn clock(registry: &Registry, report: &mut Report) {
     if ahead.abs() > CLOCK_TOLERANCE {
         let how = if ahead > 0 { "ahead of" } else { "behind" };
         report.finding(&format!(
-            "clock: this machine's clock seems to be wrong, it is {} {how} the registry's: set it (NTP)",
+            "clock: this machine's clock is {} {how} the registry's: synchronise it with NTP",
             span(ahead.abs())
         ));
     }

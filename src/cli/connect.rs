@@ -11,10 +11,10 @@ use crate::tools::dev;
 
 #[derive(Debug, Args)]
 pub(super) struct Connect {
-    /// Kafka's bootstrap servers [default: those of --config, else of `hookbridge dev`]
+    /// Kafka's bootstrap servers [default: those of --config, otherwise of `hookbridge dev`]
     #[arg(long, global = true, value_name = "SERVERS")]
     kafka: Option<String>,
-    /// The registry's address [default: that of --config, else of `hookbridge dev`]
+    /// The registry's address [default: that of --config, otherwise of `hookbridge dev`]
     #[arg(long, global = true, value_name = "URL")]
     registry: Option<String>,
 }

@@ -22,9 +22,9 @@ use crate::values::{printable, time};
 use replay::ReplayArgs;
 
 const HELP: &str = "\
-An event that was replayed is marked in the topic: a record with its id as key and no value. It is
-pending again when the same body becomes a dead letter again. No data directory is needed, and a
-bridge may run meanwhile.
+A replayed dead letter is marked in the topic by a record with its id as key and no value. It is
+pending again when the same body becomes a dead letter again. These commands need no data directory,
+and a bridge may be running.
 
 Examples:
   hookbridge dead-letters list --config /etc/hookbridge.toml
@@ -34,9 +34,9 @@ Examples:
   hookbridge dead-letters replay --type lead.created --dry-run --config /etc/hookbridge.toml
   hookbridge dead-letters replay --all --config /etc/hookbridge.toml
 
-Exit codes: 0 all shown or replayed, 1 some stay dead letters, or there is no such one, 64 wrong
-usage, 69 Kafka or the registry is not available or there is no such topic, 78 configuration, or the
-registry refuses a schema.";
+Exit codes: 0 all shown or replayed, 1 some stay dead letters, or the dead letter was not found,
+64 wrong usage, 69 Kafka or the registry is not available or the topic does not exist, 78 configuration,
+or the registry refuses a schema.";
 
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
@@ -47,18 +47,18 @@ pub(super) struct DeadLettersArgs {
 
 #[derive(Debug, Subcommand)]
 enum DeadLettersCommand {
-    /// One line each, in order of arrival: when, reason, source, type, id, error
+    /// List them in order of arrival: time, reason, source, type, id, error
     List(ListArgs),
-    /// The newest dead letter of an event: its headers and its body
+    /// Show the newest dead letter of an event: its headers and its body
     Show(ShowArgs),
-    /// Convert by today's catalog, publish, and mark as replayed
+    /// Convert by the current catalog, publish, and mark as replayed
     Replay(ReplayArgs),
 }
 
 /// All that are given have to apply; of one that is given more than once, any.
 #[derive(Debug, Args)]
 struct Which {
-    /// Only this event; may be given again, as may the next three
+    /// Only this event; may be repeated, like --reason, --source and --type
     #[arg(long, value_name = "ID")]
     id: Vec<EventId>,
     /// Only this reason
@@ -67,13 +67,13 @@ struct Which {
     /// Only this source
     #[arg(long, value_name = "SOURCE")]
     source: Vec<String>,
-    /// Only this event type, with or without its profile, where it is known
+    /// Only this event type, with or without its profile, if the type is known
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Vec<String>,
-    /// Only those received since, such as 2026-06-02T12:00:00Z
+    /// Only those received since this time, such as 2026-06-02T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = instant)]
     from: Option<i64>,
-    /// Only those received before
+    /// Only those received before this time
     #[arg(long, value_name = "TIME", value_parser = instant)]
     to: Option<i64>,
 }
@@ -82,10 +82,10 @@ struct Which {
 struct ListArgs {
     #[command(flatten)]
     which: Which,
-    /// Show also those that were replayed
+    /// Also show those that were replayed
     #[arg(long)]
     all: bool,
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -96,7 +96,7 @@ struct ListArgs {
 struct ShowArgs {
     /// The event's id
     id: EventId,
-    /// The body alone, as it came (on a terminal, with control characters spelled out)
+    /// Only the body, as received (on a terminal, with control characters escaped)
     #[arg(long)]
     body: bool,
     #[command(flatten)]
@@ -105,7 +105,7 @@ struct ShowArgs {
 
 fn reason(text: &str) -> Result<Reason, String> {
     let known = || Reason::ALL.map(Reason::code).join(", ");
-    Reason::ALL.into_iter().find(|reason| reason.code() == text).ok_or_else(|| format!("one of {} is due", known()))
+    Reason::ALL.into_iter().find(|reason| reason.code() == text).ok_or_else(|| format!("expected one of {}", known()))
 }
 
 impl Which {
@@ -253,7 +253,7 @@ fn head(letter: &Letter, found: &Found) -> String {
         text += &format!("replayed {}\n", time::to_rfc3339(at));
     }
     if letter.copies > 1 {
-        text += &format!("the newest of {} copies\n", letter.copies);
+        text += &format!("this is the newest of {} copies\n", letter.copies);
     }
     text + "\n"
 }

@@ -27,22 +27,22 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub(super) struct DevArgs {
-    /// Where webhooks are taken; a free port when this one is taken
+    /// Address for webhooks; another free port if this one is in use
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Where the console, /readyz and /metrics are
+    /// Address of the console, /readyz and /metrics
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9464")]
     admin_listen: SocketAddr,
-    /// Where the embedded broker is found
+    /// Address of the embedded broker
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9092")]
     kafka_listen: SocketAddr,
-    /// Where the embedded registry is found
+    /// Address of the embedded registry
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
     registry_listen: SocketAddr,
-    /// Use this Kafka in place of the embedded broker
+    /// Use this Kafka instead of the embedded broker
     #[arg(long, value_name = "SERVERS")]
     kafka: Option<String>,
-    /// Use this registry in place of the embedded one
+    /// Use this registry instead of the embedded one
     #[arg(long, value_name = "URL")]
     registry: Option<String>,
 }

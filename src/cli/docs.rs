@@ -20,9 +20,9 @@ Examples:
 enum Kind {
     /// An `AsyncAPI` 3 document
     Asyncapi,
-    /// A Markdown page of every command, with its `--help`
+    /// A Markdown page with the `--help` of every command
     Cli,
-    /// A Markdown page of every event
+    /// A Markdown page with every event type
     Events,
 }
 

@@ -12,16 +12,16 @@ use crate::kafka::route::{self, Role, Routes};
 use crate::values::time;
 
 const HELP: &str = "\
-Writes a record with this key and no value: tables built on the topic drop the entity, and compaction
-removes its states from the topic some time later. An event of the entity that comes after, or still
-waits in a spool, brings it back. Other topics are left as they are: their records go when their
+Writes a tombstone, a record with this key and no value: tables built on the topic drop the entity,
+and compaction removes its states from the topic some time later. A later event of the entity, or one
+that still waits in a spool, brings it back. Other topics do not change: their records go when their
 retention ends.
 
 Example:
   hookbridge forget wegly.deal-latest 11111111-1111-4111-8111-111111111111 --config hookbridge.toml
 
-Exit codes: 0 written, 64 wrong usage, no latest topic or no such id, 69 Kafka is not available or does
-not take it, 78 configuration.";
+Exit codes: 0 written, 64 wrong usage, not a latest topic, or not an id of that topic, 69 Kafka is not
+available or rejects it, 78 configuration.";
 
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
@@ -48,12 +48,12 @@ async fn forget(settings: &Settings, args: &ForgetArgs) -> Ending {
         let latest = routes.topics.iter().filter(|spec| spec.role == Role::Latest).map(|spec| &*spec.name);
         let latest = latest.collect::<Vec<_>>().join(", ");
         let known =
-            if latest.is_empty() { "kafka.latest_topics is false".into() } else { format!("there are {latest}") };
-        return fail(&format!("{}: no latest topic; {known}", args.topic), Ending::Usage);
+            if latest.is_empty() { "kafka.latest_topics is false".into() } else { format!("expected one of {latest}") };
+        return fail(&format!("{}: not a latest topic: {known}", args.topic), Ending::Usage);
     };
     // A tombstone for an id that is written otherwise would forget nothing.
     let Some(key) = routes.canonical_key(&topic.name, &args.key) else {
-        return fail(&format!("{}: no id as the keys of {} are", args.key, args.topic), Ending::Usage);
+        return fail(&format!("{}: not an id in the form of the keys of {}", args.key, args.topic), Ending::Usage);
     };
     let publisher = match Publisher::new(settings, &routes) {
         Ok(publisher) => publisher,
@@ -63,7 +63,7 @@ async fn forget(settings: &Settings, args: &ForgetArgs) -> Ending {
         Err(error) => return fail(&error, Ending::Unavailable),
         Ok(view) if view.topics.iter().any(|s| s.name == topic.name && s.partitions.is_none()) => {
             return fail(
-                &format!("kafka {}: no topic {}", settings.kafka.bootstrap_servers, topic.name),
+                &format!("kafka {}: missing topic {}", settings.kafka.bootstrap_servers, topic.name),
                 Ending::Unavailable,
             );
         }

@@ -10,8 +10,8 @@ use super::{Ending, fail, fail_config, on_runtime};
 use crate::config;
 
 const HELP: &str = "\
-Asks the admin listener of the configuration, on this machine, for /livez. Says nothing when all is
-well. Kafka and the registry are not asked, and nothing is taken or locked.
+Asks the bridge on this machine, at admin.listen of the configuration, for /livez. Prints nothing when
+all is well. It does not contact Kafka or the registry, and locks nothing.
 
 Examples:
   hookbridge health --config /etc/hookbridge.toml           is it running?
@@ -22,10 +22,10 @@ Exit codes: 0 yes, 1 no, or no answer in time, 64 wrong usage, 78 configuration.
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub(super) struct HealthArgs {
-    /// Ask for /readyz
+    /// Ask for /readyz instead
     #[arg(long)]
     ready: bool,
-    /// How long the answer may take
+    /// How long to wait for the answer
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = humantime::parse_duration)]
     timeout: Duration,
 }

@@ -11,15 +11,15 @@ use crate::kafka::partition;
 use crate::tools::read::partitions;
 
 const HELP: &str = "\
-Prints the number of the partition, from 0, and nothing else. It is where hookbridge, the Java client
-and every client with the partitioner murmur2 put a record with this key. The key is taken as given:
-ids of hookbridge's topics are UUIDs in small letters, or numbers.
+Prints only the number of the partition, from 0. It is where hookbridge, the Java client and every
+client with the partitioner murmur2 put a record with this key. The key is used as given: the keys of
+hookbridge's topics are UUIDs in lower case, or numbers.
 
 Examples:
   hookbridge where wegly.deal-latest 11111111-1111-4111-8111-111111111111 --config hookbridge.toml
   hookbridge where wegly.deal 11111111-1111-4111-8111-111111111111 --partitions 12
 
-Exit codes: 0 printed, 64 wrong usage, 69 Kafka cannot be reached or has no such topic, 78 configuration.";
+Exit codes: 0 printed, 64 wrong usage, 69 Kafka cannot be reached or the topic does not exist, 78 configuration.";
 
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
@@ -28,7 +28,7 @@ pub(super) struct WhereArgs {
     topic: String,
     /// The key
     key: String,
-    /// How many partitions the topic has; Kafka is not asked then
+    /// How many partitions the topic has; without this, Kafka is asked
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     partitions: Option<u32>,
     #[command(flatten)]

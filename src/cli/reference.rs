@@ -47,7 +47,7 @@ null, and entities that live on from event to event. Without an event type it se
 $ hookbridge send wegly --rate 100 --for 10s
 sent 1000 in 10.0 s (100.1/s)
   published                      1000
-latency from when each was due: p50 3.6 ms, p90 4.5 ms, p99 7.0 ms, max 10.3 ms
+latency from scheduled time: p50 3.6 ms, p90 4.5 ms, p99 7.0 ms, max 10.3 ms
 ```
 
 ## What `tail` shows

@@ -40,25 +40,25 @@ pub(super) struct SchemasArgs {
 
 #[derive(Debug, Subcommand)]
 enum SchemasCommand {
-    /// Every event type with its records, topics and subjects
+    /// List every event type with its records, topics and subjects
     List,
-    /// A type's fields as a tree, with their docs
+    /// Show a type's fields as a tree, with their docs
     Show {
         /// Full name of a record or of a type in it, such as wegly.LeadStageChanged
         name: String,
     },
     /// Write the schemas to files
     Export {
-        /// The folder to write to; made if need be
+        /// The folder to write to; it is created if missing
         #[arg(long)]
         dir: PathBuf,
-        /// Self-contained files, one per record that is written
+        /// Write self-contained files, one for each record type
         #[arg(long)]
         bundle: bool,
     },
-    /// Register what the registry does not have
+    /// Register the schemas that the registry does not have
     Register,
-    /// Compare with the registry; write nothing
+    /// Compare the schemas with the registry; write nothing
     Check,
 }
 
@@ -71,7 +71,7 @@ pub(super) fn run(args: &SchemasArgs, file: Option<&Path>) -> Ending {
         SchemasCommand::List => list(&settings),
         SchemasCommand::Show { name } => match show(&settings, name) {
             Some(text) => text,
-            None => return fail(&format!("no such type: {name}: see `schemas list`"), Ending::Usage),
+            None => return fail(&format!("unknown type {name}: see `hookbridge schemas list`"), Ending::Usage),
         },
         SchemasCommand::Export { dir, bundle } => match export(&settings, dir, *bundle) {
             Ok(text) => text,
@@ -188,7 +188,7 @@ fn with_registry(settings: &Settings, register: bool) -> Ending {
             Standing::New | Standing::Compatible if register => {
                 format!("registered  id {}", subject.id().map_or_else(|| "unknown".into(), |id| id.to_string()))
             }
-            Standing::New => "new         not there yet".into(),
+            Standing::New => "new         not registered yet".into(),
             Standing::Compatible => "compatible  a new version".into(),
             Standing::Refused(reasons) => {
                 refused += 1;

@@ -23,8 +23,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 const HELP: &str = "\
 Bodies are made from the catalog, with fresh ids and dates; chat messages are linked to deals sent
-before them. A load (--rate) does not wait for answers, and latency counts from the time each event
-was due. Ctrl-C ends the sending and prints the report.
+before them. A load (--rate) does not wait for answers: latency is measured from the scheduled time
+of each event. Ctrl-C stops and prints the report.
 
 Examples:
   hookbridge send wegly deal.won                        one event, to `hookbridge dev`
@@ -41,30 +41,30 @@ Exit codes: 0 every event got a 2xx, 1 some did not, 64 wrong usage.";
 pub(super) struct SendArgs {
     /// Name of the source to send as
     source: String,
-    /// Event type; all of the profile's in turn when left out
+    /// Event type; without it, all types of the profile in turn
     event_type: Option<String>,
-    /// Profile of the source, where its name is another
+    /// Profile of the source [default: the source's name]
     #[arg(long)]
     profile: Option<String>,
-    /// The bridge
+    /// Address of the bridge
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     url: String,
     /// Certificate authorities in PEM, in addition to the system's
     #[arg(long, value_name = "FILE")]
     ca_file: Option<std::path::PathBuf>,
-    /// The source's secret or token; that of `hookbridge dev` when left out
+    /// The source's secret or token [default: that of `hookbridge dev`]
     #[arg(long, env = "HOOKBRIDGE_SECRET", hide_env_values = true)]
     secret: Option<String>,
     /// How many events
     #[arg(long, short = 'n', conflicts_with = "duration")]
     count: Option<u64>,
-    /// Events per second, whether answered or not
+    /// Events per second, without waiting for answers
     #[arg(long)]
     rate: Option<f64>,
-    /// For how long, at --rate
+    /// How long to send at --rate
     #[arg(long = "for", value_name = "TIME", requires = "rate", value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
-    /// Same seed, same choices
+    /// Seed of the random choices; the same seed repeats them
     #[arg(long)]
     seed: Option<u64>,
     /// Print the curl commands instead of sending
@@ -86,7 +86,10 @@ pub(super) fn run(args: &SendArgs) -> Ending {
     let profile_name = args.profile.as_ref().unwrap_or(&args.source);
     let Some(profile) = catalog.profiles.get(profile_name) else {
         let known = catalog.profiles.keys().cloned().collect::<Vec<_>>().join(", ");
-        return fail(&format!("no such profile: {profile_name}; there are {known}: see --profile"), Ending::Usage);
+        return fail(
+            &format!("unknown profile {profile_name}, expected one of {known}: name it with --profile"),
+            Ending::Usage,
+        );
     };
     if args.list {
         let lines = profile.types.keys().map(|name| name.to_owned() + "\n");
@@ -97,11 +100,11 @@ pub(super) fn run(args: &SendArgs) -> Ending {
         None => profile.types.values().collect(),
         Some(name) => match profile.types.get(name) {
             Some(event_type) => vec![event_type],
-            None => return fail(&format!("no such event type: {name}: see --list"), Ending::Usage),
+            None => return fail(&format!("unknown event type {name}: see --list"), Ending::Usage),
         },
     };
     if args.rate.is_some_and(|rate| !(rate > 0.0 && rate <= 1e6)) {
-        return fail(&"--rate is not between 0 and 1,000,000", Ending::Usage);
+        return fail(&"--rate must be above 0 and at most 1,000,000", Ending::Usage);
     }
     send(args, profile, &types)
 }
@@ -191,9 +194,8 @@ fn report(tally: &Tally) -> Ending {
     }
     let ms = |share| tally.percentile(share).as_secs_f64() * 1000.0;
     let (p50, p90, p99, max) = (ms(0.5), ms(0.9), ms(0.99), ms(1.0));
-    text += &format!(
-        "latency from when each was due: p50 {p50:.1} ms, p90 {p90:.1} ms, p99 {p99:.1} ms, max {max:.1} ms\n"
-    );
+    text +=
+        &format!("latency from scheduled time: p50 {p50:.1} ms, p90 {p90:.1} ms, p99 {p99:.1} ms, max {max:.1} ms\n");
     print(&text);
     if tally.all_accepted() { Ending::Well } else { Ending::Findings }
 }

@@ -69,7 +69,7 @@ fn allow_connections(connections: usize) -> usize {
         tracing::warn!(
             files,
             connections = room,
-            "http.max_connections is lowered to what the limit of open files allows (ulimit -n)"
+            "http.max_connections is lowered to fit the limit of open files; raise that limit (ulimit -n)"
         );
     }
     room

@@ -20,7 +20,7 @@ impl Shutdown {
             next(&mut term, &mut int).await;
             told.cancel();
             next(&mut term, &mut int).await;
-            tracing::warn!("told twice to end: ending at once");
+            tracing::warn!("second signal: exiting now");
             std::process::exit(1);
         });
         Ok(Shutdown { asked })

@@ -23,20 +23,20 @@ use crate::values::{printable, time};
 const LOOK: Duration = Duration::from_millis(100);
 
 const HELP: &str = "\
-Inspecting needs no Kafka and disturbs no bridge. Draining takes the place of a bridge that will not come back: it takes
+`inspect` needs no Kafka and does not disturb a running bridge. `drain` is for a bridge that will not come back: it locks
 the data directory, so it does not start while a bridge uses it.
 
 Examples:
-  hookbridge spool inspect --config /etc/hookbridge.toml      what waits, by topic, source and type
-  hookbridge spool inspect --data-dir data --events --json    every delivery, a JSON object a line
+  hookbridge spool inspect --config /etc/hookbridge.toml      what is waiting, by topic, source and type
+  hookbridge spool inspect --data-dir data --events --json    every delivery, one JSON object per line
   hookbridge spool drain --config /etc/hookbridge.toml        publish all of it, then end
-  hookbridge spool recover --config /etc/hookbridge.toml      look again at damaged files that were put aside
+  hookbridge spool recover --config /etc/hookbridge.toml      read damaged files again that were put aside
 
 The file is an SQLite database, DIR/spool.db; its table `deliveries` holds the bodies. Change it only while no bridge uses
-it. Draining has no --data-dir: it needs the sources, Kafka and the registry of the configuration.
+it. `drain` has no --data-dir: it needs the sources, Kafka and the registry of the configuration.
 
-A damaged file is put aside by itself (DIR/spool.damaged-TIME.db), and what can be read of it goes on. Recovering looks
-at such files once more, after a repair of theirs say, and adds what was not recovered before at the end of the spool.
+The bridge puts a damaged file aside (DIR/spool.damaged-TIME.db) and keeps what it can read of it. `recover` reads such
+files again, for example after a repair, and adds what was not recovered before to the end of the spool.
 
 Exit codes: 0 done, 1 something is left or damaged, 69 Kafka or the spool is not available, 78 configuration.";
 
@@ -49,13 +49,13 @@ pub(super) struct SpoolArgs {
 
 #[derive(Debug, Subcommand)]
 enum SpoolCommand {
-    /// Show what waits, while a bridge runs or not
+    /// Show what is waiting, whether or not a bridge is running
     #[command(after_help = HELP)]
     Inspect(InspectArgs),
-    /// Publish all of it without serving, then end
+    /// Publish all of it without accepting webhooks, then exit
     #[command(after_help = HELP)]
     Drain(DrainArgs),
-    /// Add what can be read of damaged files, and was not before
+    /// Add what can be read of damaged files and was not recovered before
     #[command(after_help = HELP)]
     Recover(RecoverArgs),
 }
@@ -68,14 +68,14 @@ struct InspectArgs {
     /// Show each delivery, in order of arrival
     #[arg(long)]
     events: bool,
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Args)]
 struct DrainArgs {
-    /// Give up when nothing got through for this long
+    /// Stop if nothing is published for this long
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
     wait: Duration,
 }
@@ -132,7 +132,7 @@ fn recover(dir: &Path, files: Vec<PathBuf>) -> Ending {
         }
     }
     if files.is_empty() {
-        let _ = writeln!(io::stdout(), "{}: no damaged file", dir.display());
+        let _ = writeln!(io::stdout(), "{}: no damaged files", dir.display());
     }
     if damaged == 0 { Ending::Well } else { Ending::Findings }
 }
@@ -233,7 +233,7 @@ async fn drain(settings: &Settings, patience: Duration) -> Ending {
     match Store::look(&settings.data_dir) {
         Ok(Some(_)) => {}
         Ok(None) => {
-            let words = format!("data_dir {}: no spool there", settings.data_dir.display());
+            let words = format!("data_dir {}: there is no spool in it", settings.data_dir.display());
             return fail(&words, Ending::Unavailable);
         }
         Err(error) => return fail(&format!("data_dir: {error}"), Ending::Unavailable),

@@ -14,8 +14,8 @@ use crate::tools::read::{Found, From, Reader, Schemas};
 use crate::values::{printable, time};
 
 const HELP: &str = "\
-Decodes by the registry's schema. Dead letters are shown as text, instants as ISO 8601, JSON text as
-JSON.
+Decodes records with their schema from the registry. Dead letters are shown as text, timestamps as
+ISO 8601, JSON text as JSON.
 
 Examples:
   hookbridge tail wegly.deal
@@ -24,13 +24,13 @@ Examples:
   hookbridge tail wegly.chat --type chat.message_received --from 2026-06-02T12:00:00Z --count 10 --headers
   hookbridge tail hookbridge.dead-letters --config hookbridge.toml
 
-Exit codes: 0 all shown, 69 Kafka cannot be reached or has no such topic, 78 configuration.";
+Exit codes: 0 all shown, 69 Kafka cannot be reached or the topic does not exist, 78 configuration.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Form {
-    /// Readable on a terminal, else json
+    /// `text` on a terminal, otherwise `json`
     Auto,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
     /// For people
     Text,
@@ -39,10 +39,10 @@ enum Form {
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub(super) struct TailArgs {
-    /// Topics; `*` stands for anything
+    /// Topics; `*` matches anything
     #[arg(required = true, value_name = "TOPIC")]
     topics: Vec<String>,
-    /// Where to begin: beginning, end, an offset, or a time such as 2026-06-02T12:00:00Z
+    /// Where to start: beginning, end, an offset, or a time such as 2026-06-02T12:00:00Z
     #[arg(long, default_value = "beginning")]
     from: From,
     /// Only records with this key
@@ -51,16 +51,16 @@ pub(super) struct TailArgs {
     /// Only this event type, with or without its profile
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Option<String>,
-    /// End after so many
+    /// Stop after this many records
     #[arg(long, short = 'n')]
     count: Option<u64>,
-    /// Go on waiting for new records
+    /// Keep waiting for new records
     #[arg(long, short)]
     follow: bool,
     /// Show the headers too
     #[arg(long)]
     headers: bool,
-    /// How records are shown
+    /// Output format
     #[arg(long, value_enum, default_value_t = Form::Auto)]
     format: Form,
     #[command(flatten)]

@@ -16,7 +16,7 @@ impl WrittenCatalog {
     pub(super) fn load(self, sources: &BTreeMap<String, WrittenSource>) -> Result<Catalog, ConfigError> {
         let dir = self.dir.map(|dir| PathBuf::from(dir.0));
         if let Some(dir) = dir.as_ref().filter(|dir| !dir.is_dir()) {
-            return Err(ConfigError::key("catalog.dir", format!("{}: no such folder", dir.display())));
+            return Err(ConfigError::key("catalog.dir", format!("{}: no such directory", dir.display())));
         }
         let mut catalog = Catalog::load(dir.as_deref())?;
         let key = self.hash_key.map(|key| key.0);
@@ -28,7 +28,7 @@ impl WrittenCatalog {
         }
         if let Some(key) = key {
             if key.expose().trim().len() < SHORTEST_KEY {
-                let what = format!("less than {SHORTEST_KEY} bytes: what `openssl rand -hex 32` prints would do");
+                let what = format!("shorter than {SHORTEST_KEY} bytes: make one with `openssl rand -hex 32`");
                 return Err(ConfigError::key(KEY, what));
             }
             catalog.hash_with(&Hasher::new(key.expose().as_bytes()));
@@ -41,9 +41,10 @@ impl WrittenCatalog {
 fn hashes_nothing(catalog: &Catalog, name: &str, source: &WrittenSource) -> Result<(), ConfigError> {
     let profile = source.profile.as_ref().map_or(name, |profile| &profile.0);
     match catalog.profiles.get(profile).and_then(|profile| profile.hashed.first()) {
-        Some(path) => {
-            Err(ConfigError::key(KEY, format!("missing: profile {profile}, which sources.{name} has, hashes {path}")))
-        }
+        Some(path) => Err(ConfigError::key(
+            KEY,
+            format!("missing: sources.{name} has the profile {profile}, which hashes {path}"),
+        )),
         None => Ok(()),
     }
 }
@@ -53,7 +54,10 @@ fn hashes_nothing(catalog: &Catalog, name: &str, source: &WrittenSource) -> Resu
 fn is_no_secret_of(key: &Secret, name: &str, source: &WrittenSource) -> Result<(), ConfigError> {
     let lists = source.secrets.iter().chain(&source.tokens);
     if lists.flat_map(|list| &list.0).any(|secret| secret == key) {
-        return Err(ConfigError::key(KEY, format!("a secret of sources.{name} too: a key of its own is due")));
+        return Err(ConfigError::key(
+            KEY,
+            format!("the same as a secret of sources.{name}: use a key of its own, from `openssl rand -hex 32`"),
+        ));
     }
     Ok(())
 }

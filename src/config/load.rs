@@ -78,7 +78,7 @@ fn misfit(message: &str) -> String {
     match message.rsplit_once(", expected ") {
         Some((found, due)) if found.starts_with("invalid ") => {
             let due = if due == "a map" || due.starts_with("struct ") { "a table" } else { due };
-            format!("{due} is due")
+            format!("expected {due}")
         }
         _ => message.to_owned(),
     }
@@ -103,14 +103,14 @@ fn overlay(table: &mut Table, name: &str, value: &str) -> Result<(), ConfigError
     let is_header = name.to_ascii_uppercase().starts_with("HOOKBRIDGE__TRACING__OTLP_HEADERS__");
     let mut parts: Vec<&str> = name[PREFIX.len()..].split("__").collect();
     let Some(last) = parts.pop().filter(|last| !last.is_empty()) else {
-        return Err(ConfigError::key(name, "names no key"));
+        return Err(ConfigError::key(name, "does not name a key: expected HOOKBRIDGE__SECTION__KEY"));
     };
     let mut here = table;
     for part in parts {
         let key = find(here, part);
         let entry = here.entry(key).or_insert_with(|| Value::Table(Table::new()));
         let Value::Table(inner) = entry else {
-            return Err(ConfigError::key(name, "leads into a value that is no table"));
+            return Err(ConfigError::key(name, "the key before its last `__` has a value and is not a table"));
         };
         here = inner;
     }
@@ -123,7 +123,7 @@ fn overlay(table: &mut Table, name: &str, value: &str) -> Result<(), ConfigError
     // A list can be given as TOML has it; everything else is text, which each key reads as it needs.
     let value = if value.starts_with('[') {
         let array = format!("v = {value}").parse::<Table>().ok().and_then(|mut table| table.remove("v"));
-        array.ok_or_else(|| ConfigError::key(name, "begins like a list, but is none as TOML writes it"))?
+        array.ok_or_else(|| ConfigError::key(name, "not a list in TOML: expected one such as [\"a\", \"b\"]"))?
     } else {
         Value::String(value.to_owned())
     };
@@ -164,7 +164,7 @@ fn expand_text(text: &str, env: &BTreeMap<String, String>) -> Result<String, Str
             rest = after;
             continue;
         }
-        let Some((name, after)) = after.split_once('}') else { return Err("`${` without `}`".into()) };
+        let Some((name, after)) = after.split_once('}') else { return Err("`${` has no closing `}`".into()) };
         expanded.push_str(before);
         match name.strip_prefix("file:") {
             Some(path) => {
@@ -174,7 +174,9 @@ fn expand_text(text: &str, env: &BTreeMap<String, String>) -> Result<String, Str
                 let line = content.strip_suffix('\n').map_or(&*content, |l| l.strip_suffix('\r').unwrap_or(l));
                 expanded.push_str(line);
             }
-            None => expanded.push_str(env.get(name).ok_or_else(|| format!("the variable {name} is not set"))?),
+            None => {
+                expanded.push_str(env.get(name).ok_or_else(|| format!("the environment variable {name} is not set"))?);
+            }
         }
         rest = after;
     }

@@ -49,7 +49,7 @@ impl WrittenLog {
         let known = ["off", "error", "warn", "info", "debug", "trace"];
         // A word that is no level would pass for the name of a module, and nothing would be logged.
         if let Some(word) = level.split(',').find(|word| !word.contains('=') && !known.contains(&word.trim())) {
-            return Err(ConfigError::key("log.level", format!("{word:?}: one of {} is due", known.join(", "))));
+            return Err(ConfigError::key("log.level", format!("got {word:?}, expected one of {}", known.join(", "))));
         }
         let filter = EnvFilter::try_new(filter(&level));
         let filter = filter.map_err(|e| ConfigError::key("log.level", format!("{level:?}: {e}")))?;

@@ -48,13 +48,16 @@ impl WrittenMedia {
             None => {
                 return Err(ConfigError::key(
                     "media.options",
-                    "set without media.url = \"s3://...\", which they are for",
+                    "only for a bucket: set media.url = \"s3://...\" too, or remove these",
                 ));
             }
         };
         let max_bytes = match (&place, self.max_bytes) {
             (Place::S3 { .. }, Some(_)) => {
-                return Err(ConfigError::key("media.max_bytes", "set for a bucket: it is for a folder"));
+                return Err(ConfigError::key(
+                    "media.max_bytes",
+                    "only for a folder, and media.url is a bucket: remove it",
+                ));
             }
             (_, written) => written.map_or(MAX_BYTES, |text| text.0.0 as u64),
         };
@@ -69,23 +72,27 @@ fn place(url: &str, options: BTreeMap<String, Secret>) -> Result<Place, ConfigEr
     let fail = |what: &str| Err(ConfigError::key("media.url", what));
     let parsed = Url::parse(url).ok();
     let Some(url) = parsed.filter(|url| matches!(url.scheme(), "s3" | "file")) else {
-        return fail("neither s3://bucket/prefix nor file:///folder");
+        return fail("expected s3://bucket/prefix or file:///folder");
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return fail("credentials in it would be shown: use media.options");
+        return fail("must not hold credentials, since it is shown: put them in media.options");
     }
     if url.query().is_some() || url.fragment().is_some() || url.port().is_some() {
-        return fail("ends with its path, and has no port: the rest are media.options");
+        return fail("must have no port, `?` or `#`: use media.options");
     }
     if url.scheme() == "file" {
         if !options.is_empty() {
-            return Err(ConfigError::key("media.options", "set for a folder: they are for media.url = \"s3://...\""));
+            return Err(ConfigError::key("media.options", "only for a bucket, and media.url is a folder: remove them"));
         }
-        let Ok(folder) = url.to_file_path() else { return fail("not an absolute path: file:///folder is due") };
+        let Ok(folder) = url.to_file_path() else { return fail("expected an absolute path, such as file:///folder") };
         return Ok(Place::Folder(absolute("media.url", &folder)?));
     }
-    let Some(bucket) = url.host_str().filter(|host| !host.is_empty()) else { return fail("names no bucket") };
-    let Ok(prefix) = object_store::path::Path::from_url_path(url.path()) else { return fail("no path of an object") };
+    let Some(bucket) = url.host_str().filter(|host| !host.is_empty()) else {
+        return fail("expected a bucket, such as s3://bucket/prefix");
+    };
+    let Ok(prefix) = object_store::path::Path::from_url_path(url.path()) else {
+        return fail("the part after the bucket is not a valid object path");
+    };
     Ok(Place::S3 { bucket: bucket.to_owned(), prefix: prefix.to_string(), options })
 }
 

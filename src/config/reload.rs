@@ -126,7 +126,7 @@ fn describe(key: &str, (before, now): Values<'_>) -> String {
         .map(|(what, which)| (what, which.cloned().collect::<Vec<_>>().join(", ")));
     let told = told.iter().filter(|(_, which)| !which.is_empty()).map(|(what, which)| format!("{what} {which}"));
     let told = told.collect::<Vec<_>>().join("; ");
-    if told.is_empty() { format!("{key} (the same ones, in another order)") } else { format!("{key} ({told})") }
+    if told.is_empty() { format!("{key} (same secrets, other order)") } else { format!("{key} ({told})") }
 }
 
 /// Of a text or a list of texts: the first digits of each one's SHA-256.

@@ -41,13 +41,13 @@ pub(super) fn choice<T: Copy>(
     let Some(Text(word)) = written else { return Ok(choices[0].1) };
     let names = || choices.iter().map(|(name, _)| format!("{name:?}")).collect::<Vec<_>>().join(" or ");
     let found = choices.iter().find(|(name, _)| *name == word).map(|&(_, choice)| choice);
-    found.ok_or_else(|| ConfigError::key(key, format!("{word:?}: {} is due", names())))
+    found.ok_or_else(|| ConfigError::key(key, format!("got {word:?}, expected {}", names())))
 }
 
 fn address(key: &str, written: Option<Text<String>>, default: &str) -> Result<SocketAddr, ConfigError> {
     let text = or(written, default.to_owned());
     let found = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
-    found.ok_or_else(|| ConfigError::key(key, format!("{text:?}: an address such as {default:?} is due")))
+    found.ok_or_else(|| ConfigError::key(key, format!("got {text:?}, expected an address such as {default:?}")))
 }
 
 impl Written {
@@ -63,22 +63,22 @@ impl Written {
             let source = source.resolve(&name, &catalog, &credential_headers, http.max_body_bytes)?;
             if source.max_body_bytes > http.max_in_flight_bytes {
                 let key = format!("sources.{name}.max_body_bytes");
-                return Err(ConfigError::key(key, "more than http.max_in_flight_bytes"));
+                return Err(ConfigError::key(key, "must not exceed http.max_in_flight_bytes"));
             }
             sources.insert(name, Arc::new(source));
         }
         if sources.is_empty() {
-            return Err(ConfigError::key("sources", "none: at least one [sources.NAME] is due"));
+            return Err(ConfigError::key("sources", "no source: add at least one [sources.NAME]"));
         }
         let shutdown_delay = or(self.shutdown_delay, super::units::Period(Duration::ZERO)).0;
         let shutdown_timeout = or(self.shutdown_timeout, super::units::Period(Duration::from_secs(20))).0;
         if shutdown_delay >= shutdown_timeout {
-            return Err(ConfigError::key("shutdown_delay", "not shorter than shutdown_timeout, which it is a part of"));
+            return Err(ConfigError::key("shutdown_delay", "must be shorter than shutdown_timeout, which includes it"));
         }
         let OneOrMany(hosts) = self.admin.hosts.unwrap_or(OneOrMany(Vec::new()));
         let admin_listen = address("admin.listen", self.admin.listen, "127.0.0.1:9464")?;
         if admin_listen == http.listen && admin_listen.port() != 0 {
-            return Err(ConfigError::key("admin.listen", "the same as http.listen"));
+            return Err(ConfigError::key("admin.listen", "must differ from http.listen"));
         }
         let data_dir = PathBuf::from(or(self.data_dir, "data".to_owned()));
         Ok(Settings {
@@ -128,18 +128,18 @@ impl WrittenHttp {
             ("idle_timeout", settings.idle_timeout),
         ] {
             if time.is_zero() || time > LONGEST {
-                return Err(ConfigError::key(format!("http.{key}"), "not between a millisecond and a day"));
+                return Err(ConfigError::key(format!("http.{key}"), "must be from 1 ms to 1 day"));
             }
         }
         if !(1..=1_000_000).contains(&settings.max_connections) {
-            return Err(ConfigError::key("http.max_connections", "not between 1 and 1,000,000"));
+            return Err(ConfigError::key("http.max_connections", "must be from 1 to 1,000,000"));
         }
         if settings.max_in_flight_bytes > Semaphore::MAX_PERMITS {
-            return Err(ConfigError::key("http.max_in_flight_bytes", "more than any machine has"));
+            return Err(ConfigError::key("http.max_in_flight_bytes", "too large: no machine has so much memory"));
         }
         check_body_limit("http.max_body_bytes", settings.max_body_bytes)?;
         if settings.max_in_flight_bytes < settings.max_body_bytes {
-            return Err(ConfigError::key("http.max_in_flight_bytes", "less than http.max_body_bytes"));
+            return Err(ConfigError::key("http.max_in_flight_bytes", "must be at least http.max_body_bytes"));
         }
         Ok(settings)
     }
@@ -148,7 +148,7 @@ impl WrittenHttp {
 /// librdkafka takes no `message.max.bytes` above 10^9, and a dead letter holds the whole body.
 fn check_body_limit(key: &str, bytes: usize) -> Result<(), ConfigError> {
     const MOST: usize = 900 * MIB;
-    if (1..=MOST).contains(&bytes) { Ok(()) } else { Err(ConfigError::key(key, "not between 1 and 900 MiB")) }
+    if (1..=MOST).contains(&bytes) { Ok(()) } else { Err(ConfigError::key(key, "must be between 1 and 900 MiB")) }
 }
 
 /// librdkafka properties that the promises rest on, and their aliases.
@@ -179,35 +179,41 @@ impl WrittenKafka {
         let servers = self.bootstrap_servers.unwrap_or_default().0;
         let servers = servers.iter().map(|s| s.expose().trim()).filter(|s| !s.is_empty()).collect::<Vec<_>>().join(",");
         if servers.is_empty() {
-            return Err(ConfigError::key("kafka.bootstrap_servers", "missing: such as \"localhost:9092\""));
+            return Err(ConfigError::key("kafka.bootstrap_servers", "missing: set it, such as \"localhost:9092\""));
         }
         let mut properties = BTreeMap::new();
         flatten("kafka.properties", "", &self.properties, &mut properties)?;
         // librdkafka takes a topic's property with `topic.` in front as well.
         let bare = |name: &String| name.strip_prefix("topic.").unwrap_or(name).to_owned();
         if let Some(name) = properties.keys().find(|name| FIXED_PROPERTIES.contains(&bare(name).as_str())) {
-            let what = "set by hookbridge: what it promises its senders rests on it";
+            let what = "must not be set: hookbridge sets it, since its promises to senders depend on it";
             return Err(ConfigError::key(format!("kafka.properties.{name}"), what));
         }
         if properties.contains_key("statistics.interval.ms") {
-            let what = "set by hookbridge: its metrics rest on it";
+            let what = "must not be set: hookbridge sets it, since its metrics depend on it";
             return Err(ConfigError::key("kafka.properties.statistics.interval.ms", what));
         }
         let partitions = or(self.partitions, 12);
         if partitions < 1 {
-            return Err(ConfigError::key("kafka.partitions", "less than 1"));
+            return Err(ConfigError::key("kafka.partitions", "must be at least 1"));
         }
         let replication_factor = or(self.replication_factor, -1);
         if replication_factor != -1 && replication_factor < 1 {
-            return Err(ConfigError::key("kafka.replication_factor", "neither -1 (the broker's own) nor 1 or more"));
+            return Err(ConfigError::key(
+                "kafka.replication_factor",
+                "must be at least 1, or -1 for the broker's default",
+            ));
         }
         let producers = or(self.producers, PRODUCERS);
         if !(1..=MAX_PRODUCERS).contains(&producers) {
-            return Err(ConfigError::key("kafka.producers", format!("not between 1 and {MAX_PRODUCERS}")));
+            return Err(ConfigError::key("kafka.producers", format!("must be from 1 to {MAX_PRODUCERS}")));
         }
         let max_record_bytes = self.max_record_bytes.map_or(1_000_000, |text| text.0.0);
         if max_record_bytes == 0 {
-            return Err(ConfigError::key("kafka.max_record_bytes", "zero: every event would be a dead letter"));
+            return Err(ConfigError::key(
+                "kafka.max_record_bytes",
+                "must be at least 1: with 0 every event would be a dead letter",
+            ));
         }
         let further = [
             (DerivedTopic::Join, or(self.join_topics, true)),
@@ -252,7 +258,7 @@ pub(super) fn flatten(
             }
             toml::Value::String(text) => text.clone(),
             toml::Value::Integer(_) | toml::Value::Boolean(_) | toml::Value::Float(_) => value.to_string(),
-            _ => return Err(ConfigError::key(format!("{section}.{name}"), "a single value is due")),
+            _ => return Err(ConfigError::key(format!("{section}.{name}"), "expected a single value")),
         };
         let Ok(secret) = text.parse();
         into.insert(name, secret);
@@ -263,7 +269,11 @@ pub(super) fn flatten(
 fn topic_prefix(key: &str, written: Option<Text<String>>) -> Result<String, ConfigError> {
     let prefix = or(written, String::new());
     let legal = prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) && prefix.len() <= 100;
-    if legal { Ok(prefix) } else { Err(ConfigError::key(key, "at most 100 letters, digits, `.`, `_` and `-` are due")) }
+    if legal {
+        Ok(prefix)
+    } else {
+        Err(ConfigError::key(key, "expected at most 100 letters, digits, `.`, `_` and `-`"))
+    }
 }
 
 impl WrittenRegistry {
@@ -272,15 +282,15 @@ impl WrittenRegistry {
         let parsed = reqwest::Url::parse(&url).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
         match &parsed {
             None if url.is_empty() => {
-                return Err(ConfigError::key("registry.url", "missing: such as \"http://localhost:8081\""));
+                return Err(ConfigError::key("registry.url", "missing: set it, such as \"http://localhost:8081\""));
             }
-            None => return Err(ConfigError::key("registry.url", "not an http:// or https:// address")),
+            None => return Err(ConfigError::key("registry.url", "expected an http:// or https:// address")),
             Some(parsed) if !parsed.username().is_empty() || parsed.password().is_some() => {
-                let what = "credentials in it would be shown: use registry.username and registry.password";
+                let what = "must not hold credentials, since it is shown: use registry.username and registry.password";
                 return Err(ConfigError::key("registry.url", what));
             }
             Some(parsed) if parsed.query().is_some() || parsed.fragment().is_some() => {
-                return Err(ConfigError::key("registry.url", "ends before a `?` or `#`"));
+                return Err(ConfigError::key("registry.url", "must not have a `?` or `#`"));
             }
             Some(_) => {}
         }
@@ -288,25 +298,34 @@ impl WrittenRegistry {
             (None, None, None) => RegistryAuth::None,
             (Some(username), password, None) => {
                 let Some(Text(password)) = password else {
-                    return Err(ConfigError::key("registry.password", "missing: registry.username is set"));
+                    return Err(ConfigError::key(
+                        "registry.password",
+                        "missing, but registry.username is set: set both or neither",
+                    ));
                 };
                 RegistryAuth::Basic { username: username.0, password }
             }
             (None, None, Some(token)) if HeaderValue::try_from(token.0.expose()).is_err() => {
-                return Err(ConfigError::key("registry.token", "not what a header may hold: a line end, perhaps"));
+                return Err(ConfigError::key(
+                    "registry.token",
+                    "cannot be sent in a header: look for a line end or a control character",
+                ));
             }
             (None, None, Some(token)) => RegistryAuth::Bearer(token.0),
             (None, Some(_), _) => {
-                return Err(ConfigError::key("registry.username", "missing: registry.password is set"));
+                return Err(ConfigError::key(
+                    "registry.username",
+                    "missing, but registry.password is set: set both or neither",
+                ));
             }
             (Some(_), _, Some(_)) => {
-                return Err(ConfigError::key("registry.token", "contradicts registry.username: one of them is due"));
+                return Err(ConfigError::key("registry.token", "set registry.token or registry.username, not both"));
             }
         };
         let modes = [("register", RegistryMode::Register), ("lookup", RegistryMode::Lookup)];
         let verify_interval = self.verify_interval.map_or(Duration::from_secs(30), |text| text.0.0);
         if verify_interval.is_zero() {
-            return Err(ConfigError::key("registry.verify_interval", "zero"));
+            return Err(ConfigError::key("registry.verify_interval", "must be longer than 0"));
         }
         Ok(RegistrySettings {
             url,
@@ -330,41 +349,54 @@ impl WrittenSource {
         let fail = |key: &str, what: String| Err(ConfigError::key(format!("sources.{name}{key}"), what));
         let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
         if name.is_empty() || name.len() > 64 || !name.bytes().all(legal) {
-            return fail("", "a source's name is small letters, digits, `-` and `_`: it stands in the path".into());
+            return fail(
+                "",
+                "expected a name of at most 64 lower-case letters, digits, `-` and `_`: it becomes part of the path"
+                    .into(),
+            );
         }
         let profile_name = or(self.profile, name.to_owned());
         let Some(profile) = catalog.profiles.get(&profile_name) else {
             let known = catalog.profiles.keys().cloned().collect::<Vec<_>>().join(", ");
-            return fail(".profile", format!("no such profile: {profile_name:?}; there are {known}"));
+            return fail(".profile", format!("unknown profile {profile_name:?}, expected one of {known}"));
         };
         let (key, mine, other_key, other) = match profile.method {
             Method::HmacSha256 => ("secrets", self.secrets, "tokens", self.tokens),
             Method::Token => ("tokens", self.tokens, "secrets", self.secrets),
         };
         if other.is_some() {
-            return fail(&format!(".{other_key}"), format!("profile {profile_name} verifies by `{key}`"));
+            return fail(
+                &format!(".{other_key}"),
+                format!("not for this source: profile {profile_name} verifies by `{key}`"),
+            );
         }
         let open = or(self.allow_unauthenticated, false);
         let OneOrMany(secrets) = match (mine, open) {
             (Some(_), true) => {
-                return fail(".allow_unauthenticated", format!("contradicts sources.{name}.{key}: one of them is due"));
+                return fail(".allow_unauthenticated", format!("set allow_unauthenticated or {key}, not both"));
             }
-            (None, false) => return fail(&format!(".{key}"), "missing: without it anyone could send events".into()),
-            (Some(secrets), false) if secrets.0.is_empty() => return fail(&format!(".{key}"), "empty".into()),
+            (None, false) => {
+                return fail(&format!(".{key}"), "missing: set it, otherwise anyone could send events".into());
+            }
+            (Some(secrets), false) if secrets.0.is_empty() => {
+                return fail(&format!(".{key}"), "empty: expected at least one".into());
+            }
             (secrets, _) => secrets.unwrap_or_default(),
         };
         if let Some(index) = secrets.iter().position(|s| s.expose().trim().is_empty()) {
-            return fail(&format!(".{key}[{index}]"), "blank".into());
+            return fail(&format!(".{key}[{index}]"), "blank: expected a secret".into());
         }
         let Ok(header) = HeaderName::try_from(&profile.header) else {
-            return fail(".profile", format!("its verify.header {:?} is no header's name", profile.header));
+            return fail(".profile", format!("its verify.header {:?} is not a valid header name", profile.header));
         };
         let max_body_bytes = self.max_body_bytes.map_or(max_body_bytes, |text| text.0.0);
         check_body_limit(&format!("sources.{name}.max_body_bytes"), max_body_bytes)?;
         let rate_limit = match self.rate_limit.map(|text| NonZeroU32::new(text.0)) {
             None => None,
             Some(Some(per_second)) => Some(RateLimiter::direct(Quota::per_second(per_second))),
-            Some(None) => return fail(".rate_limit", "zero: nothing could pass".into()),
+            Some(None) => {
+                return fail(".rate_limit", "must be at least 1: with 0 every request would be refused".into());
+            }
         };
         Ok(Source {
             name: name.to_owned(),

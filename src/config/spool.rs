@@ -35,15 +35,15 @@ impl WrittenSpool {
         let max_bytes = bytes(self.max_bytes).unwrap_or(10 * GIB as u64);
         let max_lane_bytes = bytes(self.max_lane_bytes).unwrap_or(max_bytes / 2);
         if max_lane_bytes > max_bytes {
-            return Err(ConfigError::key("spool.max_lane_bytes", "more than spool.max_bytes"));
+            return Err(ConfigError::key("spool.max_lane_bytes", "must not exceed spool.max_bytes"));
         }
         // SQLite's integers are signed.
         if i64::try_from(max_bytes).is_err() {
-            return Err(ConfigError::key("spool.max_bytes", "more than any disk has"));
+            return Err(ConfigError::key("spool.max_bytes", "too large: no disk has so much room"));
         }
         let min_free_bytes = bytes(self.min_free_bytes).unwrap_or(GIB as u64);
         if min_free_bytes < LEAST_FREE {
-            let what = "less than 64 MiB: on a disk without any room nothing could be removed from the spool either";
+            let what = "must be at least 64 MiB: removing from the spool needs free space, too";
             return Err(ConfigError::key("spool.min_free_bytes", what));
         }
         Ok(SpoolSettings { max_bytes, max_lane_bytes, min_free_bytes })

@@ -15,7 +15,10 @@ impl WrittenTls {
     /// `None` is without TLS.
     pub(super) fn resolve(self) -> Result<Option<TlsSettings>, ConfigError> {
         let missing = |key: &str, other: &str| {
-            Err(ConfigError::key(format!("http.tls.{key}"), format!("missing: http.tls.{other} is set")))
+            Err(ConfigError::key(
+                format!("http.tls.{key}"),
+                format!("missing, but http.tls.{other} is set: set both or neither"),
+            ))
         };
         match (self.certificate_file, self.key_file) {
             (Some(certificate), Some(key)) => {

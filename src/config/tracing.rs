@@ -57,18 +57,18 @@ impl WrittenTracing {
                 ("service_name", self.service_name.is_some()),
             ] {
                 if set {
-                    return Err(fail(key, "set without tracing.otlp_endpoint, and so for nothing"));
+                    return Err(fail(key, "has no effect without tracing.otlp_endpoint: set that, or remove this"));
                 }
             }
             return Ok(None);
         };
         let timeout = self.otlp_timeout.map_or(Duration::from_secs(5), |text| text.0.0);
         if timeout.is_zero() || timeout > LONGEST {
-            return Err(fail("otlp_timeout", "not between a millisecond and a minute"));
+            return Err(fail("otlp_timeout", "must be from 1 ms to 1 minute"));
         }
         let service_name = self.service_name.map_or_else(|| "hookbridge".to_owned(), |text| text.0);
         if service_name.trim().is_empty() {
-            return Err(fail("service_name", "blank"));
+            return Err(fail("service_name", "blank: expected a name"));
         }
         Ok(Some(TracingSettings {
             url: url(&endpoint)?,
@@ -90,18 +90,18 @@ fn url(endpoint: &str) -> Result<Url, ConfigError> {
     let endpoint = endpoint.trim_end_matches('/');
     let parsed = Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let Some(url) = parsed else {
-        return fail("not an http:// or https:// address, such as \"http://localhost:4318\"");
+        return fail("expected an http:// or https:// address, such as \"http://localhost:4318\"");
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return fail("credentials in it would be shown: use tracing.otlp_headers");
+        return fail("must not hold credentials, since it is shown: use tracing.otlp_headers");
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return fail("ends before a `?` or `#`");
+        return fail("must not have a `?` or `#`");
     }
     if endpoint.ends_with(TRACES_PATH) {
-        return fail("ends before /v1/traces, which is appended");
+        return fail("must not end in /v1/traces, which hookbridge appends");
     }
-    Url::parse(&format!("{endpoint}{TRACES_PATH}")).or_else(|_| fail("no path can be appended to it"))
+    Url::parse(&format!("{endpoint}{TRACES_PATH}")).or_else(|_| fail("not an address that a path can be appended to"))
 }
 
 fn headers(written: &toml::Table) -> Result<HeaderMap, ConfigError> {
@@ -110,11 +110,11 @@ fn headers(written: &toml::Table) -> Result<HeaderMap, ConfigError> {
     let mut headers = HeaderMap::new();
     for (name, secret) in texts {
         let fail = |what| Err(fail(&format!("otlp_headers.{name}"), what));
-        let Ok(parsed) = HeaderName::try_from(&name) else { return fail("no header's name") };
+        let Ok(parsed) = HeaderName::try_from(&name) else { return fail("not a valid header name") };
         if [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::HOST].contains(&parsed) {
-            return fail("set by hookbridge");
+            return fail("must not be set: hookbridge sets this header");
         }
-        let Ok(mut value) = HeaderValue::from_str(secret.expose()) else { return fail("no header's value") };
+        let Ok(mut value) = HeaderValue::from_str(secret.expose()) else { return fail("not a valid header value") };
         value.set_sensitive(true);
         headers.insert(parsed, value);
     }
@@ -130,7 +130,7 @@ fn ratio(written: Option<&toml::Value>) -> Result<f64, ConfigError> {
         Some(toml::Value::String(text)) => text.trim().parse().ok(),
         Some(_) => None,
     };
-    ratio.filter(|ratio| (0.0..=1.0).contains(ratio)).ok_or_else(|| fail("sample_ratio", "not between 0 and 1"))
+    ratio.filter(|ratio| (0.0..=1.0).contains(ratio)).ok_or_else(|| fail("sample_ratio", "must be from 0 to 1"))
 }
 
 #[cfg(test)]
@@ -153,7 +153,7 @@ mod tests {
             "otlp_headers.a = 1",
         ] {
             let words = read(key).unwrap_err();
-            assert!(words.contains("set without tracing.otlp_endpoint"), "{words}");
+            assert!(words.contains("has no effect without tracing.otlp_endpoint"), "{words}");
         }
     }
 
@@ -180,20 +180,20 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_refused_with_the_name_of_its_key() {
         for (text, expected) in [
-            ("otlp_endpoint = \"localhost:4318\"", "tracing.otlp_endpoint: not an http://"),
-            ("otlp_endpoint = \"http://u:s3cret@a\"", "tracing.otlp_endpoint: credentials"),
-            ("otlp_endpoint = \"http://a/?s3cret\"", "tracing.otlp_endpoint: ends before a `?`"),
-            ("otlp_endpoint = \"http://a/v1/traces\"", "tracing.otlp_endpoint: ends before /v1/traces"),
-            ("otlp_timeout = 0", "tracing.otlp_timeout: not between"),
-            ("otlp_timeout = \"2m\"", "tracing.otlp_timeout: not between"),
-            ("sample_ratio = 1.5", "tracing.sample_ratio: not between"),
-            ("sample_ratio = nan", "tracing.sample_ratio: not between"),
-            ("sample_ratio = \"all\"", "tracing.sample_ratio: not between"),
+            ("otlp_endpoint = \"localhost:4318\"", "tracing.otlp_endpoint: expected an http://"),
+            ("otlp_endpoint = \"http://u:s3cret@a\"", "tracing.otlp_endpoint: must not hold credentials"),
+            ("otlp_endpoint = \"http://a/?s3cret\"", "tracing.otlp_endpoint: must not have a `?`"),
+            ("otlp_endpoint = \"http://a/v1/traces\"", "tracing.otlp_endpoint: must not end in /v1/traces"),
+            ("otlp_timeout = 0", "tracing.otlp_timeout: must be from"),
+            ("otlp_timeout = \"2m\"", "tracing.otlp_timeout: must be from"),
+            ("sample_ratio = 1.5", "tracing.sample_ratio: must be from"),
+            ("sample_ratio = nan", "tracing.sample_ratio: must be from"),
+            ("sample_ratio = \"all\"", "tracing.sample_ratio: must be from"),
             ("service_name = \" \"", "tracing.service_name: blank"),
-            ("otlp_headers = { \"a b\" = \"s3cret\" }", "tracing.otlp_headers.a b: no header's name"),
-            ("otlp_headers = { a = \"s3cret\\n\" }", "tracing.otlp_headers.a: no header's value"),
-            ("otlp_headers = { a = [\"s3cret\"] }", "tracing.otlp_headers.a: a single value"),
-            ("otlp_headers = { content-type = \"s3cret\" }", "tracing.otlp_headers.content-type: set by"),
+            ("otlp_headers = { \"a b\" = \"s3cret\" }", "tracing.otlp_headers.a b: not a valid header name"),
+            ("otlp_headers = { a = \"s3cret\\n\" }", "tracing.otlp_headers.a: not a valid header value"),
+            ("otlp_headers = { a = [\"s3cret\"] }", "tracing.otlp_headers.a: expected a single value"),
+            ("otlp_headers = { content-type = \"s3cret\" }", "tracing.otlp_headers.content-type: must not be set"),
         ] {
             let endpoint = if text.starts_with("otlp_endpoint") { "" } else { "otlp_endpoint = \"http://a\"\n" };
             let words = read(&format!("{endpoint}{text}")).unwrap_err();

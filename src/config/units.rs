@@ -14,7 +14,7 @@ use crate::values::secret::Secret;
 macro_rules! refuse {
     ($($method:ident: $ty:ty),*) => {$(
         fn $method<E: de::Error>(self, _: $ty) -> Result<Self::Value, E> {
-            Err(E::custom("a string in quotes is due"))
+            Err(E::custom("expected a string in quotes"))
         }
     )*};
 }
@@ -90,7 +90,7 @@ impl FromStr for Period {
         if let Ok(seconds) = text.trim().parse::<u32>() {
             return Ok(Period(Duration::from_secs(seconds.into())));
         }
-        humantime::parse_duration(text).map(Period).map_err(|e| format!("no duration such as \"5s\": {e}"))
+        humantime::parse_duration(text).map(Period).map_err(|e| format!("expected a duration such as \"5s\": {e}"))
     }
 }
 
@@ -113,9 +113,9 @@ impl FromStr for Bytes {
             "gib" => 1 << 30,
             "tb" => 1_000_000_000_000,
             "tib" => 1 << 40,
-            _ => return Err("no size such as \"16 MiB\"".into()),
+            _ => return Err("expected a size such as \"16 MiB\"".into()),
         };
-        let number = number.parse::<usize>().map_err(|_| "no size such as \"16 MiB\"".to_owned())?;
+        let number = number.parse::<usize>().map_err(|_| "expected a size such as \"16 MiB\"".to_owned())?;
         number.checked_mul(factor).map(Bytes).ok_or_else(|| "too large".into())
     }
 }

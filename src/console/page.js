@@ -85,15 +85,15 @@ function cards(list, entries) {
 // --- health
 function health() {
   const { kafka, registry, spool, schemas, ready, ending } = state.health;
-  const taken = kafka.ok ? "ready" : "ready, into the spool";
-  badge($("ready"), ending ? "ending" : ready ? taken : "not ready", ready && kafka.ok);
+  const taken = kafka.ok ? "ready" : "ready (spooling)";
+  badge($("ready"), ending ? "shutting down" : ready ? taken : "not ready", ready && kafka.ok);
   put($("version"), state.version);
   const part = (key, of, more) => ({ key, bad: !of.ok, text: of.ok ? more : of.reason });
   const refused = schemas.refused.map((one) => `${one.subject}: ${one.reasons}`);
   cards($("parts"), [
-    part("Kafka", kafka, kafka.note ?? "reachable, topics there"),
-    part("Schema registry", registry, "usable"),
-    part("Spool", spool, spool.bytes ? `${size(spool.bytes)} wait` : "empty"),
+    part("Kafka", kafka, kafka.note ?? "reachable, all topics exist"),
+    part("Schema registry", registry, "available"),
+    part("Spool", spool, spool.bytes ? `${size(spool.bytes)} waiting` : "empty"),
     {
       key: "Schema ids", bad: schemas.known < schemas.all,
       text: `${schemas.known} of ${schemas.all} known` + (refused.length ? `, ${refused.length} refused: ${refused.join("; ")}` : ""),
@@ -210,8 +210,8 @@ function others() {
   const { lanes, dead_letters: dead, drift } = state;
   const records = lanes.reduce((sum, lane) => sum + lane.records, 0);
   put($("spool-sum"), records
-    ? `${number(records)} deliveries wait, ${size(lanes.reduce((sum, lane) => sum + lane.bytes, 0))}.`
-    : "Nothing waits: Kafka takes everything at once.");
+    ? `${number(records)} deliveries waiting, ${size(lanes.reduce((sum, lane) => sum + lane.bytes, 0))}.`
+    : "Empty: every event goes directly to Kafka.");
   $("spool-sum").className = records ? "" : "none";
   show($("spool-table"), records > 0);
   rows($("spool-rows"), lanes.map((lane) => ({ key: lane.lane, cells: [
@@ -274,12 +274,12 @@ function listCatalogue() {
   for (const event of catalogue.events) {
     heads.add(event.record);
     if (event.latest) heads.add(event.latest.record);
-    const links = event.joins.map((join) => `once more in ${join.topic} by ${join.keys.join(", ")}`);
+    const links = event.joins.map((join) => `also in ${join.topic}, keyed by ${join.keys.join(", ")}`);
     entry($("events"), `${event.source} · ${event.type}`, event.doc, `${event.source} ${event.type} ${event.topic} ${event.record}`, () => {
       const about = make("p", `Topic ${event.topic}, key ${event.key}` + links.map((link) => `; ${link}`).join("") + ".");
       const all = [about, fields(event.record, `Record ${event.record}`)];
       if (event.latest) {
-        all.push(make("p", `The last state goes to ${event.latest.topic}; readers keep the greater ${event.latest.updated}.`));
+        all.push(make("p", `The last state goes to ${event.latest.topic}; readers keep the state with the greater ${event.latest.updated}.`));
         all.push(fields(event.latest.record, `Record ${event.latest.record}`));
       }
       return all;
@@ -300,7 +300,7 @@ function filterCatalogue() {
     shown += fit;
   }
   if (catalogue) {
-    put($("catalogue-state"), "Nothing fits.");
+    put($("catalogue-state"), "No match.");
     show($("catalogue-state"), !shown);
   }
 }
@@ -312,7 +312,7 @@ async function fetchCatalogue() {
     catalogue = await answer.json();
     listCatalogue();
   } catch {
-    put($("catalogue-state"), "Could not be loaded, trying again.");
+    put($("catalogue-state"), "Cannot load the catalogue; trying again.");
     setTimeout(fetchCatalogue, RETRY);
   }
 }

@@ -220,7 +220,7 @@ impl<'a> Encoder<'a> {
     fn record(&mut self, record: usize, names: &Names, node: Node, mut extra: Extra<'a>) -> Result<(), Misfit> {
         let kind = self.doc.kind(node);
         if kind != json::Kind::Object {
-            return Err(Misfit::rises(format!("{} where an object is due", kind.word())));
+            return Err(Misfit::rises(format!("got {}, expected an object", kind.word())));
         }
         let base = self.fill(names, node, &mut extra)?;
         self.fields(record, base, extra)
@@ -303,7 +303,9 @@ impl<'a> Encoder<'a> {
                 }
                 Ok(value::Fit::Mended) if field.optional => self.keep(&mut extra, field, node),
                 Ok(value::Fit::Mended) => {
-                    return Err(Misfit::rises("half a surrogate pair in a required string").within(&field.json));
+                    return Err(
+                        Misfit::rises("half a surrogate pair (half an emoji) in a required string").within(&field.json)
+                    );
                 }
                 Err(Misfit::Rises(_)) if field.optional => {
                     self.out.truncate(mark);
@@ -392,7 +394,7 @@ impl<'a> Encoder<'a> {
     fn array(&mut self, kind: &Kind, node: Node) -> Result<value::Fit, Misfit> {
         let doc = self.doc;
         if doc.kind(node) != json::Kind::Array {
-            return Err(Misfit::rises(format!("{} where an array is due", doc.kind(node).word())));
+            return Err(Misfit::rises(format!("got {}, expected an array", doc.kind(node).word())));
         }
         let count = doc.items(node).count();
         if count > 0 {

@@ -35,7 +35,7 @@ pub(crate) struct Unidentified<'a> {
 pub(crate) enum Why {
     #[error("{0}")]
     UnknownType(String),
-    #[error("{path}: {what}, but it is the key")]
+    #[error("{path}: {what}, but it is the record's key")]
     MissingKey { path: String, what: &'static str },
     #[error("{path}: {what}")]
     SchemaViolation { path: String, what: String },
@@ -77,14 +77,14 @@ fn recognise<'a>(doc: &Document<'_>, profile: &'a Profile) -> Result<&'a EventTy
         }
     }
     let looked_at: Vec<_> = profile.recognise.iter().map(|r| r.given.as_ref().unwrap_or(&r.field).as_str()).collect();
-    Err(Why::UnknownType(format!("nothing says which type of event this is: looked at {}", looked_at.join(", "))))
+    Err(Why::UnknownType(format!("unknown event type: the body has none of {}", looked_at.join(", "))))
 }
 
 /// The type by a rule that applies; `None` when the rule leaves it to the next.
 fn by_rule<'a>(doc: &Document<'_>, profile: &'a Profile, rule: &Rule) -> Result<Option<&'a EventType>, Why> {
     let violation = |what: String| Why::SchemaViolation { path: rule.field.clone(), what };
     let Some(node) = present(doc, &rule.field) else {
-        return Err(violation("absent, but it tells the type of the event".into()));
+        return Err(violation("absent, but it determines the event type".into()));
     };
     let text = match doc.kind(node) {
         json::Kind::Array | json::Kind::Object => doc.kind(node).word().into(),
@@ -97,9 +97,14 @@ fn by_rule<'a>(doc: &Document<'_>, profile: &'a Profile, rule: &Rule) -> Result<
     match name.and_then(|name| profile.types.get(name)) {
         Some(event_type) => Ok(Some(event_type)),
         None if rule.passes_on() => Ok(None),
-        None if rule.given.is_some() => Err(violation(format!("{} tells no type of event", clip(&text)))),
-        None => Err(Why::UnknownType(format!("{}: no such event type: {}", rule.field, clip(&text)))),
+        None if rule.given.is_some() => Err(violation(format!("expected {}, got {:?}", expected(rule), clip(&text)))),
+        None => Err(Why::UnknownType(format!("{}: unknown event type: {}", rule.field, clip(&text)))),
     }
+}
+
+/// The values that a rule knows.
+fn expected(rule: &Rule) -> String {
+    rule.values.iter().flat_map(|values| values.keys()).map(String::as_str).collect::<Vec<_>>().join(" or ")
 }
 
 /// A member of the body that is there and not null.
@@ -120,7 +125,7 @@ fn key(doc: &Document<'_>, around: Option<&str>, payload: Option<Node>, path: &P
     for (at, step) in path.steps.iter().enumerate() {
         let object = there(doc, value).map_err(|what| missing(at, what))?;
         if doc.kind(object) != json::Kind::Object {
-            return Err(violation(at, format!("{} where an object is due", doc.kind(object).word())));
+            return Err(violation(at, format!("got {}, expected an object", doc.kind(object).word())));
         }
         value = doc.get(object, step);
     }
@@ -129,7 +134,7 @@ fn key(doc: &Document<'_>, around: Option<&str>, payload: Option<Node>, path: &P
     if doc.text(value).is_some_and(|text| text.text.trim().is_empty()) {
         return Err(missing(all, "blank"));
     }
-    let none = || violation(all, format!("{} that is no {}", doc.kind(value).word(), path.leaf.word()));
+    let none = || violation(all, format!("{} that is not a valid {}", doc.kind(value).word(), path.leaf.word()));
     id(doc, value, &path.leaf).ok_or_else(none)
 }
 
@@ -192,24 +197,24 @@ mod tests {
         let id = |id: &str| format!(r#"{{"event_key":"lead.won","payload":{{"lead":{{"id":{id}}}}}}}"#);
         for (profile, body, expected) in [
             ("wegly", "[]".to_owned(), "the body is an array, not an object"),
-            ("wegly", "{}".into(), "nothing says which type of event this is: looked at event_key"),
-            ("wegly", r#"{"event_key":"lead.won"}"#.into(), "payload: absent, but it is the key"),
+            ("wegly", "{}".into(), "unknown event type: the body has none of event_key"),
+            ("wegly", r#"{"event_key":"lead.won"}"#.into(), "payload: absent, but it is the record's key"),
             (
                 "wegly",
                 r#"{"event_key":"lead.won","payload":{"lead":5}}"#.into(),
-                "payload.lead: a number where an object is due",
+                "payload.lead: got a number, expected an object",
             ),
-            ("wegly", id("null"), "payload.lead.id: null, but it is the key"),
-            ("wegly", id("\" \""), "payload.lead.id: blank, but it is the key"),
-            ("wegly", id("\"1\""), "payload.lead.id: a string that is no UUID"),
-            ("wegly", r#"{"event_key":["lead.won"]}"#.into(), "event_key: no such event type: an array"),
-            ("whazing", r#"{"event":{"qrcode":"SECRET"}}"#.into(), "event: no such event type: an object"),
-            ("whazing", r#"{"messageId":"1"}"#.into(), "fromMe: absent, but it tells the type of the event"),
-            ("whazing", r#"{"messageId":"1","fromMe":"no"}"#.into(), "fromMe: no tells no type of event"),
+            ("wegly", id("null"), "payload.lead.id: null, but it is the record's key"),
+            ("wegly", id("\" \""), "payload.lead.id: blank, but it is the record's key"),
+            ("wegly", id("\"1\""), "payload.lead.id: a string that is not a valid UUID"),
+            ("wegly", r#"{"event_key":["lead.won"]}"#.into(), "event_key: unknown event type: an array"),
+            ("whazing", r#"{"event":{"qrcode":"SECRET"}}"#.into(), "event: unknown event type: an object"),
+            ("whazing", r#"{"messageId":"1"}"#.into(), "fromMe: absent, but it determines the event type"),
+            ("whazing", r#"{"messageId":"1","fromMe":"no"}"#.into(), "fromMe: expected false or true, got \"no\""),
             (
                 "whazing",
                 r#"{"Type":"NewTicket","ticket":{"id":1.5}}"#.into(),
-                "ticket.id: a number that is no whole number",
+                "ticket.id: a number that is not a valid whole number",
             ),
         ] {
             assert_eq!(why(profile, &body), expected, "{body}");

@@ -18,9 +18,9 @@ pub(crate) fn explain(path: &Path, error: &io::Error) -> String {
             None => error.to_string(),
         },
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            format!("{error}: make room on its disk, or use another one")
+            format!("{error}: free space on its disk, or use another disk")
         }
-        io::ErrorKind::ReadOnlyFilesystem => format!("{error}: mount it writable, or use another one"),
+        io::ErrorKind::ReadOnlyFilesystem => format!("{error}: mount its disk writable, or use another disk"),
         _ => error.to_string(),
     }
 }
@@ -65,8 +65,8 @@ mod tests {
         {
             assert!(words.contains(&part), "{part}: {words}");
         }
-        assert!(explain(&missing, &io::Error::from_raw_os_error(28)).contains("make room"));
-        assert!(explain(&missing, &io::Error::from_raw_os_error(30)).contains("mount it writable"));
+        assert!(explain(&missing, &io::Error::from_raw_os_error(28)).contains("free space"));
+        assert!(explain(&missing, &io::Error::from_raw_os_error(30)).contains("mount its disk writable"));
         assert_eq!(explain(&missing, &io::Error::from_raw_os_error(2)), io::Error::from_raw_os_error(2).to_string());
     }
 }

@@ -77,7 +77,7 @@ pub(crate) fn make_private(dir: &Path) {
         look.report(&dir);
     };
     if let Err(error) = thread::Builder::new().name("private".into()).spawn(rest) {
-        tracing::warn!(%error, "whether others may read the folders in data_dir could not be looked at");
+        tracing::warn!(%error, "cannot check whether other users may read the folders in data_dir");
     }
 }
 
@@ -119,12 +119,12 @@ impl Look {
         let data_dir = dir.display();
         if let Some((count, first)) = &self.closed {
             let first = first.display();
-            tracing::info!(%data_dir, count, %first, "closed to other users what they had rights to in data_dir");
+            tracing::info!(%data_dir, count, %first, "other users had access to files in data_dir; their access is removed");
         }
         if let Some((count, first, error)) = &self.open {
             let reason = explain(first, error);
             let first = first.display();
-            tracing::warn!(%data_dir, count, %first, reason, "other users have rights to what is in data_dir");
+            tracing::warn!(%data_dir, count, %first, reason, "other users have access to files in data_dir");
         }
     }
 }

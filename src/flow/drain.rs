@@ -55,7 +55,7 @@ impl Drain {
                 Some(lane) = to_drain.recv() => { lanes.spawn(Emptying::new(&drain, lane).run()); }
                 Some(ended) = lanes.join_next(), if !lanes.is_empty() => {
                     if let Err(error) = ended {
-                        tracing::error!(%error, "emptying a lane failed; what is in it waits for a restart");
+                        tracing::error!(%error, "draining a lane failed; its deliveries stay in the spool until a restart");
                     }
                 }
             }

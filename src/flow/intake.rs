@@ -123,7 +123,7 @@ impl Intake {
             Ok(()) => Ok(rejection.map_or(Accepted::Spooled, |rejection| Accepted::DeadLettered(rejection.reason))),
             Err(error) => {
                 spooling.1.fail("not_taken");
-                tracing::debug!(%error, "the spool did not take a delivery; the sender has to try again");
+                tracing::debug!(%error, "the spool rejected a delivery; the sender got 503 and has to try again");
                 Err(Declined::Unavailable)
             }
         }

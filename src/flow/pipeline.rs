@@ -237,11 +237,11 @@ impl Pipeline {
             (subject, Gate::Schema(subject.into()))
         };
         if route.unknown().is_some() && !self.ids_are_known_before(attempt.deadline).await {
-            return Err(not_now(schema().1, "the registry was not asked for schema ids in time".into()));
+            return Err(not_now(schema().1, "the registry did not give the schema ids in time".into()));
         }
         let Some(records) = self.routes.records(event, route, parts, Subject::id) else {
             let (subject, gate) = schema();
-            return Err(not_now(gate, format!("{subject}: the schema's id is not known yet")));
+            return Err(not_now(gate, format!("{subject}: the schema id is not known yet")));
         };
         self.check_size(&records).map_err(NotTaken::Ever)?;
         if let Some(file) = file
@@ -250,7 +250,7 @@ impl Pipeline {
             return Err(not_now(Gate::Media, away.to_string()));
         }
         let Some(_room) = self.room_for(&records, attempt.patience) else {
-            let why = "the records in flight take all the memory that they may".into();
+            let why = "too many bytes of records in flight".into();
             return Err(NotTaken::Now(Deferred { why, ..Deferred::unsent(lane, None) }));
         };
         self.publish_all(records, lane, attempt).await
@@ -325,13 +325,13 @@ impl Pipeline {
     /// Counts a record that Kafka will never take, though the event's own is no dead letter.
     fn leave_out(&self, topic: &str, reason: Reason, error: &PublishError) {
         if let Some(records) = self.metrics.refused_records.count(topic, reason) {
-            tracing::warn!(topic, records, %error, "Kafka refused records of a join or latest topic; their events are published without them");
+            tracing::warn!(topic, records, %error, "Kafka refused records of a join or latest topic; their events are published without these records");
         }
     }
 
     fn route_of(&self, event: &Event<'_>) -> Result<&Route, Rejection> {
         let route = self.route(event.delivery, event.event_type);
-        route.ok_or_else(|| Rejection { reason: Reason::UnknownType, error: "no topic for this type".into() })
+        route.ok_or_else(|| Rejection { reason: Reason::UnknownType, error: "no topic for this event type".into() })
     }
 
     /// Refuses an event whose records are too large together: each entity that it is linked to is a record more.
@@ -340,8 +340,9 @@ impl Pipeline {
         if bytes <= most {
             return Ok(());
         }
-        let error =
-            format!("its {count} records take {bytes} bytes, {EVENT_RECORDS} times kafka.max_record_bytes is {most}");
+        let error = format!(
+            "its {count} records have {bytes} bytes together, more than {EVENT_RECORDS} times kafka.max_record_bytes ({most})"
+        );
         Err(Rejection { reason: Reason::RecordTooLarge, error })
     }
 
@@ -350,7 +351,7 @@ impl Pipeline {
         let most = self.max_record_bytes;
         let Some(record) = records.iter().find(|record| record.bytes() > most) else { return Ok(()) };
         let (topic, bytes) = (&record.topic, record.bytes());
-        let error = format!("{topic}: the record takes {bytes} bytes, and kafka.max_record_bytes is {most}");
+        let error = format!("{topic}: the record has {bytes} bytes, more than kafka.max_record_bytes ({most})");
         Err(Rejection { reason: Reason::RecordTooLarge, error })
     }
 
@@ -372,7 +373,7 @@ impl Pipeline {
         match sent {
             Ok(_) => {
                 // Not the sentence: it may quote the body, and it stands in the dead letter's headers.
-                tracing::warn!(id = event.delivery.id(), source, reason = reason.code(), "dead letter");
+                tracing::warn!(id = event.delivery.id(), source, reason = reason.code(), "dead letter written");
                 Ok(End::DeadLettered(reason))
             }
             Err(error) => Err(Deferred::at(gate, &self.routes.dead_letters, Some(rejection.clone()), &error)),

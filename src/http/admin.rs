@@ -24,9 +24,11 @@ pub(crate) fn admin_router(health: Arc<Health>, routes: Arc<ConsoleRoutes>, name
         .route("/metrics", get(metrics))
         .with_state(health)
         .merge(console::router(routes))
-        .fallback(async || refusal(StatusCode::NOT_FOUND, "not_found", "there are /, /livez, /readyz and /metrics"))
+        .fallback(async || {
+            refusal(StatusCode::NOT_FOUND, "not_found", "no such page: try /, /livez, /readyz or /metrics")
+        })
         .method_not_allowed_fallback(async || {
-            refusal(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "there is only something to GET")
+            refusal(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "only GET is supported")
         })
         .layer(from_fn_with_state(Arc::new(names), by_a_name_of_ours))
 }
@@ -37,7 +39,7 @@ async fn by_a_name_of_ours(State(names): State<Arc<Names>>, request: Request, ne
     if request.uri().host().or(host).is_none_or(|host| names.include(host)) {
         return next.run(request).await;
     }
-    let detail = "this listener has another name; set admin.hosts if this one is right";
+    let detail = "the Host header is not a name of this listener; add it to admin.hosts if it is correct";
     refusal(StatusCode::MISDIRECTED_REQUEST, "unknown_host", detail)
 }
 
@@ -47,7 +49,7 @@ async fn readyz(State(health): State<Arc<Health>>) -> Response {
         return answer(StatusCode::OK, "application/json", format!("{report:#}\n"));
     }
     let status = StatusCode::SERVICE_UNAVAILABLE;
-    let mut problem = reply::problem(status, "not_ready", "no event could be accepted now");
+    let mut problem = reply::problem(status, "not_ready", "events cannot be accepted now");
     if let (Some(problem), Value::Object(report)) = (problem.as_object_mut(), report) {
         problem.extend(report);
     }

@@ -322,7 +322,7 @@ impl State {
         if self.said.is_none_or(|said| now - said >= SAY_AGAIN) {
             self.said = Some(now);
             let requests = std::mem::take(&mut self.evicted);
-            tracing::warn!(requests, "unverified requests were refused: they held too much memory for too long");
+            tracing::warn!(requests, "unverified requests refused: they held too much memory for too long");
         }
     }
 }

@@ -130,13 +130,13 @@ impl Failures {
         if self.said.is_none_or(|said| now - said >= SAY_AGAIN) {
             self.said = Some(now);
             let (failed, seconds) = (self.count, (now - since).as_secs());
-            tracing::warn!(%error, failed, seconds, "connections cannot be accepted");
+            tracing::warn!(%error, failed, seconds, "cannot accept connections");
         }
     }
 
     fn end(&mut self) {
         if let Failures { since: Some(since), count, .. } = std::mem::take(self) {
-            tracing::info!(failed = count, seconds = since.elapsed().as_secs(), "connections are accepted again");
+            tracing::info!(failed = count, seconds = since.elapsed().as_secs(), "accepting connections again");
         }
     }
 }
@@ -178,9 +178,9 @@ impl Server {
             Ok(Ok(stream)) if speaks_h2(&stream) => return self.http2(stream, origin, progress).await,
             Ok(Ok(stream)) => return self.http1(stream, origin, progress).await,
             Ok(Err(error)) => error.to_string(),
-            Err(_) => "not done in time".to_owned(),
+            Err(_) => "not completed in time".to_owned(),
         };
-        tracing::debug!(reason = why, "a TLS handshake failed");
+        tracing::debug!(reason = why, "TLS handshake failed");
         self.limits.counts.iter().for_each(|counts| counts.failed_handshakes.inc());
     }
 

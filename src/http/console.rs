@@ -66,10 +66,14 @@ async fn catalogue(State(routes): State<Arc<ConsoleRoutes>>) -> Response {
 /// Server-sent events: `state` at once and at every beat, `history` when there is a new point.
 async fn events(State(routes): State<Arc<ConsoleRoutes>>, headers: HeaderMap) -> Response {
     if is_for_another_site(&headers) {
-        return refusal(StatusCode::FORBIDDEN, "other_origin", "only the page of this listener may look");
+        return refusal(StatusCode::FORBIDDEN, "other_origin", "only the console of this listener may use this stream");
     }
     let Ok(place) = Arc::clone(&routes.places).try_acquire_owned() else {
-        return refusal(StatusCode::SERVICE_UNAVAILABLE, "too_many_viewers", "eight others look already; try again");
+        return refusal(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too_many_viewers",
+            "eight viewers are connected already; try again later",
+        );
     };
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);

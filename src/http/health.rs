@@ -51,7 +51,7 @@ impl Health {
         let mut kafka_part = part(&kafka);
         // It does not count: what can be written is written, and the rest waits in the spool.
         if let Some(partitions) = self.publisher.watch().unwritable().filter(|_| kafka.is_none()) {
-            kafka_part["note"] = format!("partitions that cannot be written: {partitions}").into();
+            kafka_part["note"] = format!("some partitions cannot be written: {partitions}").into();
         }
         let report = json!({
             "ready": ready,

@@ -46,18 +46,18 @@ macro_rules! refusals {
 }
 
 refusals! {
-    NotFound: NOT_FOUND, "not_found", "webhooks go to /webhooks/{source}";
-    UnknownSource: NOT_FOUND, "unknown_source", "no source of this name is configured";
-    MethodNotAllowed: METHOD_NOT_ALLOWED, "method_not_allowed", "a webhook is a POST request";
+    NotFound: NOT_FOUND, "not_found", "no such path: send webhooks to /webhooks/{source}";
+    UnknownSource: NOT_FOUND, "unknown_source", "no source with this name is configured";
+    MethodNotAllowed: METHOD_NOT_ALLOWED, "method_not_allowed", "expected POST";
     Overloaded: SERVICE_UNAVAILABLE, "overloaded", "too many requests are in flight; try again";
     ShuttingDown: SERVICE_UNAVAILABLE, "shutting_down", "this instance is shutting down; try again";
     Unavailable: SERVICE_UNAVAILABLE, "unavailable", "the event could not be stored; try again";
     Unauthorized: UNAUTHORIZED, "unauthorized", "the signature or token is missing or wrong";
     UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "expected application/json without content encoding";
-    BodyTooLarge: PAYLOAD_TOO_LARGE, "body_too_large", "the body is over the limit";
+    BodyTooLarge: PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than the limit";
     BadRequest: BAD_REQUEST, "bad_request", "the body is broken or cut off";
     ReadTimeout: REQUEST_TIMEOUT, "read_timeout", "the body did not arrive in time";
-    RateLimited: TOO_MANY_REQUESTS, "rate_limited", "over the source's rate limit; try again";
+    RateLimited: TOO_MANY_REQUESTS, "rate_limited", "the source's rate limit is exceeded; try again";
 }
 
 pub(super) type Answer = Result<Receipt, Refusal>;

@@ -41,12 +41,12 @@ impl Identity {
         };
         let chain = fs::read(&settings.certificate_file)
             .map_err(|e| fail(CERTIFICATE, &explain(&settings.certificate_file, &e)))?;
-        let chain = X509::stack_from_pem(&chain).map_err(|_| fail(CERTIFICATE, "not certificates in PEM"))?;
-        let Some((own, issuers)) = chain.split_first() else { return Err(fail(CERTIFICATE, "no certificate in it")) };
+        let chain = X509::stack_from_pem(&chain).map_err(|_| fail(CERTIFICATE, "expected certificates in PEM"))?;
+        let Some((own, issuers)) = chain.split_first() else { return Err(fail(CERTIFICATE, "holds no certificate")) };
         let key = fs::read(&settings.key_file).map_err(|e| fail(KEY, &explain(&settings.key_file, &e)))?;
         // Nobody is there to be asked for a passphrase.
         let key = PKey::private_key_from_pem_callback(&key, |_| Ok(0));
-        let key = key.map_err(|_| fail(KEY, "no key in PEM, or one with a passphrase, which is not taken"))?;
+        let key = key.map_err(|_| fail(KEY, "expected a private key in PEM, without a passphrase"))?;
         let unusable = |e: openssl::error::ErrorStack| fail(CERTIFICATE, &e.to_string());
         let ends_at = seconds_of(own).map_err(unusable)?;
         // Mozilla's server-side TLS guidelines, version 5: TLS 1.2 and 1.3.
@@ -57,8 +57,12 @@ impl Identity {
         for issuer in issuers {
             builder.add_extra_chain_cert(issuer.clone()).map_err(unusable)?;
         }
-        builder.set_private_key(&key).map_err(|_| fail(KEY, "not the key of the certificate"))?;
-        builder.check_private_key().map_err(|_| fail(KEY, "not the key of the certificate"))?;
+        builder
+            .set_private_key(&key)
+            .map_err(|_| fail(KEY, "does not belong to the certificate in http.tls.certificate_file"))?;
+        builder
+            .check_private_key()
+            .map_err(|_| fail(KEY, "does not belong to the certificate in http.tls.certificate_file"))?;
         builder.set_alpn_select_callback(|_, offered| select_next_proto(PROTOCOLS, offered).ok_or(AlpnError::NOACK));
         let fingerprint = own.digest(MessageDigest::sha256()).map_err(unusable)?;
         let fingerprint = base16ct::lower::encode_string(&fingerprint);

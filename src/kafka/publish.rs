@@ -343,7 +343,7 @@ impl Publisher {
         let at = Instant::now();
         let producer = slot.get(&self.context).inspect_err(|error| {
             // It could be made at start.
-            tracing::error!(%error, "no new Kafka producer could be made");
+            tracing::error!(%error, "cannot create a new Kafka producer");
         });
         let producer = producer.ok()?;
         let report = producer.send_result(record).map_err(|(error, _)| error);
@@ -380,7 +380,10 @@ impl Publisher {
             // A producer of the spool stops at each batch that Kafka refuses.
             if discarded && broken != Some(RDKafkaErrorCode::GaplessGuarantee) {
                 self.replaced.count(Cause::Fatal);
-                tracing::error!(producer = slot.name(), "a Kafka producer is fatally broken; a new one takes over");
+                tracing::error!(
+                    producer = slot.name(),
+                    "a Kafka producer failed with a fatal error; a new one takes over"
+                );
             }
         } else if verdict == Verdict::Wait {
             slot.note_failed();
@@ -436,7 +439,7 @@ async fn report_of(
             Ok(told) => told,
             Err(_) if slot.is_endless => report.await,
             Err(_) => {
-                tracing::warn!("librdkafka did not say in time what became of a record; all under way are called back");
+                tracing::warn!("librdkafka gave no delivery report in time; all records of this producer are purged");
                 slot::purge(producer);
                 timeout(REPORT_GRACE, report).await.ok()?
             }

@@ -72,7 +72,7 @@ struct State {
 
 impl State {
     fn not_asked() -> State {
-        State { unavailable: Some("not asked yet".into()), refusals: Vec::new() }
+        State { unavailable: Some("not connected yet".into()), refusals: Vec::new() }
     }
 }
 
@@ -163,7 +163,7 @@ impl Registry {
             Ok(refusals) => Err(self.explain(refusals).await),
             Err(words) => {
                 let (known, all) = self.known();
-                tracing::warn!(known, all, reason = %words, "the registry cannot be used; ids known from before will do until it is back");
+                tracing::warn!(known, all, reason = %words, "the registry is unavailable; using the cached schema ids until it is back");
                 Ok(())
             }
         }
@@ -234,14 +234,14 @@ impl Registry {
             match self.pass(false).await {
                 Ok(refusals) => {
                     if away {
-                        tracing::info!("the registry is back; schema ids verified");
+                        tracing::info!("the registry is available again; schema ids verified");
                     }
                     report(refusals.iter().filter(|refusal| !before.contains(refusal)));
                     retry = FIRST_RETRY;
                 }
                 Err(words) => {
                     if !away {
-                        tracing::warn!(reason = %words, "the registry cannot be used; known ids are kept");
+                        tracing::warn!(reason = %words, "the registry is unavailable; the known schema ids stay in use");
                     }
                     let (known, all) = self.known();
                     let longest = if known < all { URGENT_RETRY } else { self.verify_interval };
@@ -337,7 +337,9 @@ async fn standing(client: &Client, mode: RegistryMode, subject: &Subject) -> Res
     if mode == RegistryMode::Lookup {
         return Ok(match client.equal_version(subject).await? {
             Some(id) => Standing::Registered(id),
-            None => Standing::Refused("no version is equal to this schema, and registry.mode is \"lookup\"".into()),
+            None => Standing::Refused(
+                "no registered version equals this schema, and registry.mode \"lookup\" registers none".into(),
+            ),
         });
     }
     match client.find(subject).await? {
@@ -364,7 +366,7 @@ fn learn(subject: &Subject, id: u32) {
                 subject = subject.name,
                 before,
                 now = id,
-                "the registry has another id for a schema than before"
+                "the registry has a different id for a schema than before; the new one is used"
             );
         }
         _ => {}

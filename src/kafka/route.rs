@@ -372,7 +372,7 @@ fn shared_serial_ids(settings: &Settings, sources_of: &BTreeMap<Arc<str>, BTreeS
     shared
         .map(|(topic, sources)| {
             let sources = sources.iter().copied().collect::<Vec<_>>().join(", ");
-            format!("topic {topic} is shared by the sources {sources}, whose ids are serial numbers and will collide: set sources.NAME.topic_prefix")
+            format!("topic {topic} is shared by the sources {sources}, whose ids are serial numbers and will collide: set sources.NAME.topic_prefix for all but one")
         })
         .collect()
 }

@@ -71,7 +71,7 @@ mod tests {
         let store = Store::new(&MediaSettings { inline_max_bytes: 0, place, max_bytes: 0, shared: false }).unwrap();
         let end = Instant::now() + Duration::from_secs(60);
         let words = store.keep(&File::new(b"abc".to_vec(), None), end).await.unwrap_err().to_string();
-        assert!(words.contains(&format!("the answer has more than {MAX_ANSWER} bytes")), "{words}");
+        assert!(words.contains(&format!("the answer is larger than {MAX_ANSWER} bytes")), "{words}");
         // Beside what was read: what waits in the buffers of two connections.
         let sent = sent.load(Ordering::Relaxed);
         assert!(sent < MAX_ANSWER + 2 * (40 << 20), "{sent} bytes were taken");

@@ -75,7 +75,7 @@ impl Room {
             count.is_full = true;
             self.full.notify_one();
             return Err(format!(
-                "media.max_bytes is {max_bytes}, {used} are used, and the file has {bytes}: delete files, or raise it"
+                "no room for a file of {bytes} bytes: {used} of media.max_bytes ({max_bytes}) are used: delete files, or raise media.max_bytes"
             ));
         }
         count.used += bytes;
@@ -91,7 +91,7 @@ impl Room {
             match tokio::task::spawn_blocking(move || size_of(&folder)).await {
                 Ok(Ok(found)) => self.counted(found, before),
                 Ok(Err(error)) => {
-                    tracing::warn!(folder = %self.folder.display(), %error, "the files in the media folder cannot be counted");
+                    tracing::warn!(folder = %self.folder.display(), %error, "cannot count the files in the media folder");
                 }
                 Err(_) => return,
             }
@@ -166,7 +166,7 @@ mod tests {
         room.take(60).unwrap().keep();
         let taken = room.take(40).unwrap();
         let words = room.take(1).unwrap_err();
-        assert!(words.contains("media.max_bytes is 100, 100 are used"), "{words}");
+        assert!(words.contains("100 of media.max_bytes (100) are used"), "{words}");
         drop(taken);
         assert_eq!(room.used(), 60);
         room.take(40).unwrap().keep();

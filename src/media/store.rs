@@ -44,7 +44,7 @@ const LONGEST_ERROR: usize = 400;
 
 /// The store did not take a file; whoever has the event has to come again with it.
 #[derive(Debug, thiserror::Error)]
-#[error("the media store does not take files: {0}")]
+#[error("the media store cannot store files: {0}")]
 pub(crate) struct StoreUnavailable(String);
 
 /// How a file came to be in the store.
@@ -58,10 +58,10 @@ pub(crate) enum Stored {
 /// What a probe found wrong.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unfit {
-    #[error("it does not take files: {0}")]
+    #[error("cannot store files: {0}")]
     Write(String),
     /// Needed by the probe only.
-    #[error("a file could be written, but not deleted again: {0}")]
+    #[error("a file was written, but could not be deleted: {0}")]
     Delete(String),
 }
 
@@ -122,11 +122,13 @@ impl Store {
                     let place = format!("media.options.{name}");
                     let Ok(key) = name.to_ascii_lowercase().parse() else {
                         let what =
-                            "no such option; known are access_key_id, secret_access_key, region, endpoint and others";
+                            "unknown option, expected one such as access_key_id, secret_access_key, region or endpoint";
                         return Err(ConfigError::key(place, what));
                     };
                     match key {
-                        AmazonS3ConfigKey::Bucket => return Err(ConfigError::key(place, "media.url names the bucket")),
+                        AmazonS3ConfigKey::Bucket => {
+                            return Err(ConfigError::key(place, "must not be set: media.url names the bucket"));
+                        }
                         // Who writes such an address has decided that nothing need be hidden.
                         AmazonS3ConfigKey::Endpoint if value.expose().starts_with("http://") => {
                             builder =
@@ -222,7 +224,7 @@ impl Store {
         let error = match timeout_at(deadline, self.put(file)).await {
             Ok(Ok(kept)) => {
                 if !self.up.swap(true, Ordering::Relaxed) {
-                    tracing::info!(url = self.url, "the media store takes files again");
+                    tracing::info!(url = self.url, "the media store accepts files again");
                 }
                 return Ok(kept);
             }
@@ -231,7 +233,7 @@ impl Store {
         };
         // One line per event that is turned away would bury it.
         if self.up.swap(false, Ordering::Relaxed) {
-            tracing::error!(url = self.url, %error, "events with large files cannot be taken");
+            tracing::error!(url = self.url, %error, "the media store is failing; events with large files wait in the spool");
         }
         Err(error)
     }
@@ -273,7 +275,7 @@ impl Store {
     /// Writes a small object and deletes it again.
     pub(crate) async fn probe(&self) -> Result<(), Unfit> {
         let name = self.prefix.clone().join(format!("hookbridge-check-{}", std::process::id()));
-        let text = "written by `hookbridge check`, which deletes it again";
+        let text = "a test file of `hookbridge check`, which deletes it again";
         self.probe_step(self.objects.put(&name, text.into())).await.map_err(Unfit::Write)?;
         self.probe_step(self.objects.delete(&name)).await.map_err(Unfit::Delete)
     }
@@ -291,7 +293,7 @@ impl Store {
 fn share(folder: &FilePath, path: &FilePath) {
     for step in path.ancestors().filter(|step| *step != FilePath::new("")) {
         if let Err(error) = private::share(&folder.join(step)) {
-            tracing::debug!(path = %folder.join(step).display(), %error, "a file's rights could not be changed");
+            tracing::debug!(path = %folder.join(step).display(), %error, "cannot change the permissions of a file");
         }
     }
 }

@@ -189,8 +189,8 @@ async fn a_store_that_is_not_to_be_had_says_why_without_secrets() {
     assert!(error.contains("refused") && error.contains("[hidden]") && !error.contains("127.0.0.1"), "{error}");
 
     for (options, expected) in [
-        (&[("secret_key", "s3cret")][..], "media.options.secret_key: no such option"),
-        (&[("bucket", "s3cret")], "media.options.bucket: media.url names the bucket"),
+        (&[("secret_key", "s3cret")][..], "media.options.secret_key: unknown option"),
+        (&[("bucket", "s3cret")], "media.options.bucket: must not be set: media.url names the bucket"),
         (&[("access_key_id", "s3cret")], "media.options: "),
         (&[("skip_signature", "s3cret")], "media.options: "),
     ] {

@@ -140,11 +140,11 @@ impl Metrics {
         let stages = make.fine_histograms("stage_seconds", help, &["stage"])?;
         let help = "Requests answered, by outcome or problem code.";
         let requests = make.announced("http_requests_total", help, "code", answers)?;
-        let help = "Verified deliveries that were accepted: they are in Kafka or in the spool.";
+        let help = "Verified deliveries that were accepted (they are in Kafka or in the spool).";
         let accepted = make.counter("accepted_total", help, &["source", "type"])?;
         let help = "Deliveries that were in the spool at start.";
         let recovered = make.counter("recovered_total", help, &["source"])?;
-        let help = "Verified deliveries by outcome; those in the spool have none yet.";
+        let help = "Verified deliveries by final outcome; those still in the spool are not counted yet.";
         let events = make.counter("events_total", help, &["source", "type", "outcome"])?;
         let dead_letters =
             make.counter("dead_letters_total", "Dead letters written, by reason.", &["source", "reason"])?;
@@ -173,18 +173,18 @@ impl Metrics {
                 per_source.with_label_values(&[source.name.as_str()]);
             }
         }
-        let help = "Deliveries in the spool, by the topic they wait for.";
+        let help = "Deliveries in the spool, by lane: the topic they wait for.";
         let spool_records = make.gauges("spool_records", help, &["lane"])?;
         let help = "Bytes of the deliveries in the spool, as they count against spool.max_bytes.";
         let spool_bytes = make.gauges("spool_bytes", help, &["lane"])?;
-        let help = "Seconds since the oldest delivery of the spool was received, by the topic it waits for; 0 when none waits.";
+        let help = "Age of the oldest delivery in the spool in seconds, by the topic it waits for; 0 when none.";
         let spool_oldest_seconds = make.seconds("spool_oldest_seconds", help, &["lane"])?;
         for lane in lanes {
             spool_records.with_label_values(&[lane]);
             spool_bytes.with_label_values(&[lane]);
             spool_oldest_seconds.with_label_values(&[lane]);
         }
-        let schemas = make.gauges("schemas", "Schemas by the state of their id.", &["state"])?;
+        let schemas = make.gauges("schemas", "Schemas by state of their id: known, refused, unknown.", &["state"])?;
         let help = "Spans by outcome: exported, dropped (queue full, or shutdown), refused by the collector.";
         let spans = make.announced("spans_total", help, "outcome", &SPANS)?;
         let help = "Reloads of the configuration (SIGHUP): taken_over, or refused with nothing changed.";
@@ -218,11 +218,14 @@ impl Metrics {
             kafka: Kafka::new(&make)?,
             listener: Listener::new(&make)?,
             reloads,
-            log_lines_dropped: make.single("log_lines_dropped_total", "Log lines that standard error did not take.")?,
-            ready: make.gauge("ready", "1 while an event could be accepted, as /readyz says.")?,
-            kafka_up: make
-                .gauge("kafka_up", "1 while Kafka is reachable by every producer, every topic is there, and some partition can be written.")?,
-            registry_up: make.gauge("registry_up", "1 while the registry can be used.")?,
+            log_lines_dropped: make
+                .single("log_lines_dropped_total", "Log lines that standard error did not accept.")?,
+            ready: make.gauge("ready", "1 while events can be accepted, as /readyz says.")?,
+            kafka_up: make.gauge(
+                "kafka_up",
+                "1 while all producers reach Kafka, all topics exist and a partition is writable.",
+            )?,
+            registry_up: make.gauge("registry_up", "1 while the registry is available.")?,
             schemas,
             spans,
             registry,

@@ -35,7 +35,7 @@ impl Opening {
             late = recovery::late_rows(&pages)?;
         }
         if log_is_damaged {
-            return self.recover("frames of its log (spool.db-wal) were altered", || ());
+            return self.recover("its log (spool.db-wal) was altered on disk", || ());
         }
         match self.open_sound(late) {
             Err(SpoolError::Damaged(why)) => self.recover(&why, || ()),
@@ -55,7 +55,8 @@ impl Opening {
         take_in(&mut store, late)?;
         store.reroute(&self.lane_of)?;
         let (last, waiting) = (store.last_seq()?, store.waiting()?);
-        let reader = Store::look(&self.dir)?.ok_or_else(|| SpoolError::Failed("gone while it was opened".into()))?;
+        let reader = Store::look(&self.dir)?
+            .ok_or_else(|| SpoolError::Failed("it was removed while it was being opened".into()))?;
         Ok(Opened { store, reader, last, waiting, recovered: None })
     }
 }
@@ -67,10 +68,7 @@ fn take_in(store: &mut Store, late: Vec<Row>) -> Result<(), SpoolError> {
     if late.is_empty() {
         return Ok(());
     }
-    tracing::info!(
-        records = late.len(),
-        "deliveries of a write that an end of the process interrupted are in the spool"
-    );
+    tracing::info!(records = late.len(), "recovered deliveries whose write was interrupted when the process ended");
     let insert_all = |connection: &rusqlite::Connection| {
         late.iter().try_for_each(|row| insert(connection, &NewRow::of(row, row.seq)))
     };

@@ -105,7 +105,7 @@ pub(super) fn go_on(dir: &Path) -> Result<(), SpoolError> {
     if dir.join(RECOVERED).exists() {
         let aside = free_name(dir);
         put_in_place(dir, &aside)?;
-        tracing::warn!(file = %aside.display(), "the spool's recovery was interrupted, and is complete now");
+        tracing::warn!(file = %aside.display(), "the spool's interrupted recovery is now complete");
     }
     Ok(())
 }
@@ -113,7 +113,7 @@ pub(super) fn go_on(dir: &Path) -> Result<(), SpoolError> {
 /// Puts the file aside and what can be read of it into a new one. `close` closes whatever is open of the old one: who closes a
 /// file last removes the log that is beside its name.
 pub(super) fn recover(dir: &Path, why: &str, close: impl FnOnce()) -> Result<Recovered, SpoolError> {
-    tracing::error!(reason = why, "the spool's file is damaged; what can be read of it goes into a new one");
+    tracing::error!(reason = why, "the spool's file is damaged; recovering what can be read into a new file");
     let fresh = dir.join(RECOVERING);
     for left in [fresh.clone(), log_of(&fresh), beside(&fresh, "-shm")] {
         remove(&left)?;
@@ -131,7 +131,7 @@ pub(super) fn recover(dir: &Path, why: &str, close: impl FnOnce()) -> Result<Rec
     let recovered = Recovered { why: why.to_owned(), file: aside.clone(), records, ranges, lost, named };
     // Not what the recovery is for: it shall not fail by that.
     if let Err(error) = fs::write(aside.with_extension("txt"), recovered.report()) {
-        tracing::warn!(%error, "the report of what was recovered could not be written");
+        tracing::warn!(%error, "cannot write the report of the recovery");
     }
     close();
     rename(&fresh, &dir.join(RECOVERED))?;
@@ -372,7 +372,7 @@ impl Lost {
                 let event_type = event_type.as_deref().unwrap_or("unknown");
                 format!("{} {} {lane} {source} {event_type}", self.seq, to_rfc3339(*received_at))
             }
-            None => format!("{}, of which nothing else is known", self.seq),
+            None => format!("{} (nothing else is known of it)", self.seq),
         }
     }
 }
@@ -403,9 +403,9 @@ impl Recovered {
         let Recovered { records, lost, .. } = self;
         let file = self.file.display();
         if *lost == 0 {
-            tracing::warn!(%file, records, lost, "the spool is whole again; the damaged file was put aside");
+            tracing::warn!(%file, records, lost, "the spool is recovered completely; the damaged file is put aside");
         } else {
-            tracing::error!(%file, records, lost, "deliveries of the spool are lost; the damaged file was put aside, and names them");
+            tracing::error!(%file, records, lost, "the spool is recovered, but deliveries are lost; the damaged file is put aside, and the .txt file beside it lists them");
         }
         for lost in self.named.iter().take(20) {
             tracing::error!(delivery = lost.words(), "lost");

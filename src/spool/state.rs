@@ -148,7 +148,7 @@ impl Shared {
             source = waiting.source,
             "type" = waiting.event_type.as_deref().unwrap_or("unknown"),
             records = waiting.records,
-            "deliveries of an earlier run wait in the spool"
+            "the spool holds deliveries of an earlier run"
         );
     }
 
@@ -230,7 +230,7 @@ impl Shared {
         let before = self.state().trouble.replace(error.clone());
         // One line when it begins, not one per event.
         if before.is_none_or(|before| std::mem::discriminant(&before) != std::mem::discriminant(error)) {
-            tracing::error!(%error, "the spool takes nothing now");
+            tracing::error!(%error, "the spool is rejecting deliveries");
         }
     }
 
@@ -238,7 +238,7 @@ impl Shared {
     pub(super) fn well(&self) -> bool {
         let was_ill = self.state().trouble.take().is_some();
         if was_ill {
-            tracing::info!("the spool takes deliveries again");
+            tracing::info!("the spool accepts deliveries again");
         }
         was_ill
     }
@@ -260,7 +260,7 @@ impl Shared {
         match (&state.recovered, state.damaged_files) {
             (_, 0) => None,
             (Some(recovered), _) => Some(recovered.words()),
-            (None, files) => Some(format!("damaged files that an earlier run put aside in data_dir: {files}")),
+            (None, files) => Some(format!("damaged spool files that an earlier run put aside in data_dir: {files}")),
         }
     }
 }

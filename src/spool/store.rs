@@ -99,7 +99,7 @@ impl Store {
     /// Opens the file for writing, makes it if need be, and sees to it that a commit is on disk when it returns.
     pub(super) fn create(dir: &Path) -> Result<Store, SpoolError> {
         Store::make(&dir.join(FILE)).map_err(|error| {
-            let hint = scarce(dir, 0).map(|words| format!("; {words}: make room there, or move data_dir"));
+            let hint = scarce(dir, 0).map(|words| format!("; {words}: free space there, or move data_dir"));
             error.with(&hint.unwrap_or_default())
         })
     }
@@ -129,12 +129,14 @@ impl Store {
             (0, 0) if names.is_empty() => return Ok(()),
             (APPLICATION_ID, VERSION) if is_ours => return Ok(()),
             (APPLICATION_ID, version) if NEWER.contains(&version) => {
-                format!("layout {version}, and this version knows {VERSION}")
+                format!(
+                    "its layout is {version}, and this version of hookbridge supports {VERSION}: a newer version wrote it"
+                )
             }
             // The mark is a few bytes of the file, the table another.
             (APPLICATION_ID, _) => return Err(SpoolError::Damaged(format!("layout {version}")).at(path)),
             _ if is_ours => return Err(SpoolError::Damaged(format!("application_id {owner:#x}")).at(path)),
-            _ => "an SQLite database, but no spool".into(),
+            _ => "an SQLite database that is not a spool".into(),
         };
         Err(SpoolError::Failed(words).at(path))
     }
@@ -164,7 +166,9 @@ impl Store {
         let synchronous: i32 = self.pragma("synchronous")?;
         // 2 is FULL.
         if (journal.as_str(), synchronous) != ("wal", 2) {
-            return Err(format!("this file system does not do: journal_mode {journal}, synchronous {synchronous}"));
+            return Err(format!(
+                "this file system cannot hold the spool: expected journal_mode wal and synchronous 2, got {journal} and {synchronous}"
+            ));
         }
         Ok(())
     }

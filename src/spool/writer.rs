@@ -81,7 +81,7 @@ impl Writer {
         }
         let closed = self.store.take().map_or(Ok(()), |store| store.checkpoint());
         if let Err(error) = closed {
-            tracing::debug!(%error, "the spool's log was not copied at the end; the next start does it");
+            tracing::debug!(%error, "the spool's log was not copied into its file at shutdown; the next start does that");
         }
     }
 
@@ -207,7 +207,7 @@ impl Writer {
     fn write(&mut self, group: Vec<Command>) {
         let (appends, others): (Vec<_>, Vec<_>) = group.into_iter().partition(Command::is_append);
         let (given_up, appends): (Vec<_>, Vec<_>) = appends.into_iter().partition(Command::is_given_up);
-        let mut lanes = self.settle_all(given_up, Err(SpoolError::Failed("nobody waits for it".into())));
+        let mut lanes = self.settle_all(given_up, Err(SpoolError::Failed("nobody waits for it any more".into())));
         let refusal = if appends.is_empty() { None } else { self.shared.look() };
         let first_try = match refusal {
             Some(refusal) => Err(refusal),
@@ -352,7 +352,7 @@ impl Writer {
                     to.free(&keys);
                     to.release(row.bytes);
                 }
-                let missing = || SpoolError::Failed(format!("{} does not hold the delivery any more", store::FILE));
+                let missing = || SpoolError::Failed(format!("{} no longer holds the delivery", store::FILE));
                 let _ = moved.send(there.and_then(|there| if there { Ok(()) } else { Err(missing()) }));
                 Some(to)
             }
@@ -402,7 +402,7 @@ impl Writer {
             }
             Err(error) => {
                 let records = rows.len();
-                tracing::warn!(%error, records, "published deliveries are still in the spool; a restart now would publish them again");
+                tracing::warn!(%error, records, "cannot remove published deliveries from the spool; a restart now would publish them again");
                 self.left_over.push((Arc::clone(&lane), rows.clone()));
                 rows
             }

@@ -132,7 +132,7 @@ impl Dev {
         let mib = BYTES_PER_PARTITION >> 20;
         let kafka_note = if self.embedded.0 {
             format!(
-                "  embedded, in memory: {mib} MiB per partition, then the oldest records go; the first read of a new group takes 3 s"
+                "  embedded, in memory: the newest {mib} MiB of each partition; the first read of a new consumer group takes 3 s"
             )
         } else {
             String::new()
@@ -149,7 +149,7 @@ impl Dev {
              \n  {program} send wegly deal.won{url}\
              \n  {program} tail wegly.deal{kafka}{registry}\
              \n  {program} send wegly --rate 100 --for 10s{url}\n",
-            if self.embedded.0 { ", and what was published is gone" } else { "" },
+            if self.embedded.0 { " and drops what was published" } else { "" },
             self.kafka,
             self.registry,
         )

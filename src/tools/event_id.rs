@@ -15,7 +15,7 @@ impl FromStr for EventId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let id = uuid(text).map(|id| EventId(id.into_uuid()));
-        id.ok_or("no event id: 36 characters such as d646e635-c932-82f7-81ca-e8e3c55c5e5f are due")
+        id.ok_or("expected an event id, such as d646e635-c932-82f7-81ca-e8e3c55c5e5f")
     }
 }
 

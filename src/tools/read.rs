@@ -42,7 +42,7 @@ impl std::str::FromStr for From {
             _ => match (text.parse(), crate::values::time::parse_iso(text)) {
                 (Ok(offset), _) => Ok(From::Offset(offset)),
                 (_, Some(instant)) => Ok(From::Time(instant.millis)),
-                _ => Err("beginning, end, an offset or a time such as 2026-06-02T12:00:00Z is due".into()),
+                _ => Err("expected beginning, end, an offset or a time such as 2026-06-02T12:00:00Z".into()),
             },
         }
     }
@@ -128,7 +128,7 @@ pub(crate) fn partitions(kafka: &KafkaSettings, topic: &str) -> Result<u32, Stri
     let metadata = connect(kafka, "latest")?.fetch_metadata(None, PATIENCE).map_err(words)?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     let count = found.and_then(|found| u32::try_from(found.partitions().len()).ok()).filter(|&count| count > 0);
-    count.ok_or_else(|| format!("kafka {}: no topic {topic}", kafka.bootstrap_servers))
+    count.ok_or_else(|| format!("kafka {}: missing topic {topic}", kafka.bootstrap_servers))
 }
 
 /// Reads partitions, in no order between them.
@@ -161,7 +161,7 @@ impl Reader {
                 }
             }
             if !any {
-                return Err(format!("kafka {}: no topic {pattern}", kafka.bootstrap_servers));
+                return Err(format!("kafka {}: no topic matches {pattern}", kafka.bootstrap_servers));
             }
         }
         if let From::Time(_) = from {

@@ -147,7 +147,9 @@ impl Replay<'_> {
         let mark = dead_letter::mark(&self.pipeline.routes.dead_letters, id.clone(), time::now_millis());
         match self.pipeline.publisher.publish(&mark, Patience::Command).report.await {
             Ok(_) => Ok(Fate::Published),
-            Err(error) => Err(format!("{error}; {id} is published, but could not be marked as replayed")),
+            Err(error) => Err(format!(
+                "{error}; {id} is published, but not marked as replayed: a repeated replay publishes it again"
+            )),
         }
     }
 

@@ -26,7 +26,7 @@ impl How {
             .filter(|&region| PHONE_NUMBER_UTIL.get_supported_regions().any(|known| known == region));
         match known {
             Some(region) => Ok(How::Phone { region, whatsapp }),
-            None => Err(format!("{region:?}: the two letters of a country are due, such as \"BR\"")),
+            None => Err(format!("{region:?}: expected the two letters of a country, such as \"BR\"")),
         }
     }
 }

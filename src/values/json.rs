@@ -89,7 +89,7 @@ impl<'a> Document<'a> {
             return Err(SyntaxError { at: 0, what: "longer than 4 GiB" });
         }
         if bytes.starts_with(b"\xEF\xBB\xBF") {
-            return Err(SyntaxError { at: 0, what: "a byte-order mark before the document" });
+            return Err(SyntaxError { at: 0, what: "byte-order mark before the document" });
         }
         let mut scanner = Scanner { bytes, at: 0, nodes: Vec::with_capacity((bytes.len() / 12 + 4).min(MAX_VALUES)) };
         scanner.document(max_depth)?;
@@ -226,7 +226,7 @@ impl Scanner<'_> {
             let start = self.at;
             match self.peek() {
                 None if start == 0 => return self.fail("empty"),
-                None => return self.fail("the document ends in the middle"),
+                None => return self.fail("the document is cut off"),
                 Some(opening @ (b'{' | b'[')) => {
                     if open.len() == max_depth {
                         return self.fail("nested too deep");
@@ -250,7 +250,7 @@ impl Scanner<'_> {
                 Some(b'f') => self.word(b"false", Kind::False)?,
                 Some(b'n') => self.word(b"null", Kind::Null)?,
                 Some(b'-' | b'0'..=b'9') => self.number()?,
-                Some(_) => return self.fail("no value begins like this"),
+                Some(_) => return self.fail("not the beginning of a JSON value"),
             }
             // A value ended: what follows belongs to the container around it.
             while let Some(&container) = open.last() {
@@ -274,12 +274,12 @@ impl Scanner<'_> {
                         entry.end = self.at as u32;
                         entry.next = next;
                     }
-                    (_, None) => return self.fail("the document ends in the middle"),
-                    _ => return self.fail("a comma or the closing bracket is due"),
+                    (_, None) => return self.fail("the document is cut off"),
+                    _ => return self.fail("expected a comma or the closing bracket"),
                 }
             }
             self.skip_whitespace();
-            return if self.at == self.bytes.len() { Ok(()) } else { self.fail("bytes after the document") };
+            return if self.at == self.bytes.len() { Ok(()) } else { self.fail("unexpected bytes after the document") };
         }
     }
 
@@ -291,12 +291,12 @@ impl Scanner<'_> {
 
     fn key(&mut self) -> Result<(), SyntaxError> {
         if self.peek() != Some(b'"') {
-            return self.fail("a key in quotes is due");
+            return self.fail("expected a key in quotes");
         }
         self.string()?;
         self.skip_whitespace();
         if self.peek() != Some(b':') {
-            return self.fail("a colon is due");
+            return self.fail("expected a colon");
         }
         self.at += 1;
         Ok(())
@@ -304,7 +304,7 @@ impl Scanner<'_> {
 
     fn word(&mut self, word: &[u8], kind: Kind) -> Result<(), SyntaxError> {
         if !self.bytes[self.at..].starts_with(word) {
-            return self.fail("no value begins like this");
+            return self.fail("not the beginning of a JSON value");
         }
         let start = self.at;
         self.at += word.len();
@@ -319,7 +319,7 @@ impl Scanner<'_> {
         loop {
             self.at = string::plain_end(self.bytes, self.at);
             match self.peek() {
-                None => return self.fail("the document ends in the middle of a string"),
+                None => return self.fail("the document ends inside a string"),
                 Some(b'"') => {
                     self.at += 1;
                     self.push(start, kind);
@@ -330,10 +330,10 @@ impl Scanner<'_> {
                     self.at += match &self.bytes[self.at + 1..] {
                         [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => 2,
                         [b'u', a, b, c, d, ..] if [a, b, c, d].iter().all(|h| h.is_ascii_hexdigit()) => 6,
-                        _ => return self.fail("no escape looks like this"),
+                        _ => return self.fail("not a valid escape"),
                     };
                 }
-                Some(_) => return self.fail("a control character in a string"),
+                Some(_) => return self.fail("unescaped control character in a string"),
             }
         }
     }
@@ -343,7 +343,7 @@ impl Scanner<'_> {
         while self.peek().is_some_and(|b| b.is_ascii_digit()) {
             self.at += 1;
         }
-        if self.at == start { self.fail("a digit is due") } else { Ok(()) }
+        if self.at == start { self.fail("expected a digit") } else { Ok(()) }
     }
 
     fn number(&mut self) -> Result<(), SyntaxError> {
@@ -393,12 +393,12 @@ mod tests {
     fn what_is_not_json_is_refused_at_its_place() {
         let cases: &[(&[u8], usize, &str)] = &[
             (b"", 0, "empty"),
-            (b"  ", 2, "middle"),
+            (b"  ", 2, "cut off"),
             (b"{} x", 3, "after"),
             (b"\xEF\xBB\xBF{}", 0, "byte-order"),
             (b"\"\xFF\"", 1, "UTF-8"),
             (b"\"a\nb\"", 2, "control"),
-            (b"[1,]", 3, "begins"),
+            (b"[1,]", 3, "beginning"),
             (b"{\"a\" 1}", 5, "colon"),
             (b"01", 1, "after"),
             (b"\"\\u12g4\"", 1, "escape"),

@@ -22,7 +22,7 @@ fn check(setup: &Setup, code: i32, expected: &[&str]) -> String {
 #[test]
 fn before_the_first_start_all_is_well_and_nothing_is_changed() {
     let setup = Setup::new("check-new");
-    check(&setup, 0, &["all well", "not there yet", &format!("0 registered, {SUBJECTS} new")]);
+    check(&setup, 0, &["all well", "does not exist yet", &format!("0 registered, {SUBJECTS} new")]);
     assert!(!setup.data_dir().exists());
     let subject = format!("/subjects/{}/versions", setup.topic("wegly.task-value"));
     let found = registry::fetch(&format!("{}{subject}", servers().registry));
@@ -32,7 +32,7 @@ fn before_the_first_start_all_is_well_and_nothing_is_changed() {
 #[test]
 fn after_a_start_it_finds_topics_and_schemas() {
     let bridge = Setup::new("check-there").start();
-    check(&bridge.setup, 0, &["topics: 19 of 19 are there", &format!("{SUBJECTS} registered, 0 new"), "all well"]);
+    check(&bridge.setup, 0, &["topics: 19 of 19 exist", &format!("{SUBJECTS} registered, 0 new"), "all well"]);
 }
 
 #[test]
@@ -61,8 +61,8 @@ fn topics_that_cannot_be_joined_are_found_and_named_with_how_to_mend_them() {
     setup.partitions = 2;
     setup.kafka = String::new();
     let expected = format!(
-        "partition counts differ: {uneven} has 2, the others 3; topics that are to be joined by key need one count: \
-         give these 3, by deleting and making again"
+        "partition counts differ: {uneven} has 2, the others have 3; topics that are joined by key need the same count: \
+         delete the differing ones and let hookbridge create them again"
     );
     check(&setup, 1, &[&expected, "1 finding(s)"]);
     let bridge = setup.start();
@@ -78,7 +78,11 @@ fn one_broker_is_warned_of_once_for_all_topics_and_is_no_finding() {
         return say("skipped, since the stand-in has no configuration of topics: install Java and Maven");
     }
     let bridge = setup.start();
-    let said = check(&bridge.setup, 0, &["warn   a 200 may stand for one replica only", "has 1 broker", "all well"]);
+    let said = check(
+        &bridge.setup,
+        0,
+        &["warn   a 200 may mean that only one replica has the event", "has 1 broker", "all well"],
+    );
     let lines: Vec<_> = said.lines().filter(|line| line.contains("one replica")).collect();
     assert_eq!(lines.len(), 1, "{said}");
     assert!(lines[0].contains(&bridge.topic("wegly.deal")) && lines[0].contains("min.insync.replicas=2"), "{said}");

@@ -240,7 +240,7 @@ fn http_2_connections_that_only_cost_are_closed_and_others_are_served() {
     });
     let sent = sent.count();
     let codes = resets.goaways();
-    assert!(codes.contains(&0xb) || sent < 100_000, "{sent} sent, {codes:?}: ENHANCE_YOUR_CALM is due");
+    assert!(codes.contains(&0xb) || sent < 100_000, "{sent} sent, {codes:?}: expected ENHANCE_YOUR_CALM");
     answered("after resets");
 
     // A head that never ends (CVE-2024-27983): CONTINUATION after CONTINUATION.

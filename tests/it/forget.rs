@@ -35,11 +35,11 @@ fn only_what_is_a_latest_topics_can_be_forgotten() {
     let topic = |name: &str| setup.topic(name);
     let (deals, latest) = (topic("wegly.deal"), topic("wegly.deal-latest"));
     for (args, code, expected) in [
-        (["forget", &deals, DEAL], 64, "no latest topic; there are"),
-        (["forget", "wegly.deal-latest", DEAL], 64, "no latest topic"),
-        (["forget", &latest, "deal-1"], 64, "deal-1: no id as the keys of"),
-        (["forget", &latest, DEAL], 69, "no topic"),
-        (["where", &deals, DEAL], 69, "no topic"),
+        (["forget", &deals, DEAL], 64, "not a latest topic: expected one of"),
+        (["forget", "wegly.deal-latest", DEAL], 64, "not a latest topic"),
+        (["forget", &latest, "deal-1"], 64, "deal-1: not an id in the form of the keys of"),
+        (["forget", &latest, DEAL], 69, "missing topic"),
+        (["where", &deals, DEAL], 69, "missing topic"),
     ] {
         let output = setup.run(&args);
         assert_eq!(output.status.code(), Some(code), "{args:?} {}", words(&output));

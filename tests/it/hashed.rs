@@ -73,8 +73,8 @@ fn a_number_that_is_hashed_can_be_joined_by_and_stands_nowhere_in_clear() {
 #[test]
 fn a_profile_that_hashes_does_not_start_without_a_key() {
     for (key, place) in [
-        ("", "catalog.hash_key: missing: profile whazing, which sources.whazing has, hashes contact.phoneNumber"),
-        ("hash_key = \"too short\"", "catalog.hash_key: less than 16 bytes"),
+        ("", "catalog.hash_key: missing: sources.whazing has the profile whazing, which hashes contact.phoneNumber"),
+        ("hash_key = \"too short\"", "catalog.hash_key: shorter than 16 bytes"),
     ] {
         let output = setup("hashed-keyless", key).run(&["serve"]);
         let said = words(&output);

@@ -130,7 +130,7 @@ fn further_topics_can_be_switched_off() {
     published(&bridge, "wegly", &chat(1, &[DEAL], &[LEAD]));
     assert_eq!(bridge.metric("hookbridge_schemas{state=\"known\"}"), 41);
     let said = words(&bridge.setup.run(&["check"]));
-    assert!(said.contains("topics: 12 of 12 are there"), "{said}");
+    assert!(said.contains("topics: 12 of 12 exist"), "{said}");
 }
 
 #[test]
@@ -295,5 +295,5 @@ fn what_an_event_is_multiplied_by_is_bounded() {
     assert_eq!((answer.sum(), answer.get("reason")), ((202, "dead_lettered".into()), "record_too_large".into()));
     let letters = reader::read(&bridge.topic("hookbridge.dead-letters"));
     let error = letters[0].header("hookbridge_error").unwrap();
-    assert!(error.starts_with("its 301 records take "), "{error}");
+    assert!(error.starts_with("its 301 records have "), "{error}");
 }

@@ -150,12 +150,13 @@ fn while_the_store_is_away_events_wait_in_the_spool_and_then_go_in_order() {
     }
     assert_eq!(bridge.deliver("whazing", r#"{"Type":"NewTicket","ticket":{"id":77}}"#).status, 200, "another topic");
     assert_eq!(reader::read(&bridge.topic("whazing.message")).len(), 0);
-    let complaints = || bridge.log().iter().filter(|line| line.contains("large files cannot be taken")).count();
+    let complaints =
+        || bridge.log().iter().filter(|line| line.contains("events with large files wait in the spool")).count();
     assert_eq!(complaints(), 1, "an outage is logged once");
     let output = bridge.setup.run(&["check"]);
     let said = words(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("FAIL   media store file://") && said.contains("it does not take files"), "{said}");
+    assert!(said.contains("FAIL   media store file://") && said.contains("cannot store files"), "{said}");
 
     fs::remove_file(&folder).unwrap();
     let records = eventually("the spool is empty", SOON, || {
@@ -168,7 +169,7 @@ fn while_the_store_is_away_events_wait_in_the_spool_and_then_go_in_order() {
     assert_eq!(records[2].decode()["media_object"]["bytes"], 1001);
     assert!(records[1].decode()["media_object"].is_null());
     assert_eq!(files(&folder).len(), 2);
-    assert!(bridge.log().iter().any(|line| line.contains("takes files again")));
+    assert!(bridge.log().iter().any(|line| line.contains("accepts files again")));
     let output = bridge.setup.run(&["check"]);
     let said = words(&output);
     assert_eq!(output.status.code(), Some(0), "{said}");
@@ -194,10 +195,10 @@ fn a_folder_that_holds_what_it_may_takes_no_more_until_files_are_deleted() {
     assert_eq!(bridge.metric("hookbridge_media_used_bytes"), 3600);
     assert_eq!(bridge.deliver("whazing", &third).sum(), (202, "spooled".into()));
     let said =
-        |bridge: &Bridge| bridge.log().iter().any(|line| line.contains("media.max_bytes is 3700, 3600 are used"));
+        |bridge: &Bridge| bridge.log().iter().any(|line| line.contains("3600 of media.max_bytes (3700) are used"));
     assert!(said(&bridge), "{:?}", bridge.log());
     let output = words(&bridge.setup.run(&["check"]));
-    assert!(output.contains("media.max_bytes is 3700, and 3600 are used"), "{output}");
+    assert!(output.contains("3600 of media.max_bytes (3700) are used"), "{output}");
     // A file that is there already needs no room, but its event comes after the third.
     assert_eq!(reader::read(&bridge.topic("whazing.message")).len(), 2);
 
@@ -258,7 +259,7 @@ fn files_go_to_s3_if_it_is_configured() {
     let mut setup = Setup::new("media-s3-denied");
     setup.top = section("not-the-secret");
     let said = words(&setup.run(&["check"]));
-    assert!(said.contains("DOWN   media store s3://files/from/here: it does not take files"), "{said}");
+    assert!(said.contains("DOWN   media store s3://files/from/here: cannot store files"), "{said}");
     assert!(!said.contains("not-the-secret") && !said.contains(&s3.access_key_id), "{said}");
     let bridge = setup.start();
     let answer = bridge.deliver("whazing", message("s3-3", &in_base64(&sent)));

@@ -141,7 +141,7 @@ fn with_cached_ids_events_are_published_before_a_registry_that_hangs_has_answere
     let bridge = again.start_unready();
     assert_eq!(bridge.deliver("wegly", BODY).status, 200);
     let (status, report) = bridge.readyz();
-    assert_eq!((status, &report["registry"]["reason"]), (200, &"not asked yet".into()), "{report}");
+    assert_eq!((status, &report["registry"]["reason"]), (200, &"not connected yet".into()), "{report}");
 }
 
 #[test]

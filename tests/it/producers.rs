@@ -70,7 +70,7 @@ fn a_broker_that_names_no_brokers_for_a_moment_leaves_no_producer_without_any() 
     }
     assert_eq!(bridge.metric("hookbridge_kafka_up"), 1);
     let words = words_of_replacements(&bridge);
-    assert!(words.iter().all(|line| line.contains("does not reach any broker")), "{words:?}");
+    assert!(words.iter().all(|line| line.contains("cannot reach any broker")), "{words:?}");
     assert_eq!(replaced(&bridge, "unreachable"), words.len() as u64);
 }
 

@@ -111,7 +111,7 @@ fn a_certificate_is_replaced_for_new_connections_and_a_wrong_one_is_not() {
     assert_eq!(bridge.reload("taken_over"), "");
     assert_eq!(both(), ["0 000", "2 200"]);
     bridge.setup.http = good.replace("server.key", "client.key");
-    assert!(bridge.reload("refused").contains("not the key of the certificate"));
+    assert!(bridge.reload("refused").contains("does not belong to the certificate in http.tls.certificate_file"));
     assert_eq!(both(), ["0 000", "2 200"]);
     // Renewed in place, under the same names.
     bridge.setup.http = good.replace("server.", "stranger.");

@@ -274,7 +274,10 @@ fn deliveries_of_a_source_that_is_gone_are_kept_until_it_is_back() {
     kafka.come_up();
     let bridge = fewer.start_unready();
     let source = eventually("it says so", SOON, || {
-        bridge.log().into_iter().find(|line| line.contains("not configured wait in the spool"))
+        bridge
+            .log()
+            .into_iter()
+            .find(|line| line.contains("the spool holds deliveries of a source that is not configured"))
     });
     assert!(source.contains("whazing"), "{source}");
     assert_eq!(inspect(&bridge.setup).len(), 1);

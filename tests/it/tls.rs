@@ -115,11 +115,14 @@ fn a_certificate_that_cannot_be_used_stops_the_start_and_is_named() {
     .unwrap();
     for (text, expected) in [
         (good.replace("server.crt", "missing.crt"), "http.tls.certificate_file: "),
-        (good.replace("server.crt", "empty.crt"), "no certificate in it"),
+        (good.replace("server.crt", "empty.crt"), "holds no certificate"),
         (good.replace("server.key", "empty.key"), "http.tls.key_file: "),
-        (good.replace("server.key", "client.key"), "not the key of the certificate"),
-        (good.replace("server.key", "encrypted.key"), "with a passphrase, which is not taken"),
-        ("[http.tls]\nkey_file = \"x\"\n".into(), "http.tls.certificate_file: missing: http.tls.key_file is set"),
+        (good.replace("server.key", "client.key"), "does not belong to the certificate in http.tls.certificate_file"),
+        (good.replace("server.key", "encrypted.key"), "expected a private key in PEM, without a passphrase"),
+        (
+            "[http.tls]\nkey_file = \"x\"\n".into(),
+            "http.tls.certificate_file: missing, but http.tls.key_file is set: set both or neither",
+        ),
     ] {
         setup.http = text;
         let output = setup.run(&["serve"]);

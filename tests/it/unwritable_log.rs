@@ -54,7 +54,7 @@ impl Deaf {
         }
         signal(self.child.id(), "HUP");
         let reloads = "hookbridge_reloads_total{outcome=\"taken_over\"} 1";
-        eventually("the configuration is reloaded", SOON, || {
+        eventually("configuration reloaded", SOON, || {
             sender::get(self.admin, "/metrics").body.contains(reloads).then_some(())
         });
         assert_eq!(self.deliver(TICKET).status, 200);

@@ -294,7 +294,7 @@ impl Bridge {
     pub(crate) fn wait_ready(&self) {
         eventually(&format!("{} is ready", self.setup.prefix), SOON, || {
             let (status, report) = self.readyz();
-            (status == 200 && report["registry"]["reason"] != "not asked yet").then_some(())
+            (status == 200 && report["registry"]["reason"] != "not connected yet").then_some(())
         });
     }
 
@@ -335,7 +335,7 @@ impl Bridge {
         let lines = self.log();
         let said = lines[said..].iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let said =
-            said.filter(|line| line["message"].as_str().is_some_and(|words| words.contains("the configuration")));
+            said.filter(|line| line["message"].as_str().is_some_and(|words| words.starts_with("configuration ")));
         let words = said.filter_map(|line| line["reason"].as_str().or(line["keys"].as_str()).map(str::to_owned));
         words.collect::<Vec<_>>().join("\n")
     }
@@ -344,8 +344,8 @@ impl Bridge {
     pub(crate) fn reloaded(&self) -> String {
         let lines = self.log().into_iter().rev().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
         let mut told = lines.filter_map(|line| match line["message"].as_str()? {
-            "the configuration is reloaded" => line["changed"].as_str().map(str::to_owned),
-            words => words.contains("reloaded: nothing").then(|| "nothing".into()),
+            "configuration reloaded" => line["changed"].as_str().map(str::to_owned),
+            words => words.contains("reloaded; nothing").then(|| "nothing".into()),
         });
         told.next().expect("a reload in the log")
     }

@@ -24,15 +24,15 @@ fn what_is_hashed_is_text_that_may_be_null_and_stands_in_no_key() {
         (
             r#"hash = ["order.id"]"#,
             gift,
-            "hash[0]: order.id is no text in loja.Order (whole number): only text is hashed",
+            "hash[0]: order.id of loja.Order: got whole number, but only strings can be hashed",
         ),
-        (r#"hash = ["order.meta"]"#, gift, "hash[0]: order.meta is no text in loja.Order (JSON)"),
-        (r#"hash = ["order.items"]"#, gift, "hash[0]: order.items is no text in loja.Order (array)"),
-        (r#"hash = ["order.at"]"#, gift, "hash[0]: order.at is no text in loja.Order (instant)"),
+        (r#"hash = ["order.meta"]"#, gift, "hash[0]: order.meta of loja.Order: got JSON"),
+        (r#"hash = ["order.items"]"#, gift, "hash[0]: order.items of loja.Order: got array"),
+        (r#"hash = ["order.at"]"#, gift, "hash[0]: order.at of loja.Order: got instant"),
         (
             r#"hash = ["gift.phone", "order.items.sku"]"#,
             gift,
-            "hash[1]: order.items.sku is required in loja.Item: what is no text becomes null",
+            "hash[1]: order.items.sku is required in loja.Item, and a value that is not text becomes null: make it nullable",
         ),
         // A key is required, so it is never hashed.
         (
@@ -40,48 +40,52 @@ fn what_is_hashed_is_text_that_may_be_null_and_stands_in_no_key() {
             ("Order.avsc", r#""type":"long"}"#, r#""type":"string"}"#),
             "hash[0]: order.id is required in loja.Order",
         ),
-        (r#"redact = ["order..at"]"#, gift, "redact[0]: \"order..at\" is no path"),
-        (r#"redact = ["order.at"]"#, gift, "order.at is redacted: it would "),
-        (r#"hash = ["order.fax"]"#, gift, "hash[0]: order.fax is a field of no event"),
-        (r#"hash = ["order.ref"]"#, gift, "hash[0]: order.ref is a field of no event"),
-        (r#"hash = ["order.extra"]"#, gift, "hash[0]: order.extra is a field of no event"),
-        (r#"hash = ["event.source"]"#, gift, "hash[0]: event.source is a field of no event"),
-        (r#"hash = ["kind"]"#, gift, "hash[0]: kind tells the type of an event, which stands in its head"),
+        (r#"redact = ["order..at"]"#, gift, "redact[0]: \"order..at\" is not a path"),
+        (r#"redact = ["order.at"]"#, gift, "order.at is redacted, but `event.occurred_at`"),
+        (r#"hash = ["order.fax"]"#, gift, "hash[0]: no event has a field order.fax"),
+        (r#"hash = ["order.ref"]"#, gift, "hash[0]: no event has a field order.ref"),
+        (r#"hash = ["order.extra"]"#, gift, "hash[0]: no event has a field order.extra"),
+        (r#"hash = ["event.source"]"#, gift, "hash[0]: no event has a field event.source"),
+        (
+            r#"hash = ["kind"]"#,
+            gift,
+            "hash[0]: kind determines the event type, which `event.type` shows: it cannot be redacted or hashed",
+        ),
         (
             r#"hash = ["order.meta.sku"]"#,
             gift,
-            "hash[0]: order.meta.sku: a field of loja.Order is derived of it, so it would not be gone",
+            "hash[0]: order.meta.sku: a field of loja.Order is derived from it and would still show it",
         ),
         (
             "redact = [\"gift.phone\"]\nhash = [\"order.items.phone\"]",
             gift,
-            "hash[0]: order.items.phone is redacted: nothing of it is left to hash",
+            "hash[0]: order.items.phone is in `redact` and in `hash`: keep one of them",
         ),
         (
             r#"hash = ["order.items.phone"]"#,
             by("\"order.items.phone\""),
-            ".keys[0]: order.items.phone is hashed: it would stand in the key",
+            ".keys[0]: order.items.phone is hashed, but the record's key would show it",
         ),
-        (r#"redact_names = ["fax", "-_"]"#, gift, "redact_names[1]: \"-_\" is no name"),
+        (r#"redact_names = ["fax", "-_"]"#, gift, "redact_names[1]: \"-_\" is not a field name"),
         (
             r#"redact_names = ["KIND"]"#,
             gift,
-            "redact_names[0]: kind tells the type of an event, which stands in its head",
+            "redact_names[0]: kind determines the event type, which `event.type` shows: it cannot be redacted or hashed",
         ),
         (
             r#"redact_names = ["s_k_u"]"#,
             gift,
-            "redact_names[0]: sku is required in loja.Item: what is redacted becomes null",
+            "redact_names[0]: sku is required in loja.Item, and a redacted field becomes null: make it nullable",
         ),
         (
             "redact_names = [\"PHONE\"]\nhash = [\"gift.phone\"]",
             gift,
-            "hash[0]: gift.phone is redacted: nothing of it is left to hash",
+            "hash[0]: gift.phone is in `redact` and in `hash`: keep one of them",
         ),
         (
             r#"redact_names = ["Phone"]"#,
             by("\"order.items.phone\""),
-            "order.items.phone is redacted: it would stand in the key",
+            "order.items.phone is redacted, but the record's key would show it",
         ),
         (r#"hash = "order.items.phone""#, gift, "profile.toml: hash: invalid type: string"),
     ] {
@@ -91,11 +95,11 @@ fn what_is_hashed_is_text_that_may_be_null_and_stands_in_no_key() {
     // The same field by another way.
     for (line, word) in [("redact", "redacted"), ("hash", "hashed")] {
         let words = with(&format!("{line} = [\"gift.phone\"]"), &[gift, by("\"order.items.phone\"")]);
-        let expected = format!("order.items.phone is {word}: it would stand in the key");
+        let expected = format!("order.items.phone is {word}, but the record's key would show it");
         assert!(words.err().unwrap_or_default().contains(&expected), "{line}");
     }
     let latest = with("redact = [\"gift.phone\"]", &[gift]).err().unwrap_or_default();
-    assert!(latest.contains("a list of loja.OrderLatest is derived of what is redacted"), "{latest}");
+    assert!(latest.contains("a list of loja.OrderLatest is derived from a field that is redacted"), "{latest}");
 }
 
 #[test]

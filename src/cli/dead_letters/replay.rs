@@ -20,12 +20,12 @@ use crate::tools::replay::{Fate, Replay};
 use crate::values::printable;
 
 const HELP: &str = "\
-Needs the configuration with the sources of what it replays. Each goes through today's catalog in
-the order received, keeps its event id, and is marked when Kafka has acknowledged its record; what
-still cannot be converted stays as it is, and is named with today's reason. The *-latest topics are
-left alone, unless --latest is given: there a newer state may have come since. Ctrl-C ends it after
-those under way. It may be interrupted and repeated: what was replayed is not replayed twice (but
-for what an outage or a kill kept from being marked).
+Needs a configuration with the sources of the dead letters. Each dead letter is converted by the
+current catalog, in the order received, keeps its event id, and is marked as replayed once Kafka has
+acknowledged its record. One that still cannot be converted stays, and is listed with the current
+reason. The *-latest topics are not written unless --latest is given: they may hold a newer state.
+Ctrl-C stops after the dead letters in flight. You can interrupt and repeat a replay: a replayed dead
+letter is not replayed again, unless an outage or a kill came before its mark was written.
 
 Examples:
   hookbridge dead-letters replay --reason unknown_type --dry-run --config hookbridge.toml
@@ -33,7 +33,7 @@ Examples:
   hookbridge dead-letters replay --source wegly --from 2026-06-02 --config hookbridge.toml
   hookbridge dead-letters replay --all --config hookbridge.toml
 
-Exit codes: 0 all replayed, or nothing to do, 1 some stay or are left, 64 wrong usage, 69 Kafka or
+Exit codes: 0 all replayed, or nothing to do, 1 some stay dead letters or are left, 64 wrong usage, 69 Kafka or
 the registry is not available, 78 configuration, or the registry refuses a schema.";
 
 #[derive(Debug, Args)]
@@ -41,13 +41,13 @@ the registry is not available, 78 configuration, or the registry refuses a schem
 pub(super) struct ReplayArgs {
     #[command(flatten)]
     which: Which,
-    /// All that are pending
+    /// Replay all that are pending
     #[arg(long)]
     all: bool,
-    /// Say what would become of each; write nothing, neither records nor schemas
+    /// Show what would happen to each; write neither records nor schemas
     #[arg(long)]
     dry_run: bool,
-    /// Write to the *-latest topics too, where a dead letter's state takes the place of what is there
+    /// Write to the *-latest topics too: the dead letter's state replaces the one there
     #[arg(long)]
     latest: bool,
     #[command(flatten)]
@@ -56,7 +56,10 @@ pub(super) struct ReplayArgs {
 
 pub(super) fn run(settings: &Settings, args: &ReplayArgs) -> Ending {
     if args.which.is_none() && !args.all {
-        return fail(&"say which with --id, --reason, --source, --type, --from or --to, or --all", Ending::Usage);
+        return fail(
+            &"choose dead letters with --id, --reason, --source, --type, --from or --to, or take --all",
+            Ending::Usage,
+        );
     }
     on_runtime(replay(settings, args)).and_then(|ended| ended).unwrap_or_else(|ending| ending)
 }
@@ -142,7 +145,7 @@ fn tell(letter: &Letter, fate: &Fate, bar: &ProgressBar) {
         Fate::Stays(rejection) => Some(format!("stays: {}: {}", rejection.reason.code(), rejection.error)),
         Fate::SchemaRefused(subject) => Some(format!("stays: the registry refuses the schema of {subject}")),
         Fate::NoSource => Some(format!("stays: the source {} is not configured", letter.source)),
-        Fate::Gone => Some("is no longer in the topic".to_owned()),
+        Fate::Gone => Some("skipped: it is no longer in the topic".to_owned()),
     };
     if let Some(words) = words {
         let event_type = letter.event_type.as_deref().unwrap_or("unknown");

@@ -7,7 +7,7 @@ use super::clip;
 pub(crate) enum Fault {
     #[error("{path}: {what}")]
     Unfit { path: String, what: String },
-    #[error("the record takes more bytes than kafka.max_record_bytes, which is {most}")]
+    #[error("the record is larger than kafka.max_record_bytes ({most} bytes)")]
     TooLarge { most: usize },
 }
 

@@ -144,11 +144,11 @@ fn an_envelope_that_meets_a_member_of_its_name_is_a_fault() {
 fn a_required_value_that_is_missing_is_named() {
     assert_eq!(
         fault("whazing", r#"{"messageId":[],"fromMe":true,"ticket":{"id":1}}"#),
-        "messageId: an array where a string is due"
+        "messageId: got an array, expected a string"
     );
     assert_eq!(
         fault("whazing", r#"{"messageId":"a","fromMe":"true","ticket":{"id":1}}"#),
-        "fromMe: a string where a boolean is due"
+        "fromMe: got a string, expected a boolean"
     );
 }
 

@@ -58,8 +58,8 @@ pub(super) fn write(encoder: &mut Encoder<'_>, kind: &Kind, node: Node) -> Resul
     Ok(Fit::Whole)
 }
 
-fn misfit(doc: &Document<'_>, node: Node, due: &str) -> Result<Fit, Misfit> {
-    Err(Misfit::rises(format!("{} where {due} is due", doc.kind(node).word())))
+fn misfit(doc: &Document<'_>, node: Node, expected: &str) -> Result<Fit, Misfit> {
+    Err(Misfit::rises(format!("got {}, expected {expected}", doc.kind(node).word())))
 }
 
 fn string(encoder: &mut Encoder<'_>, node: Node) -> Result<Fit, Misfit> {

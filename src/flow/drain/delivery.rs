@@ -72,7 +72,7 @@ impl Drain {
         if let Some(rejection) = &spooled.rejection {
             prepared.made = Err(rejection.clone());
         } else if lane.name == self.pipeline.routes.dead_letters && prepared.made.is_ok() {
-            let error = "it waited as a dead letter of an earlier version, which did not keep the reason".into();
+            let error = "a dead letter spooled by an earlier version, which did not keep the reason".into();
             prepared.made = Err(Rejection { reason: Reason::KafkaRejected, error });
         }
         prepared

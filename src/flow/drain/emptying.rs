@@ -131,7 +131,7 @@ impl Emptying {
             tracing::info!(
                 lane = %self.lane.name,
                 records = self.published,
-                "the lane is empty; its events go straight to Kafka"
+                "the lane is drained; its new events go directly to Kafka"
             );
         }
     }
@@ -161,7 +161,7 @@ impl Emptying {
             Ok(rows) => rows,
             Err(error) => {
                 if self.unreadable_until.replace(Instant::now() + UNREADABLE).is_none() {
-                    tracing::error!(lane = %self.lane.name, %error, "the spool cannot be read; the lane waits");
+                    tracing::error!(lane = %self.lane.name, %error, "cannot read the spool; draining of the lane is paused, and retried");
                 }
                 return Ok(());
             }
@@ -190,7 +190,7 @@ impl Emptying {
             tracing::error!(
                 lane = %self.lane.name,
                 source,
-                "deliveries of a source that is not configured wait in the spool"
+                "the spool holds deliveries of a source that is not configured: configure it again to publish them"
             );
         })?;
         let taken = self.half_taken.get(&seq).cloned().unwrap_or_default();
@@ -307,7 +307,7 @@ impl Emptying {
         self.lane.set_shut(self.window.shut());
         if self.warned && !self.window.has_trouble() {
             self.warned = false;
-            tracing::info!(lane = %self.lane.name, "the lane's deliveries get through again");
+            tracing::info!(lane = %self.lane.name, "deliveries of the lane are published again");
         }
         self.lane.set_leaving(self.at_end && self.window.len() < FEW);
     }

@@ -160,7 +160,7 @@ impl Clock {
     /// Kafka took a record that was sent at `sent` with the time `stamp`.
     pub(super) fn taken(&self, stamp: i64, sent: Moment) {
         if self.state().taken(stamp, sent) {
-            tracing::info!("Kafka takes this machine's time again");
+            tracing::info!("Kafka accepts this machine's timestamps again");
         }
     }
 
@@ -174,7 +174,7 @@ impl Clock {
             && state.logged.is_none_or(|logged| logged.elapsed() > RELIED_ON)
         {
             state.logged = Some(now.0);
-            tracing::warn!(%topic, "Kafka refuses the time of records: {words}; set the clock");
+            tracing::warn!(%topic, "Kafka rejects the timestamps of records: {words}; set the clock");
         }
         cause
     }
@@ -187,7 +187,7 @@ impl Clock {
         let limits = match watch.topic_configs(&[topic]).await {
             Ok(configs) => configs.get(topic).and_then(Limits::of),
             Err(error) => {
-                tracing::debug!(%topic, %error, "Kafka does not say which times the topic takes");
+                tracing::debug!(%topic, %error, "cannot read which timestamps the topic accepts");
                 None
             }
         };

@@ -13,7 +13,7 @@ pub(crate) enum PublishError {
     #[error("{topic}: {source}")]
     Waits { topic: Arc<str>, source: KafkaError },
     /// librdkafka did not even say what became of it.
-    #[error("{topic}: no delivery report")]
+    #[error("{topic}: no delivery report from librdkafka")]
     Unreported { topic: Arc<str> },
     /// It will never take this record.
     #[error("{topic}: {source}")]
@@ -22,13 +22,13 @@ pub(crate) enum PublishError {
     #[error("{topic}: {source}")]
     Rejected { topic: Arc<str>, source: KafkaError },
     /// It did not take this record together with others; whether it is to blame, only it alone can tell.
-    #[error("{topic}: {source}; together with others")]
+    #[error("{topic}: {source} (for the whole batch)")]
     Unjudged { topic: Arc<str>, source: KafkaError },
     /// It was not sent: a producer was replaced meanwhile.
-    #[error("{topic}: a producer was replaced")]
+    #[error("{topic}: not sent: its producer was just replaced")]
     Replaced { topic: Arc<str> },
     /// It will take this record when the clocks are right.
-    #[error("{topic}: Kafka refuses the time of the record: {words}")]
+    #[error("{topic}: Kafka rejects the timestamp of the record: {words}")]
     Clock { topic: Arc<str>, words: String },
 }
 

@@ -74,10 +74,10 @@ impl Group {
             parts.push(format!("bring {} back", brokers(&self.down)));
         }
         if !self.behind.is_empty() {
-            parts.push(format!("see why {} cannot keep up", brokers(&self.behind)));
+            parts.push(format!("find out why {} cannot keep up", brokers(&self.behind)));
         }
         if parts.is_empty() {
-            parts.push(format!("see the logs of {}, for a failed disk", brokers(&self.holders)));
+            parts.push(format!("look for a failed disk in the logs of {}", brokers(&self.holders)));
         }
         parts.join(", ")
     }

@@ -102,7 +102,7 @@ impl ClientContext for Context {
     fn stats_raw(&self, statistics: &[u8]) {
         match serde_json::from_slice(statistics) {
             Ok(statistics) => self.told.take(statistics),
-            Err(error) => tracing::warn!(%error, "librdkafka's statistics could not be read"),
+            Err(error) => tracing::warn!(%error, "cannot read librdkafka's statistics"),
         }
     }
 

@@ -108,11 +108,11 @@ pub(super) fn one_replica(topics: &[Replication], brokers: usize) -> Option<OneR
     let mendable = brokers >= many;
     if !mendable {
         let plural = if brokers == 1 { "" } else { "s" };
-        parts.push(format!("{many} brokers are needed for that, and this cluster has {brokers} broker{plural}"));
+        parts.push(format!("this needs {many} brokers, and the cluster has {brokers} broker{plural}"));
     }
     Some(OneReplica {
         words: format!(
-            "a 200 may stand for one replica only, and the event is lost if that disk is lost: {}",
+            "a 200 may mean that only one replica has the event, which is lost if that disk is lost: {}",
             parts.join("; ")
         ),
         mendable,
@@ -176,7 +176,7 @@ mod tests {
                 let OneReplica { words, mendable } = found.unwrap();
                 assert!(words.contains(expected), "{is:?}: {words}");
                 assert_eq!(mendable, brokers >= 3, "{brokers} brokers");
-                assert_eq!(words.contains("3 brokers are needed"), !mendable, "{words}");
+                assert_eq!(words.contains("this needs 3 brokers"), !mendable, "{words}");
             }
         }
     }

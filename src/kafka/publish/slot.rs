@@ -328,7 +328,7 @@ fn ask(producer: &Producer, topic: &str) -> Answer {
     let mut answer = Answer::Busy;
     for patience in ASKING {
         answer = match producer.client().fetch_metadata(Some(topic), patience) {
-            Ok(metadata) if metadata.brokers().is_empty() => Answer::Fails("it sees no brokers".to_owned()),
+            Ok(metadata) if metadata.brokers().is_empty() => Answer::Fails("it knows no broker".to_owned()),
             Ok(_) => return Answer::Works,
             Err(error) if is_timeout(&error) && producer.in_flight_count() > 0 => Answer::Busy,
             Err(error) => Answer::Fails(error.to_string()),

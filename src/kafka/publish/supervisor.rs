@@ -106,7 +106,7 @@ async fn look(publisher: &Publisher, clients: &Clients, probe: &mut Probe) {
             Err(error) => {
                 // It is Kafka. What the watch sees says so as well, as a rule.
                 for slot in due.iter().filter(|slot| slot.trouble().is_some() || !slot.places().is_empty()) {
-                    slot.set_trouble(format!("{} does not reach Kafka, nor does a new client: {error}", slot.name()));
+                    slot.set_trouble(format!("{} cannot reach Kafka, nor can a new client: {error}", slot.name()));
                 }
             }
         }
@@ -129,7 +129,7 @@ async fn ask<'a>(slots: &[&'a ProducerSlot], topic: &Arc<str>) -> Vec<(&'a Produ
 }
 
 fn no_broker(slot: &ProducerSlot, words: &str) -> String {
-    format!("{} does not reach any broker: {words}", slot.name())
+    format!("{} cannot reach any broker: {words}", slot.name())
 }
 
 /// Decides what becomes of producers that were asked once a new client had seen brokers.
@@ -171,14 +171,17 @@ fn replace(publisher: &Publisher, slot: &ProducerSlot, producer: &Arc<Producer>,
     match publisher.generation.next(|| slot.replace(producer, &publisher.context)) {
         Ok(true) => {
             publisher.replaced.count(cause);
-            tracing::warn!(reason = words, "replaced a Kafka producer that does not work, although Kafka does");
+            tracing::warn!(
+                reason = words,
+                "replaced a Kafka producer that had stopped working although Kafka is reachable"
+            );
             // Whether Kafka is ready may have been asked by that producer.
             publisher.context.failing.notify_one();
         }
         Ok(false) => {}
         // It could be made at start.
         Err(error) => {
-            tracing::error!(%error, reason = words, "a Kafka producer does not work, and no other could be made");
+            tracing::error!(%error, reason = words, "a Kafka producer has stopped working, and a new one cannot be created");
         }
     }
 }

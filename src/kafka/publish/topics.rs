@@ -75,7 +75,7 @@ enum Trouble {
 impl Trouble {
     fn words(&self) -> String {
         match self {
-            Trouble::Unknown => "not reached yet".to_owned(),
+            Trouble::Unknown => "not connected yet".to_owned(),
             Trouble::Away(words) | Trouble::Missing(words) | Trouble::Unwritable(words) => words.clone(),
         }
     }

@@ -27,7 +27,7 @@ impl Cache {
         let path = dir.join("schema-ids.json");
         let ids = match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-                tracing::warn!(path = %path.display(), %error, "the cached schema ids are damaged; the registry will tell them again");
+                tracing::warn!(path = %path.display(), %error, "the cached schema ids are damaged; they will be read from the registry again");
                 Ids::default()
             }),
             Err(_) => Ids::default(),
@@ -62,7 +62,7 @@ impl Cache {
         if let Some(path) = &self.path
             && let Err(error) = write(path, &ids)
         {
-            tracing::warn!(path = %path.display(), %error, "the schema ids could not be cached");
+            tracing::warn!(path = %path.display(), %error, "cannot write the cache of schema ids");
         }
         *current = ids;
     }

@@ -28,7 +28,7 @@ const MAX_REASONS: usize = 16 << 10;
 const NO_SUBJECT: u32 = 40401;
 
 /// What is said where the registry says no more than no.
-pub(super) const NO_REASONS: &str = "incompatible with a version before it";
+pub(super) const NO_REASONS: &str = "incompatible with an earlier version";
 
 /// What a search for a schema found.
 pub(super) enum Search {
@@ -87,7 +87,8 @@ impl Client {
     async fn call<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CallError> {
         let (status, body) = self.answer(request).await?;
         if status.is_success() {
-            let no_answer = |e| format!("registry {}: not what a registry answers: {e}", self.registry.url);
+            let no_answer =
+                |e| format!("registry {}: the answer is not that of a schema registry: {e}", self.registry.url);
             return serde_json::from_slice(&body).map_err(|e| CallError::Failed(no_answer(e)));
         }
         Err(match serde_json::from_slice::<RawError>(&body) {
@@ -201,7 +202,7 @@ fn status(words: &RawError) -> u32 {
 }
 
 fn without(subject: &Subject, what: &str) -> RegistryError {
-    RegistryError::Unavailable(format!("{}: the registry answered without {what}", subject.name))
+    RegistryError::Unavailable(format!("{}: the registry's answer has no {what}", subject.name))
 }
 
 /// The beginning of what may be long.
@@ -233,7 +234,7 @@ impl SchemaReader {
         let found = self.0.call::<RawRegisteredSchema>(self.0.get(&format!("/schemas/ids/{id}?deleted=true"))).await;
         match found {
             Ok(RawRegisteredSchema { schema: Some(schema), .. }) => Ok(schema),
-            Ok(_) => Err(format!("schema {id}: the registry answered without schema")),
+            Ok(_) => Err(format!("schema {id}: the registry's answer has no schema")),
             Err(CallError::Said(words)) => Err(format!("schema {id}: {}", words.message)),
             Err(CallError::Failed(words)) => Err(format!("schema {id}: {words}")),
         }
@@ -251,7 +252,7 @@ fn in_clear_only(attempt: Attempt<'_>) -> Action {
     if attempt.url().scheme() == "http" {
         Policy::default().redirect(attempt)
     } else {
-        attempt.error("it sends on to https://, which registry.url is not")
+        attempt.error("it redirects to https://: write that address in registry.url")
     }
 }
 
@@ -334,7 +335,7 @@ mod tests {
             let by_id = SchemaReader(client).schema(1).await.unwrap_err();
             for words in words.chain([by_id]) {
                 assert!(
-                    words.contains(&format!("registry {url}: the answer has more than {MAX_ANSWER} bytes")),
+                    words.contains(&format!("registry {url}: the answer is larger than {MAX_ANSWER} bytes")),
                     "{words}"
                 );
             }
@@ -364,7 +365,7 @@ mod tests {
         });
         let client = reqwest::Client::builder().redirect(Policy::custom(in_clear_only)).build().unwrap();
         let words = with_causes(&client.post(url).send().await.unwrap_err());
-        assert!(words.contains("https://, which registry.url is not"), "{words}");
+        assert!(words.contains("redirects to https://: write that address in registry.url"), "{words}");
     }
 
     #[test]

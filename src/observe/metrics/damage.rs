@@ -15,12 +15,11 @@ pub(crate) struct Damage {
 impl Damage {
     pub(super) fn new(make: &Make<'_>) -> Result<Damage, Error> {
         Ok(Damage {
-            recoveries: make.single("spool_recoveries_total", "Damaged files of the spool that were put aside.")?,
-            recovered: make
-                .single("spool_recovered_total", "Deliveries that were read from damaged files of the spool.")?,
-            lost: make
-                .single("spool_lost_total", "Deliveries that could not be read from damaged files of the spool.")?,
-            files: make.gauge("spool_damaged_files", "Damaged files of the spool that are in data_dir, put aside.")?,
+            recoveries: make
+                .single("spool_recoveries_total", "Damaged spool files that were put aside since the start.")?,
+            recovered: make.single("spool_recovered_total", "Deliveries recovered from damaged spool files.")?,
+            lost: make.single("spool_lost_total", "Deliveries lost in damaged spool files.")?,
+            files: make.gauge("spool_damaged_files", "Damaged spool files that are put aside in data_dir now.")?,
         })
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Drift {
 
 impl Drift {
     pub(super) fn new(make: &Make<'_>) -> Result<Drift, Error> {
-        let help = "Values that the schema has no place for and that went to `extra`, by record and key; from the 500th key on, field=other.";
+        let help = "Values without a field in the schema, which went to `extra`, by record and key; from the 500th key on, field=other.";
         let counter = make.counter("drift_total", help, &["source", "type", "field"])?;
         Ok(Drift { counter, told: Mutex::default() })
     }

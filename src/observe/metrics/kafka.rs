@@ -25,18 +25,18 @@ impl Kafka {
     pub(super) fn new(make: &Make<'_>) -> Result<Kafka, Error> {
         let of_broker = |name: &str, help: &str| make.gauges(&format!("kafka_broker_{name}"), help, &["broker"]);
         let counter = |name: &str, help: &str| make.counter(&format!("kafka_broker_{name}"), help, &["broker"]);
-        let help = "Producers that did not work and were replaced, by reason: fatal, unreachable, stalled.";
+        let help = "Failed producers that were replaced, by reason: fatal, unreachable, stalled.";
         let replaced = make.announced("kafka_producers_replaced_total", help, "reason", &Publisher::REPLACED_FOR)?;
         let help = "Partitions that cannot be written, by reason: leaderless, under_replicated.";
         let unwritable = make.gauges("kafka_partitions_unwritable", help, &["topic", "reason"])?;
-        let rtt = "Seconds that a broker took to answer, over the last seconds.";
+        let rtt = "Recent round-trip time of a broker, in seconds.";
         Ok(Kafka {
-            queue_records: make.gauge("kafka_queue_records", "Records in librdkafka's queues or under way.")?,
+            queue_records: make.gauge("kafka_queue_records", "Records in librdkafka's queues or in flight.")?,
             queue_bytes: make
-                .gauge("kafka_queue_bytes", "Bytes of the records in librdkafka's queues or under way.")?,
-            connections: of_broker("connections", "Connections to a broker that can be used.")?,
-            requests: of_broker("requests", "Requests to a broker that wait or are under way.")?,
-            retries: counter("retries_total", "Requests to a broker that were sent again.")?,
+                .gauge("kafka_queue_bytes", "Bytes of the records in librdkafka's queues or in flight.")?,
+            connections: of_broker("connections", "Usable connections to a broker.")?,
+            requests: of_broker("requests", "Requests to a broker that are queued or in flight.")?,
+            retries: counter("retries_total", "Requests to a broker that were retried.")?,
             timeouts: counter("timeouts_total", "Requests to a broker that timed out.")?,
             replaced,
             unwritable,

@@ -14,11 +14,11 @@ pub(crate) struct Listener {
 
 impl Listener {
     pub(super) fn new(make: &Make<'_>) -> Result<Listener, Error> {
-        let bytes = "Bytes of bodies that are being received or published.";
-        let failed = "Connections to the webhook listener whose TLS handshake failed.";
+        let bytes = "Bytes of the bodies in flight (being received or published).";
+        let failed = "Failed TLS handshakes of the webhook listener.";
         let ends_at = "When the webhook listener's certificate expires, in seconds since 1970; 0 without TLS.";
         Ok(Listener {
-            connections: make.gauge("http_connections", "Connections open on the webhook listener.")?,
+            connections: make.gauge("http_connections", "Open connections of the webhook listener.")?,
             in_flight_bytes: make.gauge("http_in_flight_bytes", bytes)?,
             failed_handshakes: make.single("tls_handshake_failures_total", failed)?,
             certificate_ends_at: make.gauge("tls_certificate_not_after_seconds", ends_at)?,

@@ -22,8 +22,8 @@ struct Sender {
 
 impl Patience {
     pub(super) fn new(make: &Make<'_>, settings: &Settings) -> Result<Patience, Error> {
-        let help = "Seconds until the sender of a refused source may give up on its first delivery; its whole patience while \
-                    nothing is refused. Only for sources whose patience is known.";
+        let help = "Seconds until the sender may stop retrying the oldest delivery that was refused; the whole \
+                    sources.NAME.patience while none is. Only for sources whose patience is known.";
         let gauge = make.seconds("sender_patience_seconds", help, &["source"])?;
         let known = settings.sources.values().filter_map(|source| Some((source.name.clone(), source.patience?)));
         let sources = known.map(|(name, whole)| (name, Sender { whole, since: Mutex::default() })).collect();

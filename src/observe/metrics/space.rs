@@ -22,34 +22,34 @@ impl Space {
     pub(super) fn new(make: &Make<'_>, settings: &Settings) -> Result<Space, Error> {
         let spool = &settings.spool;
         for (name, help, value) in [
-            ("spool_limit_bytes", "spool.max_bytes: bytes that the spool holds at most.", spool.max_bytes),
+            ("spool_limit_bytes", "spool.max_bytes: the most bytes the spool may hold.", spool.max_bytes),
             (
                 "spool_lane_limit_bytes",
-                "spool.max_lane_bytes: bytes that one lane of the spool holds at most.",
+                "spool.max_lane_bytes: the most bytes one lane of the spool may hold.",
                 spool.max_lane_bytes,
             ),
             (
                 "spool_min_free_bytes",
-                "spool.min_free_bytes: bytes that the spool leaves free on its disk.",
+                "spool.min_free_bytes: bytes the spool leaves free on its disk.",
                 spool.min_free_bytes,
             ),
             (
                 "media_limit_bytes",
-                "media.max_bytes: bytes that the folder of large files holds at most; 0 when they go to a bucket.",
+                "media.max_bytes: the most bytes the media folder may hold; 0 when files go to a bucket.",
                 if matches!(settings.media.place, Place::Folder(_)) { settings.media.max_bytes } else { 0 },
             ),
             (
                 "process_memory_limit_bytes",
-                "Bytes of memory that the process may use, by its control group; 0 when no limit is set.",
+                "Memory limit of the process in bytes, from its control group; 0 without a limit.",
                 memory_limit().unwrap_or(0),
             ),
         ] {
             make.gauge(name, help)?.set(signed(value));
         }
-        let room = "Bytes that the spool would take now: what spool.max_bytes, and the disk without spool.min_free_bytes, leave. \
-                    0 while it refuses deliveries.";
+        let room = "Bytes the spool can still accept, within spool.max_bytes and what its disk has beyond spool.min_free_bytes; \
+                    0 while it rejects deliveries.";
         let free = "Bytes free on the disk of data_dir.";
-        let media = "Bytes of the files in the folder of large files, as counted last; 0 when they go to a bucket.";
+        let media = "Bytes of the files in the media folder at the last count; 0 when files go to a bucket.";
         Ok(Space {
             room: make.gauge("spool_room_bytes", room)?,
             free: make.gauge("disk_free_bytes", free)?,

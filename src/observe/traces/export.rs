@@ -171,7 +171,7 @@ impl Exporter {
                     exported.inc_by(spans.saturating_sub(not_taken));
                     refused.inc_by(not_taken.min(spans));
                     if !std::mem::replace(&mut self.well, true) {
-                        tracing::info!("the collector takes spans again");
+                        tracing::info!("the collector accepts spans again");
                     }
                     return;
                 }
@@ -195,7 +195,7 @@ impl Exporter {
 
     fn warn(&mut self, reason: &str) {
         if std::mem::replace(&mut self.well, false) {
-            tracing::warn!(reason, "the collector does not take spans; deliveries do without");
+            tracing::warn!(reason, "the collector does not accept spans; they are dropped, and deliveries go on");
         }
     }
 }
@@ -212,7 +212,7 @@ impl Exporting {
         self.stop.cancel();
         if timeout_at(end.min(Instant::now() + LAST_BATCHES), &mut self.task).await.is_err() {
             self.task.abort();
-            tracing::warn!("the collector did not take the last spans in time");
+            tracing::warn!("the collector did not accept the last spans in time");
         }
     }
 }

@@ -358,5 +358,5 @@ fn another_program_s_database_is_left_alone() {
     connection.execute_batch("CREATE TABLE theirs (a)").unwrap();
     drop(connection);
     let opening = Opening { dir: dir.path().to_owned(), lane_of: Box::new(|_| ALTERED.into()) };
-    assert!(opening.open().err().unwrap().to_string().contains("no spool"));
+    assert!(opening.open().err().unwrap().to_string().contains("not a spool"));
 }

@@ -109,7 +109,7 @@ fn a_file_of_another_layout_or_that_is_no_database_is_refused() {
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
     let words = Store::create(dir.path()).err().unwrap().to_string();
-    assert!(words.contains("spool.db: layout 99"), "{words}");
+    assert!(words.contains("spool.db: its layout is 99"), "{words}");
 
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join(FILE), vec![b'?'; 8192]).unwrap();

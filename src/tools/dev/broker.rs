@@ -50,7 +50,7 @@ impl Broker {
                 Ok((client, _)) => {
                     tokio::spawn(carry(client, self.address.clone()));
                 }
-                Err(error) => tracing::warn!(%error, "a connection to the broker could not be accepted"),
+                Err(error) => tracing::warn!(%error, "cannot accept a connection to the broker"),
             }
         }
     }

@@ -90,10 +90,10 @@ fn schema_of(body: &Bytes) -> Result<Value, Refusal> {
     let invalid = |what: String| refuse(StatusCode::UNPROCESSABLE_ENTITY, 42201, format!("Invalid schema: {what}"));
     let body: Value = serde_json::from_slice(body).map_err(|e| invalid(e.to_string()))?;
     if body.get("schemaType").is_some_and(|ty| ty != "AVRO") {
-        return Err(invalid("only AVRO is known here".into()));
+        return Err(invalid("only AVRO is supported here".into()));
     }
     if body["references"].as_array().is_some_and(|references| !references.is_empty()) {
-        return Err(invalid("references are not known here".into()));
+        return Err(invalid("references are not supported here".into()));
     }
     let text = body["schema"].as_str().ok_or_else(|| invalid("`schema` is missing".into()))?;
     Schema::parse_str(text).map_err(|e| invalid(e.to_string()))?;
@@ -149,7 +149,7 @@ impl Store {
             "latest" | "-1" => ids.len(),
             number => number
                 .parse()
-                .map_err(|_| refuse(StatusCode::UNPROCESSABLE_ENTITY, 42202, format!("'{number}' is no version")))?,
+                .map_err(|_| refuse(StatusCode::UNPROCESSABLE_ENTITY, 42202, format!("'{number}' is not a version")))?,
         };
         let id = number.checked_sub(1).and_then(|at| ids.get(at)).copied();
         id.map(|id| (number, id))

@@ -32,7 +32,7 @@ pub(crate) fn asyncapi(settings: &Settings) -> String {
         let operation = json!({
             "action": "send",
             "channel": { "$ref": format!("#/channels/{topic}") },
-            "summary": format!("hookbridge publishes to {topic} what it verified and converted."),
+            "summary": format!("hookbridge publishes verified and converted events to {topic}."),
         });
         operations.insert(format!("publish.{topic}"), operation);
     };
@@ -45,14 +45,15 @@ pub(crate) fn asyncapi(settings: &Settings) -> String {
         let keys = keys.into_iter().collect::<Vec<_>>().join(" or ");
         let sent =
             entries.iter().map(|(entry, subject)| (entry.event_type.schema.name.as_str(), subject.name.as_str()));
-        let what = format!("Events once more, once for each distinct {keys}, and partitioned by it.");
+        let what = format!("The same events again, once for each distinct {keys}, and partitioned by it.");
         add(topic, what, sent.collect(), false);
     }
     for (topic, State { subject, latest, key }) in states(&entries) {
         let name = latest.schema.name.as_str();
         let updated = &latest.updated.text;
-        let what =
-            format!("The last state by {key}. Readers keep the one with the greater {updated}. No value: forgotten.");
+        let what = format!(
+            "The last state by {key}. Readers keep the state with the greater {updated}. A record without a value means: forgotten."
+        );
         add(topic, what, vec![(name, &subject.name)], true);
         messages.insert(name.to_owned(), state(latest, key));
     }

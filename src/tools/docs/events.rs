@@ -56,8 +56,8 @@ pub(crate) fn events(settings: &Settings) -> String {
 fn further(page: &mut String, entries: &[Entry<'_>]) {
     let links = links(entries);
     if !links.is_empty() {
-        *page += "\n## Join topics\n\nThe same records once more, once for each entity that the event is linked to, keyed by \
-            its id.\n\n| topic | key | events |\n| --- | --- | --- |\n";
+        *page += "\n## Join topics\n\nThe same records again, once for each entity that the event is linked to, with \
+            its id as the key.\n\n| topic | key | events |\n| --- | --- | --- |\n";
     }
     for (topic, Links { keys, entries }) in links {
         let keys: Vec<_> = keys.into_iter().map(|key| format!("`{key}`")).collect();
@@ -70,7 +70,7 @@ fn further(page: &mut String, entries: &[Entry<'_>]) {
     let states = states(entries);
     if !states.is_empty() {
         *page += "\n## Latest topics\n\nThe last state of each entity, from every event that carries it; log-compacted. Readers \
-            keep the greater update time.\n";
+            keep the state with the greater update time.\n";
     }
     for (topic, State { subject, latest, key }) in states {
         let Ok(schema) = serde_json::from_str(&latest.schema.text) else { continue };

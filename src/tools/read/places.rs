@@ -68,7 +68,10 @@ impl<'a> Places<'a> {
         while !ends.is_empty() {
             let Some(polled) = self.consumer.poll(POLL) else {
                 if heard.elapsed() > PATIENCE {
-                    return Err(format!("kafka {}: {}: sends no records", self.kafka.bootstrap_servers, self.topic));
+                    return Err(format!(
+                        "kafka {}: {}: no records received in time",
+                        self.kafka.bootstrap_servers, self.topic
+                    ));
                 }
                 continue;
             };

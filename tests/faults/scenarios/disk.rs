@@ -20,7 +20,7 @@ const LEFT: u64 = 64;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The database meets `ENOSPC`: another takes all there is, also what `spool.min_free_bytes` was to leave, and gives it
-/// back only when Kafka has been back for a while. After that the spool takes deliveries again, up to its own limit.
+/// back only when Kafka has been back for a while. After that the spool accepts deliveries again, up to its own limit.
 pub(super) fn full(rig: &mut Rig) -> Outcome {
     let disk = SmallDisk::mount(&rig.setup.data_dir(), megabytes(LEFT + pick(56, 96))).expect("a mount");
     rig.setup.sources += &format!("[spool]\nmin_free_bytes = {}\n", megabytes(LEFT));

@@ -67,7 +67,7 @@ fn a_finding_names_the_partitions_and_the_brokers_to_bring_back() {
         too_few.findings(),
         [
             "topic wegly.deal: partition 4 cannot be written: fewer replicas are in sync than min.insync.replicas (2): bring \
-             broker 1 back, see why broker 3 cannot keep up"
+             broker 1 back, find out why broker 3 cannot keep up"
         ]
     );
     assert_eq!(
@@ -84,7 +84,7 @@ fn the_brokers_to_bring_back_for_a_leader_are_those_that_were_in_sync_last() {
         (&[3], &[1, 2], "bring broker 3 back"),
         (&[], &[1], "bring brokers 2, 3 back"),
         // A disk that failed.
-        (&[1], &[1, 2, 3], "see the logs of brokers 1-3, for a failed disk"),
+        (&[1], &[1, 2, 3], "look for a failed disk in the logs of brokers 1-3"),
     ] {
         let found = judge(&[partition(0, false, in_sync)], Some(2), alive).unwrap();
         let words = found.findings().remove(0);

@@ -27,7 +27,7 @@ impl Watch {
         // A broker that does not tell is no reason for alarm.
         let Ok(differing) = self.differing_configs(view).await else { return };
         for Differing { topic, key, is, due } in differing {
-            tracing::warn!(%topic, key, is, expected = due, "a setting of the topic is not as expected");
+            tracing::warn!(%topic, key, is, expected = due, "a setting of the topic differs from what is expected; set it with kafka-configs");
         }
         if let Ok(Some(OneReplica { words, .. })) = self.one_replica(view).await {
             tracing::warn!("{words}");

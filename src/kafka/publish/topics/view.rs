@@ -28,7 +28,7 @@ pub(crate) enum LookError {
     #[error("{source}: {reason}")]
     NoConnection { source: KafkaError, reason: String },
     /// Brokers that have not been taken in by a controller name nobody, not even themselves.
-    #[error("Kafka names no brokers: none is up, or they have not been taken in by a controller")]
+    #[error("Kafka lists no brokers: none is running, or none has joined the controller")]
     NoBrokers,
     /// It answered, and a topic is not there.
     #[error("{0}")]
@@ -118,7 +118,7 @@ impl View {
         let first = missing.first()?;
         let why = first.error.as_ref().map(|e| format!(" ({e})")).unwrap_or_default();
         let others = if missing.len() > 1 { format!(" and {} more", missing.len() - 1) } else { String::new() };
-        Some(format!("no topic {}{why}{others}", first.name))
+        Some(format!("missing topic {}{why}{others}", first.name))
     }
 
     /// How many partitions a topic that follows from events is to have: as many as most topics of events have.
@@ -146,9 +146,9 @@ impl View {
         let odd: Vec<_> = odd.iter().map(|(count, topics)| format!("{} has {count}", topics.join(", "))).collect();
         (!odd.is_empty()).then(|| {
             format!(
-                "partition counts differ: {}, the others {usual}; topics that are to be joined by key need one count: \
-                 give these {usual}, by deleting and making again what may begin anew (or, where they have fewer, with \
-                 kafka-topics --alter --partitions {usual}, which leaves a key's earlier records where they are)",
+                "partition counts differ: {}, the others have {usual}; topics that are joined by key need the same count: \
+                 delete the differing ones and let hookbridge create them again, if their records may go; or, where they have fewer, run \
+                 kafka-topics --alter --partitions {usual}, which leaves a key's earlier records in their old partition",
                 odd.join("; ")
             )
         })
@@ -159,7 +159,6 @@ impl View {
 pub(super) fn forbidden(client: &Producer, topic: &str, patience: Duration) -> Option<String> {
     let metadata = client.client().fetch_metadata(Some(topic), patience).ok()?;
     let code = RDKafkaErrorCode::from(metadata.topics().first()?.error()?);
-    let words =
-        "not authorized: this principal needs the right to DESCRIBE and WRITE it, and to CREATE it if it is missing";
+    let words = "not authorized: grant this principal DESCRIBE and WRITE on it, and CREATE if it is missing";
     (code == RDKafkaErrorCode::TopicAuthorizationFailed).then(|| words.to_owned())
 }

@@ -52,7 +52,7 @@ impl Writable {
             Some(News::Begins) => {
                 tracing::warn!(
                     partitions = words,
-                    "Kafka cannot write some partitions: events of their keys wait in the spool"
+                    "Kafka cannot write some partitions; events of their keys wait in the spool"
                 );
             }
             Some(News::Lasts(time)) => {
