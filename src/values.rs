@@ -3,6 +3,7 @@
 pub(crate) mod derive;
 pub(crate) mod hash;
 pub(crate) mod json;
+pub(crate) mod phone;
 pub(crate) mod printable;
 pub(crate) mod redact;
 pub(crate) mod secret;

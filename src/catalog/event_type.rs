@@ -22,7 +22,7 @@ pub(crate) struct EventType {
     /// Without prefix, such as `wegly.lead`.
     pub(crate) topic: String,
     pub(crate) schema: Schema,
-    /// The record's place in [`Profile::records`].
+    /// The record's place in [`super::Profile::records`].
     pub(crate) record: usize,
     /// Slots of the body's members: the record's fields, then the fields that only tell the type.
     pub(crate) names: Names,

@@ -33,10 +33,10 @@ pub(crate) struct Reloaded {
     pub(crate) left: Vec<String>,
 }
 
-/// As [`super::load`], with what a reload is held against.
+/// As [`super::load()`], with what a reload is held against.
 ///
 /// # Errors
-/// As [`super::load`].
+/// As [`super::load()`].
 pub(crate) fn load_in_force(file: &Path) -> Result<(Settings, InForce), ConfigError> {
     let table = read(file)?;
     Ok((resolve(&file.display().to_string(), table.clone())?, InForce(table)))

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::catalog::{Catalog, DerivedTopic, EventType, Path, Profile};
 use crate::tools::sample::{self, Sampler};
-use crate::values::derive::{self, How};
+use crate::values::derive::How;
+use crate::values::phone;
 
 pub use passthrough::{NUMBER, Passthrough, PassthroughError};
 pub use workload::{Request, SECRET, TOKEN, Workload};
@@ -116,7 +117,7 @@ fn place(path: &Path) -> Place {
 /// A phone number as records have it; one without a country's code is Brazilian. Whatever way a record is made, this is part of it.
 #[must_use]
 pub fn phone(text: &str, whatsapp: bool) -> Option<String> {
-    derive::phone(text, Region::BR, whatsapp)
+    phone::phone(text, Region::BR, whatsapp)
 }
 
 /// What a body becomes: all that is written to Kafka, but for headers.
