@@ -232,7 +232,7 @@ fn without_a_collector_deliveries_are_answered_and_the_log_says_it_once_and_once
     assert!(words(&check).contains(&format!("DOWN   collector http://{}/v1/traces", proxy.address)), "{check:?}");
     let told = |what: &str| bridge.log().iter().filter(|line| line.contains(what)).count();
     assert_eq!(deliver(&bridge, BODY, &[]).status, 200);
-    eventually("the log says it", SOON, || (told("does not take spans") == 1).then_some(()));
+    eventually("the log says it", SOON, || (told("does not accept spans") == 1).then_some(()));
     for n in 0..20 {
         let started = Instant::now();
         assert_eq!(deliver(&bridge, &BODY.replace("000b", &format!("{n:04}")), &[]).status, 200);
@@ -240,12 +240,12 @@ fn without_a_collector_deliveries_are_answered_and_the_log_says_it_once_and_once
     }
     // Longer than the first pauses.
     std::thread::sleep(Duration::from_secs(4));
-    assert_eq!((told("does not take spans"), told("takes spans again")), (1, 0));
+    assert_eq!((told("does not accept spans"), told("accepts spans again")), (1, 0));
 
     proxy.open(&collector.address.to_string());
     eventually("nothing was lost", SOON, || (collector.spans().len() == 21 * 4).then_some(()));
-    eventually("the log says it", SOON, || (told("takes spans again") == 1).then_some(()));
-    assert_eq!(told("does not take spans"), 1);
+    eventually("the log says it", SOON, || (told("accepts spans again") == 1).then_some(()));
+    assert_eq!(told("does not accept spans"), 1);
     assert!(words(&bridge.setup.run(&["check"])).contains("ok     collector http://"));
     assert_eq!(bridge.metric("hookbridge_spans_total{outcome=\"dropped\"}"), 0);
 }
