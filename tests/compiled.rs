@@ -2,11 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the report")]
 
+#[path = "support/sources.rs"]
+#[allow(dead_code, reason = "shared with the tests that read what is in the files")]
+mod sources;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use syn::{Attribute, Expr, Item, Lit, Meta};
+
+use sources::files;
 
 /// The roots of what Cargo builds: `src/lib.rs`, `src/main.rs`, `build.rs`, and in `tests` and `benches` each file, and `main.rs` of each folder.
 fn roots(repository: &Path) -> Vec<PathBuf> {
@@ -27,19 +33,10 @@ fn is_rust(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "rs")
 }
 
-/// All Rust files below `folder`, without packages of their own and what Cargo writes.
-fn files(folder: &Path, into: &mut BTreeSet<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        if path.is_dir() {
-            if !name.starts_with('.') && name != "target" && !path.join("Cargo.toml").exists() {
-                files(&path, into);
-            }
-        } else if is_rust(&path) {
-            into.insert(path);
-        }
-    }
+/// Whether it is neither a package of its own nor what Cargo writes.
+fn is_ours(path: &Path) -> bool {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    !(path.is_dir() && (name.starts_with('.') || name == "target" || path.join("Cargo.toml").exists()))
 }
 
 /// Adds `file` and what its `mod`s name; those of a root, and of a file that `#[path]` names, are beside it.
@@ -82,8 +79,7 @@ fn no_file_is_left_out() {
     for root in roots(&repository) {
         follow(&root, true, &mut compiled);
     }
-    let mut all = BTreeSet::new();
-    files(&repository, &mut all);
+    let all: BTreeSet<_> = files(&repository, &is_ours).into_iter().collect();
     assert!(all.len() > 300, "{} files", all.len());
     let left_out: Vec<_> = all.difference(&compiled).collect();
     assert!(left_out.is_empty(), "no `mod` names these: {left_out:#?}");

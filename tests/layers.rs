@@ -5,12 +5,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the report")]
 
+#[path = "support/sources.rs"]
+mod sources;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use syn::visit::{self, Visit};
-use syn::{Attribute, File, ItemMod, ItemUse, Meta, UseTree};
+use syn::{File, ItemMod, ItemUse, UseTree};
+
+use sources::{files, is_for_tests, is_no_test};
 
 /// A module's place: names from the root of the crate on.
 type Place = Vec<String>;
@@ -22,9 +27,15 @@ struct Program {
 
 impl Program {
     fn read(source: &Path) -> Program {
-        let mut names = BTreeMap::new();
-        read_folder(source, &Vec::new(), &mut names);
-        Program { names }
+        let roots = ["lib.rs", "main.rs"].map(|name| source.join(name));
+        let files = files(source, &is_no_test).into_iter().filter(|file| !roots.contains(file));
+        let modules = files.map(|file| {
+            let place = file.strip_prefix(source).unwrap().with_extension("");
+            let place: Place = place.iter().map(|name| name.to_str().unwrap().to_owned()).collect();
+            let names = names_in(&fs::read_to_string(&file).unwrap(), &place);
+            (place, names)
+        });
+        Program { names: modules.collect() }
     }
 
     /// The module that `name` is in, or is: `json::Document` is in `json`.
@@ -52,23 +63,6 @@ impl Program {
             }
         }
         siblings
-    }
-}
-
-fn read_folder(folder: &Path, place: &Place, into: &mut BTreeMap<Place, BTreeSet<Place>>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        if name == "tests" || (place.is_empty() && ["lib", "main"].contains(&name.as_str())) {
-            continue;
-        }
-        let place = [place.clone(), vec![name]].concat();
-        if path.is_dir() {
-            read_folder(&path, &place, into);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let names = names_in(&fs::read_to_string(&path).unwrap(), &place);
-            into.insert(place, names);
-        }
     }
 }
 
@@ -128,14 +122,6 @@ impl<'ast> Visit<'ast> for Names<'_> {
         self.note(&names);
         visit::visit_path(self, path);
     }
-}
-
-/// `#[cfg(test)]`.
-fn is_for_tests(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| match &attribute.meta {
-        Meta::List(list) if list.path.is_ident("cfg") => list.tokens.to_string() == "test",
-        _ => false,
-    })
 }
 
 /// A circle of these imports, from a module back to itself.

@@ -7,11 +7,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the report")]
 
+#[path = "support/sources.rs"]
+mod sources;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use sources::{files, is_for_tests, is_no_test};
 use syn::buffer::{Cursor, TokenBuffer};
 use syn::visit::{self, Visit};
 use syn::{
@@ -193,15 +197,6 @@ impl<'ast> Visit<'ast> for Messages {
     }
 }
 
-/// `#[test]`, `#[cfg(test)]`, or another `cfg` in which only `test` makes it true.
-fn is_for_tests(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| match &attribute.meta {
-        Meta::Path(path) => path.is_ident("test"),
-        Meta::List(list) => list.path.is_ident("cfg") && list.tokens.to_string() == "test",
-        Meta::NameValue(_) => false,
-    })
-}
-
 /// Derives a trait of clap, which makes help of doc comments.
 fn is_for_clap(attributes: &[Attribute]) -> bool {
     let traits = ["Parser", "Args", "Subcommand", "ValueEnum"];
@@ -228,21 +223,12 @@ fn holds(text: &str, phrase: &str) -> bool {
     })
 }
 
-/// All files of Rust below `folder` but tests, in order.
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    entries.sort();
-    let entries = entries.into_iter().filter(|path| path.file_stem().is_some_and(|name| name != "tests"));
-    let files = entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] });
-    files.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
-}
-
 /// Every file that has messages, with them.
 fn all() -> Vec<(String, BTreeSet<Message>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let name = |path: &Path| path.strip_prefix(root).unwrap().display().to_string();
     let read = |path: &Path| fs::read_to_string(path).unwrap();
-    let rust = sources(&root.join("src")).into_iter().map(|path| (name(&path), messages_in(&read(&path))));
+    let rust = files(&root.join("src"), &is_no_test).into_iter().map(|path| (name(&path), messages_in(&read(&path))));
     let texts = TEXTS.map(|path| (path.to_owned(), paragraphs(&read(&root.join(path)))));
     rust.chain(texts).filter(|(_, messages)| !messages.is_empty()).collect()
 }

@@ -37,6 +37,7 @@ mod scenarios;
 mod setting;
 mod size;
 mod small_disk;
+mod switched;
 mod table;
 mod topics;
 mod trace;

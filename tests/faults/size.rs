@@ -4,15 +4,11 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::load::Plan;
-use crate::support::variable;
+use crate::support::is_full_form;
 
 /// Whether this is the full form.
 pub(crate) fn full() -> bool {
-    static FULL: LazyLock<bool> = LazyLock::new(|| match variable("HOOKBRIDGE_FAULTS").as_deref() {
-        None | Some("short") => false,
-        Some("full") => true,
-        Some(other) => panic!("HOOKBRIDGE_FAULTS is {other}; it may be short (the default) or full"),
-    });
+    static FULL: LazyLock<bool> = LazyLock::new(is_full_form);
     *FULL
 }
 

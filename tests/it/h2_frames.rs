@@ -13,10 +13,10 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::doors::{H2, behind_tls, frame, literal, memory};
-use crate::siege::{is_full, post};
+use crate::siege::post;
 use crate::support::bridge::{Bridge, SOON};
 use crate::support::sender::TOKEN;
-use crate::support::{eventually, reader, say};
+use crate::support::{eventually, is_full_form, reader, say};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -250,7 +250,7 @@ fn play(bridge: &Bridge, seed: u8, count: usize) {
 fn whatever_frames_come_only_whole_and_proven_deliveries_are_events() {
     const PLAYERS: u8 = 4;
     let Some((bridge, _folder)) = behind_tls("h2-frames", "", "") else { return };
-    let count = if is_full() { 2500 } else { 50 };
+    let count = if is_full_form() { 2500 } else { 50 };
     play(&bridge, PLAYERS, 1);
     let before = memory(&bridge) >> 10;
     thread::scope(|scope| {

@@ -52,6 +52,18 @@ impl Drop for Group {
     }
 }
 
+/// Puts the bridge where the kernel ends it when it takes more than this.
+pub(crate) fn confine(bridge: &Bridge, mib: u64) -> Option<Group> {
+    let group = Group::new(mib << 20);
+    match &group {
+        Some(group) => group.add(bridge.pid()),
+        None => {
+            say("no memory controller, or not root: only peaks are looked at, and nothing is killed for its memory");
+        }
+    }
+    group
+}
+
 /// The most memory that the process has had, in MiB.
 pub(crate) fn peak_mib(bridge: &Bridge) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", bridge.pid())).expect("the bridge lives");
@@ -120,11 +132,7 @@ fn the_worst_bodies_eight_at_once_stay_within_the_memory_that_the_deployments_al
     setup.http = format!("ack_timeout = \"4m\"\nmax_in_flight_bytes = \"{IN_FLIGHT}\"\n");
     setup.sources += &format!("max_body_bytes = {MAX_BODY}\n");
     let bridge = setup.start();
-    let group = Group::new(LIMIT_MIB << 20);
-    match &group {
-        Some(group) => group.add(bridge.pid()),
-        None => say("no memory controller, or not root: only the peak is looked at, and nothing is killed"),
-    }
+    let _group = confine(&bridge, LIMIT_MIB);
     for (number, body) in WORST_BODIES.iter().enumerate() {
         let body = body();
         let answers: Vec<_> = thread::scope(|scope| {
@@ -158,10 +166,7 @@ fn what_events_are_multiplied_by_stays_within_the_memory_while_kafka_does_not_an
     let bridge = setup.start_unready();
     bridge.wait_ready();
     assert_eq!(bridge.deliver("wegly", chat_of_many_deals(0)).status, 200);
-    let group = Group::new(LIMIT_MIB << 20);
-    if let Some(group) = &group {
-        group.add(bridge.pid());
-    }
+    let _group = confine(&bridge, LIMIT_MIB);
     kafka.acknowledge_after(Duration::from_secs(60));
     let answers: Vec<_> = thread::scope(|scope| {
         let bridge = &bridge;

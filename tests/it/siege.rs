@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,31 +14,26 @@ use std::time::{Duration, Instant};
 use rustix::process::setpriority_process;
 
 use crate::doors::{H2, behind_tls, connect, frame, memory};
-use crate::memory::{Group, IN_FLIGHT, LIMIT_MIB, MAX_BODY, WORST_BODIES, chat_of_many_deals, peak_mib};
-use crate::strangers::{Ends, MADE_UP_SIGNATURE, packed_head};
+use crate::memory::{IN_FLIGHT, LIMIT_MIB, MAX_BODY, WORST_BODIES, chat_of_many_deals, confine, peak_mib};
+use crate::strangers::{Ends, MADE_UP_SIGNATURE, packed_head, post_evenly};
 use crate::support::bridge::{Bridge, SOON};
 use crate::support::sender::{WEGLY_HEADER, proof, read_answer};
-use crate::support::{eventually, say, variable};
+use crate::support::{eventually, is_full_form, say};
 
 const DEAL: &str = r#"{"event_key":"deal.updated","payload":{"id":"00000000-0000-4000-8000-0000000000d3"}}"#;
 const TICKET: &str = r#"{"Type":"NewTicket","ticket":{"id":7}}"#;
-/// Between two honest events: 50 a second.
+/// Between two honest events of [`post_evenly`].
 const PACE: Duration = Duration::from_millis(20);
 const HTTP_1: &[u8] = b"\x08http/1.1";
 const MIB: usize = 1 << 20;
 
-pub(crate) fn is_full() -> bool {
-    variable("HOOKBRIDGE_FAULTS").as_deref() == Some("full")
-}
-
-/// How often each attack was made, and what the honest were answered.
+/// How often each attack was made.
 #[derive(Default)]
 struct Tally {
     heads: AtomicUsize,
     stalled: AtomicUsize,
     multiplied: AtomicUsize,
     worst: AtomicUsize,
-    answers: Mutex<Vec<(u16, Duration)>>,
 }
 
 fn head(source: &str, (name, value): (&str, &str), length: usize) -> String {
@@ -116,32 +110,19 @@ fn attack<'a>(scope: &'a thread::Scope<'a, '_>, attacker: impl FnOnce() + Send +
     });
 }
 
-/// Posts events of both sources at an even pace, whatever becomes of those before.
-fn honest(bridge: &Bridge, how_long: Duration, tally: &Tally) {
-    let began = Instant::now();
-    thread::scope(|scope| {
-        for n in 0..(how_long.as_millis() / PACE.as_millis()) as u32 {
-            thread::sleep((began + PACE * n).saturating_duration_since(Instant::now()));
-            scope.spawn(move || {
-                let (source, body) = if n % 2 == 0 { ("wegly", DEAL) } else { ("whazing", TICKET) };
-                let began = Instant::now();
-                let status = post(bridge.http, source, body.as_bytes());
-                tally.answers.lock().expect("the answers").push((status, began.elapsed()));
-            });
-        }
+/// Posts events of both sources for so long. Gives what is not 2xx and how often (0: no answer), the median, and what 99 of 100 took at
+/// most.
+fn honest(bridge: &Bridge, how_long: Duration) -> (BTreeMap<u16, usize>, Duration, Duration) {
+    let count = (how_long.as_millis() / PACE.as_millis()) as usize;
+    let (statuses, times) = post_evenly(count, |n| {
+        let (source, body) = if n % 2 == 0 { ("wegly", DEAL) } else { ("whazing", TICKET) };
+        post(bridge.http, source, body.as_bytes())
     });
-}
-
-/// What is not 2xx and how often (0: no answer), the median, and what 99 of 100 took at most.
-fn sum_up(tally: &Tally) -> (BTreeMap<u16, usize>, Duration, Duration) {
-    let answers = std::mem::take(&mut *tally.answers.lock().expect("the answers"));
-    let mut times: Vec<_> = answers.iter().map(|(_, time)| *time).collect();
-    times.sort();
     let mut wrong = BTreeMap::new();
-    for (status, _) in answers.iter().filter(|(status, _)| !(200..300).contains(status)) {
-        *wrong.entry(*status).or_default() += 1;
+    for status in statuses.into_iter().filter(|status| !(200..300).contains(status)) {
+        *wrong.entry(status).or_default() += 1;
     }
-    (wrong, times[times.len() / 2], times[times.len() * 99 / 100])
+    (wrong, times[count / 2], times[count * 99 / 100])
 }
 
 #[test]
@@ -149,22 +130,17 @@ fn all_attacks_at_once_cost_no_honest_sender_an_event_and_leave_no_memory_behind
     let settings = format!("max_in_flight_bytes = \"{IN_FLIGHT}\"\n");
     let sources = format!("max_body_bytes = {MAX_BODY}\n");
     let Some((bridge, _folder)) = behind_tls("siege", &settings, &sources) else { return };
-    let group = Group::new(LIMIT_MIB << 20);
-    match &group {
-        Some(group) => group.add(bridge.pid()),
-        None => say("no memory controller, or not root: the siege kills nothing for its memory"),
-    }
+    let _group = confine(&bridge, LIMIT_MIB);
     let tally = Tally::default();
-    honest(&bridge, Duration::from_secs(5), &tally);
-    let (wrong, ..) = sum_up(&tally);
+    let (wrong, ..) = honest(&bridge, Duration::from_secs(5));
     assert!(wrong.is_empty(), "before: {wrong:?}");
     let before = memory(&bridge) >> 10;
 
     let bodies = WORST_BODIES.map(|body| body());
-    let how_long = Duration::from_secs(if is_full() { 300 } else { 20 });
+    let how_long = Duration::from_secs(if is_full_form() { 300 } else { 20 });
     let stop = AtomicBool::new(false);
     let (stop, to) = (&stop, bridge.http);
-    thread::scope(|scope| {
+    let (wrong, middle, p99) = thread::scope(|scope| {
         let _ends = Ends(stop);
         let (tally, bodies) = (&tally, &bodies[..]);
         attack(scope, move || unpack_heads(to, stop, tally));
@@ -175,10 +151,9 @@ fn all_attacks_at_once_cost_no_honest_sender_an_event_and_leave_no_memory_behind
             attack(scope, move || multiply(to, stop, tally));
             attack(scope, move || worst(to, bodies, stop, tally));
         }
-        honest(&bridge, how_long, tally);
+        honest(&bridge, how_long)
     });
-    let (wrong, middle, p99) = sum_up(&tally);
-    let Tally { heads, stalled, multiplied, worst, .. } = &tally;
+    let Tally { heads, stalled, multiplied, worst } = &tally;
     say(&format!(
         "siege of {how_long:?}: {heads:?} packed heads, {stalled:?} MiB of bodies that stall, {multiplied:?} chats of 500 deals, {worst:?} worst bodies; \
          not 2xx: {wrong:?}, median {middle:?}, p99 {p99:?}; {before} MiB before, {} MiB at the peak",
@@ -186,7 +161,7 @@ fn all_attacks_at_once_cost_no_honest_sender_an_event_and_leave_no_memory_behind
     ));
     assert!(wrong.is_empty(), "honest events that were refused: {wrong:?}");
     assert!(peak_mib(&bridge) < LIMIT_MIB);
-    if is_full() {
+    if is_full_form() {
         assert!(p99 < Duration::from_secs(1), "{p99:?}");
     }
     // The allocator gives back within ten seconds what nobody uses.

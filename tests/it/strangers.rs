@@ -8,10 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::doors::{H2, behind_tls, frame, memory};
-use crate::memory::Group;
+use crate::memory::confine;
 use crate::support::bridge::{Bridge, SOON, Setup};
+use crate::support::eventually;
 use crate::support::sender::{self, Line, TOKEN, WEGLY_HEADER, WHAZING_HEADER};
-use crate::support::{eventually, say};
 
 const DEAL: &str = r#"{"event_key":"deal.updated","payload":{"id":"00000000-0000-4000-8000-0000000000d2"}}"#;
 const TICKET: &str = r#"{"Type":"NewTicket","ticket":{"id":5}}"#;
@@ -38,25 +38,35 @@ fn stalled(to: SocketAddr, announced: usize, sent: usize) -> Option<TcpStream> {
     Some(stream)
 }
 
-/// Posts `count` events of either source, 50 a second, and gives the statuses that are not 200, and the times, sorted.
-fn honest(bridge: &Bridge, count: usize) -> (Vec<u16>, Vec<Duration>) {
-    let began = Instant::now();
+/// Calls `post` with the numbers below `count`, 50 times a second, whatever becomes of those before. Gives the statuses, and the times
+/// that they took, from the shortest on.
+pub(crate) fn post_evenly(count: usize, post: impl Fn(usize) -> u16 + Sync) -> (Vec<u16>, Vec<Duration>) {
+    let (began, post) = (Instant::now(), &post);
     let answers: Vec<_> = thread::scope(|scope| {
         let senders: Vec<_> = (0..count)
             .map(|n| {
                 thread::sleep((began + Duration::from_millis(20) * n as u32).saturating_duration_since(Instant::now()));
                 scope.spawn(move || {
-                    let (source, body) = if n % 2 == 0 { ("wegly", DEAL) } else { ("whazing", TICKET) };
                     let began = Instant::now();
-                    (bridge.deliver(source, body).status, began.elapsed())
+                    (post(n), began.elapsed())
                 })
             })
             .collect();
         senders.into_iter().map(|sender| sender.join().unwrap()).collect()
     });
-    let mut times: Vec<_> = answers.iter().map(|(_, time)| *time).collect();
+    let (statuses, mut times): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
     times.sort();
-    (answers.iter().map(|(status, _)| *status).filter(|status| *status != 200).collect(), times)
+    (statuses, times)
+}
+
+/// Posts events of either source in this way; gives the statuses that are not 200, and the times.
+fn honest(bridge: &Bridge, count: usize) -> (Vec<u16>, Vec<Duration>) {
+    let (mut statuses, times) = post_evenly(count, |n| {
+        let (source, body) = if n % 2 == 0 { ("wegly", DEAL) } else { ("whazing", TICKET) };
+        bridge.deliver(source, body).status
+    });
+    statuses.retain(|status| *status != 200);
+    (statuses, times)
 }
 
 /// Ends the strangers, also when a test fails.
@@ -66,16 +76,6 @@ impl Drop for Ends<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
-}
-
-/// Puts the bridge where the kernel ends it when it takes more than this.
-fn confine(bridge: &Bridge, mib: u64) -> Option<Group> {
-    let group = Group::new(mib << 20);
-    match &group {
-        Some(group) => group.add(bridge.pid()),
-        None => say("no memory controller, or not root: nothing is killed for its memory"),
-    }
-    group
 }
 
 #[test]

@@ -8,6 +8,8 @@ pub(crate) mod java;
 pub(crate) mod kafka_nodes;
 pub(crate) mod mock;
 pub(crate) mod payloads;
+#[allow(dead_code, reason = "the benches preload nothing")]
+pub(crate) mod preloaded;
 pub(crate) mod proxy;
 pub(crate) mod python;
 pub(crate) mod reader;
@@ -44,6 +46,15 @@ pub(crate) fn eventually<T>(what: &str, limit: Duration, mut probe: impl FnMut()
 #[allow(clippy::disallowed_methods, reason = "the tests' own variables, read here only")]
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Whether `HOOKBRIDGE_FAULTS` asks for the full form of what has a short one.
+pub(crate) fn is_full_form() -> bool {
+    match variable("HOOKBRIDGE_FAULTS").as_deref() {
+        None | Some("short") => false,
+        Some("full") => true,
+        Some(other) => panic!("HOOKBRIDGE_FAULTS is {other}; it may be short (the default) or full"),
+    }
 }
 
 /// Says something about the run as a whole; unlike `eprintln!`, past what `cargo test` keeps of passing tests.

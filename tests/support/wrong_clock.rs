@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
-use super::java;
+use super::preloaded;
 
 pub(crate) struct WrongClock {
     library: PathBuf,
@@ -15,10 +14,7 @@ pub(crate) struct WrongClock {
 impl WrongClock {
     /// Compiles it into `dir`, or says why it cannot be had. It is right at first.
     pub(crate) fn compile(dir: &Path) -> Result<WrongClock, String> {
-        let (library, file) = (dir.join("wrong_clock.so"), dir.join("wrong_clock"));
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/wrong_clock.c");
-        let mut compiler = Command::new("cc");
-        java::run(compiler.args(["-shared", "-fPIC", "-Wall", "-Werror", "-o"]).arg(&library).arg(source))?;
+        let (library, file) = (preloaded::compile("support/wrong_clock.c", dir)?, dir.join("wrong_clock"));
         let clock = WrongClock { library, file };
         clock.set_ahead(Duration::ZERO);
         Ok(clock)
@@ -26,8 +22,7 @@ impl WrongClock {
 
     /// What runs a program with it.
     pub(crate) fn runner(&self) -> Vec<String> {
-        let (library, file) = (self.library.display(), self.file.display());
-        vec!["env".into(), format!("LD_PRELOAD={library}"), format!("WRONG_CLOCK={file}")]
+        preloaded::runner(&self.library, &[("WRONG_CLOCK", &self.file)])
     }
 
     pub(crate) fn set_ahead(&self, time: Duration) {
