@@ -144,7 +144,7 @@ impl Core {
         watches.spawn(Arc::clone(&self.intake.pipeline.publisher).keep_watch());
         let (refuse, refused) = oneshot::channel();
         let counted = Arc::clone(&self.intake.pipeline);
-        watches.spawn(async move { counted.media.keep_count(|used| counted.metrics.space.show_media(used)).await });
+        watches.spawn(async move { counted.media.keep_count().await });
         watches.spawn(keep_ids(self.registry, Arc::clone(&self.intake.pipeline), refuse));
         let stop = self.drain.stop.clone();
         let drain = tokio::spawn(self.drain.run(self.to_drain));

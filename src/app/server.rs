@@ -55,10 +55,9 @@ impl App {
         limits.budget = Some(Arc::new(Budget::new(&settings.http, largest_body, in_flight)));
         pipeline.metrics.listener.certificate_ends_at.set(identity.as_ref().map_or(0, |identity| identity.ends_at));
         let health = Health {
-            publisher: Arc::clone(&pipeline.publisher),
+            pipeline: Arc::clone(pipeline),
             registry: Arc::clone(&core.registry),
             spool: Arc::clone(spool),
-            metrics: Arc::clone(&pipeline.metrics),
             ending: AtomicBool::new(false),
         };
         let console = Console::new(&settings, Arc::clone(pipeline));

@@ -65,7 +65,8 @@ impl<'de> Deserialize<'de> for OneOrMany {
                 f.write_str("a string or a list of strings")
             }
             fn visit_str<E: de::Error>(self, one: &str) -> Result<OneOrMany, E> {
-                Ok(OneOrMany(vec![one.parse().unwrap_or_else(|never| match never {})]))
+                let Ok(one) = one.parse();
+                Ok(OneOrMany(vec![one]))
             }
             refuse!(visit_bool: bool, visit_i64: i64, visit_f64: f64, visit_u64: u64, visit_i128: i128, visit_u128: u128);
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMany, A::Error> {

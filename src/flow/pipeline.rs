@@ -209,11 +209,7 @@ impl Pipeline {
 
     /// Puts a file where its record says it is.
     async fn store_file(&self, source: &str, file: &File, deadline: Instant) -> Result<(), StoreUnavailable> {
-        let kept = self.media.keep(file, deadline).await;
-        if let Some(used) = self.media.used() {
-            self.metrics.space.show_media(used);
-        }
-        if kept? == Stored::Written {
+        if self.media.keep(file, deadline).await? == Stored::Written {
             self.metrics.media_objects.with_label_values(&[source]).inc();
             self.metrics.media_bytes.with_label_values(&[source]).inc_by(file.size() as u64);
         }

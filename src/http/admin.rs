@@ -58,5 +58,5 @@ async fn readyz(State(health): State<Arc<Health>>) -> Response {
 
 async fn metrics(State(health): State<Arc<Health>>) -> Response {
     health.gauge().await;
-    answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", health.metrics.text())
+    answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", health.pipeline.metrics.text())
 }

@@ -7,9 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::kafka::publish::Publisher;
+use crate::flow::pipeline::Pipeline;
 use crate::kafka::registry::Registry;
-use crate::observe::metrics::Metrics;
 use crate::observe::telemetry::dropped_lines;
 use crate::spool::Spool;
 use crate::values::time::now_millis;
@@ -19,10 +18,9 @@ const DISK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What readiness rests on.
 pub(crate) struct Health {
-    pub(crate) publisher: Arc<Publisher>,
+    pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) spool: Arc<Spool>,
-    pub(crate) metrics: Arc<Metrics>,
     /// Set from SIGTERM on.
     pub(crate) ending: AtomicBool,
 }
@@ -30,7 +28,7 @@ pub(crate) struct Health {
 impl Health {
     /// Whether an event could be accepted now, and what stands against it.
     pub(super) fn report(&self) -> (bool, Value) {
-        let kafka = self.publisher.trouble();
+        let kafka = self.pipeline.publisher.trouble();
         let registry = self.registry.trouble();
         let (known, all) = self.registry.known();
         let refused = self.registry.refusals();
@@ -50,7 +48,7 @@ impl Health {
         }
         let mut kafka_part = part(&kafka);
         // It does not count: what can be written is written, and the rest waits in the spool.
-        if let Some(partitions) = self.publisher.watch().unwritable().filter(|_| kafka.is_none()) {
+        if let Some(partitions) = self.pipeline.publisher.watch().unwritable().filter(|_| kafka.is_none()) {
             kafka_part["note"] = format!("some partitions cannot be written: {partitions}").into();
         }
         let report = json!({
@@ -66,25 +64,26 @@ impl Health {
 
     /// Brings the gauges up to date.
     pub(super) async fn gauge(&self) {
-        self.metrics.ready.set(self.report().0.into());
-        self.metrics.kafka.show(&self.publisher.statistics(), self.publisher.replaced());
-        self.publisher.watch().for_each_topic(|topic| self.metrics.kafka.show_topic(&topic));
-        self.metrics.patience.show();
+        let Pipeline { metrics, media, .. } = &*self.pipeline;
+        metrics.ready.set(self.report().0.into());
+        metrics.kafka.show(&self.pipeline.publisher.statistics(), self.pipeline.publisher.replaced());
+        self.pipeline.publisher.watch().for_each_topic(|topic| metrics.kafka.show_topic(&topic));
+        metrics.patience.show();
         // A disk that does not answer must not keep the other figures from being read.
         if let Ok(oldest) = timeout(DISK_PATIENCE, self.spool.oldest()).await {
-            self.metrics.show_oldest(&oldest, now_millis());
+            metrics.show_oldest(&oldest, now_millis());
         }
         let room = self.spool.room();
-        self.metrics.space.show(room.bytes, room.free);
-        self.metrics.damage.files.set(i64::try_from(self.spool.damaged_files()).unwrap_or(i64::MAX));
-        self.metrics.show_dropped_lines(dropped_lines());
+        metrics.space.show(room.bytes, room.free, media.used());
+        metrics.damage.files.set(i64::try_from(self.spool.damaged_files()).unwrap_or(i64::MAX));
+        metrics.show_dropped_lines(dropped_lines());
         let (known, all) = self.registry.known();
         let refused = self.registry.refusals().len();
-        self.metrics.kafka_up.set(self.publisher.trouble().is_none().into());
-        self.metrics.registry_up.set(self.registry.trouble().is_none().into());
+        metrics.kafka_up.set(self.pipeline.publisher.trouble().is_none().into());
+        metrics.registry_up.set(self.registry.trouble().is_none().into());
         for (state, count) in [("known", known), ("refused", refused), ("unknown", all.saturating_sub(known + refused))]
         {
-            self.metrics.schemas.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
+            metrics.schemas.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
 }

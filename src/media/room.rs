@@ -83,8 +83,8 @@ impl Room {
         Ok(Taken { room: self, bytes, is_kept: false })
     }
 
-    /// Counts again and again what is in the folder, and tells `each` time how much that is.
-    pub(super) async fn keep_count(&self, mut each: impl FnMut(u64)) {
+    /// Counts again and again what is in the folder.
+    pub(super) async fn keep_count(&self) {
         loop {
             let began = Instant::now();
             let (folder, before) = (self.folder.clone(), self.count().added);
@@ -95,7 +95,6 @@ impl Room {
                 }
                 Err(_) => return,
             }
-            each(self.used());
             sleep(FULL_COUNTED_EVERY.max(began.elapsed() * REST)).await;
             let is_full = self.count().is_full;
             if !is_full {

@@ -181,10 +181,10 @@ impl Store {
         self.room.as_ref()?.fullness().ok()
     }
 
-    /// Counts what the folder holds from time to time, and tells `each` time how much that is. A bucket is bounded where it is.
-    pub(crate) async fn keep_count(&self, each: impl FnMut(u64)) {
+    /// Counts what the folder holds from time to time. A bucket is bounded where it is.
+    pub(crate) async fn keep_count(&self) {
         if let Some(room) = &self.room {
-            room.keep_count(each).await;
+            room.keep_count().await;
         }
     }
 

@@ -23,7 +23,7 @@ pub(super) struct Spooled {
     pub(super) delivery: Verified,
     /// Why it is a dead letter, if its sender was told that it is one.
     pub(super) rejection: Option<Rejection>,
-    pub(super) taken: Arc<RecordVerdicts>,
+    pub(super) verdicts: Arc<RecordVerdicts>,
 }
 
 /// How one try went.
@@ -32,7 +32,7 @@ pub(super) enum Turn {
     Gone,
     /// It waits in another lane.
     Moved,
-    /// It deferred here, and why.
+    /// It stays in this lane, and why.
     NotTaken(Unsent, String),
 }
 
@@ -96,7 +96,7 @@ impl Drain {
         let attempt = Attempt {
             deadline: Instant::now() + patience(self.ack_timeout, bytes),
             patience: by,
-            verdicts: &spooled.taken,
+            verdicts: &spooled.verdicts,
             on_all_sent: &|| sent.set(),
         };
         let delivered = self.pipeline.deliver(prepared, &attempt).await;
@@ -105,7 +105,7 @@ impl Drain {
             Ok(end) => {
                 let mut span = self.pipeline.traces.drained(&spooled.delivery, began);
                 span.set_type(&source.profile.name, event_type);
-                self.pipeline.record_outcome(&mut span, topic.as_deref(), &spooled.taken, Ok(end));
+                self.pipeline.record_outcome(&mut span, topic.as_deref(), &spooled.verdicts, Ok(end));
                 self.pipeline.metrics.drained(&lane.name, &source.name, event_type, end, bytes);
                 return Turn::Gone;
             }

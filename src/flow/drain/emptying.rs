@@ -140,8 +140,8 @@ impl Emptying {
     fn read_on(&mut self) {
         // Nothing can be written: no need to know what more there is.
         let is_away = self.drain.pipeline.publisher.watch().is_away() && !self.window.is_empty();
-        let deferred = self.unreadable_until.is_some_and(|until| Instant::now() < until);
-        if self.reading.is_some() || self.at_end || is_away || deferred || !self.window.has_room() {
+        let pauses = self.unreadable_until.is_some_and(|until| Instant::now() < until);
+        if self.reading.is_some() || self.at_end || is_away || pauses || !self.window.has_room() {
             return;
         }
         // What is under way now may be in Kafka and out of the file by the time this is read, not the other way round.
@@ -193,8 +193,8 @@ impl Emptying {
                 "the spool holds deliveries of a source that is not configured: configure it again to publish them"
             );
         })?;
-        let taken = self.half_taken.get(&seq).cloned().unwrap_or_default();
-        let spooled = Arc::new(Spooled { done, event_type, delivery, rejection, taken });
+        let verdicts = self.half_taken.get(&seq).cloned().unwrap_or_default();
+        let spooled = Arc::new(Spooled { done, event_type, delivery, rejection, verdicts });
         let prepared = self.drain.prepare(&self.lane, &spooled).await;
         // What is made of it may be many times what it is.
         let bytes = prepared.made.as_ref().map_or(0, |made| made.parts.extent().1 as u64).max(done.bytes);
@@ -289,8 +289,8 @@ impl Emptying {
     /// Tells the lane what is held up, and goes back to what was, when it is not any more.
     fn settle(&mut self) {
         for (seq, item) in self.window.take_dropped() {
-            if item.spooled.taken.has_final() {
-                self.half_taken.insert(seq, Arc::clone(&item.spooled.taken));
+            if item.spooled.verdicts.has_final() {
+                self.half_taken.insert(seq, Arc::clone(&item.spooled.verdicts));
             }
         }
         self.lane.hold(&self.window.take_held());
@@ -330,7 +330,7 @@ impl Emptying {
     fn look(&mut self) {
         self.next_look = Instant::now() + LOOK;
         let before = self.window.shut();
-        self.window.look(Instant::now(), |item| item.spooled.taken.pending_gates());
+        self.window.look(Instant::now(), |item| item.spooled.verdicts.pending_gates());
         if let Some(gate) = self.window.shut().difference(&before).next()
             && !std::mem::replace(&mut self.warned, true)
         {

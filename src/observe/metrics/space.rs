@@ -57,16 +57,15 @@ impl Space {
         })
     }
 
-    /// Sets how much the folder of large files holds.
-    pub(crate) fn show_media(&self, used: u64) {
-        self.media.set(signed(used));
-    }
-
-    /// `room` is what the spool would take, `free` what is free on its disk, as far as that is known; in bytes.
-    pub(crate) fn show(&self, room: u64, free: Option<u64>) {
+    /// `room` is what the spool would take, `free` what is free on its disk, `media` what the folder of large files holds, as far as that
+    /// is known; in bytes.
+    pub(crate) fn show(&self, room: u64, free: Option<u64>, media: Option<u64>) {
         self.room.set(signed(room));
         if let Some(free) = free {
             self.free.set(signed(free));
+        }
+        if let Some(media) = media {
+            self.media.set(signed(media));
         }
     }
 }
