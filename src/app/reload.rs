@@ -15,12 +15,24 @@ use std::sync::Arc;
 use tokio::signal::unix::Signal;
 use tokio::task::block_in_place;
 
-use crate::config::{InForce, Reloaded};
+use crate::config::{ConfigError, InForce, Reloaded};
 use crate::http::{Identity, Tls};
 use crate::kafka::publish::Publisher;
-use crate::kafka::registry::Registry;
+use crate::kafka::registry::{ClientError, Registry};
 use crate::observe::metrics::Metrics;
 use crate::source::Source;
+
+/// Why the configuration in force stays.
+#[derive(Debug, thiserror::Error)]
+enum ReloadError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Registry(#[from] ClientError),
+    /// librdkafka does not take a property, or Kafka not the new producers.
+    #[error("{0}")]
+    Kafka(String),
+}
 
 /// What there is in a running bridge that has secrets or certificates.
 pub(crate) struct Reload {
@@ -54,7 +66,7 @@ impl Reload {
                     "taken_over"
                 }
                 Err(reason) => {
-                    tracing::error!(reason, "configuration not reloaded; the previous one stays in force");
+                    tracing::error!(%reason, "configuration not reloaded; the previous one stays in force");
                     "refused"
                 }
             };
@@ -62,14 +74,14 @@ impl Reload {
         }
     }
 
-    async fn once(&self, file: &Path, in_force: &InForce) -> Result<Reloaded, String> {
-        let mut reloaded = block_in_place(|| in_force.reload(file)).map_err(|e| e.to_string())?;
+    async fn once(&self, file: &Path, in_force: &InForce) -> Result<Reloaded, ReloadError> {
+        let mut reloaded = block_in_place(|| in_force.reload(file))?;
         let settings = &reloaded.settings;
         let tls = self.tls.as_ref().zip(settings.http.tls.as_ref());
         let tls = tls.map(|(tls, files)| Identity::read(files).map(|identity| (tls, identity)));
-        let tls = tls.transpose().map_err(|e| e.to_string())?;
+        let tls = tls.transpose()?;
         let client = self.registry.prepare(&settings.registry).await?;
-        let producers = self.publisher.prepare(settings).await?;
+        let producers = self.publisher.prepare(settings).await.map_err(ReloadError::Kafka)?;
         // From here on nothing fails.
         if let Some((tls, identity)) = tls {
             self.metrics.listener.certificate_ends_at.set(identity.ends_at);

@@ -280,7 +280,7 @@ async fn schemas(settings: &Settings, registry: &Registry, report: &mut Report) 
     let url = &settings.registry.url;
     let standings = match registry.standings().await {
         Ok(standings) => standings,
-        Err(words) => return report.unavailable(&format!("registry {url}: {words}")),
+        Err(error) => return report.unavailable(&format!("registry {url}: {error}")),
     };
     well(&format!("registry {url}"));
     let (mut registered, mut new) = (0, 0);

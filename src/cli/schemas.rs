@@ -170,7 +170,7 @@ fn with_registry(settings: &Settings, register: bool) -> Ending {
         Err(error) => return fail_config(&error),
     };
     let ended = on_runtime(async {
-        let standings = registry.standings().await.map_err(|words| fail(&words, Ending::Unavailable))?;
+        let standings = registry.standings().await.map_err(|error| fail(&error, Ending::Unavailable))?;
         if register {
             registry.start().await.map_err(|refusals| fail_start(&StartError::Refused(refusals)))?;
         }

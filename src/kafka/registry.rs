@@ -12,6 +12,7 @@
 
 mod cache;
 mod client;
+mod error;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,6 +28,8 @@ use cache::Cache;
 pub(crate) use client::Client;
 pub(crate) use client::SchemaReader;
 use client::Search;
+use error::RegistryError;
+pub(crate) use error::{ClientError, RegistryUnavailable};
 
 /// How many requests are under way at once.
 const CONCURRENCY: usize = 8;
@@ -34,17 +37,6 @@ const CONCURRENCY: usize = 8;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// The longest wait while an id is not known: events wait for it.
 const URGENT_RETRY: Duration = Duration::from_secs(2);
-
-/// Why the registry did not do what it was asked.
-#[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum RegistryError {
-    /// Unreachable, unwilling to talk to us, or broken: another time it may work.
-    #[error("{0}")]
-    Unavailable(String),
-    /// It does not want this schema; its own words.
-    #[error("{subject}: {reasons}")]
-    Refused { subject: String, reasons: String },
-}
 
 /// A schema the registry refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -161,9 +153,9 @@ impl Registry {
                 Ok(())
             }
             Ok(refusals) => Err(self.explain(refusals).await),
-            Err(words) => {
+            Err(error) => {
                 let (known, all) = self.known();
-                tracing::warn!(known, all, reason = %words, "the registry is unavailable; using the cached schema ids until it is back");
+                tracing::warn!(known, all, reason = %error, "the registry is unavailable; using the cached schema ids until it is back");
                 Ok(())
             }
         }
@@ -185,7 +177,7 @@ impl Registry {
     ///
     /// # Errors
     /// When the registry cannot be used.
-    pub(crate) async fn look(&self) -> Result<(), String> {
+    pub(crate) async fn look(&self) -> Result<(), RegistryUnavailable> {
         for (subject, standing) in self.standings().await? {
             match standing {
                 Standing::Registered(id) => learn(&subject, id),
@@ -201,13 +193,13 @@ impl Registry {
     ///
     /// # Errors
     /// When `registry.ca_file` cannot be used, or the registry does not take the client.
-    pub(crate) async fn prepare(&self, settings: &RegistrySettings) -> Result<Client, String> {
-        let client = Client::new(settings).map_err(|e| e.to_string())?;
+    pub(crate) async fn prepare(&self, settings: &RegistrySettings) -> Result<Client, ClientError> {
+        let client = Client::new(settings)?;
         if self.trouble().is_none()
             && let Some(subject) = self.subjects.first()
-            && let Err(RegistryError::Unavailable(words)) = standing(&client, self.mode, subject).await
+            && let Err(RegistryError::Unavailable(error)) = standing(&client, self.mode, subject).await
         {
-            return Err(format!("registry: {words}"));
+            return Err(ClientError::NoAnswer(error));
         }
         Ok(client)
     }
@@ -239,9 +231,9 @@ impl Registry {
                     report(refusals.iter().filter(|refusal| !before.contains(refusal)));
                     retry = FIRST_RETRY;
                 }
-                Err(words) => {
+                Err(error) => {
                     if !away {
-                        tracing::warn!(reason = %words, "the registry is unavailable; the known schema ids stay in use");
+                        tracing::warn!(reason = %error, "the registry is unavailable; the known schema ids stay in use");
                     }
                     let (known, all) = self.known();
                     let longest = if known < all { URGENT_RETRY } else { self.verify_interval };
@@ -259,10 +251,10 @@ impl Registry {
 
     /// Looks at every subject, and in register mode registers what is missing and welcome. In the `first` pass, one
     /// refusal of a schema without a known id is enough for nothing to be written.
-    async fn pass(&self, first: bool) -> Result<Vec<Refusal>, String> {
+    async fn pass(&self, first: bool) -> Result<Vec<Refusal>, RegistryUnavailable> {
         let outcome = self.try_pass(first).await;
         if let Ok(mut state) = self.state.lock() {
-            state.unavailable = outcome.as_ref().err().cloned();
+            state.unavailable = outcome.as_ref().err().map(ToString::to_string);
             if let Ok(refusals) = &outcome {
                 state.refusals.clone_from(refusals);
             }
@@ -270,7 +262,7 @@ impl Registry {
         outcome
     }
 
-    async fn try_pass(&self, first: bool) -> Result<Vec<Refusal>, String> {
+    async fn try_pass(&self, first: bool) -> Result<Vec<Refusal>, RegistryUnavailable> {
         let standings = self.standings().await?;
         let (mut refusals, mut new, mut stops) = (Vec::new(), Vec::new(), false);
         for (subject, standing) in standings {
@@ -296,7 +288,7 @@ impl Registry {
             match id {
                 Ok(id) => learn(&subject, id),
                 Err(RegistryError::Refused { subject, reasons }) => refusals.push(Refusal { subject, reasons }),
-                Err(RegistryError::Unavailable(words)) => unavailable = Some(words),
+                Err(RegistryError::Unavailable(error)) => unavailable = Some(error),
             }
         }
         for subject in &self.subjects {
@@ -315,11 +307,11 @@ impl Registry {
     ///
     /// # Errors
     /// When the registry cannot be used.
-    pub(crate) async fn standings(&self) -> Result<Vec<(Arc<Subject>, Standing)>, String> {
+    pub(crate) async fn standings(&self) -> Result<Vec<(Arc<Subject>, Standing)>, RegistryUnavailable> {
         let looks = stream::iter(self.subjects.clone()).map(|subject| async move {
             let standing = match standing(&self.client.load_full(), self.mode, &subject).await {
                 Err(RegistryError::Refused { reasons, .. }) => Ok(Standing::Refused(reasons)),
-                Err(RegistryError::Unavailable(words)) => Err(words),
+                Err(RegistryError::Unavailable(error)) => Err(error),
                 Ok(standing) => Ok(standing),
             };
             standing.map(|standing| (subject, standing))

@@ -85,7 +85,7 @@ async fn replay(settings: &Settings, args: &ReplayArgs) -> Result<Ending, Ending
     let registry = Registry::without_cache(&settings.registry, pipeline.routes.subjects.clone())
         .map_err(|error| fail_config(&error))?;
     if args.dry_run {
-        registry.look().await.map_err(|words| unavailable(&words))?;
+        registry.look().await.map_err(|error| unavailable(&error))?;
     } else {
         registry.start().await.map_err(|refusals| fail_start(&StartError::Refused(refusals)))?;
         if let Some(words) = registry.trouble() {

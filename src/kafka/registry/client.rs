@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::RegistryError;
+use super::error::{NoSchema, RegistryError};
 use crate::config::{ConfigError, RegistryAuth, RegistrySettings};
 use crate::kafka::route::Subject;
 use crate::outbound::{self, with_causes};
@@ -164,11 +164,11 @@ impl Client {
                 Ok(Some(clip(String::from_utf8_lossy(&answer).into_owned())))
             }
             status if !status.is_success() => {
-                Err(RegistryError::Unavailable(format!("compatibility check of {}: {status}", subject.name)))
+                Err(RegistryError::unavailable(format!("compatibility check of {}: {status}", subject.name)))
             }
             _ => {
                 let verdict: Verdict = serde_json::from_slice(&answer)
-                    .map_err(|e| RegistryError::Unavailable(format!("compatibility check of {}: {e}", subject.name)))?;
+                    .map_err(|e| RegistryError::unavailable(format!("compatibility check of {}: {e}", subject.name)))?;
                 let reasons =
                     if verdict.messages.is_empty() { NO_REASONS.to_owned() } else { verdict.messages.join("; ") };
                 Ok((!verdict.is_compatible).then(|| clip(reasons)))
@@ -190,9 +190,9 @@ impl CallError {
                 RegistryError::Refused { subject: subject.name.clone(), reasons: words.message }
             }
             CallError::Said(words) => {
-                RegistryError::Unavailable(format!("{}: {} ({})", subject.name, words.message, words.error_code))
+                RegistryError::unavailable(format!("{}: {} ({})", subject.name, words.message, words.error_code))
             }
-            CallError::Failed(words) => RegistryError::Unavailable(words),
+            CallError::Failed(words) => RegistryError::unavailable(words),
         }
     }
 }
@@ -202,7 +202,7 @@ fn status(words: &RawError) -> u32 {
 }
 
 fn without(subject: &Subject, what: &str) -> RegistryError {
-    RegistryError::Unavailable(format!("{}: the registry's answer has no {what}", subject.name))
+    RegistryError::unavailable(format!("{}: the registry's answer has no {what}", subject.name))
 }
 
 /// The beginning of what may be long.
@@ -230,14 +230,15 @@ impl SchemaReader {
     }
 
     /// The text of the schema with this id.
-    pub(crate) async fn schema(&self, id: u32) -> Result<String, String> {
+    pub(crate) async fn schema(&self, id: u32) -> Result<String, NoSchema> {
         let found = self.0.call::<RawRegisteredSchema>(self.0.get(&format!("/schemas/ids/{id}?deleted=true"))).await;
-        match found {
-            Ok(RawRegisteredSchema { schema: Some(schema), .. }) => Ok(schema),
-            Ok(_) => Err(format!("schema {id}: the registry's answer has no schema")),
-            Err(CallError::Said(words)) => Err(format!("schema {id}: {}", words.message)),
-            Err(CallError::Failed(words)) => Err(format!("schema {id}: {words}")),
-        }
+        let why = match found {
+            Ok(RawRegisteredSchema { schema: Some(schema), .. }) => return Ok(schema),
+            Ok(_) => "the registry's answer has no schema".to_owned(),
+            Err(CallError::Said(words)) => words.message,
+            Err(CallError::Failed(words)) => words,
+        };
+        Err(NoSchema { id, why })
     }
 }
 
@@ -332,7 +333,7 @@ mod tests {
                 client.incompatibilities(&subject).await.err().unwrap(),
             ];
             let words = errors.iter().map(ToString::to_string);
-            let by_id = SchemaReader(client).schema(1).await.unwrap_err();
+            let by_id = SchemaReader(client).schema(1).await.unwrap_err().to_string();
             for words in words.chain([by_id]) {
                 assert!(
                     words.contains(&format!("registry {url}: the answer is larger than {MAX_ANSWER} bytes")),

@@ -32,7 +32,7 @@ impl Schemas {
         let [0, a, b, c, d, avro @ ..] = value else { return Err("not in Confluent's wire format".into()) };
         let id = u32::from_be_bytes([*a, *b, *c, *d]);
         if !self.known.contains_key(&id) {
-            let text = self.registry.schema(id).await?;
+            let text = self.registry.schema(id).await.map_err(|e| e.to_string())?;
             let schema = Schema::parse_str(&text).map_err(|e| format!("schema {id}: {e}"))?;
             let json = serde_json::from_str(&text).map_err(|e| format!("schema {id}: {e}"))?;
             self.known.insert(id, (schema, json));

@@ -1,0 +1,43 @@
+//! Why the registry did not do what it was asked.
+
+use crate::config::ConfigError;
+
+/// The registry cannot be reached, is unwilling to talk to us, or is broken: another time it may work.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct RegistryUnavailable(pub(super) String);
+
+/// Why the registry did not do with a schema what it was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum RegistryError {
+    #[error(transparent)]
+    Unavailable(#[from] RegistryUnavailable),
+    /// It does not want this schema; its own words.
+    #[error("{subject}: {reasons}")]
+    Refused { subject: String, reasons: String },
+}
+
+impl RegistryError {
+    pub(super) fn unavailable(words: impl Into<String>) -> RegistryError {
+        RegistryUnavailable(words.into()).into()
+    }
+}
+
+/// Why a client cannot take the place of the one in force.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    /// `registry.ca_file` cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The registry does not take it.
+    #[error("registry: {0}")]
+    NoAnswer(RegistryUnavailable),
+}
+
+/// The registry does not give the schema with this id.
+#[derive(Debug, thiserror::Error)]
+#[error("schema {id}: {why}")]
+pub(crate) struct NoSchema {
+    pub(super) id: u32,
+    pub(super) why: String,
+}
