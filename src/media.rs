@@ -11,6 +11,7 @@
 
 mod base64;
 mod bounded;
+mod error;
 mod room;
 mod signing;
 mod store;
@@ -21,7 +22,8 @@ use sha2::{Digest as _, Sha256};
 use crate::catalog::{EventType, Path, Profile};
 use crate::values::json::{Document, Node};
 
-pub(crate) use store::{Store, StoreUnavailable, Stored, Unfit};
+pub(crate) use error::{StoreUnavailable, Unfit};
+pub(crate) use store::{Store, Stored};
 
 /// How much of a file is looked at to tell its type, as much as `infer` reads of a file on disk.
 const SNIFFED: usize = 8 << 10;

@@ -66,7 +66,7 @@ use crate::outcome::Rejection;
 use crate::source::verify::Verified;
 pub(crate) use command::Done;
 use command::{Append, Command};
-pub(crate) use error::SpoolError;
+pub(crate) use error::{SpoolError, UnknownSource};
 pub(crate) use lane::Lane;
 use opening::Opening;
 pub(crate) use recovery::{put_aside, recover_again};

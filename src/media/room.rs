@@ -9,6 +9,8 @@ use std::{fs, io};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
+use super::error::StoreError;
+
 /// How long after a count the next begins: a full folder is looked at more often, so that it takes files again soon after some
 /// were deleted.
 const COUNTED_EVERY: Duration = Duration::from_secs(300);
@@ -67,16 +69,14 @@ impl Room {
     /// Takes room for a file of `bytes`.
     ///
     /// # Errors
-    /// When there is not so much, in words.
-    pub(super) fn take(&self, bytes: u64) -> Result<Taken<'_>, String> {
+    /// When there is not so much.
+    pub(super) fn take(&self, bytes: u64) -> Result<Taken<'_>, StoreError> {
         let (mut count, max_bytes) = (self.count(), self.max_bytes);
         let used = count.used;
         if used.saturating_add(bytes) > max_bytes {
             count.is_full = true;
             self.full.notify_one();
-            return Err(format!(
-                "no room for a file of {bytes} bytes: {used} of media.max_bytes ({max_bytes}) are used: delete files, or raise media.max_bytes"
-            ));
+            return Err(StoreError::NoRoom { bytes, used, max_bytes });
         }
         count.used += bytes;
         count.pending += bytes;
@@ -164,7 +164,7 @@ mod tests {
         let room = Room::new(Path::new("nowhere"), 100);
         room.take(60).unwrap().keep();
         let taken = room.take(40).unwrap();
-        let words = room.take(1).unwrap_err();
+        let words = room.take(1).unwrap_err().to_string();
         assert!(words.contains("100 of media.max_bytes (100) are used"), "{words}");
         drop(taken);
         assert_eq!(room.used(), 60);

@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::File;
 use super::bounded::Bounded;
+use super::error::{StoreError, StoreUnavailable, Unfit};
 use super::room::Room;
 use super::signing::Signing;
 use crate::config::{ConfigError, MediaSettings, Place};
@@ -42,27 +43,12 @@ const PROBE_LIMIT: Duration = Duration::from_secs(10);
 /// As much of an error as a log line can bear: S3 answers with a page of XML.
 const LONGEST_ERROR: usize = 400;
 
-/// The store did not take a file; whoever has the event has to come again with it.
-#[derive(Debug, thiserror::Error)]
-#[error("the media store cannot store files: {0}")]
-pub(crate) struct StoreUnavailable(String);
-
 /// How a file came to be in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stored {
     Written,
     /// It was there already.
     There,
-}
-
-/// What a probe found wrong.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unfit {
-    #[error("cannot store files: {0}")]
-    Write(String),
-    /// Needed by the probe only.
-    #[error("a file was written, but could not be deleted: {0}")]
-    Delete(String),
 }
 
 /// The media store.
@@ -229,7 +215,7 @@ impl Store {
                 return Ok(kept);
             }
             Ok(Err(error)) => StoreUnavailable(error),
-            Err(_) => StoreUnavailable("no answer in time".into()),
+            Err(_) => StoreUnavailable(StoreError::TooSlow),
         };
         // One line per event that is turned away would bury it.
         if self.up.swap(false, Ordering::Relaxed) {
@@ -238,7 +224,7 @@ impl Store {
         Err(error)
     }
 
-    async fn put(&self, file: &File) -> Result<Stored, String> {
+    async fn put(&self, file: &File) -> Result<Stored, StoreError> {
         let name = self.prefix.clone().join(&file.sha256[..2]).join(file.sha256.as_str());
         // An error here says little: S3 hides from those who may not list whether an object is there.
         let size = file.size() as u64;
@@ -252,7 +238,7 @@ impl Store {
             let room = self.room.as_ref().filter(|_| found.is_none());
             let taken = room.map(|room| room.take(size)).transpose()?;
             let payload = PutPayload::from_bytes(file.bytes.clone());
-            self.objects.put(&name, payload).await.map_err(|e| words(&e, &self.secrets))?;
+            self.objects.put(&name, payload).await.map_err(|e| self.said(&e))?;
             if let Some(taken) = taken {
                 taken.keep();
             }
@@ -266,8 +252,7 @@ impl Store {
                 }
                 settle(&folder, &path)
             });
-            let settled = settled.await;
-            settled.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
+            settled.await??;
         }
         Ok(if there { Stored::There } else { Stored::Written })
     }
@@ -280,11 +265,15 @@ impl Store {
         self.probe_step(self.objects.delete(&name)).await.map_err(Unfit::Delete)
     }
 
-    async fn probe_step<T>(&self, step: impl Future<Output = object_store::Result<T>>) -> Result<(), String> {
+    async fn probe_step<T>(&self, step: impl Future<Output = object_store::Result<T>>) -> Result<(), StoreError> {
         match timeout(PROBE_LIMIT, step).await {
-            Ok(done) => done.map(drop).map_err(|e| words(&e, &self.secrets)),
-            Err(_) => Err("no answer in time".into()),
+            Ok(done) => done.map(drop).map_err(|e| self.said(&e)),
+            Err(_) => Err(StoreError::TooSlow),
         }
+    }
+
+    fn said(&self, error: &object_store::Error) -> StoreError {
+        StoreError::Said(words(error, &self.secrets))
     }
 }
 

@@ -31,6 +31,11 @@ pub(crate) enum SpoolError {
     Removed(String),
 }
 
+/// The source of a delivery in the spool, by its name, is not configured.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}: no such source")]
+pub(crate) struct UnknownSource(pub(crate) String);
+
 impl SpoolError {
     pub(super) fn of(error: &Sqlite) -> SpoolError {
         let words = format!("{}: {error}", store::FILE);

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, params};
 
-use super::{SpoolError, scarce};
+use super::{SpoolError, UnknownSource, scarce};
 use crate::source::Source;
 use crate::source::verify::Verified;
 
@@ -71,9 +71,9 @@ impl Row {
     /// The delivery as it was taken in.
     ///
     /// # Errors
-    /// The name of its source, when that is not configured.
-    pub(crate) fn restore(self, sources: &BTreeMap<String, Arc<Source>>) -> Result<Verified, String> {
-        let Some(source) = sources.get(&self.source) else { return Err(self.source) };
+    /// When its source is not configured.
+    pub(crate) fn restore(self, sources: &BTreeMap<String, Arc<Source>>) -> Result<Verified, UnknownSource> {
+        let Some(source) = sources.get(&self.source) else { return Err(UnknownSource(self.source)) };
         Ok(Verified::kept(self.id, Arc::clone(source), &self.headers, self.body.into(), self.received_at))
     }
 }
@@ -113,7 +113,7 @@ impl Store {
         let store = Store { connection: Connection::open(path).map_err(fail)? };
         store.check_owner(path)?;
         store.prepare().map_err(fail)?;
-        store.check().map_err(|words| SpoolError::Failed(format!("{}: {words}", path.display())))?;
+        store.check(path)?;
         Ok(store)
     }
 
@@ -161,20 +161,21 @@ impl Store {
     }
 
     /// Whether the file is what it has to be: some file systems know no shared memory, and refuse the log in silence.
-    fn check(&self) -> Result<(), String> {
-        let journal: String = self.pragma("journal_mode")?;
-        let synchronous: i32 = self.pragma("synchronous")?;
+    fn check(&self, path: &Path) -> Result<(), SpoolError> {
+        let fail = |words: String| SpoolError::Failed(words).at(path);
+        let journal: String = self.pragma("journal_mode").map_err(|e| fail(e.to_string()))?;
+        let synchronous: i32 = self.pragma("synchronous").map_err(|e| fail(e.to_string()))?;
         // 2 is FULL.
         if (journal.as_str(), synchronous) != ("wal", 2) {
-            return Err(format!(
+            return Err(fail(format!(
                 "this file system cannot hold the spool: expected journal_mode wal and synchronous 2, got {journal} and {synchronous}"
-            ));
+            )));
         }
         Ok(())
     }
 
-    fn pragma<T: rusqlite::types::FromSql>(&self, name: &str) -> Result<T, String> {
-        self.connection.pragma_query_value(None, name, |row| row.get(0)).map_err(|e| e.to_string())
+    fn pragma<T: rusqlite::types::FromSql>(&self, name: &str) -> rusqlite::Result<T> {
+        self.connection.pragma_query_value(None, name, |row| row.get(0))
     }
 
     /// Opens the file to look at it, while a bridge writes it or not; `None` when there is none.

@@ -18,7 +18,7 @@ use crate::convert::prepare::Detached;
 use crate::flow::pipeline::RecordVerdicts;
 use crate::kafka::publish::Patience;
 use crate::outcome::Rejection;
-use crate::spool::{Done, Lane, Row, SpoolError};
+use crate::spool::{Done, Lane, Row, SpoolError, UnknownSource};
 
 /// With fewer deliveries than these left, the lane is about to be empty.
 const FEW: usize = 200;
@@ -186,7 +186,7 @@ impl Emptying {
     async fn offer(&mut self, row: Row) -> Result<(), ()> {
         let (done, event_type) = (Done { seq: row.seq, bytes: row.bytes }, row.event_type.clone());
         let (seq, rejection) = (done.seq, Rejection::kept(&row.headers));
-        let delivery = row.restore(&self.drain.sources).map_err(|source| {
+        let delivery = row.restore(&self.drain.sources).map_err(|UnknownSource(source)| {
             tracing::error!(
                 lane = %self.lane.name,
                 source,
