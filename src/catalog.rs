@@ -12,6 +12,7 @@
 
 mod avsc;
 mod derived;
+mod error;
 mod event_type;
 mod files;
 mod guard;
@@ -29,30 +30,12 @@ use std::sync::Arc;
 use crate::values::hash::Hasher;
 
 pub(crate) use avsc::Type;
+pub(crate) use error::CatalogError;
+use error::{Flaw, FlawAt};
 pub(crate) use event_type::{DerivedTopic, EventType, Join, Latest, Schema};
 pub(crate) use path::Path;
 pub(crate) use plan::{Field, Guard, Kind, Names};
 pub(crate) use profile::{Method, Profile, Rule};
-
-/// What is wrong with a catalog file, and where in it.
-#[derive(Debug, thiserror::Error)]
-#[error("{file}: {place}{what}")]
-pub(crate) struct CatalogError {
-    file: String,
-    place: String,
-    what: String,
-}
-
-impl CatalogError {
-    /// `place` is a JSON pointer or a TOML key; empty for the file as a whole.
-    fn new(file: &str, place: impl Into<String>, what: impl Into<String>) -> Self {
-        let mut place = place.into();
-        if !place.is_empty() {
-            place.push_str(": ");
-        }
-        CatalogError { file: file.to_owned(), place, what: what.into() }
-    }
-}
 
 /// All profiles, by name.
 pub(crate) struct Catalog {

@@ -8,10 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::CatalogError;
 use super::files::{Folder, HEAD_FOLDER};
+use super::{CatalogError, Flaw, FlawAt};
 use crate::values::derive::How;
 
 /// The name of the last field of every record, which holds what the schema has no place for.
@@ -131,14 +131,14 @@ struct WrittenDerive {
 }
 
 impl TryFrom<WrittenDerive> for Derive {
-    type Error = String;
+    type Error = Flaw;
 
-    fn try_from(written: WrittenDerive) -> Result<Derive, String> {
+    fn try_from(written: WrittenDerive) -> Result<Derive, Flaw> {
         let how = match (written.reference, written.phone, written.whatsapp) {
             (Some(member), None, None) => How::Reference { member },
             (None, Some(region), None) => How::phone(&region, false)?,
             (None, None, Some(region)) => How::phone(&region, true)?,
-            _ => return Err("expected `from` and exactly one of `reference`, `phone` and `whatsapp`".into()),
+            _ => return Err(Flaw::Derive),
         };
         Ok(Derive { from: written.from, how })
     }
@@ -187,7 +187,7 @@ fn load(namespace: &str, stem: &str, label: &str, text: &str) -> Result<RecordSc
     let (mut names, mut json_names) = (BTreeSet::new(), BTreeSet::new());
     for (index, field) in json["fields"].as_array().into_iter().flatten().enumerate() {
         let place = format!("/fields/{index}");
-        let field = read_field(namespace, field).map_err(|(at, what)| fail(&format!("{place}{at}"), what))?;
+        let field = read_field(namespace, field).map_err(|flaw| flaw.within(&place).of(label))?;
         if !names.insert(field.name.clone()) {
             return Err(fail(&place, format!("an earlier field has the name {:?} already", field.name)));
         }
@@ -199,38 +199,36 @@ fn load(namespace: &str, stem: &str, label: &str, text: &str) -> Result<RecordSc
     Ok(RecordSchema { label: label.to_owned(), fields, json })
 }
 
-type Problem = (&'static str, String);
-
-fn read_field(namespace: &str, field: &Value) -> Result<Field, Problem> {
-    let Some(name) = field["name"].as_str() else { return Err(("/name", "missing".into())) };
+fn read_field(namespace: &str, field: &Value) -> Result<Field, FlawAt> {
+    let Some(name) = field["name"].as_str() else { return Err(FlawAt::new("/name", "missing")) };
     let json = match &field["json"] {
         Value::Null => name.to_owned(),
         Value::String(json) => json.clone(),
-        _ => return Err(("/json", "expected a string: the field's name in the source".into())),
+        _ => return Err(FlawAt::new("/json", "expected a string: the field's name in the source")),
     };
     let (ty, optional) = match &field["type"] {
         Value::Array(union) => match union.as_slice() {
             [Value::String(null), branch] if null == "null" => {
                 if field.get("default") != Some(&Value::Null) {
-                    return Err((
+                    return Err(FlawAt::new(
                         "/default",
-                        "expected null, so that readers of other versions can fill the field in".into(),
+                        "expected null, so that readers of other versions can fill the field in",
                     ));
                 }
                 (read_type(namespace, branch)?, true)
             }
-            _ => return Err(("/type", "the only supported union is [\"null\", X]".into())),
+            _ => return Err(FlawAt::new("/type", "the only supported union is [\"null\", X]")),
         },
         ty => (read_type(namespace, ty)?, false),
     };
     let derive = match field.get("derive") {
-        Some(derive) => Some(Derive::deserialize(derive).map_err(|e| ("/derive", e.to_string()))?),
+        Some(derive) => Some(Derive::deserialize(derive).map_err(|e| FlawAt::new("/derive", e.to_string()))?),
         None => None,
     };
     Ok(Field { name: name.to_owned(), json, ty, optional, derive })
 }
 
-fn read_type(namespace: &str, ty: &Value) -> Result<Type, Problem> {
+fn read_type(namespace: &str, ty: &Value) -> Result<Type, FlawAt> {
     let attribute = |name: &str| ty.get(name).and_then(Value::as_str);
     let name = ty.as_str().or_else(|| attribute("type"));
     Ok(match (name, attribute("logicalType"), attribute("connect.name")) {
@@ -244,7 +242,7 @@ fn read_type(namespace: &str, ty: &Value) -> Result<Type, Problem> {
         (Some("boolean"), None, None) => Type::Boolean,
         (Some("array"), None, None) => Type::Array(Box::new(read_type(namespace, &ty["items"])?)),
         (Some(name), None, None) if ty.is_string() && !is_reserved(name) => Type::Record(full_name(namespace, name)),
-        _ => return Err(("/type", format!("the catalog does not support this type: {ty}"))),
+        _ => return Err(FlawAt::new("/type", format!("the catalog does not support this type: {ty}"))),
     })
 }
 
@@ -265,45 +263,44 @@ pub(super) fn self_contained(records: &Records, name: &str) -> Result<String, Ca
 
 fn write_out(records: &Records, name: &str, written: &mut BTreeSet<String>) -> Result<Value, CatalogError> {
     let Some(record) = records.get(name) else {
-        return Err(CatalogError::new("catalog", "", format!("no such type: {name}")));
+        return Err(CatalogError::new("catalog", "", Flaw::NoType(name.to_owned())));
     };
     written.insert(name.to_owned());
     let mut json = record.json.clone();
     let namespace = name.rsplit_once('.').map_or("", |(namespace, _)| namespace);
     for (index, field) in json["fields"].as_array_mut().into_iter().flatten().enumerate() {
-        expand(records, namespace, &mut field["type"], written).map_err(|missing| {
-            CatalogError::new(&record.label, format!("/fields/{index}/type"), format!("no such type: {missing}"))
-        })?;
+        let missing = |name| CatalogError::new(&record.label, format!("/fields/{index}/type"), Flaw::NoType(name));
+        expand(records, namespace, &mut field["type"], written, &missing)?;
     }
     Ok(json)
 }
 
 /// Replaces names by definitions within a field's type.
-fn expand(records: &Records, namespace: &str, ty: &mut Value, written: &mut BTreeSet<String>) -> Result<(), String> {
+fn expand(
+    records: &Records,
+    namespace: &str,
+    ty: &mut Value,
+    written: &mut BTreeSet<String>,
+    missing: &impl Fn(String) -> CatalogError,
+) -> Result<(), CatalogError> {
     match ty {
-        Value::Array(branches) => branches.iter_mut().try_for_each(|b| expand(records, namespace, b, written)),
-        Value::Object(object) => expand_items(records, namespace, object, written),
+        Value::Array(branches) => branches.iter_mut().try_for_each(|b| expand(records, namespace, b, written, missing)),
+        Value::Object(object) => match object.get_mut("items") {
+            Some(items) => expand(records, namespace, items, written, missing),
+            None => Ok(()),
+        },
         Value::String(name) => {
             if let Ok(Type::Record(full)) = read_type(namespace, &Value::String(name.clone())) {
                 if written.contains(&full) {
                     *ty = Value::String(full);
                 } else if records.contains_key(&full) {
-                    *ty = write_out(records, &full, written).map_err(|e| e.to_string())?;
+                    *ty = write_out(records, &full, written)?;
                 } else {
-                    return Err(full);
+                    return Err(missing(full));
                 }
             }
             Ok(())
         }
         _ => Ok(()),
     }
-}
-
-fn expand_items(
-    records: &Records,
-    namespace: &str,
-    object: &mut Map<String, Value>,
-    written: &mut BTreeSet<String>,
-) -> Result<(), String> {
-    object.get_mut("items").map_or(Ok(()), |items| expand(records, namespace, items, written))
 }

@@ -1,5 +1,6 @@
 //! What is known of one event type: its record, its key and times, and the further topics it goes to.
 
+use super::Flaw;
 use super::avsc::Type;
 use super::media::MediaField;
 use super::path::Path;
@@ -95,8 +96,8 @@ pub(crate) struct Latest {
 }
 
 /// What a profile calls a topic, which its own name and a dot precede in Kafka.
-pub(super) fn check_topic_name(topic: &str) -> Result<(), String> {
-    if is_word(topic, b'-') { Ok(()) } else { Err("expected lower-case letters, digits and `-`".into()) }
+pub(super) fn check_topic_name(topic: &str) -> Result<(), Flaw> {
+    if is_word(topic, b'-') { Ok(()) } else { Err(Flaw::TopicName) }
 }
 
 /// Small letters, digits and `also`, at least one.

@@ -8,10 +8,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Path;
 use super::avsc::{self, EXTRA, Records, Type};
 use super::files::HEAD_FOLDER;
 use super::plan::{Guard, Kind, Record};
+use super::{Flaw, FlawAt, Path};
 use crate::values::redact::Names;
 
 /// Said of a hashed field in the schemas that readers get.
@@ -19,9 +19,6 @@ const NOTE: &str = "Hashed: HMAC-SHA256 by the operator's key, 64 hex digits.";
 
 /// A field: full name of its record, JSON name.
 type Place = (String, String);
-
-/// What is wrong, and the key of the profile that says so.
-type Problem = (String, String);
 
 struct Guarded {
     guard: Guard,
@@ -54,45 +51,37 @@ pub(super) fn resolve(
     telling: &[&str],
     records: &Records,
     events: &[String],
-) -> Result<Guards, Problem> {
+) -> Result<Guards, FlawAt> {
     let mut guards = Guards { hashed: hash.to_vec(), ..Guards::default() };
     for (index, name) in redact_names.iter().enumerate() {
         let key = format!("redact_names[{index}]");
         let added = guards.add_name(&key, name, telling, records);
-        added.map_err(|what| (key, what))?;
+        added.map_err(|what| FlawAt::new(key, what))?;
     }
     for (name, guard, paths) in [("redact", Guard::Redacted, redact), ("hash", Guard::Hashed, hash)] {
         for (index, path) in paths.iter().enumerate() {
             let key = format!("{name}[{index}]");
             if telling.contains(&path.as_str()) {
-                let what = format!(
-                    "{path} determines the event type, which `event.type` shows: it cannot be redacted or hashed"
-                );
-                return Err((key, what));
+                return Err(FlawAt::new(key, Flaw::ShowsType(path.clone())));
             }
             let added = guards.add(guard, &key, path, records, events);
-            added.map_err(|what| (key, what))?;
+            added.map_err(|what| FlawAt::new(key, what))?;
         }
     }
     Ok(guards)
 }
 
 impl Guards {
-    fn add_name(&mut self, key: &str, name: &str, telling: &[&str], records: &Records) -> Result<(), String> {
-        let names =
-            Names::loose(name).ok_or_else(|| format!("{name:?} is not a field name: it has no letter or digit"))?;
+    fn add_name(&mut self, key: &str, name: &str, telling: &[&str], records: &Records) -> Result<(), Flaw> {
+        let names = Names::loose(name).ok_or_else(|| Flaw::NoName(name.to_owned()))?;
         if let Some(field) = telling.iter().find(|field| names.has(field)) {
-            return Err(format!(
-                "{field} determines the event type, which `event.type` shows: it cannot be redacted or hashed"
-            ));
+            return Err(Flaw::ShowsType((*field).to_owned()));
         }
         for (holder, record) in records.iter().filter(|(holder, _)| !holder.starts_with(&format!("{HEAD_FOLDER}."))) {
             for field in sent(record).filter(|field| names.has(&field.json)) {
                 let path = &field.json;
                 if !field.optional {
-                    return Err(format!(
-                        "{path} is required in {holder}, and a redacted field becomes null: make it nullable"
-                    ));
+                    return Err(required(path, holder, Guard::Redacted));
                 }
                 refuse_derived(record, field, path, holder)?;
                 let guarded = Guarded { guard: Guard::Redacted, key: key.to_owned(), path: path.clone() };
@@ -104,9 +93,9 @@ impl Guards {
         Ok(())
     }
 
-    fn add(&mut self, guard: Guard, key: &str, path: &str, records: &Records, events: &[String]) -> Result<(), String> {
+    fn add(&mut self, guard: Guard, key: &str, path: &str, records: &Records, events: &[String]) -> Result<(), Flaw> {
         if path.split('.').any(str::is_empty) {
-            return Err(format!("{path:?} is not a path: a name is empty"));
+            return Err(Flaw::NoPath(path.to_owned()));
         }
         let (parents, name) = path.rsplit_once('.').unwrap_or(("", path));
         let mut found = false;
@@ -127,18 +116,18 @@ impl Guards {
             }
             let Some((record, field)) = self.find(records, holder, name) else { continue };
             if guard == Guard::Hashed && field.ty != Type::String {
-                return Err(format!("{path} of {holder}: got {}, but only strings can be hashed", field.ty.word()));
+                let (path, record) = (path.to_owned(), holder.to_owned());
+                return Err(Flaw::NotHashable { path, record, got: field.ty.word() });
             }
             if !field.optional {
-                let what = if guard == Guard::Hashed { "a value that is not text" } else { "a redacted field" };
-                return Err(format!("{path} is required in {holder}, and {what} becomes null: make it nullable"));
+                return Err(required(path, holder, guard));
             }
             if guard == Guard::Redacted {
                 refuse_derived(record, field, path, holder)?;
             }
             let place = (holder.to_owned(), name.to_owned());
             if self.fields.get(&place).is_some_and(|other| other.guard != guard) {
-                return Err(format!("{path} is in `redact` and in `hash`: keep one of them"));
+                return Err(Flaw::RedactedAndHashed(path.to_owned()));
             }
             self.fields.insert(place, Guarded { guard, key: key.to_owned(), path: path.to_owned() });
             found = true;
@@ -146,7 +135,7 @@ impl Guards {
         self.names.add(Names::exact(name));
         // A record that is not there is told of with the type that has it.
         let all_there = events.iter().all(|event| records.contains_key(event));
-        if found || !all_there { Ok(()) } else { Err(format!("no event has a field {path}")) }
+        if found || !all_there { Ok(()) } else { Err(Flaw::InNoEvent(path.to_owned())) }
     }
 
     /// The field of the record `holder` that takes the member `step`; a member that none takes is noted.
@@ -177,9 +166,9 @@ impl Guards {
         plans: &mut [Record],
         indexes: &BTreeMap<String, usize>,
         is_made: impl Fn(&str) -> bool,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), FlawAt> {
         for ((holder, name), Guarded { guard, key, path }) in &self.fields {
-            let made = || (key.clone(), format!("{path} is made by hookbridge, not sent by the source"));
+            let made = || FlawAt::new(key, format!("{path} is made by hookbridge, not sent by the source"));
             let plan = indexes.get(holder).and_then(|&index| plans.get_mut(index)).filter(|_| !is_made(holder));
             let plan = plan.ok_or_else(made)?;
             let slot = plan.names.slot(name, 0).ok_or_else(made)?;
@@ -235,12 +224,17 @@ fn sent(record: &avsc::RecordSchema) -> impl Iterator<Item = &avsc::Field> {
 }
 
 /// What is made of a redacted field would not be gone.
-fn refuse_derived(record: &avsc::RecordSchema, field: &avsc::Field, path: &str, holder: &str) -> Result<(), String> {
+fn refuse_derived(record: &avsc::RecordSchema, field: &avsc::Field, path: &str, holder: &str) -> Result<(), Flaw> {
     let of_it = |f: &avsc::Field| f.derive.as_ref().is_some_and(|derive| derive.from == field.name);
     if record.fields.iter().any(of_it) {
-        return Err(format!("{path}: a field of {holder} is derived from it and would still show it"));
+        return Err(Flaw::StillShown { path: path.to_owned(), record: holder.to_owned() });
     }
     Ok(())
+}
+
+fn required(path: &str, record: &str, guard: Guard) -> Flaw {
+    let value = if guard == Guard::Hashed { "a value that is not text" } else { "a redacted field" };
+    Flaw::Required { path: path.to_owned(), record: record.to_owned(), value }
 }
 
 fn is_open(ty: &Type) -> bool {

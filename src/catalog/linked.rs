@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::Path;
 use super::avsc::{self, EVENT, EXTRA, RecordSchema, Records, Type};
 use super::event_type::{DerivedTopic, EventType, Join, Latest, Schema, check_topic_name};
 use super::guard::Guards;
 use super::plan::{Guard, Record};
+use super::{Flaw, FlawAt, Path};
 
 /// `[join_topics]` and `[timeline_topics]`, by topic.
 #[derive(Clone, Debug, Deserialize)]
@@ -29,8 +29,6 @@ pub(super) struct WrittenLatest {
     updated: String,
 }
 
-type Problem = (String, String);
-
 /// Adds to `types` the topics of `written`.
 pub(super) fn add_joins(
     profile: &str,
@@ -39,11 +37,11 @@ pub(super) fn add_joins(
     records: &Records,
     guards: &Guards,
     types: &mut BTreeMap<String, EventType>,
-) -> Result<(), Problem> {
+) -> Result<(), FlawAt> {
     let section = if kind == DerivedTopic::Timeline { "timeline_topics" } else { "join_topics" };
     for (topic, join) in written {
-        let fail = |key: &str, what: String| (format!("{section}.{topic:?}{key}"), what);
-        check_topic(profile, topic, types).map_err(|what| fail("", what))?;
+        let fail = |key: &str, what: String| FlawAt::new(format!("{section}.{topic:?}{key}"), what);
+        check_topic(profile, topic, types).map_err(|what| fail("", what.to_string()))?;
         for (key, list) in [(".from", &join.from), (".keys", &join.keys)] {
             if list.is_empty() {
                 return Err(fail(key, "empty: expected at least one".into()));
@@ -74,7 +72,7 @@ pub(super) fn add_joins(
                         found.entry(name).or_default().push(event_type.starting_at_payload(path));
                         used = true;
                     }
-                    Err(what) => not_found = what,
+                    Err(what) => not_found = what.to_string(),
                 }
             }
             if !used {
@@ -106,11 +104,11 @@ pub(super) fn latest_records(
     profile: &str,
     written: &BTreeMap<String, WrittenLatest>,
     records: &Records,
-) -> Result<Vec<String>, Problem> {
+) -> Result<Vec<String>, FlawAt> {
     let name = |(topic, latest): (&String, &WrittenLatest)| {
         let name = format!("{profile}.{}", latest.record);
-        let missing = || (format!("latest_topics.{topic:?}.record"), format!("no such type: {name}"));
-        if records.contains_key(&name) { Ok(name) } else { Err(missing()) }
+        let place = || format!("latest_topics.{topic:?}.record");
+        if records.contains_key(&name) { Ok(name) } else { Err(FlawAt::new(place(), Flaw::NoType(name))) }
     };
     written.iter().map(name).collect()
 }
@@ -123,10 +121,10 @@ pub(super) fn add_latest(
     plans: &[Record],
     guards: &Guards,
     types: &mut BTreeMap<String, EventType>,
-) -> Result<(), Problem> {
+) -> Result<(), FlawAt> {
     for (topic, latest) in written {
-        let fail = |key: &str, what: String| (format!("latest_topics.{topic:?}{key}"), what);
-        check_topic(profile, topic, types).map_err(|what| fail("", what))?;
+        let fail = |key: &str, what: String| FlawAt::new(format!("latest_topics.{topic:?}{key}"), what);
+        check_topic(profile, topic, types).map_err(|what| fail("", what.to_string()))?;
         let name = format!("{profile}.{}", latest.record);
         let Some(schema) = records.get(&name) else { continue };
         let (snapshot, list) = parts(schema).ok_or_else(|| {
@@ -135,7 +133,8 @@ pub(super) fn add_latest(
             fail(".record", what)
         })?;
         let text = avsc::self_contained(records, &name).map_err(|e| fail(".record", e.to_string()))?;
-        let path = |key: &str, text: &str| Path::reach(records, &name, text).map_err(|what| fail(key, what));
+        let path =
+            |key: &str, text: &str| Path::reach(records, &name, text).map_err(|what| fail(key, what.to_string()));
         let updated = path(".updated", &latest.updated)?;
         if !updated.is_time() {
             return Err(fail(".updated", format!("{}: expected a timestamp-millis", latest.updated)));
@@ -144,8 +143,9 @@ pub(super) fn add_latest(
             let what = format!("{} is {}, but it would become the record's timestamp", latest.updated, guard.word());
             return Err(fail(".updated", what));
         }
-        let list =
-            list.map(|field| list_path(records, &name, field).map_err(|what| fail(".record", what))).transpose()?;
+        let list = list
+            .map(|field| list_path(records, &name, field).map_err(|what| fail(".record", what.to_string())))
+            .transpose()?;
         let hashed = match list.as_ref().and_then(|path| guards.of(path).zip(Some(&path.leaf))) {
             None => false,
             Some((Guard::Hashed, Type::String)) => true,
@@ -201,28 +201,29 @@ fn parts(schema: &RecordSchema) -> Option<(&avsc::Field, Option<&avsc::Field>)> 
 }
 
 /// What a list of strings is made of.
-fn list_path(records: &Records, record: &str, field: &avsc::Field) -> Result<Path, String> {
+fn list_path(records: &Records, record: &str, field: &avsc::Field) -> Result<Path, Flaw> {
     let derive = field.derive.as_ref().filter(|_| field.ty == Type::Array(Box::new(Type::String)));
-    let derive = derive.ok_or_else(|| format!("`{}`: expected a list of strings with `derive`", field.name))?;
+    let derive = derive.ok_or_else(|| Flaw::NoDerivedList(field.name.clone()))?;
     let mut path = Path::reach(records, record, &derive.from)?;
-    let due = derive.takes();
-    if path.leaf != due {
-        return Err(format!("`{}`: {}: expected {}, got {}", field.name, derive.from, due.word(), path.leaf.word()));
+    let expected = derive.takes();
+    if path.leaf != expected {
+        let (field, from) = (field.name.clone(), derive.from.clone());
+        return Err(Flaw::DerivedFrom { field, from, expected: expected.word(), got: path.leaf.word() });
     }
     path.derived = Some(derive.how.clone());
     Ok(path)
 }
 
-fn check_topic(profile: &str, topic: &str, types: &BTreeMap<String, EventType>) -> Result<(), String> {
+fn check_topic(profile: &str, topic: &str, types: &BTreeMap<String, EventType>) -> Result<(), Flaw> {
     check_topic_name(topic)?;
     let whole = format!("{profile}.{topic}");
     let is_further = |ty: &EventType| {
         ty.joins.iter().map(|join| &join.topic).chain(ty.latest.iter().map(|latest| &latest.topic)).any(|t| *t == whole)
     };
     if types.values().any(|ty| ty.topic == whole) {
-        Err("events already go to a topic of this name".into())
+        Err(Flaw::TopicOfEvents)
     } else if types.values().any(is_further) {
-        Err("another join, timeline or latest topic already has this name".into())
+        Err(Flaw::TopicTaken)
     } else {
         Ok(())
     }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::avsc::{self, Records, Type};
 use super::guard::Guards;
 use super::plan::{Kind, Record};
-use super::{CatalogError, Path};
+use super::{CatalogError, Flaw, FlawAt, Path};
 
 /// `[media]` of a profile. Paths are JSON names from the record on, `into` is an Avro name.
 #[derive(Clone, Debug, Deserialize)]
@@ -62,63 +62,70 @@ pub(super) struct Resolved {
     holders: BTreeMap<String, Holder>,
 }
 
-type Problem = (&'static str, String);
-
 /// Looks the fields up in the records of `events`; those that have no such field hold no files.
 pub(super) fn resolve(
     written: &WrittenMedia,
     guards: &Guards,
     records: &Records,
     events: &[String],
-) -> Result<Resolved, Problem> {
+) -> Result<Resolved, FlawAt> {
     let mut resolved = Resolved::default();
     for event in events {
         let by_json = |text: &str| Path::resolve(records, event, text, |field| &field.json);
         let Ok(file) = by_json(&written.field) else { continue };
         if let Some(guard) = guards.of(&file) {
             let what = format!("{} is {}, so its file must not be stored", written.field, guard.word());
-            return Err(("field", what));
+            return Err(FlawAt::new("field", what));
         }
         let (parent, name) = match written.field.rsplit_once('.') {
-            Some((parent, name)) => (by_json(parent).map_err(|what| ("field", what))?.leaf, name),
+            Some((parent, name)) => (by_json(parent).map_err(|what| FlawAt::new("field", what))?.leaf, name),
             None => (Type::Record(event.clone()), written.field.as_str()),
         };
         let Type::Record(holder) = parent else { continue };
         let content_type = written.content_type.as_deref().map(by_json).transpose();
-        let content_type = content_type.map_err(|what| ("content_type", what))?;
+        let content_type = content_type.map_err(|what| FlawAt::new("content_type", what))?;
         if content_type.as_ref().is_some_and(|path| path.leaf != Type::String) {
-            return Err(("content_type", format!("{event}: expected a string")));
+            return Err(FlawAt::new("content_type", format!("{event}: expected a string")));
         }
         if let Some((guard, path)) = content_type.as_ref().and_then(|path| guards.of(path).zip(Some(path))) {
-            return Err(("content_type", format!("{} is {}, but `into` would show it", path.text, guard.word())));
+            return Err(FlawAt::new(
+                "content_type",
+                format!("{} is {}, but `into` would show it", path.text, guard.word()),
+            ));
         }
         resolved.holders.insert(holder.clone(), find_holder(records, &holder, name, &written.into)?);
         resolved.events.insert(event.clone(), MediaField { file, content_type });
     }
     if resolved.events.is_empty() {
-        return Err(("field", format!("no event has a field {}", written.field)));
+        return Err(FlawAt::new("field", Flaw::InNoEvent(written.field.clone())));
     }
     Ok(resolved)
 }
 
 /// The places of the file and of `into` in the record `holder`, if both are what they have to be.
-fn find_holder(records: &Records, holder: &str, file: &str, into: &str) -> Result<Holder, Problem> {
-    let Some(record) = records.get(holder) else { return Err(("field", format!("no such type: {holder}"))) };
+fn find_holder(records: &Records, holder: &str, file: &str, into: &str) -> Result<Holder, FlawAt> {
+    let Some(record) = records.get(holder) else { return Err(FlawAt::new("field", Flaw::NoType(holder.to_owned()))) };
     let fields = &record.fields;
     let Some(file) = fields.iter().position(|f| f.json == file && f.optional && f.ty == Type::String) else {
-        return Err(("field", format!("{file} of {holder}: expected [\"null\", \"string\"]")));
+        return Err(FlawAt::new("field", format!("{file} of {holder}: expected [\"null\", \"string\"]")));
     };
     let Some(into) = fields.iter().position(|f| f.name == into) else {
-        return Err(("into", format!("{holder} has no field `{into}`")));
+        let missing = Flaw::NoField { record: holder.to_owned(), field: into.to_owned() };
+        return Err(FlawAt::new("into", missing));
     };
     let object = match &fields[into].ty {
         Type::Record(name) if fields[into].optional => name.clone(),
-        _ => return Err(("into", format!("`{}` of {holder}: expected [\"null\", a record]", fields[into].name))),
+        _ => {
+            return Err(FlawAt::new(
+                "into",
+                format!("`{}` of {holder}: expected [\"null\", a record]", fields[into].name),
+            ));
+        }
     };
     // A name that leads nowhere is told of with the record that has it.
     if records.get(&object).is_some_and(|object| !is_object(object)) {
         let due = OBJECT.map(|(name, ..)| name).join(", ");
-        return Err(("into", format!("{object}: expected the fields {due}, as in whazing.MediaObject")));
+        return Err(FlawAt::new("into", format!("{object}: expected the fields {due}, as in whazing.MediaObject")));
     }
     Ok(Holder { file, into, head: record.has_head().into(), object })
 }

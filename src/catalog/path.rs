@@ -1,6 +1,7 @@
 //! Paths into an event's record, such as `lead.id`, checked against the schemas.
 
-use super::avsc::{EXTRA, Field, Records, Type};
+use super::Flaw;
+use super::avsc::{EVENT, EXTRA, Field, Records, Type};
 use crate::values::derive::How;
 
 /// A path whose steps are the names in the source's JSON, from the payload on.
@@ -25,13 +26,13 @@ impl Path {
         record: &str,
         text: &str,
         named: fn(&Field) -> &str,
-    ) -> Result<Path, String> {
+    ) -> Result<Path, Flaw> {
         Path::follow(records, record, text, named, false)
     }
 
     /// The same by Avro names, and further: through lists, to what is in each, and into JSON of open shape, by its members'
     /// names.
-    pub(super) fn reach(records: &Records, record: &str, text: &str) -> Result<Path, String> {
+    pub(super) fn reach(records: &Records, record: &str, text: &str) -> Result<Path, Flaw> {
         Path::follow(records, record, text, |f| &f.name, true)
     }
 
@@ -41,7 +42,7 @@ impl Path {
         text: &str,
         named: fn(&Field) -> &str,
         reach: bool,
-    ) -> Result<Path, String> {
+    ) -> Result<Path, Flaw> {
         let leaf = Type::Record(record.to_owned());
         let (steps, fields) = (Vec::new(), Vec::new());
         let mut path = Path { text: text.to_owned(), steps, leaf, derived: None, required: true, fields };
@@ -57,22 +58,21 @@ impl Path {
                     path.leaf = Type::Json;
                     continue;
                 }
-                _ => return Err(format!("`{step}`: what stands before it is not a record")),
+                _ => return Err(Flaw::NoRecordBefore(step.to_owned())),
             };
             if path.leaf.is_head() {
-                return Err("`event` is made by hookbridge, not sent by the source".into());
+                return Err(Flaw::NotSent(EVENT));
             }
             let fields = records.get(&name).map(|record| record.fields.as_slice()).unwrap_or_default();
-            let Some(mut field) = fields.iter().find(|f| named(f) == step) else {
-                return Err(format!("{name} has no field `{step}`"));
-            };
+            let no_field = |field: &str| Flaw::NoField { record: name.clone(), field: field.to_owned() };
+            let mut field = fields.iter().find(|f| named(f) == step).ok_or_else(|| no_field(step))?;
             if field.name == EXTRA {
-                return Err("`extra` is made by hookbridge, not sent by the source".into());
+                return Err(Flaw::NotSent(EXTRA));
             }
             path.required &= !field.optional;
             path.leaf = field.ty.clone();
             if let Some(derive) = &field.derive {
-                let from = derive.source(fields).ok_or_else(|| format!("{name} has no field `{}`", derive.from))?;
+                let from = derive.source(fields).ok_or_else(|| no_field(&derive.from))?;
                 field = &fields[from];
                 path.derived = Some(derive.how.clone());
             }

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::CatalogError;
 use super::avsc::{EXTRA, Records, Type};
+use super::{CatalogError, Flaw};
 use crate::values::derive::How;
 
 /// How a value is written.
@@ -154,10 +154,8 @@ pub(super) fn compile(records: &Records) -> Result<(Vec<Record>, BTreeMap<String
             if field.name == EXTRA || (index == 0 && record.has_head()) {
                 continue;
             }
-            let kind = kind(&indexes, &field.ty).map_err(|missing| {
-                let place = format!("/fields/{index}/type");
-                CatalogError::new(&record.label, place, format!("no such type: {missing}"))
-            })?;
+            let kind = kind(&indexes, &field.ty)
+                .map_err(|flaw| CatalogError::new(&record.label, format!("/fields/{index}/type"), flaw))?;
             let json = field.json.as_str().into();
             fields.push(Field { json, kind, optional: field.optional, guard: Guard::None });
         }
@@ -168,7 +166,7 @@ pub(super) fn compile(records: &Records) -> Result<(Vec<Record>, BTreeMap<String
     Ok((plans, indexes))
 }
 
-fn kind(indexes: &BTreeMap<String, usize>, ty: &Type) -> Result<Kind, String> {
+fn kind(indexes: &BTreeMap<String, usize>, ty: &Type) -> Result<Kind, Flaw> {
     Ok(match ty {
         Type::Boolean => Kind::Boolean,
         Type::Long => Kind::Long,
@@ -178,7 +176,7 @@ fn kind(indexes: &BTreeMap<String, usize>, ty: &Type) -> Result<Kind, String> {
         Type::Timestamp => Kind::Timestamp,
         Type::Date => Kind::Date,
         Type::Json => Kind::Json { blanked: false },
-        Type::Record(name) => Kind::Record(*indexes.get(name).ok_or_else(|| name.clone())?),
+        Type::Record(name) => Kind::Record(*indexes.get(name).ok_or_else(|| Flaw::NoType(name.clone()))?),
         Type::Array(items) => Kind::Array(Box::new(kind(indexes, items)?)),
     })
 }

@@ -13,7 +13,7 @@ use super::guard;
 use super::linked::{self, WrittenJoin, WrittenLatest};
 use super::media::{self, WrittenMedia};
 use super::plan::{self, Names, Record};
-use super::{CatalogError, Path};
+use super::{CatalogError, Flaw, FlawAt, Path};
 use crate::values::hash::Hasher;
 use crate::values::redact;
 
@@ -164,20 +164,20 @@ pub(super) fn resolve(name: &str, folder: &Folder, mut records: Records) -> Resu
         None => written.recognise.iter().map(|rule| rule.field.as_str()).collect(),
     };
     let guards = guard::resolve(&written.redact, &written.redact_names, &written.hash, &telling, &records, &events);
-    let guards = guards.map_err(|(place, what)| fail(&place, what))?;
+    let guards = guards.map_err(|flaw| flaw.of(&file.label))?;
     guards.note(&mut records);
     let records = &records;
     let media = written.media.as_ref().map(|media| media::resolve(media, &guards, records, &events));
-    let media = media.transpose().map_err(|(key, what)| fail(&format!("media.{key}"), what))?.unwrap_or_default();
+    let media = media.transpose().map_err(|flaw| flaw.within("media.").of(&file.label))?.unwrap_or_default();
     media.check_other_fields(records)?;
     check_records(name, records, &media)?;
     let (mut plans, indexes) = plan::compile(records)?;
     media.plan(&mut plans, &indexes);
     let latest = linked::latest_records(name, &written.latest_topics, records);
-    let latest = latest.map_err(|(place, what)| fail(&place, what))?;
+    let latest = latest.map_err(|flaw| flaw.of(&file.label))?;
     derived::plan(records, &events, &latest, &mut plans, &indexes)?;
     let guarded = guards.plan(&mut plans, &indexes, |record| media.makes(record));
-    guarded.map_err(|(place, what)| fail(&place, what))?;
+    guarded.map_err(|flaw| flaw.of(&file.label))?;
     let mut types = BTreeMap::new();
     let mut claimed: BTreeMap<&str, &str> = BTreeMap::new();
     for (type_name, ty) in &written.types {
@@ -186,7 +186,7 @@ pub(super) fn resolve(name: &str, folder: &Folder, mut records: Records) -> Resu
             return Err(fail(&format!("{place}.record"), format!("{other:?} already has the record {}", ty.record)));
         }
         let resolved = resolve_type(name, type_name, ty, &written, records, &plans, &indexes);
-        let mut resolved = resolved.map_err(|(key, what)| fail(&format!("{place}.{key}"), what))?;
+        let mut resolved = resolved.map_err(|flaw| flaw.within(&format!("{place}.")).of(&file.label))?;
         for (time, text) in resolved.times.iter().zip(&ty.time) {
             if let Some(guard) = guards.of(time) {
                 let what = format!("{text} is {}, but `event.occurred_at` would show it", guard.word());
@@ -201,9 +201,9 @@ pub(super) fn resolve(name: &str, folder: &Folder, mut records: Records) -> Resu
             linked::add_joins(name, DerivedTopic::Timeline, &written.timeline_topics, records, &guards, &mut types)
         })
         .and_then(|()| linked::add_latest(name, &written.latest_topics, records, &plans, &guards, &mut types));
-    linked.map_err(|(place, what)| fail(&place, what))?;
+    linked.map_err(|flaw| flaw.of(&file.label))?;
     check_heads(records, &[events, latest].concat())?;
-    check_rules(&written, &types).map_err(|(place, what)| fail(&place, what))?;
+    check_rules(&written, &types).map_err(|flaw| flaw.of(&file.label))?;
 
     let patience = written.patience.as_deref().map(humantime::parse_duration).transpose();
     let patience = patience.map_err(|e| fail("patience", format!("{e}; expected a duration such as \"6m\"")))?;
@@ -269,8 +269,6 @@ fn check_records(namespace: &str, records: &Records, media: &media::Resolved) ->
     Ok(())
 }
 
-type Problem = (&'static str, String);
-
 fn resolve_type(
     profile: &str,
     name: &str,
@@ -279,27 +277,27 @@ fn resolve_type(
     records: &Records,
     plans: &[Record],
     indexes: &BTreeMap<String, usize>,
-) -> Result<EventType, Problem> {
+) -> Result<EventType, FlawAt> {
     let full_name = format!("{profile}.{}", written.record);
     let (Some(schema), Some(&record)) = (records.get(&full_name), indexes.get(&full_name)) else {
-        return Err(("record", format!("no such type: {full_name}")));
+        return Err(FlawAt::new("record", Flaw::NoType(full_name)));
     };
     if !schema.has_head() {
-        return Err((
+        return Err(FlawAt::new(
             "record",
             format!("the first field of {full_name} must be `{EVENT}` of type {HEAD_FOLDER}.Event"),
         ));
     }
-    check_topic_name(&written.topic).map_err(|what| ("topic", format!("{:?}: {what}", written.topic)))?;
+    check_topic_name(&written.topic).map_err(|what| FlawAt::new("topic", format!("{:?}: {what}", written.topic)))?;
     if !name.split('.').all(|part| is_word(part, b'_')) {
-        return Err((
+        return Err(FlawAt::new(
             "record",
             format!("{name:?}: expected words of lower-case letters, digits and `_`, separated by dots"),
         ));
     }
     let payload_slot = match &written.payload {
         Some(field) => Some(payload_slot(schema, &plans[record], field).ok_or_else(|| {
-            (
+            FlawAt::new(
                 "payload",
                 format!("expected `{field}` to be a record and the only required field of {full_name} beside `event`"),
             )
@@ -312,18 +310,18 @@ fn resolve_type(
         if payload_slot.is_some() {
             path.steps.remove(0);
         }
-        Ok(path)
+        Ok::<_, Flaw>(path)
     };
-    let key = path(&written.key).map_err(|what| ("key", what))?;
+    let key = path(&written.key).map_err(|what| FlawAt::new("key", what))?;
     if !key.is_key() {
         let what = "expected a uuid, a long or a string, and no nullable field in its path";
-        return Err(("key", format!("{}: {what}", written.key)));
+        return Err(FlawAt::new("key", format!("{}: {what}", written.key)));
     }
     let mut times = Vec::new();
     for text in &written.time {
-        let time = path(text).map_err(|what| ("time", what))?;
+        let time = path(text).map_err(|what| FlawAt::new("time", what))?;
         if !time.is_time() {
-            return Err(("time", format!("{text}: expected a timestamp-millis")));
+            return Err(FlawAt::new("time", format!("{text}: expected a timestamp-millis")));
         }
         times.push(time);
     }
@@ -332,7 +330,7 @@ fn resolve_type(
         name: name.to_owned(),
         topic: format!("{profile}.{}", written.topic),
         schema: Schema {
-            text: avsc::self_contained(records, &full_name).map_err(|e| ("record", e.to_string()))?,
+            text: avsc::self_contained(records, &full_name).map_err(|e| FlawAt::new("record", e.to_string()))?,
             name: full_name,
         },
         record,
@@ -364,11 +362,14 @@ fn telling_fields(all: &Written, type_name: &str, record: &Record) -> Vec<Box<st
 }
 
 /// Every type that a rule names exists, and every type can be recognised.
-fn check_rules(written: &Written, types: &BTreeMap<String, EventType>) -> Result<(), (String, String)> {
+fn check_rules(written: &Written, types: &BTreeMap<String, EventType>) -> Result<(), FlawAt> {
     for (index, rule) in written.recognise.iter().enumerate() {
         for (value, name) in rule.values.iter().flatten() {
             if !types.contains_key(name) {
-                return Err((format!("recognise[{index}].values.{value:?}"), format!("no such event type: {name}")));
+                return Err(FlawAt::new(
+                    format!("recognise[{index}].values.{value:?}"),
+                    format!("no such event type: {name}"),
+                ));
             }
         }
     }
@@ -377,7 +378,7 @@ fn check_rules(written: &Written, types: &BTreeMap<String, EventType>) -> Result
     }
     let named = |name: &str| written.recognise.iter().any(|r| r.values.iter().flatten().any(|(_, t)| t == name));
     match types.keys().find(|name| !named(name)) {
-        Some(name) => Err((format!("types.{name:?}"), "no rule of `recognise` yields this event type".into())),
+        Some(name) => Err(FlawAt::new(format!("types.{name:?}"), "no rule of `recognise` yields this event type")),
         None => Ok(()),
     }
 }

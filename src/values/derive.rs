@@ -18,16 +18,21 @@ pub(crate) enum How {
     Phone { region: Region, whatsapp: bool },
 }
 
+/// It is not the two letters of a country that has phone numbers.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?}: expected the two letters of a country, such as \"BR\"")]
+pub(crate) struct UnknownRegion(String);
+
 impl How {
     /// `region` is the two letters of a country.
-    pub(crate) fn phone(region: &str, whatsapp: bool) -> Result<How, String> {
+    pub(crate) fn phone(region: &str, whatsapp: bool) -> Result<How, UnknownRegion> {
         let known = region
             .parse()
             .ok()
             .filter(|&region| PHONE_NUMBER_UTIL.get_supported_regions().any(|known| known == region));
         match known {
             Some(region) => Ok(How::Phone { region, whatsapp }),
-            None => Err(format!("{region:?}: expected the two letters of a country, such as \"BR\"")),
+            None => Err(UnknownRegion(region.to_owned())),
         }
     }
 }
