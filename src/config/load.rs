@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::{env, fs};
+use std::{env, fs, io};
 
 use toml::{Table, Value};
 
@@ -140,7 +140,7 @@ fn find(table: &Table, part: &str) -> String {
 fn expand(key: &str, value: &mut Value, env: &BTreeMap<String, String>) -> Result<(), ConfigError> {
     match value {
         Value::String(text) if text.contains("${") => {
-            *text = expand_text(text, env).map_err(|what| ConfigError::key(key, what))?;
+            *text = expand_text(text, env).map_err(|error| ConfigError::key(key, error.to_string()))?;
             Ok(())
         }
         Value::Array(items) => {
@@ -153,7 +153,18 @@ fn expand(key: &str, value: &mut Value, env: &BTreeMap<String, String>) -> Resul
     }
 }
 
-fn expand_text(text: &str, env: &BTreeMap<String, String>) -> Result<String, String> {
+/// Why a `${…}` has no value.
+#[derive(Debug, thiserror::Error)]
+enum NotExpanded {
+    #[error("`${{` has no closing `}}`")]
+    Open,
+    #[error("{path}: {}", explain(path.as_ref(), .error))]
+    Unreadable { path: String, error: io::Error },
+    #[error("the environment variable {0} is not set")]
+    NotSet(String),
+}
+
+fn expand_text(text: &str, env: &BTreeMap<String, String>) -> Result<String, NotExpanded> {
     let mut expanded = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
@@ -164,18 +175,18 @@ fn expand_text(text: &str, env: &BTreeMap<String, String>) -> Result<String, Str
             rest = after;
             continue;
         }
-        let Some((name, after)) = after.split_once('}') else { return Err("`${` has no closing `}`".into()) };
+        let Some((name, after)) = after.split_once('}') else { return Err(NotExpanded::Open) };
         expanded.push_str(before);
         match name.strip_prefix("file:") {
             Some(path) => {
-                let content =
-                    fs::read_to_string(path).map_err(|e| format!("{path}: {}", explain(path.as_ref(), &e)))?;
+                let content = fs::read_to_string(path)
+                    .map_err(|error| NotExpanded::Unreadable { path: path.to_owned(), error })?;
                 // One trailing line end is the editor's, not the secret's.
                 let line = content.strip_suffix('\n').map_or(&*content, |l| l.strip_suffix('\r').unwrap_or(l));
                 expanded.push_str(line);
             }
             None => {
-                expanded.push_str(env.get(name).ok_or_else(|| format!("the environment variable {name} is not set"))?);
+                expanded.push_str(env.get(name).ok_or_else(|| NotExpanded::NotSet(name.to_owned()))?);
             }
         }
         rest = after;

@@ -81,17 +81,28 @@ impl<'de> Deserialize<'de> for OneOrMany {
     }
 }
 
+/// Why a text is not what its key takes.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UnitError {
+    #[error("expected a duration such as \"5s\": {0}")]
+    Period(humantime::DurationError),
+    #[error("expected a size such as \"16 MiB\"")]
+    Bytes,
+    #[error("too large")]
+    TooLarge,
+}
+
 /// `5s`, `1m 30s`, `250ms`, or a bare number of seconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Period(pub(super) Duration);
 
 impl FromStr for Period {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
+    type Err = UnitError;
+    fn from_str(text: &str) -> Result<Self, UnitError> {
         if let Ok(seconds) = text.trim().parse::<u32>() {
             return Ok(Period(Duration::from_secs(seconds.into())));
         }
-        humantime::parse_duration(text).map(Period).map_err(|e| format!("expected a duration such as \"5s\": {e}"))
+        humantime::parse_duration(text).map(Period).map_err(UnitError::Period)
     }
 }
 
@@ -100,8 +111,8 @@ impl FromStr for Period {
 pub(super) struct Bytes(pub(super) usize);
 
 impl FromStr for Bytes {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
+    type Err = UnitError;
+    fn from_str(text: &str) -> Result<Self, UnitError> {
         let text = text.trim();
         let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
         let factor = match unit.trim().to_ascii_lowercase().as_str() {
@@ -114,9 +125,9 @@ impl FromStr for Bytes {
             "gib" => 1 << 30,
             "tb" => 1_000_000_000_000,
             "tib" => 1 << 40,
-            _ => return Err("expected a size such as \"16 MiB\"".into()),
+            _ => return Err(UnitError::Bytes),
         };
-        let number = number.parse::<usize>().map_err(|_| "expected a size such as \"16 MiB\"".to_owned())?;
-        number.checked_mul(factor).map(Bytes).ok_or_else(|| "too large".into())
+        let number = number.parse::<usize>().map_err(|_| UnitError::Bytes)?;
+        number.checked_mul(factor).map(Bytes).ok_or(UnitError::TooLarge)
     }
 }

@@ -22,6 +22,9 @@ use crate::values::{redact, time};
 /// The catalog compiled in.
 pub(crate) static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog::load(None).unwrap());
 
+/// What the judge finds wrong, in words: those who read them are testing.
+pub(crate) type Finding = String;
+
 /// The schemas met so far, by their texts. There are few, and parsing one takes longer than all else.
 static SCHEMAS: Mutex<BTreeMap<String, &(Schema, Json)>> = Mutex::new(BTreeMap::new());
 
@@ -42,7 +45,7 @@ pub(crate) struct Decoded {
 }
 
 /// Takes a body through scan, identify and encode, and has `apache-avro` read the record.
-pub(crate) fn through(profile: &Profile, body: &str) -> Result<Decoded, String> {
+pub(crate) fn through(profile: &Profile, body: &str) -> Result<Decoded, Finding> {
     let doc = Document::scan(body.as_bytes(), MAX_DEPTH).map_err(|e| e.to_string())?;
     let identified = identify(&doc, profile).map_err(|e| e.why.to_string())?;
     let head = Head {
@@ -163,7 +166,7 @@ pub(crate) fn plain(value: &Value) -> Json {
 type Names = BTreeMap<String, Json>;
 
 /// `Err` with what was lost, or came from nowhere.
-pub(crate) fn nothing_lost(schema: &Json, record: &Value, profile: &Profile, sent: &Sent) -> Result<(), String> {
+pub(crate) fn nothing_lost(schema: &Json, record: &Value, profile: &Profile, sent: &Sent) -> Result<(), Finding> {
     let mut names = Names::new();
     collect(schema, &mut names);
     let sent = without_redacted(profile, sent)?;
@@ -194,7 +197,7 @@ pub(crate) fn nothing_lost(schema: &Json, record: &Value, profile: &Profile, sen
 }
 
 /// What has to be found again: all that was sent, with what a profile redacts by name blanked.
-fn without_redacted(profile: &Profile, sent: &Sent) -> Result<Sent, String> {
+fn without_redacted(profile: &Profile, sent: &Sent) -> Result<Sent, Finding> {
     let text = sent.text();
     let text = redact::blank(&text, &profile.redacted_anywhere);
     let doc = Document::scan(text.as_bytes(), MAX_DEPTH).map_err(|e| format!("{text}: {e}"))?;
@@ -224,7 +227,7 @@ fn json_name(field: &Json) -> &str {
 }
 
 /// The members of an object's text, as spelled. (Not by `serde_json`, which takes no key with half a surrogate pair.)
-fn raw_members(text: &str) -> Result<BTreeMap<String, String>, String> {
+fn raw_members(text: &str) -> Result<BTreeMap<String, String>, Finding> {
     let doc = Document::scan(text.as_bytes(), MAX_DEPTH).map_err(|e| format!("{text}: {e}"))?;
     let members = doc.members(Node::ROOT);
     members
@@ -241,7 +244,7 @@ fn compare_record(
     record: &Value,
     sent: &Members,
     around: Option<&Members>,
-) -> Result<(), String> {
+) -> Result<(), Finding> {
     let extra = extra(record).unwrap_or_else(|| "{}".into());
     let mut kept = raw_members(&extra)?;
     if let Some(around) = around.filter(|around| !around.is_empty()) {
@@ -297,7 +300,7 @@ fn branch(ty: &Json) -> &Json {
 }
 
 #[allow(clippy::float_cmp, reason = "the same text gives the same number")]
-fn compare(names: &Names, ty: &Json, read: &Value, sent: &Sent) -> Result<(), String> {
+fn compare(names: &Names, ty: &Json, read: &Value, sent: &Sent) -> Result<(), Finding> {
     let text = sent.text();
     let fail = || Err(format!(": read {:?}, sent {text}", inside(read)));
     if text == "null" && inside(read) == &Value::Null {
