@@ -11,10 +11,10 @@ use super::connect::Connect;
 use super::{Ending, fail, fail_config, instant, progress, warn};
 use crate::config::Settings;
 use crate::kafka::route::{Role, Routes};
-use crate::spool::{Row, Store};
+use crate::spool::{Row, SpoolError, Store};
 use crate::tools::audit::{Audit, Counts, Given, IdsError};
 use crate::tools::event_id::EventId;
-use crate::tools::read::{From, Reader, those_there};
+use crate::tools::read::{From, ReadError, Reader, those_there};
 
 const HELP: &str = "\
 Reads the spool, the dead letters and the topics of the configured sources. Each given id
@@ -79,8 +79,19 @@ pub(super) fn run(args: &AuditArgs, file: Option<&Path>) -> Ending {
     if missing.is_empty() { Ending::Well } else { Ending::Findings }
 }
 
-fn given(path: &Path) -> Result<Given, String> {
-    let named = |e: IdsError| format!("{}: {e}", path.display());
+/// Why there is nothing to show.
+#[derive(Debug, thiserror::Error)]
+enum AuditError {
+    #[error("{}: {error}", .file.display())]
+    Ids { file: PathBuf, error: IdsError },
+    #[error("{}: {error}", .dir.display())]
+    Spool { dir: PathBuf, error: SpoolError },
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+fn given(path: &Path) -> Result<Given, AuditError> {
+    let named = |error| AuditError::Ids { file: path.to_owned(), error };
     let given = if path == Path::new("-") {
         Given::read(io::stdin().lock()).map_err(named)?
     } else {
@@ -94,16 +105,16 @@ fn given(path: &Path) -> Result<Given, String> {
 
 /// Reads all there is, in the order in which events move: from the spool to the dead letters and the topics, and from
 /// the dead letters, replayed, to the topics.
-fn look(settings: &Settings, data_dir: Option<&Path>, since: Option<i64>) -> Result<Audit, String> {
+fn look(settings: &Settings, data_dir: Option<&Path>, since: Option<i64>) -> Result<Audit, AuditError> {
     let mut audit = Audit::default();
     if let Some(dir) = data_dir {
-        let words = |e| format!("{}: {e}", dir.display());
-        if let Some(store) = Store::look(dir).map_err(words)? {
+        let fail = |error| AuditError::Spool { dir: dir.to_owned(), error };
+        if let Some(store) = Store::look(dir).map_err(fail)? {
             let each = |row: Row| {
                 audit.spooled(&row.id);
                 true
             };
-            store.each(each).map_err(words)?;
+            store.each(each).map_err(fail)?;
         }
     }
     let routes = Routes::plan(settings);

@@ -17,7 +17,7 @@ use crate::kafka::route::Routes;
 use crate::outcome::Reason;
 use crate::tools::dead_letter_index::{Filter, Letter, Letters};
 use crate::tools::event_id::EventId;
-use crate::tools::read::{Found, From, Places, Reader};
+use crate::tools::read::{Found, From, Places, ReadError, Reader};
 use crate::values::{printable, time};
 use replay::ReplayArgs;
 
@@ -146,11 +146,11 @@ pub(super) fn run(args: &DeadLettersArgs, file: Option<&Path>) -> Ending {
         DeadLettersCommand::Show(args) => show(&settings, args),
         DeadLettersCommand::Replay(args) => return replay::run(&settings, args),
     };
-    done.unwrap_or_else(|words| fail(&words, Ending::Unavailable))
+    done.unwrap_or_else(|error| fail(&error, Ending::Unavailable))
 }
 
 /// Reads the topic: places and headers, no bodies.
-fn read(settings: &Settings, topic: &str) -> Result<Letters, String> {
+fn read(settings: &Settings, topic: &str) -> Result<Letters, ReadError> {
     let mut reader = Reader::open(&settings.kafka, &[topic.to_owned()], From::Beginning, false)?;
     let bar = progress::bar(reader.records()).with_message("reading");
     let mut letters = Letters::default();
@@ -162,7 +162,7 @@ fn read(settings: &Settings, topic: &str) -> Result<Letters, String> {
     Ok(letters)
 }
 
-fn list(settings: &Settings, args: &ListArgs) -> Result<Ending, String> {
+fn list(settings: &Settings, args: &ListArgs) -> Result<Ending, ReadError> {
     let letters = read(settings, &Routes::plan(settings).dead_letters)?;
     let letters = letters.chosen(&args.which.filter(), args.all);
     let mut out = io::BufWriter::new(io::stdout().lock());
@@ -213,7 +213,7 @@ fn for_machines(letter: &Letter) -> String {
     .to_string()
 }
 
-fn show(settings: &Settings, args: &ShowArgs) -> Result<Ending, String> {
+fn show(settings: &Settings, args: &ShowArgs) -> Result<Ending, ReadError> {
     let topic = Routes::plan(settings).dead_letters;
     let filter = Filter { ids: [args.id].into(), ..Filter::default() };
     let found = match read(settings, &topic)?.chosen(&filter, true).pop() {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
+use reqwest::StatusCode;
 
 use super::{Ending, fail, fail_config, on_runtime};
 use crate::config;
@@ -39,7 +40,7 @@ pub(super) fn run(args: &HealthArgs, file: &Path) -> Ending {
     let url = format!("http://{}{path}", here(settings.admin_listen));
     match on_runtime(ask(&url, args.timeout)) {
         Ok(Ok(())) => Ending::Well,
-        Ok(Err(words)) => fail(&format!("{url}: {words}"), Ending::Findings),
+        Ok(Err(error)) => fail(&format!("{url}: {error}"), Ending::Findings),
         Err(ending) => ending,
     }
 }
@@ -54,9 +55,22 @@ fn here(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-async fn ask(url: &str, timeout: Duration) -> Result<(), String> {
-    let client = reqwest::Client::builder().no_proxy().timeout(timeout).build().map_err(|e| e.to_string())?;
-    let answer =
-        client.get(url).send().await.map_err(|e| if e.is_timeout() { "no answer in time" } else { "no answer" })?;
-    if answer.status().is_success() { Ok(()) } else { Err(answer.status().to_string()) }
+/// Why it is not well.
+#[derive(Debug, thiserror::Error)]
+enum HealthError {
+    #[error("{0}")]
+    Client(reqwest::Error),
+    #[error("no answer in time")]
+    TooSlow,
+    #[error("no answer")]
+    NoAnswer,
+    #[error("{0}")]
+    Status(StatusCode),
+}
+
+async fn ask(url: &str, timeout: Duration) -> Result<(), HealthError> {
+    let client = reqwest::Client::builder().no_proxy().timeout(timeout).build().map_err(HealthError::Client)?;
+    let no_answer = |e: reqwest::Error| if e.is_timeout() { HealthError::TooSlow } else { HealthError::NoAnswer };
+    let answer = client.get(url).send().await.map_err(no_answer)?;
+    if answer.status().is_success() { Ok(()) } else { Err(HealthError::Status(answer.status())) }
 }

@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Ending, fail, fail_config, on_runtime, print};
 use crate::catalog::{Catalog, EventType, Method, Profile};
+use crate::config::ConfigError;
 use crate::outbound;
 use crate::tools::dev::{DEMO_SECRET, DEMO_TOKEN};
 use crate::tools::sample::Sampler;
@@ -149,9 +150,17 @@ fn send(args: &SendArgs, profile: &Profile, types: &[&EventType]) -> Ending {
     }
 }
 
-fn client(ca_file: Option<&Path>) -> Result<reqwest::Client, String> {
-    let builder = outbound::client(ca_file, "--ca-file").map_err(|e| e.to_string())?;
-    builder.timeout(ANSWER_TIMEOUT).build().map_err(|e| e.to_string())
+/// Why nothing can be sent.
+#[derive(Debug, thiserror::Error)]
+enum SendError {
+    #[error(transparent)]
+    CaFile(#[from] ConfigError),
+    #[error(transparent)]
+    Client(#[from] reqwest::Error),
+}
+
+fn client(ca_file: Option<&Path>) -> Result<reqwest::Client, SendError> {
+    Ok(outbound::client(ca_file, "--ca-file")?.timeout(ANSWER_TIMEOUT).build()?)
 }
 
 async fn with_progress(

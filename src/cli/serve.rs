@@ -1,5 +1,6 @@
 //! `hookbridge serve`
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -80,9 +81,19 @@ fn room_for_connections(files: u64) -> usize {
     usize::try_from(files.saturating_sub(OTHER_FILES).max(files / 2)).unwrap_or(usize::MAX)
 }
 
-fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, String> {
-    let listener = listen(address).map_err(|e| format!("{key}: {address}: {e}"))?;
-    let address = listener.local_addr().map_err(|e| format!("{key}: {e}"))?;
+/// The address that a key names cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("{key}: {address}: {error}")]
+struct BindError {
+    key: &'static str,
+    address: SocketAddr,
+    error: io::Error,
+}
+
+fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
+    let fail = |error| BindError { key, address, error };
+    let listener = listen(address).map_err(fail)?;
+    let address = listener.local_addr().map_err(fail)?;
     tracing::info!(%address, "{key}");
     Ok(listener)
 }

@@ -10,7 +10,7 @@ use super::connect::Connect;
 use super::{Ending, fail, fail_config, on_runtime, warn};
 use crate::kafka::dead_letter::{REASON, REPLAYED_AT};
 use crate::kafka::registry::SchemaReader;
-use crate::tools::read::{Found, From, Reader, Schemas};
+use crate::tools::read::{Found, From, ReadError, Reader, Schemas};
 use crate::values::{printable, time};
 
 const HELP: &str = "\
@@ -84,25 +84,27 @@ pub(super) fn run(args: &TailArgs, file: Option<&Path>) -> Ending {
     match on_runtime(show_all(args, reader, Schemas::new(registry))) {
         Ok(Ok(())) => Ending::Well,
         // Whoever closed the pipe has seen enough.
-        Ok(Err(Trouble::Output(error))) if error.kind() == io::ErrorKind::BrokenPipe => Ending::Well,
-        Ok(Err(Trouble::Output(error))) => fail(&error, Ending::Unavailable),
-        Ok(Err(Trouble::Kafka(words))) => fail(&words, Ending::Unavailable),
+        Ok(Err(TailError::Output(error))) if error.kind() == io::ErrorKind::BrokenPipe => Ending::Well,
+        Ok(Err(error)) => fail(&error, Ending::Unavailable),
         Err(ending) => ending,
     }
 }
 
-enum Trouble {
-    Output(io::Error),
-    Kafka(String),
+#[derive(Debug, thiserror::Error)]
+enum TailError {
+    #[error(transparent)]
+    Output(#[from] io::Error),
+    #[error(transparent)]
+    Read(#[from] ReadError),
 }
 
-async fn show_all(args: &TailArgs, mut reader: Reader, mut schemas: Schemas) -> Result<(), Trouble> {
+async fn show_all(args: &TailArgs, mut reader: Reader, mut schemas: Schemas) -> Result<(), TailError> {
     let terminal = io::stdout().is_terminal();
     let text = args.format == Form::Text || (args.format == Form::Auto && terminal);
     let mut left = args.count.unwrap_or(u64::MAX);
     let mut out = io::stdout().lock();
     while left > 0 {
-        let Some(found) = reader.next().map_err(Trouble::Kafka)? else { break };
+        let Some(found) = reader.next()? else { break };
         if !wanted(args, &found) {
             continue;
         }
@@ -112,7 +114,7 @@ async fn show_all(args: &TailArgs, mut reader: Reader, mut schemas: Schemas) -> 
         } else {
             printable::json(&for_machines(args, &found, &value)).into_owned()
         };
-        writeln!(out, "{shown}").and_then(|()| out.flush()).map_err(Trouble::Output)?;
+        writeln!(out, "{shown}").and_then(|()| out.flush())?;
         left -= 1;
     }
     Ok(())

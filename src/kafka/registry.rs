@@ -29,7 +29,7 @@ pub(crate) use client::Client;
 pub(crate) use client::SchemaReader;
 use client::Search;
 use error::RegistryError;
-pub(crate) use error::{ClientError, RegistryUnavailable};
+pub(crate) use error::{ClientError, NoSchema, RegistryUnavailable};
 
 /// How many requests are under way at once.
 const CONCURRENCY: usize = 8;

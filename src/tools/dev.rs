@@ -22,7 +22,7 @@ use crate::app::server::App;
 use crate::config;
 use crate::http::{Limits, listen, serve};
 use crate::kafka::route::Routes;
-use broker::{BYTES_PER_PARTITION, Broker};
+use broker::{BYTES_PER_PARTITION, Broker, BrokerError};
 
 /// Secret of the demo source `wegly`. Known to all, so `dev` listens on this machine alone.
 pub(crate) const DEMO_SECRET: &str = "demo-wegly-secret";
@@ -64,7 +64,7 @@ pub(crate) enum DevError {
     #[error("cannot listen: {0}")]
     Listen(#[from] io::Error),
     #[error("the embedded broker: {0}")]
-    Broker(String),
+    Broker(#[from] BrokerError),
 }
 
 /// All of it, ready to run.
@@ -111,7 +111,7 @@ impl Dev {
         let settings = config::from_text("dev", &text, &BTreeMap::new()).map_err(StartError::Config)?;
         if let Some(Bound { listener, .. }) = own_broker {
             let topics = Routes::plan(&settings).topics.into_iter().map(|topic| topic.name.to_string()).collect();
-            let broker = Broker::start(topics, settings.kafka.partitions).map_err(DevError::Broker)?;
+            let broker = Broker::start(topics, settings.kafka.partitions)?;
             servers.spawn(async move { broker.forward(listener).await });
         }
         let app = App::build(settings)?;

@@ -3,6 +3,7 @@
 //! Partitions are assigned, not subscribed: reading leaves nothing behind in Kafka and waits for no group.
 
 mod decode;
+mod error;
 mod places;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::config::KafkaSettings;
 pub(crate) use decode::{Schemas, render};
+pub(crate) use error::ReadError;
 pub(crate) use places::{Place, Places};
 
 /// How long Kafka may take to answer a question.
@@ -33,16 +35,21 @@ pub(crate) enum From {
     Time(i64),
 }
 
+/// It does not say where to begin.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected beginning, end, an offset or a time such as 2026-06-02T12:00:00Z")]
+pub(crate) struct NoPlace;
+
 impl std::str::FromStr for From {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
+    type Err = NoPlace;
+    fn from_str(text: &str) -> Result<Self, NoPlace> {
         match text {
             "beginning" => Ok(From::Beginning),
             "end" => Ok(From::End),
             _ => match (text.parse(), crate::values::time::parse_iso(text)) {
                 (Ok(offset), _) => Ok(From::Offset(offset)),
                 (_, Some(instant)) => Ok(From::Time(instant.millis)),
-                _ => Err("expected beginning, end, an offset or a time such as 2026-06-02T12:00:00Z".into()),
+                _ => Err(NoPlace),
             },
         }
     }
@@ -91,7 +98,7 @@ impl std::convert::From<&BorrowedMessage<'_>> for Found {
 
 /// A consumer that is assigned its partitions, and leaves nothing behind. Where it has to begin at a record that is gone,
 /// it goes on with the `earliest` there is or the `latest`.
-fn connect(kafka: &KafkaSettings, when_gone: &str) -> Result<BaseConsumer, String> {
+fn connect(kafka: &KafkaSettings, when_gone: &str) -> Result<BaseConsumer, ReadError> {
     let mut config = ClientConfig::new();
     config.set("ssl.ca.location", "probe").set("client.id", "hookbridge");
     config.extend(kafka.properties.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())));
@@ -101,19 +108,19 @@ fn connect(kafka: &KafkaSettings, when_gone: &str) -> Result<BaseConsumer, Strin
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "false")
         .set("auto.offset.reset", when_gone);
-    config.create().map_err(|e| e.to_string())
+    config.create().map_err(ReadError::Consumer)
 }
 
-fn in_words(kafka: &KafkaSettings, error: &KafkaError) -> String {
-    format!("kafka {}: {error}", kafka.bootstrap_servers)
+fn failed(kafka: &KafkaSettings, error: KafkaError) -> ReadError {
+    ReadError::Kafka { servers: kafka.bootstrap_servers.clone(), error }
 }
 
 /// Those of `topics` that are there.
 ///
 /// # Errors
 /// Kafka's own words when it does not tell.
-pub(crate) fn those_there(kafka: &KafkaSettings, topics: &[String]) -> Result<Vec<String>, String> {
-    let metadata = connect(kafka, "latest")?.fetch_metadata(None, PATIENCE).map_err(|e| in_words(kafka, &e))?;
+pub(crate) fn those_there(kafka: &KafkaSettings, topics: &[String]) -> Result<Vec<String>, ReadError> {
+    let metadata = connect(kafka, "latest")?.fetch_metadata(None, PATIENCE).map_err(|e| failed(kafka, e))?;
     let is_there = |name: &&String| metadata.topics().iter().any(|topic| topic.name() == name.as_str());
     Ok(topics.iter().filter(is_there).cloned().collect())
 }
@@ -122,13 +129,13 @@ pub(crate) fn those_there(kafka: &KafkaSettings, topics: &[String]) -> Result<Ve
 ///
 /// # Errors
 /// Kafka's own words, or that there is no such topic.
-pub(crate) fn partitions(kafka: &KafkaSettings, topic: &str) -> Result<u32, String> {
-    let words = |e: KafkaError| in_words(kafka, &e);
+pub(crate) fn partitions(kafka: &KafkaSettings, topic: &str) -> Result<u32, ReadError> {
+    let fail = |e: KafkaError| failed(kafka, e);
     // All topics are asked for: to ask for one by name may make it.
-    let metadata = connect(kafka, "latest")?.fetch_metadata(None, PATIENCE).map_err(words)?;
+    let metadata = connect(kafka, "latest")?.fetch_metadata(None, PATIENCE).map_err(fail)?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     let count = found.and_then(|found| u32::try_from(found.partitions().len()).ok()).filter(|&count| count > 0);
-    count.ok_or_else(|| format!("kafka {}: missing topic {topic}", kafka.bootstrap_servers))
+    count.ok_or_else(|| ReadError::NoTopic { servers: kafka.bootstrap_servers.clone(), topic: topic.to_owned() })
 }
 
 /// Reads partitions, in no order between them.
@@ -146,10 +153,15 @@ impl Reader {
     ///
     /// # Errors
     /// Kafka's own words, or that no topic is called so.
-    pub(crate) fn open(kafka: &KafkaSettings, patterns: &[String], from: From, follow: bool) -> Result<Reader, String> {
+    pub(crate) fn open(
+        kafka: &KafkaSettings,
+        patterns: &[String],
+        from: From,
+        follow: bool,
+    ) -> Result<Reader, ReadError> {
         let consumer = connect(kafka, "latest")?;
-        let words = |e: KafkaError| in_words(kafka, &e);
-        let metadata = consumer.fetch_metadata(None, PATIENCE).map_err(words)?;
+        let fail = |e: KafkaError| failed(kafka, e);
+        let metadata = consumer.fetch_metadata(None, PATIENCE).map_err(fail)?;
         let mut list = TopicPartitionList::new();
         for pattern in patterns {
             let found = metadata.topics().iter().filter(|t| matches(pattern, t.name()));
@@ -157,20 +169,21 @@ impl Reader {
             for topic in found {
                 any = true;
                 for partition in topic.partitions() {
-                    list.add_partition_offset(topic.name(), partition.id(), offset(from)).map_err(words)?;
+                    list.add_partition_offset(topic.name(), partition.id(), offset(from)).map_err(fail)?;
                 }
             }
             if !any {
-                return Err(format!("kafka {}: no topic matches {pattern}", kafka.bootstrap_servers));
+                let servers = kafka.bootstrap_servers.clone();
+                return Err(ReadError::NoMatch { servers, pattern: pattern.clone() });
             }
         }
         if let From::Time(_) = from {
-            list = consumer.offsets_for_times(list, PATIENCE).map_err(words)?;
+            list = consumer.offsets_for_times(list, PATIENCE).map_err(fail)?;
         }
         let (mut ends, mut records) = (BTreeMap::new(), 0);
         for element in list.elements() {
             let (low, high) =
-                consumer.fetch_watermarks(element.topic(), element.partition(), PATIENCE).map_err(words)?;
+                consumer.fetch_watermarks(element.topic(), element.partition(), PATIENCE).map_err(fail)?;
             let begins = match element.offset() {
                 Offset::Offset(offset) => offset.max(low),
                 Offset::Beginning => low,
@@ -181,7 +194,7 @@ impl Reader {
                 ends.insert((element.topic().to_owned(), element.partition()), high);
             }
         }
-        consumer.assign(&list).map_err(words)?;
+        consumer.assign(&list).map_err(fail)?;
         Ok(Reader { consumer, records, ends, follow })
     }
 
@@ -194,7 +207,7 @@ impl Reader {
     ///
     /// # Errors
     /// Kafka's own words.
-    pub(crate) fn next(&mut self) -> Result<Option<Found>, String> {
+    pub(crate) fn next(&mut self) -> Result<Option<Found>, ReadError> {
         loop {
             if !self.follow && self.ends.is_empty() {
                 return Ok(None);
@@ -207,7 +220,7 @@ impl Reader {
                 Ok(message) => message,
                 // Who follows waits for Kafka to come back, as the client does.
                 Err(error) if self.follow && !matches!(error.rdkafka_error_code(), Some(Code::Fatal)) => continue,
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return Err(ReadError::Consumer(error)),
             };
             let place = (message.topic().to_owned(), message.partition());
             if self.ends.get(&place).is_some_and(|&end| message.offset() + 1 >= end) {
@@ -220,8 +233,8 @@ impl Reader {
 
 impl Reader {
     /// A partition may end in what is no record (a transaction's marker): then only the position tells.
-    fn strike_off_what_was_passed(&mut self) -> Result<(), String> {
-        let positions = self.consumer.position().map_err(|e| e.to_string())?;
+    fn strike_off_what_was_passed(&mut self) -> Result<(), ReadError> {
+        let positions = self.consumer.position().map_err(ReadError::Consumer)?;
         for element in positions.elements() {
             let place = (element.topic().to_owned(), element.partition());
             if let (Offset::Offset(at), Some(&end)) = (element.offset(), self.ends.get(&place))

@@ -23,12 +23,12 @@ use crate::convert::prepare::Prepared;
 use crate::flow::drain::patience;
 use crate::flow::pipeline::{NotTaken, Pipeline};
 use crate::kafka::dead_letter::{self, HTTP};
-use crate::kafka::publish::Patience;
+use crate::kafka::publish::{Patience, PublishError};
 use crate::outcome::Rejection;
 use crate::source::Source;
 use crate::source::verify::Verified;
 use crate::tools::dead_letter_index::Letter;
-use crate::tools::read::{Found, Places};
+use crate::tools::read::{Found, Places, ReadError};
 use crate::values::time;
 use order::chains;
 
@@ -54,6 +54,18 @@ pub(crate) enum Fate {
     SchemaRefused(String),
 }
 
+/// Why replaying ends early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReplayError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Kafka, the registry or the media store does not take an event now.
+    #[error("{0}")]
+    Deferred(String),
+    #[error("{error}; {id} is published, but not marked as replayed: a repeated replay publishes it again")]
+    NotMarked { id: String, error: PublishError },
+}
+
 /// What replaying needs.
 pub(crate) struct Replay<'a> {
     pub(crate) pipeline: Pipeline,
@@ -73,7 +85,7 @@ impl Replay<'_> {
     ///
     /// # Errors
     /// When Kafka cannot be read or does not take a record now. What was told before has happened.
-    pub(crate) async fn run(&self, mut letters: &[Letter], tell: &impl Fn(&Letter, &Fate)) -> Result<(), String> {
+    pub(crate) async fn run(&self, mut letters: &[Letter], tell: &impl Fn(&Letter, &Fate)) -> Result<(), ReplayError> {
         while !letters.is_empty() && !self.stop.is_cancelled() {
             let (chunk, rest) = letters.split_at(chunk(letters));
             letters = rest;
@@ -82,7 +94,7 @@ impl Replay<'_> {
         Ok(())
     }
 
-    async fn turn(&self, letters: &[Letter], tell: &impl Fn(&Letter, &Fate)) -> Result<(), String> {
+    async fn turn(&self, letters: &[Letter], tell: &impl Fn(&Letter, &Fate)) -> Result<(), ReplayError> {
         let wanted = letters.iter().filter(|letter| self.sources.contains_key(&*letter.source));
         let bodies = tokio::task::block_in_place(|| self.places.read(wanted.map(|letter| letter.place)))?;
         let mut bodies: BTreeMap<_, _> = bodies.into_iter().map(|found| (found.place(), found)).collect();
@@ -136,20 +148,18 @@ impl Replay<'_> {
     }
 
     /// One dead letter: its records, then its mark.
-    async fn one(&self, prepared: Prepared<'_>) -> Result<Fate, String> {
+    async fn one(&self, prepared: Prepared<'_>) -> Result<Fate, ReplayError> {
         let id = prepared.delivery.id().to_owned();
         let patience = patience(self.ack_timeout, prepared.delivery.body().len() as u64);
         match self.pipeline.publish(prepared, Instant::now() + patience).await {
             Ok(()) => {}
             Err(NotTaken::Ever(rejection)) => return Ok(Fate::Stays(rejection)),
-            Err(NotTaken::Now(deferred)) => return Err(deferred.why),
+            Err(NotTaken::Now(deferred)) => return Err(ReplayError::Deferred(deferred.why)),
         }
         let mark = dead_letter::mark(&self.pipeline.routes.dead_letters, id.clone(), time::now_millis());
         match self.pipeline.publisher.publish(&mark, Patience::Command).report.await {
             Ok(_) => Ok(Fate::Published),
-            Err(error) => Err(format!(
-                "{error}; {id} is published, but not marked as replayed: a repeated replay publishes it again"
-            )),
+            Err(error) => Err(ReplayError::NotMarked { id, error }),
         }
     }
 

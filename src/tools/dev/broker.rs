@@ -7,12 +7,24 @@
 use std::sync::mpsc;
 use std::{io, thread};
 
+use rdkafka::error::KafkaError;
 use rdkafka::mocking::MockCluster;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 
 /// What a partition keeps, as librdkafka has it.
 pub(crate) const BYTES_PER_PARTITION: usize = 5 << 20;
+
+/// Why there is no broker.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BrokerError {
+    /// librdkafka's own words.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// The cluster's thread is gone.
+    #[error(transparent)]
+    Gone(#[from] mpsc::RecvError),
+}
 
 /// A running broker; it ends when this is dropped.
 pub(crate) struct Broker {
@@ -27,7 +39,7 @@ impl Broker {
     ///
     /// # Errors
     /// librdkafka's own words.
-    pub(crate) fn start(topics: Vec<String>, partitions: i32) -> Result<Broker, String> {
+    pub(crate) fn start(topics: Vec<String>, partitions: i32) -> Result<Broker, BrokerError> {
         let (alive, gone) = mpsc::channel::<()>();
         let (tell, told) = mpsc::channel();
         // The cluster cannot change threads, so it has one of its own.
@@ -36,10 +48,10 @@ impl Broker {
                 topics.iter().try_for_each(|topic| cluster.create_topic(topic, partitions, 1))?;
                 Ok(cluster)
             });
-            let _ = tell.send(made.as_ref().map(MockCluster::bootstrap_servers).map_err(ToString::to_string));
+            let _ = tell.send(made.as_ref().map(MockCluster::bootstrap_servers).map_err(Clone::clone));
             let _ = gone.recv();
         });
-        let address = told.recv().map_err(|e| e.to_string())??;
+        let address = told.recv()??;
         Ok(Broker { address, _alive: alive })
     }
 

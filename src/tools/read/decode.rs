@@ -3,6 +3,7 @@
 //! Instants and dates become ISO 8601, and JSON text becomes the JSON it is, verbatim but on one line.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
 
 use apache_avro::Schema;
@@ -10,6 +11,7 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value as Avro;
 use serde_json::Value as Json;
 
+use super::error::{AvroError, DecodeError};
 use crate::kafka::registry::SchemaReader;
 use crate::values::time;
 
@@ -28,17 +30,15 @@ impl Schemas {
     ///
     /// # Errors
     /// When it is not framed, its schema is not to be had, or it does not follow it.
-    pub(crate) async fn json_of(&mut self, value: &[u8]) -> Result<String, String> {
-        let [0, a, b, c, d, avro @ ..] = value else { return Err("not in Confluent's wire format".into()) };
+    pub(crate) async fn json_of(&mut self, value: &[u8]) -> Result<String, DecodeError> {
+        let [0, a, b, c, d, avro @ ..] = value else { return Err(DecodeError::NotFramed) };
         let id = u32::from_be_bytes([*a, *b, *c, *d]);
-        if !self.known.contains_key(&id) {
-            let text = self.registry.schema(id).await.map_err(|e| e.to_string())?;
-            let schema = Schema::parse_str(&text).map_err(|e| format!("schema {id}: {e}"))?;
-            let json = serde_json::from_str(&text).map_err(|e| format!("schema {id}: {e}"))?;
-            self.known.insert(id, (schema, json));
-        }
-        let Some((schema, json)) = self.known.get(&id) else { return Err(format!("no schema {id}")) };
-        decode(schema, json, avro).map_err(|e| format!("schema {id}: {e}"))
+        let unfit = |error| DecodeError::Unfit { id, error };
+        let (schema, json) = match self.known.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(parse(&self.registry.schema(id).await?).map_err(unfit)?),
+        };
+        decode(schema, json, avro).map_err(unfit)
     }
 }
 
@@ -46,14 +46,18 @@ impl Schemas {
 ///
 /// # Errors
 /// When the schema is none, or the record does not follow it.
-pub(crate) fn render(schema: &str, avro: &[u8]) -> Result<String, String> {
-    let json = serde_json::from_str(schema).map_err(|e| e.to_string())?;
-    decode(&Schema::parse(&json).map_err(|e| e.to_string())?, &json, avro)
+pub(crate) fn render(schema: &str, avro: &[u8]) -> Result<String, AvroError> {
+    let (schema, json) = parse(schema)?;
+    decode(&schema, &json, avro)
 }
 
-fn decode(schema: &Schema, json: &Json, mut avro: &[u8]) -> Result<String, String> {
-    let reader = GenericDatumReader::builder(schema).build().map_err(|e| e.to_string())?;
-    let value = reader.read_value(&mut avro).map_err(|e| e.to_string())?;
+fn parse(schema: &str) -> Result<(Schema, Json), AvroError> {
+    let json = serde_json::from_str(schema)?;
+    Ok((Schema::parse(&json)?, json))
+}
+
+fn decode(schema: &Schema, json: &Json, mut avro: &[u8]) -> Result<String, AvroError> {
+    let value = GenericDatumReader::builder(schema).build()?.read_value(&mut avro)?;
     let mut names = BTreeMap::new();
     collect(json, "", &mut names);
     let mut out = String::new();

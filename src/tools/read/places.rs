@@ -7,7 +7,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::{Found, PATIENCE, POLL, connect, in_words};
+use super::{Found, PATIENCE, POLL, ReadError, connect, failed};
 use crate::config::KafkaSettings;
 
 /// Up to so many records that nobody asked for are read over rather than begun anew behind.
@@ -32,7 +32,7 @@ impl<'a> Places<'a> {
     ///
     /// # Errors
     /// When librdkafka does not take a property.
-    pub(crate) fn of(kafka: &'a KafkaSettings, topic: &'a str) -> Result<Self, String> {
+    pub(crate) fn of(kafka: &'a KafkaSettings, topic: &'a str) -> Result<Self, ReadError> {
         Ok(Places { consumer: connect(kafka, "earliest")?, kafka, topic })
     }
 
@@ -40,7 +40,7 @@ impl<'a> Places<'a> {
     ///
     /// # Errors
     /// Kafka's own words, or that it sends none.
-    pub(crate) fn read(&self, places: impl IntoIterator<Item = Place>) -> Result<Vec<Found>, String> {
+    pub(crate) fn read(&self, places: impl IntoIterator<Item = Place>) -> Result<Vec<Found>, ReadError> {
         let mut wanted: BTreeMap<i32, BTreeSet<i64>> = BTreeMap::new();
         for Place { partition, offset } in places {
             wanted.entry(partition).or_default().insert(offset);
@@ -54,29 +54,27 @@ impl<'a> Places<'a> {
     }
 
     /// Reads the first run of each partition.
-    fn read_runs(&self, wanted: &mut BTreeMap<i32, BTreeSet<i64>>, found: &mut Vec<Found>) -> Result<(), String> {
-        let words = |e| in_words(self.kafka, &e);
+    fn read_runs(&self, wanted: &mut BTreeMap<i32, BTreeSet<i64>>, found: &mut Vec<Found>) -> Result<(), ReadError> {
+        let fail = |e| failed(self.kafka, e);
         let mut assigned = TopicPartitionList::new();
         let mut ends = BTreeMap::new();
         for (&partition, offsets) in &*wanted {
             let Some((first, last)) = first_run(offsets) else { continue };
-            assigned.add_partition_offset(self.topic, partition, Offset::Offset(first)).map_err(words)?;
+            assigned.add_partition_offset(self.topic, partition, Offset::Offset(first)).map_err(fail)?;
             ends.insert(partition, last);
         }
-        self.consumer.assign(&assigned).map_err(words)?;
+        self.consumer.assign(&assigned).map_err(fail)?;
         let mut heard = Instant::now();
         while !ends.is_empty() {
             let Some(polled) = self.consumer.poll(POLL) else {
                 if heard.elapsed() > PATIENCE {
-                    return Err(format!(
-                        "kafka {}: {}: no records received in time",
-                        self.kafka.bootstrap_servers, self.topic
-                    ));
+                    let servers = self.kafka.bootstrap_servers.clone();
+                    return Err(ReadError::TooSlow { servers, topic: self.topic.to_owned() });
                 }
                 continue;
             };
             heard = Instant::now();
-            let message = polled.map_err(words)?;
+            let message = polled.map_err(fail)?;
             let (partition, offset) = (message.partition(), message.offset());
             let (Some(offsets), Some(&last)) = (wanted.get_mut(&partition), ends.get(&partition)) else { continue };
             if offsets.contains(&offset) {

@@ -1,0 +1,41 @@
+//! Why a topic cannot be read, or a record in it.
+
+use rdkafka::error::KafkaError;
+
+use crate::kafka::registry::NoSchema;
+
+/// Why a topic cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// librdkafka's own words, of its consumer.
+    #[error("{0}")]
+    Consumer(KafkaError),
+    #[error("kafka {servers}: {error}")]
+    Kafka { servers: String, error: KafkaError },
+    #[error("kafka {servers}: missing topic {topic}")]
+    NoTopic { servers: String, topic: String },
+    #[error("kafka {servers}: no topic matches {pattern}")]
+    NoMatch { servers: String, pattern: String },
+    #[error("kafka {servers}: {topic}: no records received in time")]
+    TooSlow { servers: String, topic: String },
+}
+
+/// Why a value cannot be shown as JSON.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DecodeError {
+    #[error("not in Confluent's wire format")]
+    NotFramed,
+    #[error(transparent)]
+    NoSchema(#[from] NoSchema),
+    #[error("schema {id}: {error}")]
+    Unfit { id: u32, error: AvroError },
+}
+
+/// A schema that is none, or a record that does not follow it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AvroError {
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Avro(#[from] apache_avro::Error),
+}
