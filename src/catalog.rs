@@ -34,7 +34,7 @@ pub(crate) use error::CatalogError;
 use error::{Flaw, FlawAt};
 pub(crate) use event_type::{DerivedTopic, EventType, Join, Latest, Schema};
 pub(crate) use path::Path;
-pub(crate) use plan::{Field, Guard, Kind, Names};
+pub(crate) use plan::{FieldKind, FieldPlan, Guard, KeySlots};
 pub(crate) use profile::{Method, Profile, Rule};
 
 /// All profiles, by name.

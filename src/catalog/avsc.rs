@@ -87,7 +87,7 @@ impl RecordSchema {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Field {
+pub(super) struct FieldSchema {
     pub(super) name: String,
     /// Its name in the source's JSON.
     pub(super) json: String,
@@ -108,7 +108,7 @@ pub(super) struct Derive {
 
 impl Derive {
     /// The one of `fields`, those beside it, that it is made from: one that is sent, for nothing is derived of what is.
-    pub(super) fn source(&self, fields: &[Field]) -> Option<usize> {
+    pub(super) fn source(&self, fields: &[FieldSchema]) -> Option<usize> {
         fields.iter().position(|f| f.name == self.from && f.derive.is_none())
     }
 
@@ -148,17 +148,17 @@ impl TryFrom<WrittenDerive> for Derive {
 #[derive(Clone, Debug)]
 pub(super) struct RecordSchema {
     pub(super) label: String,
-    pub(super) fields: Vec<Field>,
+    pub(super) fields: Vec<FieldSchema>,
     /// The file's JSON, with every attribute.
     json: Value,
 }
 
 /// Records by full name.
-pub(super) type Records = BTreeMap<String, RecordSchema>;
+pub(super) type RecordSchemas = BTreeMap<String, RecordSchema>;
 
 /// Reads every `.avsc` of `folder`, whose name is the namespace.
-pub(super) fn load_all(namespace: &str, folder: &Folder) -> Result<Records, CatalogError> {
-    let mut records = Records::new();
+pub(super) fn load_all(namespace: &str, folder: &Folder) -> Result<RecordSchemas, CatalogError> {
+    let mut records = RecordSchemas::new();
     for (name, file) in folder {
         let Some(stem) = name.strip_suffix(".avsc") else { continue };
         let record = load(namespace, stem, &file.label, &file.text)?;
@@ -199,7 +199,7 @@ fn load(namespace: &str, stem: &str, label: &str, text: &str) -> Result<RecordSc
     Ok(RecordSchema { label: label.to_owned(), fields, json })
 }
 
-fn read_field(namespace: &str, field: &Value) -> Result<Field, FlawAt> {
+fn read_field(namespace: &str, field: &Value) -> Result<FieldSchema, FlawAt> {
     let Some(name) = field["name"].as_str() else { return Err(FlawAt::new("/name", "missing")) };
     let json = match &field["json"] {
         Value::Null => name.to_owned(),
@@ -225,7 +225,7 @@ fn read_field(namespace: &str, field: &Value) -> Result<Field, FlawAt> {
         Some(derive) => Some(Derive::deserialize(derive).map_err(|e| FlawAt::new("/derive", e.to_string()))?),
         None => None,
     };
-    Ok(Field { name: name.to_owned(), json, ty, optional, derive })
+    Ok(FieldSchema { name: name.to_owned(), json, ty, optional, derive })
 }
 
 fn read_type(namespace: &str, ty: &Value) -> Result<Type, FlawAt> {
@@ -256,12 +256,12 @@ fn full_name(namespace: &str, name: &str) -> String {
 
 /// The self-contained text of `name`: the types it refers to are written out where they are first used, and every
 /// attribute of the files is kept. Readers need nothing else.
-pub(super) fn self_contained(records: &Records, name: &str) -> Result<String, CatalogError> {
+pub(super) fn self_contained(records: &RecordSchemas, name: &str) -> Result<String, CatalogError> {
     let mut written = BTreeSet::new();
     Ok(write_out(records, name, &mut written)?.to_string())
 }
 
-fn write_out(records: &Records, name: &str, written: &mut BTreeSet<String>) -> Result<Value, CatalogError> {
+fn write_out(records: &RecordSchemas, name: &str, written: &mut BTreeSet<String>) -> Result<Value, CatalogError> {
     let Some(record) = records.get(name) else {
         return Err(CatalogError::new("catalog", "", Flaw::NoType(name.to_owned())));
     };
@@ -277,7 +277,7 @@ fn write_out(records: &Records, name: &str, written: &mut BTreeSet<String>) -> R
 
 /// Replaces names by definitions within a field's type.
 fn expand(
-    records: &Records,
+    records: &RecordSchemas,
     namespace: &str,
     ty: &mut Value,
     written: &mut BTreeSet<String>,

@@ -9,16 +9,16 @@
 use std::collections::BTreeMap;
 
 use super::CatalogError;
-use super::avsc::{RecordSchema, Records, Type};
-use super::plan::{Kind, Record};
+use super::avsc::{RecordSchema, RecordSchemas, Type};
+use super::plan::{FieldKind, RecordPlan};
 
 /// Tells the plans which fields are made here, and of what. Records of latest topics are not made by plan: those in
 /// `latest`, and those with a head that are not in `events`, of topics that a profile leaves away.
 pub(super) fn plan(
-    records: &Records,
+    records: &RecordSchemas,
     events: &[String],
     latest: &[String],
-    plans: &mut [Record],
+    plans: &mut [RecordPlan],
     indexes: &BTreeMap<String, usize>,
 ) -> Result<(), CatalogError> {
     let by_plan =
@@ -46,7 +46,7 @@ pub(super) fn plan(
             }
             let Some(plan) = indexes.get(name).and_then(|&index| plans.get_mut(index)) else { continue };
             plan.names.hide(index - head);
-            plan.fields[index - head].kind = Kind::Derived { from: from - head, how: derive.how.clone() };
+            plan.fields[index - head].kind = FieldKind::Derived { from: from - head, how: derive.how.clone() };
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use super::Flaw;
 use super::avsc::Type;
 use super::media::MediaField;
 use super::path::Path;
-use super::plan::Names;
+use super::plan::KeySlots;
 
 /// A record's schema, ready to be registered.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(crate) struct EventType {
     /// The record's place in [`super::Profile::records`].
     pub(crate) record: usize,
     /// Slots of the body's members: the record's fields, then the fields that only tell the type.
-    pub(crate) names: Names,
+    pub(crate) names: KeySlots,
     /// Where the key stands, from the payload on.
     pub(crate) key: Path,
     /// Where the time may stand, best first, from the payload on.

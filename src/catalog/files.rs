@@ -16,21 +16,21 @@ pub(super) const HEAD_FOLDER: &str = "hookbridge";
 pub(super) const PROFILE_FILE: &str = "profile.toml";
 
 /// A file of the catalog.
-pub(super) struct File {
+pub(super) struct CatalogFile {
     /// How errors call it: `avro/wegly/profile.toml`, or its path below `catalog.dir`.
     pub(super) label: String,
     pub(super) text: String,
 }
 
 /// The files of one profile, by name.
-pub(super) type Folder = BTreeMap<String, File>;
+pub(super) type Folder = BTreeMap<String, CatalogFile>;
 
 /// All folders, by name.
 pub(super) fn read(dir: Option<&Path>) -> Result<BTreeMap<String, Folder>, CatalogError> {
     let mut folders: BTreeMap<String, Folder> = BTreeMap::new();
     for (path, text) in EMBEDDED {
         if let Some((folder, name)) = path.split_once('/') {
-            let file = File { label: format!("avro/{path}"), text: (*text).to_owned() };
+            let file = CatalogFile { label: format!("avro/{path}"), text: (*text).to_owned() };
             folders.entry(folder.to_owned()).or_default().insert(name.to_owned(), file);
         }
     }
@@ -51,7 +51,7 @@ pub(super) fn read(dir: Option<&Path>) -> Result<BTreeMap<String, Folder>, Catal
         }
         for path in list(&folder)?.into_iter().filter(|path| is_of_a_profile(path)) {
             let text = fs::read_to_string(&path).map_err(|e| unusable(&path, &e.to_string()))?;
-            let file = File { label: path.display().to_string(), text };
+            let file = CatalogFile { label: path.display().to_string(), text };
             folders.entry(name.clone()).or_default().insert(file_name(&path)?, file);
         }
     }

@@ -8,17 +8,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::avsc::{self, EXTRA, Records, Type};
+use super::avsc::{self, EXTRA, RecordSchemas, Type};
 use super::files::HEAD_FOLDER;
-use super::plan::{Guard, Kind, Record};
+use super::plan::{FieldKind, Guard, RecordPlan};
 use super::{Flaw, FlawAt, Path};
-use crate::values::redact::Names;
+use crate::values::redact::GuardedNames;
 
 /// Said of a hashed field in the schemas that readers get.
 const NOTE: &str = "Hashed: HMAC-SHA256 by the operator's key, 64 hex digits.";
 
 /// A field: full name of its record, JSON name.
-type Place = (String, String);
+type FieldPlace = (String, String);
 
 struct Guarded {
     guard: Guard,
@@ -29,15 +29,15 @@ struct Guarded {
 
 #[derive(Default)]
 pub(super) struct Guards {
-    fields: BTreeMap<Place, Guarded>,
+    fields: BTreeMap<FieldPlace, Guarded>,
     /// JSON of open shape into which a path leads.
-    open: BTreeMap<Place, Guard>,
+    open: BTreeMap<FieldPlace, Guard>,
     /// Members that are no fields of the record, in which a path goes on.
-    unknown: BTreeSet<Place>,
+    unknown: BTreeSet<FieldPlace>,
     /// JSON names of the fields, and those that go everywhere.
-    pub(super) names: Names,
+    pub(super) names: GuardedNames,
     /// Names of what goes wherever it stands.
-    pub(super) anywhere: Names,
+    pub(super) anywhere: GuardedNames,
     /// Paths of the hashed ones.
     pub(super) hashed: Vec<String>,
 }
@@ -49,7 +49,7 @@ pub(super) fn resolve(
     redact_names: &[String],
     hash: &[String],
     telling: &[&str],
-    records: &Records,
+    records: &RecordSchemas,
     events: &[String],
 ) -> Result<Guards, FlawAt> {
     let mut guards = Guards { hashed: hash.to_vec(), ..Guards::default() };
@@ -72,8 +72,8 @@ pub(super) fn resolve(
 }
 
 impl Guards {
-    fn add_name(&mut self, key: &str, name: &str, telling: &[&str], records: &Records) -> Result<(), Flaw> {
-        let names = Names::loose(name).ok_or_else(|| Flaw::NoName(name.to_owned()))?;
+    fn add_name(&mut self, key: &str, name: &str, telling: &[&str], records: &RecordSchemas) -> Result<(), Flaw> {
+        let names = GuardedNames::loose(name).ok_or_else(|| Flaw::NoName(name.to_owned()))?;
         if let Some(field) = telling.iter().find(|field| names.has(field)) {
             return Err(Flaw::ShowsType((*field).to_owned()));
         }
@@ -93,7 +93,14 @@ impl Guards {
         Ok(())
     }
 
-    fn add(&mut self, guard: Guard, key: &str, path: &str, records: &Records, events: &[String]) -> Result<(), Flaw> {
+    fn add(
+        &mut self,
+        guard: Guard,
+        key: &str,
+        path: &str,
+        records: &RecordSchemas,
+        events: &[String],
+    ) -> Result<(), Flaw> {
         if path.split('.').any(str::is_empty) {
             return Err(Flaw::NoPath(path.to_owned()));
         }
@@ -132,7 +139,7 @@ impl Guards {
             self.fields.insert(place, Guarded { guard, key: key.to_owned(), path: path.to_owned() });
             found = true;
         }
-        self.names.add(Names::exact(name));
+        self.names.add(GuardedNames::exact(name));
         // A record that is not there is told of with the type that has it.
         let all_there = events.iter().all(|event| records.contains_key(event));
         if found || !all_there { Ok(()) } else { Err(Flaw::InNoEvent(path.to_owned())) }
@@ -141,10 +148,10 @@ impl Guards {
     /// The field of the record `holder` that takes the member `step`; a member that none takes is noted.
     fn find<'a>(
         &mut self,
-        records: &'a Records,
+        records: &'a RecordSchemas,
         holder: &str,
         step: &str,
-    ) -> Option<(&'a avsc::RecordSchema, &'a avsc::Field)> {
+    ) -> Option<(&'a avsc::RecordSchema, &'a avsc::FieldSchema)> {
         let record = records.get(holder)?;
         let field = sent(record).find(|f| f.json == step);
         if field.is_none() {
@@ -155,7 +162,7 @@ impl Guards {
 
     /// Whether a path leads to or through what is guarded.
     pub(super) fn of(&self, path: &Path) -> Option<Guard> {
-        let of = |place: &Place| self.fields.get(place).map(|field| field.guard).or(self.open.get(place).copied());
+        let of = |place: &FieldPlace| self.fields.get(place).map(|field| field.guard).or(self.open.get(place).copied());
         let named = || path.steps.iter().any(|step| self.anywhere.has(step)).then_some(Guard::Redacted);
         path.fields.iter().find_map(of).or_else(named)
     }
@@ -163,7 +170,7 @@ impl Guards {
     /// Tells the plans. What is derived of a hashed field is hashed too. A record for which `is_made` holds is never sent.
     pub(super) fn plan(
         &self,
-        plans: &mut [Record],
+        plans: &mut [RecordPlan],
         indexes: &BTreeMap<String, usize>,
         is_made: impl Fn(&str) -> bool,
     ) -> Result<(), FlawAt> {
@@ -173,7 +180,7 @@ impl Guards {
             let plan = plan.ok_or_else(made)?;
             let slot = plan.names.slot(name, 0).ok_or_else(made)?;
             for (index, field) in plan.fields.iter_mut().enumerate() {
-                let derived = matches!(field.kind, Kind::Derived { from, .. } if from == slot);
+                let derived = matches!(field.kind, FieldKind::Derived { from, .. } if from == slot);
                 if index == slot || derived {
                     field.guard = *guard;
                 }
@@ -195,7 +202,7 @@ impl Guards {
     }
 
     /// Says in `records` which fields are hashed, for those who read their schemas.
-    pub(super) fn note(&self, records: &mut Records) {
+    pub(super) fn note(&self, records: &mut RecordSchemas) {
         let mut hashed = Vec::new();
         for (name, record) in records.iter() {
             for field in &record.fields {
@@ -218,14 +225,19 @@ impl Guards {
 }
 
 /// The fields of a record that members are sent for: not an event's head, and not what is made here.
-fn sent(record: &avsc::RecordSchema) -> impl Iterator<Item = &avsc::Field> {
+fn sent(record: &avsc::RecordSchema) -> impl Iterator<Item = &avsc::FieldSchema> {
     let fields = record.fields.iter().skip(usize::from(record.has_head()));
     fields.filter(|field| field.derive.is_none() && field.name != EXTRA)
 }
 
 /// What is made of a redacted field would not be gone.
-fn refuse_derived(record: &avsc::RecordSchema, field: &avsc::Field, path: &str, holder: &str) -> Result<(), Flaw> {
-    let of_it = |f: &avsc::Field| f.derive.as_ref().is_some_and(|derive| derive.from == field.name);
+fn refuse_derived(
+    record: &avsc::RecordSchema,
+    field: &avsc::FieldSchema,
+    path: &str,
+    holder: &str,
+) -> Result<(), Flaw> {
+    let of_it = |f: &avsc::FieldSchema| f.derive.as_ref().is_some_and(|derive| derive.from == field.name);
     if record.fields.iter().any(of_it) {
         return Err(Flaw::StillShown { path: path.to_owned(), record: holder.to_owned() });
     }
@@ -245,10 +257,10 @@ fn is_open(ty: &Type) -> bool {
     }
 }
 
-fn blank(kind: &mut Kind) {
+fn blank(kind: &mut FieldKind) {
     match kind {
-        Kind::Json { blanked } => *blanked = true,
-        Kind::Array(items) => blank(items),
+        FieldKind::Json { blanked } => *blanked = true,
+        FieldKind::Array(items) => blank(items),
         _ => {}
     }
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::avsc::{self, EVENT, EXTRA, RecordSchema, Records, Type};
+use super::avsc::{self, EVENT, EXTRA, RecordSchema, RecordSchemas, Type};
 use super::event_type::{DerivedTopic, EventType, Join, Latest, Schema, check_topic_name};
 use super::guard::Guards;
-use super::plan::{Guard, Record};
+use super::plan::{Guard, RecordPlan};
 use super::{Flaw, FlawAt, Path};
 
 /// `[join_topics]` and `[timeline_topics]`, by topic.
@@ -34,7 +34,7 @@ pub(super) fn add_joins(
     profile: &str,
     kind: DerivedTopic,
     written: &BTreeMap<String, WrittenJoin>,
-    records: &Records,
+    records: &RecordSchemas,
     guards: &Guards,
     types: &mut BTreeMap<String, EventType>,
 ) -> Result<(), FlawAt> {
@@ -103,7 +103,7 @@ pub(super) fn add_joins(
 pub(super) fn latest_records(
     profile: &str,
     written: &BTreeMap<String, WrittenLatest>,
-    records: &Records,
+    records: &RecordSchemas,
 ) -> Result<Vec<String>, FlawAt> {
     let name = |(topic, latest): (&String, &WrittenLatest)| {
         let name = format!("{profile}.{}", latest.record);
@@ -117,8 +117,8 @@ pub(super) fn latest_records(
 pub(super) fn add_latest(
     profile: &str,
     written: &BTreeMap<String, WrittenLatest>,
-    records: &Records,
-    plans: &[Record],
+    records: &RecordSchemas,
+    plans: &[RecordPlan],
     guards: &Guards,
     types: &mut BTreeMap<String, EventType>,
 ) -> Result<(), FlawAt> {
@@ -159,7 +159,7 @@ pub(super) fn add_latest(
         let mut carried = false;
         for event_type in types.values_mut() {
             let fields = records.get(&event_type.schema.name).map(|r| r.fields.as_slice()).unwrap_or_default();
-            let same = |f: &&avsc::Field| f.name == snapshot.name && f.ty == snapshot.ty && !f.optional;
+            let same = |f: &&avsc::FieldSchema| f.name == snapshot.name && f.ty == snapshot.ty && !f.optional;
             let Some(field) = fields.iter().find(same) else { continue };
             // Keyed like the event, so the snapshot has to be the event's own entity.
             if !event_type.key.text.starts_with(&format!("{}.", field.name)) {
@@ -190,7 +190,7 @@ pub(super) fn add_latest(
 }
 
 /// The snapshot of a latest topic's record, and the list made of it, if that is what the record is.
-fn parts(schema: &RecordSchema) -> Option<(&avsc::Field, Option<&avsc::Field>)> {
+fn parts(schema: &RecordSchema) -> Option<(&avsc::FieldSchema, Option<&avsc::FieldSchema>)> {
     let [event, snapshot, list @ .., extra] = schema.fields.as_slice() else { return None };
     let is_one = event.name == EVENT && schema.has_head() && extra.name == EXTRA && !snapshot.optional;
     match list {
@@ -201,7 +201,7 @@ fn parts(schema: &RecordSchema) -> Option<(&avsc::Field, Option<&avsc::Field>)> 
 }
 
 /// What a list of strings is made of.
-fn list_path(records: &Records, record: &str, field: &avsc::Field) -> Result<Path, Flaw> {
+fn list_path(records: &RecordSchemas, record: &str, field: &avsc::FieldSchema) -> Result<Path, Flaw> {
     let derive = field.derive.as_ref().filter(|_| field.ty == Type::Array(Box::new(Type::String)));
     let derive = derive.ok_or_else(|| Flaw::NoDerivedList(field.name.clone()))?;
     let mut path = Path::reach(records, record, &derive.from)?;

@@ -12,15 +12,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::avsc::{self, Records, Type};
+use super::avsc::{self, RecordSchemas, Type};
 use super::guard::Guards;
-use super::plan::{Kind, Record};
+use super::plan::{FieldKind, RecordPlan};
 use super::{CatalogError, Flaw, FlawAt, Path};
 
 /// `[media]` of a profile. Paths are JSON names from the record on, `into` is an Avro name.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WrittenMedia {
+pub(super) struct WrittenMediaField {
     field: String,
     into: String,
     content_type: Option<String>,
@@ -64,9 +64,9 @@ pub(super) struct Resolved {
 
 /// Looks the fields up in the records of `events`; those that have no such field hold no files.
 pub(super) fn resolve(
-    written: &WrittenMedia,
+    written: &WrittenMediaField,
     guards: &Guards,
-    records: &Records,
+    records: &RecordSchemas,
     events: &[String],
 ) -> Result<Resolved, FlawAt> {
     let mut resolved = Resolved::default();
@@ -103,7 +103,7 @@ pub(super) fn resolve(
 }
 
 /// The places of the file and of `into` in the record `holder`, if both are what they have to be.
-fn find_holder(records: &Records, holder: &str, file: &str, into: &str) -> Result<Holder, FlawAt> {
+fn find_holder(records: &RecordSchemas, holder: &str, file: &str, into: &str) -> Result<Holder, FlawAt> {
     let Some(record) = records.get(holder) else { return Err(FlawAt::new("field", Flaw::NoType(holder.to_owned()))) };
     let fields = &record.fields;
     let Some(file) = fields.iter().position(|f| f.json == file && f.optional && f.ty == Type::String) else {
@@ -142,7 +142,7 @@ impl Resolved {
     }
 
     /// What is made here stands where it is made, and nowhere else.
-    pub(super) fn check_other_fields(&self, records: &Records) -> Result<(), CatalogError> {
+    pub(super) fn check_other_fields(&self, records: &RecordSchemas) -> Result<(), CatalogError> {
         let made: BTreeSet<&str> = self.holders.values().map(|holder| holder.object.as_str()).collect();
         for (name, record) in records {
             for (index, field) in record.fields.iter().enumerate() {
@@ -159,12 +159,12 @@ impl Resolved {
     }
 
     /// Tells the plans which field is made here, and of which other.
-    pub(super) fn plan(&self, plans: &mut [Record], indexes: &BTreeMap<String, usize>) {
+    pub(super) fn plan(&self, plans: &mut [RecordPlan], indexes: &BTreeMap<String, usize>) {
         for (name, holder) in &self.holders {
             let Some(plan) = indexes.get(name).and_then(|&index| plans.get_mut(index)) else { continue };
             let (file, into) = (holder.file - holder.head, holder.into - holder.head);
             plan.names.hide(into);
-            plan.fields[into].kind = Kind::MediaObject { file };
+            plan.fields[into].kind = FieldKind::MediaObject { file };
         }
     }
 

@@ -1,7 +1,7 @@
 //! Paths into an event's record, such as `lead.id`, checked against the schemas.
 
 use super::Flaw;
-use super::avsc::{EVENT, EXTRA, Field, Records, Type};
+use super::avsc::{EVENT, EXTRA, FieldSchema, RecordSchemas, Type};
 use crate::values::derive::How;
 
 /// A path whose steps are the names in the source's JSON, from the payload on.
@@ -22,25 +22,25 @@ pub(crate) struct Path {
 impl Path {
     /// Follows `text` through the fields of `record`, which `named` tells apart by Avro or by JSON name.
     pub(super) fn resolve(
-        records: &Records,
+        records: &RecordSchemas,
         record: &str,
         text: &str,
-        named: fn(&Field) -> &str,
+        named: fn(&FieldSchema) -> &str,
     ) -> Result<Path, Flaw> {
         Path::follow(records, record, text, named, false)
     }
 
     /// The same by Avro names, and further: through lists, to what is in each, and into JSON of open shape, by its members'
     /// names.
-    pub(super) fn reach(records: &Records, record: &str, text: &str) -> Result<Path, Flaw> {
+    pub(super) fn reach(records: &RecordSchemas, record: &str, text: &str) -> Result<Path, Flaw> {
         Path::follow(records, record, text, |f| &f.name, true)
     }
 
     fn follow(
-        records: &Records,
+        records: &RecordSchemas,
         record: &str,
         text: &str,
-        named: fn(&Field) -> &str,
+        named: fn(&FieldSchema) -> &str,
         reach: bool,
     ) -> Result<Path, Flaw> {
         let leaf = Type::Record(record.to_owned());

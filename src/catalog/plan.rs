@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use super::avsc::{EXTRA, Records, Type};
+use super::avsc::{EXTRA, RecordSchemas, Type};
 use super::{CatalogError, Flaw};
 use crate::values::derive::How;
 
 /// How a value is written.
 #[derive(Clone, Debug)]
-pub(crate) enum Kind {
+pub(crate) enum FieldKind {
     Boolean,
     Long,
     Double,
@@ -24,7 +24,7 @@ pub(crate) enum Kind {
     },
     /// Index into the profile's records.
     Record(usize),
-    Array(Box<Kind>),
+    Array(Box<FieldKind>),
     /// Never sent: says where the file went that stood in this slot of the same record.
     MediaObject {
         file: usize,
@@ -36,19 +36,19 @@ pub(crate) enum Kind {
     },
 }
 
-impl Kind {
+impl FieldKind {
     /// Whether no key of the payload leads to it.
     pub(crate) fn is_made(&self) -> bool {
-        matches!(self, Kind::MediaObject { .. } | Kind::Derived { .. })
+        matches!(self, FieldKind::MediaObject { .. } | FieldKind::Derived { .. })
     }
 }
 
 /// A field that takes a value of the payload.
 #[derive(Clone, Debug)]
-pub(crate) struct Field {
+pub(crate) struct FieldPlan {
     /// Its name in the source's JSON.
     pub(crate) json: Box<str>,
-    pub(crate) kind: Kind,
+    pub(crate) kind: FieldKind,
     /// Whether it may be null; then it is a union whose first branch is null.
     pub(crate) optional: bool,
     pub(crate) guard: Guard,
@@ -78,11 +78,11 @@ impl Guard {
 
 /// A record: these fields in this order, then `extra`. (An event's head is written before, by the encoder.)
 #[derive(Clone, Debug)]
-pub(crate) struct Record {
+pub(crate) struct RecordPlan {
     /// Without the namespace.
     pub(crate) name: Box<str>,
-    pub(crate) fields: Vec<Field>,
-    pub(crate) names: Names,
+    pub(crate) fields: Vec<FieldPlan>,
+    pub(crate) names: KeySlots,
     /// Names of members it has no field for, in which paths to guarded fields go on.
     pub(crate) guarded: Vec<Box<str>>,
 }
@@ -90,7 +90,7 @@ pub(crate) struct Record {
 /// Finds the slot of a JSON key. Senders write keys in one order nearly always, and leave some out, so the slots after the
 /// last one found are tried first; else a search by length and bytes.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Names {
+pub(crate) struct KeySlots {
     /// `None` where no key leads.
     in_order: Vec<Option<Box<str>>>,
     sorted: Vec<(Box<str>, usize)>,
@@ -99,10 +99,10 @@ pub(crate) struct Names {
 /// That many slots are looked at one by one.
 const FEW: usize = 3;
 
-impl Names {
+impl KeySlots {
     /// Slot `n` is the `n`-th of `names`.
     pub(crate) fn new(names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
-        Names::default().with(names)
+        KeySlots::default().with(names)
     }
 
     /// The same slots, and one more for each of `names`.
@@ -145,7 +145,7 @@ fn order(a: &str, b: &str) -> std::cmp::Ordering {
 }
 
 /// Compiles all `records` of a profile; the map gives each one's index.
-pub(super) fn compile(records: &Records) -> Result<(Vec<Record>, BTreeMap<String, usize>), CatalogError> {
+pub(super) fn compile(records: &RecordSchemas) -> Result<(Vec<RecordPlan>, BTreeMap<String, usize>), CatalogError> {
     let indexes: BTreeMap<String, usize> = records.keys().cloned().enumerate().map(|(i, name)| (name, i)).collect();
     let mut plans = Vec::with_capacity(records.len());
     for (name, record) in records {
@@ -157,27 +157,27 @@ pub(super) fn compile(records: &Records) -> Result<(Vec<Record>, BTreeMap<String
             let kind = kind(&indexes, &field.ty)
                 .map_err(|flaw| CatalogError::new(&record.label, format!("/fields/{index}/type"), flaw))?;
             let json = field.json.as_str().into();
-            fields.push(Field { json, kind, optional: field.optional, guard: Guard::None });
+            fields.push(FieldPlan { json, kind, optional: field.optional, guard: Guard::None });
         }
-        let names = Names::new(fields.iter().map(|f| f.json.clone()));
+        let names = KeySlots::new(fields.iter().map(|f| f.json.clone()));
         let name = name.rsplit_once('.').map_or(name.as_str(), |(_, name)| name).into();
-        plans.push(Record { name, fields, names, guarded: Vec::new() });
+        plans.push(RecordPlan { name, fields, names, guarded: Vec::new() });
     }
     Ok((plans, indexes))
 }
 
-fn kind(indexes: &BTreeMap<String, usize>, ty: &Type) -> Result<Kind, Flaw> {
+fn kind(indexes: &BTreeMap<String, usize>, ty: &Type) -> Result<FieldKind, Flaw> {
     Ok(match ty {
-        Type::Boolean => Kind::Boolean,
-        Type::Long => Kind::Long,
-        Type::Double => Kind::Double,
-        Type::String => Kind::String,
-        Type::Uuid => Kind::Uuid,
-        Type::Timestamp => Kind::Timestamp,
-        Type::Date => Kind::Date,
-        Type::Json => Kind::Json { blanked: false },
-        Type::Record(name) => Kind::Record(*indexes.get(name).ok_or_else(|| Flaw::NoType(name.clone()))?),
-        Type::Array(items) => Kind::Array(Box::new(kind(indexes, items)?)),
+        Type::Boolean => FieldKind::Boolean,
+        Type::Long => FieldKind::Long,
+        Type::Double => FieldKind::Double,
+        Type::String => FieldKind::String,
+        Type::Uuid => FieldKind::Uuid,
+        Type::Timestamp => FieldKind::Timestamp,
+        Type::Date => FieldKind::Date,
+        Type::Json => FieldKind::Json { blanked: false },
+        Type::Record(name) => FieldKind::Record(*indexes.get(name).ok_or_else(|| Flaw::NoType(name.clone()))?),
+        Type::Array(items) => FieldKind::Array(Box::new(kind(indexes, items)?)),
     })
 }
 
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_key_finds_its_slot_wherever_it_is_expected() {
-        let mut names = Names::new(["id", "code", "title", "status", "value", "tags"]);
+        let mut names = KeySlots::new(["id", "code", "title", "status", "value", "tags"]);
         names.hide(2);
         for expected in 0..=names.len() {
             for (slot, key) in [(0, "id"), (1, "code"), (3, "status"), (4, "value"), (5, "tags")] {

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::avsc::{self, EVENT, EXTRA, Records, Type};
+use super::avsc::{self, EVENT, EXTRA, RecordSchemas, Type};
 use super::derived;
 use super::event_type::{DerivedTopic, EventType, Schema, check_topic_name, is_word};
 use super::files::{Folder, HEAD_FOLDER, PROFILE_FILE};
 use super::guard;
 use super::linked::{self, WrittenJoin, WrittenLatest};
-use super::media::{self, WrittenMedia};
-use super::plan::{self, Names, Record};
+use super::media::{self, WrittenMediaField};
+use super::plan::{self, KeySlots, RecordPlan};
 use super::{CatalogError, Flaw, FlawAt, Path};
 use crate::values::hash::Hasher;
 use crate::values::redact;
@@ -83,14 +83,14 @@ struct WrittenType {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct WrittenProfile {
     #[serde(default)]
     redact: Vec<String>,
     #[serde(default)]
     redact_names: Vec<String>,
     #[serde(default)]
     hash: Vec<String>,
-    media: Option<WrittenMedia>,
+    media: Option<WrittenMediaField>,
     patience: Option<String>,
     verify: Verify,
     envelope: Option<Envelope>,
@@ -117,14 +117,14 @@ pub(crate) struct Profile {
     /// The field of the body that holds the payload, where there is an envelope.
     pub(crate) payload: Option<String>,
     /// Slots of the envelope: the payload first, then the fields that tell the type.
-    pub(crate) envelope: Names,
+    pub(crate) envelope: KeySlots,
     pub(crate) recognise: Vec<Rule>,
     pub(crate) types: BTreeMap<String, EventType>,
-    pub(crate) records: Vec<Record>,
+    pub(crate) records: Vec<RecordPlan>,
     /// JSON names of the fields that never leave as sent, redacted or hashed: blanked in dead letters at any depth.
-    pub(crate) guarded: redact::Names,
+    pub(crate) guarded: redact::GuardedNames,
     /// Those of them that never leave wherever they stand: blanked in records too, where no path leads.
-    pub(crate) redacted_anywhere: redact::Names,
+    pub(crate) redacted_anywhere: redact::GuardedNames,
     /// Paths of those that are hashed.
     pub(crate) hashed: Vec<String>,
     /// Without the operator's key until it is given one.
@@ -148,12 +148,12 @@ impl Profile {
 }
 
 /// Reads and checks the profile in `folder`.
-pub(super) fn resolve(name: &str, folder: &Folder, mut records: Records) -> Result<Profile, CatalogError> {
+pub(super) fn resolve(name: &str, folder: &Folder, mut records: RecordSchemas) -> Result<Profile, CatalogError> {
     let Some(file) = folder.get(PROFILE_FILE) else {
         return Err(CatalogError::new(&format!("avro/{name}"), "", format!("{PROFILE_FILE} is missing")));
     };
     let fail = |place: &str, what: String| CatalogError::new(&file.label, place, what);
-    let written: Written =
+    let written: WrittenProfile =
         toml::Deserializer::parse(&file.text).map_err(|e| fail("", e.to_string())).and_then(|d| {
             serde_path_to_error::deserialize(d).map_err(|e| fail(&e.path().to_string(), e.inner().message().to_owned()))
         })?;
@@ -214,7 +214,7 @@ pub(super) fn resolve(name: &str, folder: &Folder, mut records: Records) -> Resu
         method: written.verify.method,
         header: written.verify.header.to_ascii_lowercase(),
         type_header: written.envelope.as_ref().and_then(|e| e.type_header.clone()),
-        envelope: Names::new(payload.iter().cloned().chain(rule_fields)),
+        envelope: KeySlots::new(payload.iter().cloned().chain(rule_fields)),
         payload,
         recognise: written.recognise,
         types,
@@ -228,7 +228,7 @@ pub(super) fn resolve(name: &str, folder: &Folder, mut records: Records) -> Resu
 }
 
 /// An event's head stands first in the record of an event, and neither it nor such a record stands anywhere else.
-fn check_heads(records: &Records, events: &[String]) -> Result<(), CatalogError> {
+fn check_heads(records: &RecordSchemas, events: &[String]) -> Result<(), CatalogError> {
     let is_event = |name: &str| events.iter().any(|event| event == name);
     // A record of a topic that a profile leaves away does no harm.
     let is_used = |name: &str| records.values().flat_map(|r| &r.fields).any(|field| field.ty.named() == Some(name));
@@ -253,7 +253,7 @@ fn check_heads(records: &Records, events: &[String]) -> Result<(), CatalogError>
 }
 
 /// Every record of the profile that is sent ends in `extra`, and every one is valid Avro by `apache-avro`'s judgement.
-fn check_records(namespace: &str, records: &Records, media: &media::Resolved) -> Result<(), CatalogError> {
+fn check_records(namespace: &str, records: &RecordSchemas, media: &media::Resolved) -> Result<(), CatalogError> {
     for (name, record) in records.iter().filter(|(name, _)| !name.starts_with(&format!("{HEAD_FOLDER}."))) {
         let last = record.fields.last();
         let ends_in_extra = last.is_some_and(|f| f.name == EXTRA && f.optional && f.ty == Type::Json);
@@ -273,9 +273,9 @@ fn resolve_type(
     profile: &str,
     name: &str,
     written: &WrittenType,
-    all: &Written,
-    records: &Records,
-    plans: &[Record],
+    all: &WrittenProfile,
+    records: &RecordSchemas,
+    plans: &[RecordPlan],
     indexes: &BTreeMap<String, usize>,
 ) -> Result<EventType, FlawAt> {
     let full_name = format!("{profile}.{}", written.record);
@@ -344,7 +344,7 @@ fn resolve_type(
     })
 }
 
-fn payload_slot(schema: &avsc::RecordSchema, plan: &Record, name: &str) -> Option<usize> {
+fn payload_slot(schema: &avsc::RecordSchema, plan: &RecordPlan, name: &str) -> Option<usize> {
     let field = schema.fields.iter().find(|f| f.name == name)?;
     let slot = plan.names.slot(&field.json, 0)?;
     let others_may_be_null = plan.fields.iter().enumerate().all(|(at, f)| at == slot || f.optional);
@@ -352,7 +352,7 @@ fn payload_slot(schema: &avsc::RecordSchema, plan: &Record, name: &str) -> Optio
 }
 
 /// The fields that tell that a body is a `type_name` and have no place in its record.
-fn telling_fields(all: &Written, type_name: &str, record: &Record) -> Vec<Box<str>> {
+fn telling_fields(all: &WrittenProfile, type_name: &str, record: &RecordPlan) -> Vec<Box<str>> {
     if all.envelope.is_some() {
         return Vec::new();
     }
@@ -362,7 +362,7 @@ fn telling_fields(all: &Written, type_name: &str, record: &Record) -> Vec<Box<st
 }
 
 /// Every type that a rule names exists, and every type can be recognised.
-fn check_rules(written: &Written, types: &BTreeMap<String, EventType>) -> Result<(), FlawAt> {
+fn check_rules(written: &WrittenProfile, types: &BTreeMap<String, EventType>) -> Result<(), FlawAt> {
     for (index, rule) in written.recognise.iter().enumerate() {
         for (value, name) in rule.values.iter().flatten() {
             if !types.contains_key(name) {

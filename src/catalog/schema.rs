@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 /// A field as a reader sees it.
-pub(crate) struct Field<'a> {
+pub(crate) struct SchemaField<'a> {
     pub(crate) name: &'a str,
     /// Its name in the source's JSON.
     pub(crate) json: &'a str,
@@ -55,11 +55,11 @@ pub(crate) fn when<'a>(doc: &'a str, event_type: &str) -> &'a str {
 }
 
 /// The fields of a record of [`named`].
-pub(crate) fn fields(record: &Value) -> impl Iterator<Item = Field<'_>> {
+pub(crate) fn fields(record: &Value) -> impl Iterator<Item = SchemaField<'_>> {
     record["fields"].as_array().into_iter().flatten().map(|field| {
         let text = |name: &str| field[name].as_str().unwrap_or_default();
         let union = field["type"].as_array();
-        Field {
+        SchemaField {
             name: text("name"),
             json: field["json"].as_str().unwrap_or(text("name")),
             ty: word(union.and_then(|branches| branches.get(1)).unwrap_or(&field["type"])),

@@ -13,7 +13,7 @@ use super::connect::Connect;
 use super::{Ending, fail, fail_config, fail_start, on_runtime, print};
 use crate::app::bridge::StartError;
 use crate::catalog::EventType;
-use crate::catalog::schema::{self, Field};
+use crate::catalog::schema::{self, SchemaField};
 use crate::config::Settings;
 use crate::kafka::registry::{Registry, Standing};
 use crate::kafka::route::Routes;
@@ -127,7 +127,7 @@ fn show(settings: &Settings, name: &str) -> Option<String> {
 
 /// A line per field; a record's own fields below it, unless that type was shown before.
 fn tree(text: &mut String, types: &BTreeMap<String, Value>, record: &Value, depth: usize, shown: &mut Vec<String>) {
-    for Field { name, json, ty, nullable, doc } in schema::fields(record) {
+    for SchemaField { name, json, ty, nullable, doc } in schema::fields(record) {
         let indent: String = iter::repeat_n("  ", depth).collect();
         let optional = if nullable { "?" } else { "" };
         let sent_as = if json == name { String::new() } else { format!("  (sent as {json})") };

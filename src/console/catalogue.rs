@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::catalog::schema::{self, Field};
+use crate::catalog::schema::{self, SchemaField};
 use crate::kafka::route::Routes;
 use crate::source::Source;
 
@@ -45,7 +45,7 @@ fn record(schema: &str, types: &mut BTreeMap<String, Value>) -> String {
     let doc = named.last().and_then(|(_, record)| record["doc"].as_str()).unwrap_or_default().to_owned();
     for (name, record) in named {
         types.entry(name).or_insert_with(|| {
-            let field = |Field { name, json, ty, nullable, doc }: Field<'_>| {
+            let field = |SchemaField { name, json, ty, nullable, doc }: SchemaField<'_>| {
                 json!({ "name": name, "json": json, "type": ty, "nullable": nullable, "doc": doc })
             };
             json!({ "doc": record["doc"], "fields": schema::fields(&record).map(field).collect::<Vec<_>>() })

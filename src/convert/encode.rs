@@ -22,7 +22,7 @@ use std::ops::Range;
 
 use indexmap::IndexSet;
 
-use crate::catalog::{EventType, Field, Guard, Kind, Latest, Names, Path, Profile};
+use crate::catalog::{EventType, FieldKind, FieldPlan, Guard, KeySlots, Latest, Path, Profile};
 use crate::media::Moved;
 use crate::values::derive::{How, derive};
 use crate::values::json::{self, Document, Node};
@@ -217,7 +217,7 @@ impl<'a> Encoder<'a> {
 
     /// Writes the record at `node`, an object whose members `names` gives slots; slots beyond the record's fields
     /// are for members that only told the type.
-    fn record(&mut self, record: usize, names: &Names, node: Node, mut extra: Extra<'a>) -> Result<(), Misfit> {
+    fn record(&mut self, record: usize, names: &KeySlots, node: Node, mut extra: Extra<'a>) -> Result<(), Misfit> {
         let kind = self.doc.kind(node);
         if kind != json::Kind::Object {
             return Err(Misfit::rises(format!("got {}, expected an object", kind.word())));
@@ -227,7 +227,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// Puts each member of `object` into its slot, unknown ones into `extra`; gives the first slot's index.
-    fn fill(&mut self, names: &Names, object: Node, extra: &mut Extra<'a>) -> Result<usize, Misfit> {
+    fn fill(&mut self, names: &KeySlots, object: Node, extra: &mut Extra<'a>) -> Result<usize, Misfit> {
         let base = self.slots.len();
         self.slots.resize(base + names.len(), None);
         let doc = self.doc;
@@ -263,11 +263,11 @@ impl<'a> Encoder<'a> {
         let profile = self.profile;
         for (index, field) in profile.records[record].fields.iter().enumerate() {
             match &field.kind {
-                Kind::MediaObject { file } => {
+                FieldKind::MediaObject { file } => {
                     self.media_object(self.slots[base + file]);
                     continue;
                 }
-                Kind::Derived { from, how } => {
+                FieldKind::Derived { from, how } => {
                     self.derived(self.slots[base + from], how, field.guard);
                     continue;
                 }
@@ -375,23 +375,23 @@ impl<'a> Encoder<'a> {
     }
 
     /// Keeps the original of a known field in `extra`, without what must never leave.
-    fn keep(&self, extra: &mut Extra<'a>, field: &Field, node: Node) {
+    fn keep(&self, extra: &mut Extra<'a>, field: &FieldPlan, node: Node) {
         extra.known(&field.json, redact::blank(self.doc.raw(node), &self.profile.guarded));
     }
 
-    fn value(&mut self, kind: &Kind, node: Node) -> Result<value::Fit, Misfit> {
+    fn value(&mut self, kind: &FieldKind, node: Node) -> Result<value::Fit, Misfit> {
         match kind {
-            Kind::Record(record) => {
+            FieldKind::Record(record) => {
                 let profile = self.profile;
                 self.record(*record, &profile.records[*record].names, node, Extra::default())?;
                 Ok(value::Fit::Whole)
             }
-            Kind::Array(items) => self.array(items, node),
+            FieldKind::Array(items) => self.array(items, node),
             scalar => value::write(self, scalar, node),
         }
     }
 
-    fn array(&mut self, kind: &Kind, node: Node) -> Result<value::Fit, Misfit> {
+    fn array(&mut self, kind: &FieldKind, node: Node) -> Result<value::Fit, Misfit> {
         let doc = self.doc;
         if doc.kind(node) != json::Kind::Array {
             return Err(Misfit::rises(format!("got {}, expected an array", doc.kind(node).word())));

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{EventType, Field, Guard, Kind, Profile};
+use crate::catalog::{EventType, FieldKind, FieldPlan, Guard, Profile};
 use crate::convert::encode::{Head, Records, encode};
 use crate::convert::identify::{Identified, identify};
 use crate::tools::random::Random;
@@ -62,7 +62,7 @@ impl<'a> Sampler<'a> {
         let fields = &self.profile.records[event_type.record].fields;
         let mut payload = match event_type.payload_slot.map(|slot| &fields[slot]) {
             Some(field) => match &field.kind {
-                Kind::Record(inner) => self.record(&field.json, *inner),
+                FieldKind::Record(inner) => self.record(&field.json, *inner),
                 _ => Map::new(),
             },
             None => self.record("", event_type.record),
@@ -104,7 +104,7 @@ impl<'a> Sampler<'a> {
     /// An object of `record`, which stands under the name `place`.
     fn record(&mut self, place: &str, record: usize) -> Map<String, Value> {
         let mut members = Map::new();
-        let sent = |field: &&Field| !field.kind.is_made();
+        let sent = |field: &&FieldPlan| !field.kind.is_made();
         for field in self.profile.records[record].fields.iter().filter(sent) {
             // What never leaves has no place in a sample either. Senders leave out or null what they do not have.
             let value = match self.random.below(10) {
@@ -120,7 +120,7 @@ impl<'a> Sampler<'a> {
     }
 
     /// An id for what stands under `place`: of an entity that lives already, or of a new one.
-    fn id(&mut self, place: &str, kind: &Kind) -> Value {
+    fn id(&mut self, place: &str, kind: &FieldKind) -> Value {
         let entity = place.strip_prefix("associated_").unwrap_or(place).trim_end_matches('s').to_owned();
         let living = self.entities.get(&entity).map_or(0, Vec::len);
         if living >= ENTITIES || (living > 0 && (entity != place || self.random.below(2) == 0)) {
@@ -132,30 +132,30 @@ impl<'a> Sampler<'a> {
         id
     }
 
-    fn value(&mut self, place: &str, name: &str, kind: &Kind) -> Value {
+    fn value(&mut self, place: &str, name: &str, kind: &FieldKind) -> Value {
         match kind {
-            Kind::Boolean => json!(self.random.below(2) == 0),
-            Kind::Long if name == "code" || name.ends_with("id") || name.ends_with("Id") => {
+            FieldKind::Boolean => json!(self.random.below(2) == 0),
+            FieldKind::Long if name == "code" || name.ends_with("id") || name.ends_with("Id") => {
                 json!(1 + self.random.below(9000))
             }
-            Kind::Long => json!(1 + self.random.below(3)),
-            Kind::Double if name.contains("quality") || name.contains("score") => {
+            FieldKind::Long => json!(1 + self.random.below(3)),
+            FieldKind::Double if name.contains("quality") || name.contains("score") => {
                 json!(self.random.below(50) as f64 / 10.0)
             }
-            Kind::Double => json!(self.random.below(1_000_000) as f64 / 100.0),
-            Kind::Uuid => json!(uuid(&mut self.random)),
+            FieldKind::Double => json!(self.random.below(1_000_000) as f64 / 100.0),
+            FieldKind::Uuid => json!(uuid(&mut self.random)),
             // Without an envelope's ISO dates, the one timestamp there is comes in Unix time.
-            Kind::Timestamp if self.profile.payload.is_none() => json!(self.instant() / 1000),
-            Kind::Timestamp => json!(to_rfc3339(self.instant())),
-            Kind::Date => json!(to_rfc3339(self.instant())[..10]),
-            Kind::String => json!(words::text(&mut self.random, place, name)),
-            Kind::Json { .. } => {
+            FieldKind::Timestamp if self.profile.payload.is_none() => json!(self.instant() / 1000),
+            FieldKind::Timestamp => json!(to_rfc3339(self.instant())),
+            FieldKind::Date => json!(to_rfc3339(self.instant())[..10]),
+            FieldKind::String => json!(words::text(&mut self.random, place, name)),
+            FieldKind::Json { .. } => {
                 let id = uuid(&mut self.random);
                 words::open(&mut self.random, name, &id)
             }
-            Kind::Record(record) => Value::Object(self.record(name, *record)),
-            Kind::MediaObject { .. } | Kind::Derived { .. } => Value::Null,
-            Kind::Array(items) => {
+            FieldKind::Record(record) => Value::Object(self.record(name, *record)),
+            FieldKind::MediaObject { .. } | FieldKind::Derived { .. } => Value::Null,
+            FieldKind::Array(items) => {
                 let count = self.random.below(3);
                 (0..count).map(|_| self.value(place, name, items)).collect()
             }

@@ -14,27 +14,27 @@ const BEFORE: [char; 5] = ['\u{feff}', ' ', '\t', '\n', '\r'];
 
 /// The keys whose values are blanked.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Names {
+pub(crate) struct GuardedNames {
     /// As a profile spells them.
     exact: Vec<String>,
     /// Small letters and digits only: in any case, and whatever stands between (`qrCode`, `qr_code`, `QR-Code`).
     loose: Vec<String>,
 }
 
-impl Names {
+impl GuardedNames {
     /// One name in every spelling; `None` when it has neither letter nor digit.
-    pub(crate) fn loose(name: &str) -> Option<Names> {
+    pub(crate) fn loose(name: &str) -> Option<GuardedNames> {
         let folded: String = folded(name).collect();
-        (!folded.is_empty()).then(|| Names { exact: Vec::new(), loose: vec![folded] })
+        (!folded.is_empty()).then(|| GuardedNames { exact: Vec::new(), loose: vec![folded] })
     }
 
     /// One name as it is spelled.
-    pub(crate) fn exact(name: &str) -> Names {
-        Names { exact: vec![name.to_owned()], loose: Vec::new() }
+    pub(crate) fn exact(name: &str) -> GuardedNames {
+        GuardedNames { exact: vec![name.to_owned()], loose: Vec::new() }
     }
 
     /// These and `others`.
-    pub(crate) fn add(&mut self, others: Names) {
+    pub(crate) fn add(&mut self, others: GuardedNames) {
         self.exact.extend(others.exact);
         self.loose.extend(others.loose);
     }
@@ -59,12 +59,12 @@ fn folded(name: &str) -> impl Iterator<Item = char> {
 /// It keeps no list of values: a text too deep or too large to become a record still must not carry a secret into a
 /// dead letter, nor take more memory than it has itself.
 /// Strings that hold JSON text, as senders like to write them, are looked into as well.
-pub(crate) fn blank<'a>(json: &'a str, names: &Names) -> Cow<'a, str> {
+pub(crate) fn blank<'a>(json: &'a str, names: &GuardedNames) -> Cow<'a, str> {
     blank_to(json, names, STRINGS_IN_STRINGS)
 }
 
 /// The same of what a string of a JSON text says; `None` when that is no JSON text with something to blank in it.
-pub(crate) fn blank_text(text: &str, names: &Names) -> Option<String> {
+pub(crate) fn blank_text(text: &str, names: &GuardedNames) -> Option<String> {
     if names.is_empty() || !text.trim_start_matches(BEFORE).starts_with(['{', '[', '"']) {
         return None;
     }
@@ -74,7 +74,7 @@ pub(crate) fn blank_text(text: &str, names: &Names) -> Option<String> {
     }
 }
 
-fn blank_to<'a>(json: &'a str, names: &Names, depth: usize) -> Cow<'a, str> {
+fn blank_to<'a>(json: &'a str, names: &GuardedNames, depth: usize) -> Cow<'a, str> {
     if names.is_empty() || serde_json::from_str::<&RawValue>(json.trim_start_matches(BEFORE)).is_err() {
         return Cow::Borrowed(json);
     }
@@ -110,7 +110,7 @@ fn blank_to<'a>(json: &'a str, names: &Names, depth: usize) -> Cow<'a, str> {
 }
 
 /// The string that is spelled `inner`, with its quotes, if it holds JSON text with something to blank in it.
-fn blank_within(inner: &str, names: &Names, depth: usize) -> Option<String> {
+fn blank_within(inner: &str, names: &GuardedNames, depth: usize) -> Option<String> {
     // What begins like JSON; the first character may be spelled in its escaped form.
     let begins = inner.trim_start_matches(BEFORE).starts_with(['{', '[', '\\']);
     if !begins || depth == 0 {
@@ -169,8 +169,8 @@ mod tests {
 
     #[test]
     fn secrets_are_blanked_at_any_depth_and_nothing_else_changes() {
-        let mut names = Names::exact("qrcode");
-        names.add(Names::exact("pairingCode"));
+        let mut names = GuardedNames::exact("qrcode");
+        names.add(GuardedNames::exact("pairingCode"));
         for (json, expected) in [
             (r#"{"qrcode": "S", "x": 1}"#, r#"{"qrcode": "", "x": 1}"#),
             (r#"[{"a":{"qr\u0063ode":{"qrcode":"S"}}},"qrcode"]"#, r#"[{"a":{"qr\u0063ode":""}},"qrcode"]"#),
@@ -200,8 +200,8 @@ mod tests {
     }
     #[test]
     fn a_name_that_is_looked_for_everywhere_has_many_spellings() {
-        let mut names = Names::loose("pairingCode").unwrap();
-        names.add(Names::loose("qrcode").unwrap());
+        let mut names = GuardedNames::loose("pairingCode").unwrap();
+        names.add(GuardedNames::loose("qrcode").unwrap());
         for key in [
             "qrcode",
             "qrCode",
@@ -219,12 +219,12 @@ mod tests {
         for key in ["qr", "code", "qrcodes", "qrcode2", "pairing", "", "_", "é"] {
             assert!(!names.has(key), "{key}");
         }
-        assert!(Names::loose("_-").is_none());
+        assert!(GuardedNames::loose("_-").is_none());
     }
 
     #[test]
     fn the_text_of_a_string_is_blanked_where_it_is_json() {
-        let names = Names::loose("qrcode").unwrap();
+        let names = GuardedNames::loose("qrcode").unwrap();
         for (text, expected) in [
             ("{\"qrcode\":\"S\"}", Some("{\"qrcode\":\"\"}")),
             ("\u{feff} [{\"qrCode\":1}]", Some("\u{feff} [{\"qrCode\":\"\"}]")),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::values::json;
-use crate::values::redact::{self, Names};
+use crate::values::redact::{self, GuardedNames};
 
 /// The members of an `extra`, in the order they came up.
 #[derive(Default)]
@@ -55,7 +55,7 @@ impl<'a> Extra<'a> {
 
     /// Blanks what is called by one of `anywhere`, and in the members of `keys` also what is called by one of `guarded`: whole
     /// members, and what stands within the others.
-    pub(super) fn blank(&mut self, keys: &[Box<str>], guarded: &Names, anywhere: &Names) {
+    pub(super) fn blank(&mut self, keys: &[Box<str>], guarded: &GuardedNames, anywhere: &GuardedNames) {
         if keys.is_empty() && anywhere.is_empty() {
             return;
         }

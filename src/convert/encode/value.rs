@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{Encoder, Misfit};
-use crate::catalog::Kind;
+use crate::catalog::FieldKind;
 use crate::convert::spelling::{long, timestamp};
 use crate::values::json::{self, Document, Node};
 use crate::values::uuid_text::uuid;
@@ -17,41 +17,41 @@ pub(super) enum Fit {
 }
 
 /// Writes the scalar at `node`.
-pub(super) fn write(encoder: &mut Encoder<'_>, kind: &Kind, node: Node) -> Result<Fit, Misfit> {
+pub(super) fn write(encoder: &mut Encoder<'_>, kind: &FieldKind, node: Node) -> Result<Fit, Misfit> {
     let doc = encoder.doc;
     match kind {
-        Kind::Boolean => match doc.kind(node) {
+        FieldKind::Boolean => match doc.kind(node) {
             json::Kind::True => encoder.out.push(1),
             json::Kind::False => encoder.out.push(0),
             _ => return misfit(doc, node, "a boolean"),
         },
-        Kind::Long => match long(doc, node) {
+        FieldKind::Long => match long(doc, node) {
             Some(value) => encoder.long(value),
             None => return misfit(doc, node, "a whole number"),
         },
-        Kind::Double => match double(doc, node) {
+        FieldKind::Double => match double(doc, node) {
             Some(value) => encoder.out.extend_from_slice(&value.to_le_bytes()),
             None => return misfit(doc, node, "a number"),
         },
-        Kind::String => return string(encoder, node),
-        Kind::Uuid => match doc.text(node).and_then(|t| uuid(&t.text)) {
+        FieldKind::String => return string(encoder, node),
+        FieldKind::Uuid => match doc.text(node).and_then(|t| uuid(&t.text)) {
             Some(uuid) => encoder.string(uuid.encode_lower(&mut Uuid::encode_buffer())),
             None => return misfit(doc, node, "a UUID"),
         },
-        Kind::Timestamp => match timestamp(doc, node) {
+        FieldKind::Timestamp => match timestamp(doc, node) {
             Some(instant) => encoder.long(instant.millis),
             None => return misfit(doc, node, "an ISO 8601 date or a Unix time"),
         },
-        Kind::Date => match doc.text(node).and_then(|t| time::parse_date(&t.text)) {
+        FieldKind::Date => match doc.text(node).and_then(|t| time::parse_date(&t.text)) {
             Some(days) => encoder.long(i64::from(days)),
             None => return misfit(doc, node, "a date"),
         },
-        Kind::Json { blanked } => {
+        FieldKind::Json { blanked } => {
             let profile = encoder.profile;
             let names = if *blanked { &profile.guarded } else { &profile.redacted_anywhere };
             encoder.string(&redact::blank(doc.raw(node), names));
         }
-        Kind::Record(_) | Kind::Array(_) | Kind::MediaObject { .. } | Kind::Derived { .. } => {
+        FieldKind::Record(_) | FieldKind::Array(_) | FieldKind::MediaObject { .. } | FieldKind::Derived { .. } => {
             return misfit(doc, node, "a scalar");
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Map, Value};
 
-use crate::catalog::{Catalog, EventType, Kind, Method, Profile};
+use crate::catalog::{Catalog, EventType, FieldKind, Method, Profile};
 use crate::convert::identify::identify;
 use crate::tools::random::Random;
 use crate::tools::sample::Sampler;
@@ -114,7 +114,7 @@ fn longer(
         None => &mut json,
     };
     let record = match event_type.payload_slot.map(|slot| &profile.records[event_type.record].fields[slot].kind) {
-        Some(Kind::Record(inner)) => *inner,
+        Some(FieldKind::Record(inner)) => *inner,
         _ => event_type.record,
     };
     let key = event_type.key.steps.last().map(|step| &**step);
@@ -141,8 +141,8 @@ fn text<'a>(
     let special: Vec<usize> = fields
         .iter()
         .filter_map(|field| match field.kind {
-            Kind::Derived { from, .. } => Some(from),
-            Kind::MediaObject { file } => Some(file),
+            FieldKind::Derived { from, .. } => Some(from),
+            FieldKind::MediaObject { file } => Some(file),
             _ => None,
         })
         .collect();
@@ -150,11 +150,11 @@ fn text<'a>(
     for (_, field) in free {
         // Found first and borrowed then: what is not a text is asked for again further on.
         match &field.kind {
-            Kind::String if object.get(&*field.json).is_some_and(Value::is_string) => {
+            FieldKind::String if object.get(&*field.json).is_some_and(Value::is_string) => {
                 let Some(Value::String(text)) = object.get_mut(&*field.json) else { return None };
                 return Some(text);
             }
-            Kind::Record(inner) => {
+            FieldKind::Record(inner) => {
                 let has = |object: &mut Map<String, Value>| text(profile, *inner, object, key).is_some();
                 if object.get_mut(&*field.json).and_then(Value::as_object_mut).is_some_and(has) {
                     return text(profile, *inner, object.get_mut(&*field.json)?.as_object_mut()?, key);

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::{Entry, Links, State, by_topic, entries, links, pretty, states};
-use crate::catalog::schema::{self, Field};
+use crate::catalog::schema::{self, SchemaField};
 use crate::config::Settings;
 use crate::kafka::route::Routes;
 
@@ -106,7 +106,7 @@ fn event(page: &mut String, entry: &Entry<'_>) {
 
 fn table(page: &mut String, record: &Value) {
     *page += "| field | type | meaning |\n| --- | --- | --- |\n";
-    for Field { name, json, ty, nullable, doc } in schema::fields(record).filter(|f| f.name != "extra") {
+    for SchemaField { name, json, ty, nullable, doc } in schema::fields(record).filter(|f| f.name != "extra") {
         let optional = if nullable { "?" } else { "" };
         let sent_as = if json == name { String::new() } else { format!(" Sent as `{json}`.") };
         let inner = ty.trim_start_matches("array of ");

@@ -49,7 +49,7 @@ fn check_round(data: &[u8]) {
 }
 
 /// What left of a body is the body, but for the redacted fields, whose values are nowhere.
-fn check_blanked(body: &[u8], left: &[u8], names: &redact::Names) {
+fn check_blanked(body: &[u8], left: &[u8], names: &redact::GuardedNames) {
     let Ok(sent) = serde_json::from_slice::<serde_json::Value>(body) else { return };
     let Ok(left) = std::str::from_utf8(left) else { panic!("JSON became bytes") };
     assert_eq!(redact::blank(left, names), left, "something was left to blank");
@@ -57,7 +57,7 @@ fn check_blanked(body: &[u8], left: &[u8], names: &redact::Names) {
     assert!(is_blanked(&sent, &blanked, names), "{left}");
 }
 
-fn is_blanked(sent: &serde_json::Value, left: &serde_json::Value, names: &redact::Names) -> bool {
+fn is_blanked(sent: &serde_json::Value, left: &serde_json::Value, names: &redact::GuardedNames) -> bool {
     use serde_json::Value::{Array, Object, String};
     match (sent, left) {
         (Object(sent), Object(left)) => {

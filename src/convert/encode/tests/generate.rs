@@ -1,6 +1,6 @@
 //! Random bodies, made from the plan of an event's record: what fits, in odd spellings, and what does not.
 
-use crate::catalog::{EventType, Kind, Profile};
+use crate::catalog::{EventType, FieldKind, Profile};
 use crate::convert::encode::judge::Sent;
 use crate::tools::random::Random;
 
@@ -26,7 +26,7 @@ pub(super) fn body(random: &mut Random, profile: &Profile, event_type: &EventTyp
     let payload = match event_type.payload_slot {
         None => record(random, profile, event_type.record, odd, 0),
         Some(slot) => {
-            let Kind::Record(inner) = profile.records[event_type.record].fields[slot].kind else { unreachable!() };
+            let FieldKind::Record(inner) = profile.records[event_type.record].fields[slot].kind else { unreachable!() };
             record(random, profile, inner, odd, 1)
         }
     };
@@ -107,31 +107,31 @@ fn spelled_key(random: &mut Random, key: &str, odd: Odd) -> String {
     }
 }
 
-fn fitting(random: &mut Random, profile: &Profile, kind: &Kind, odd: Odd, depth: usize) -> Sent {
+fn fitting(random: &mut Random, profile: &Profile, kind: &FieldKind, odd: Odd, depth: usize) -> Sent {
     let digits = random.next() as i64 >> random.below(63);
     Sent::Scalar(match kind {
-        Kind::Boolean => random.word(&["true", "false"]).to_string(),
-        Kind::Long => match random.below(4) {
+        FieldKind::Boolean => random.word(&["true", "false"]).to_string(),
+        FieldKind::Long => match random.below(4) {
             0 => format!("\"{digits}\""),
             1 => format!("{}.0", digits % 1_000_000),
             2 => format!("{}e{}", digits % 1000, random.below(4)),
             _ => digits.to_string(),
         },
-        Kind::Double => {
+        FieldKind::Double => {
             let value = digits as f64 / 1024.0;
             if random.chance(30) { format!("\"{value}\"") } else { value.to_string() }
         }
-        Kind::String if random.chance(10) => format!("{}.50", digits % 1000),
-        Kind::String => string(random, Odd::Never),
-        Kind::Uuid => uuid(random),
-        Kind::Timestamp => timestamp(random),
-        Kind::Date => {
+        FieldKind::String if random.chance(10) => format!("{}.50", digits % 1000),
+        FieldKind::String => string(random, Odd::Never),
+        FieldKind::Uuid => uuid(random),
+        FieldKind::Timestamp => timestamp(random),
+        FieldKind::Date => {
             format!("\"{:04}-{:02}-{:02}\"", 1 + random.below(9999), 1 + random.below(12), 1 + random.below(28))
         }
-        Kind::Json { .. } => return any_but_null(random),
-        Kind::MediaObject { .. } | Kind::Derived { .. } => unreachable!("never sent"),
-        Kind::Record(inner) => return record(random, profile, *inner, odd, depth + 1),
-        Kind::Array(items) => {
+        FieldKind::Json { .. } => return any_but_null(random),
+        FieldKind::MediaObject { .. } | FieldKind::Derived { .. } => unreachable!("never sent"),
+        FieldKind::Record(inner) => return record(random, profile, *inner, odd, depth + 1),
+        FieldKind::Array(items) => {
             let count = random.below(4);
             return Sent::Array((0..count).map(|_| fitting(random, profile, items, odd, depth + 1)).collect());
         }
