@@ -24,7 +24,7 @@ use crate::values::secret::Secret;
 pub(crate) use load::{from_text, load, load_with};
 use log::WrittenLog;
 pub(crate) use log::{Format, Logging};
-pub(crate) use media::{MediaSettings, Place};
+pub(crate) use media::{MediaPlace, MediaSettings};
 pub(crate) use reload::{InForce, Reloaded, load_in_force};
 pub(crate) use settings::{
     HttpSettings, KafkaSettings, RegistryAuth, RegistryMode, RegistrySettings, Settings, Timestamps, Topics,
@@ -64,7 +64,7 @@ impl ConfigError {
 /// `hookbridge.toml`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Written {
+struct WrittenSettings {
     data_dir: Option<Text<String>>,
     shutdown_delay: Option<Text<Period>>,
     shutdown_timeout: Option<Text<Period>>,

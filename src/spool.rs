@@ -65,13 +65,13 @@ use crate::ordering::Gate;
 use crate::outcome::Rejection;
 use crate::source::verify::Verified;
 pub(crate) use command::Done;
-use command::{Append, Command};
+use command::{Append, WriterCommand};
 pub(crate) use error::{SpoolError, UnknownSource};
 pub(crate) use lane::Lane;
 use opening::Opening;
 pub(crate) use recovery::{put_aside, recover_again};
 use state::Shared;
-pub(crate) use store::{Row, Store, Waiting};
+pub(crate) use store::{Row, SpoolStore, Waiting};
 use writer::Writer;
 
 /// The lane of deliveries that the disk has altered. They are not published; no topic has such a name.
@@ -102,19 +102,19 @@ pub(crate) fn scarce(dir: &Path, least: u64) -> Option<String> {
 
 /// How much more the spool could hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Room {
+pub(crate) struct SpoolRoom {
     /// Bytes that it would take now, at most.
     pub(crate) bytes: u64,
     /// Bytes free on its disk; `None` when the disk does not say.
     pub(crate) free: Option<u64>,
 }
 
-impl Room {
+impl SpoolRoom {
     /// What is left by the limits, when `held` bytes are in the spool and `free` on its disk.
-    fn within(limits: &SpoolSettings, held: u64, free: Option<u64>) -> Room {
+    fn within(limits: &SpoolSettings, held: u64, free: Option<u64>) -> SpoolRoom {
         let by_limit = limits.max_bytes.saturating_sub(held);
         let reserved = limits.min_free_bytes.saturating_add(store::LOG_BYTES);
-        Room { bytes: free.map_or(by_limit, |free| by_limit.min(free.saturating_sub(reserved))), free }
+        SpoolRoom { bytes: free.map_or(by_limit, |free| by_limit.min(free.saturating_sub(reserved))), free }
     }
 }
 
@@ -125,7 +125,7 @@ fn closed() -> SpoolError {
 /// The spool of this process.
 pub(crate) struct Spool {
     shared: Arc<Shared>,
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<WriterCommand>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -196,7 +196,7 @@ impl Spool {
             settled: Arc::clone(&settled),
             kept,
         };
-        self.commands.send(Command::Append(append)).map_err(|_| closed())?;
+        self.commands.send(WriterCommand::Append(append)).map_err(|_| closed())?;
         if let Ok(answer) = timeout_at(until, &mut answer).await {
             return answer.unwrap_or_else(|_| Err(closed()));
         }
@@ -211,7 +211,7 @@ impl Spool {
     /// Hands the writer a command, and waits for its answer.
     async fn ask(
         &self,
-        command: impl FnOnce(oneshot::Sender<Result<(), SpoolError>>) -> Command,
+        command: impl FnOnce(oneshot::Sender<Result<(), SpoolError>>) -> WriterCommand,
     ) -> Result<(), SpoolError> {
         let (done, answer) = oneshot::channel();
         self.commands.send(command(done)).map_err(|_| closed())?;
@@ -266,7 +266,7 @@ impl Spool {
     /// Has a file that cannot be read recovered, unless another was opened since `files` were.
     fn mistrust(&self, error: &SpoolError, files: u64) {
         if !matches!(error, SpoolError::Full(_) | SpoolError::Failed(_)) {
-            let _ = self.commands.send(Command::Mistrust { error: error.clone(), files });
+            let _ = self.commands.send(WriterCommand::Mistrust { error: error.clone(), files });
         }
     }
 
@@ -280,7 +280,7 @@ impl Spool {
         }
         let rows = rows.iter().map(|row| Done { seq: row.seq, bytes: row.bytes }).collect();
         let (from, to) = (Arc::clone(lane), self.lane(ALTERED));
-        if let Err(error) = self.ask(|done| Command::SetAside { from, to, rows, done }).await {
+        if let Err(error) = self.ask(|done| WriterCommand::SetAside { from, to, rows, done }).await {
             tracing::warn!(%error, "cannot move an altered delivery out of its lane");
         }
     }
@@ -288,7 +288,7 @@ impl Spool {
     /// A lane has been read up to number `seq`, and yet deliveries should be in it: has the file recovered if it does not hold what
     /// was written to it.
     pub(crate) fn compare(&self, lane: &Arc<Lane>, seq: i64) {
-        let _ = self.commands.send(Command::Compare { lane: Arc::clone(lane), seq });
+        let _ = self.commands.send(WriterCommand::Compare { lane: Arc::clone(lane), seq });
     }
 
     /// How many files were opened so far: what was read of another one is to be read again.
@@ -318,7 +318,7 @@ impl Spool {
     pub(crate) fn remove(&self, lane: &Arc<Lane>, rows: Vec<Done>) {
         lane.set_gone(rows.iter().map(|row| row.seq));
         // Without a writer the process is ending; the next one publishes them again.
-        let _ = self.commands.send(Command::Remove { lane: Arc::clone(lane), rows });
+        let _ = self.commands.send(WriterCommand::Remove { lane: Arc::clone(lane), rows });
     }
 
     /// Puts a delivery at the end of another lane, under `keys`, with why it is a dead letter, if it has become one.
@@ -342,8 +342,15 @@ impl Spool {
         if !before.is_empty() {
             before.splice(0..0, seal::line(event_type, received_at, &before));
         }
-        self.ask(|moved| Command::Relocate { from: Arc::clone(from), to: Arc::clone(to), row, keys, before, moved })
-            .await
+        self.ask(|moved| WriterCommand::Relocate {
+            from: Arc::clone(from),
+            to: Arc::clone(to),
+            row,
+            keys,
+            before,
+            moved,
+        })
+        .await
     }
 
     /// Why the spool would not take a delivery now.
@@ -377,7 +384,7 @@ impl Spool {
     }
 
     /// How much more it would take now: nothing while it refuses deliveries, for whatever reason.
-    pub(crate) fn room(&self) -> Room {
+    pub(crate) fn room(&self) -> SpoolRoom {
         self.shared.room()
     }
 
@@ -393,7 +400,7 @@ impl Spool {
 
     /// Writes what was handed over and closes the file.
     pub(crate) async fn close(&self) {
-        let _ = self.commands.send(Command::Close);
+        let _ = self.commands.send(WriterCommand::Close);
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(writer) = writer else { return };
         let ended = tokio::task::spawn_blocking(move || writer.join()).await;
@@ -421,8 +428,8 @@ mod tests {
             (101, Some(mib(1000)), 0),
             (40, None, 60),
         ] {
-            let room = Room::within(&limits, mib(held), free);
-            assert_eq!(room, Room { bytes: mib(expected), free }, "{held} MiB held");
+            let room = SpoolRoom::within(&limits, mib(held), free);
+            assert_eq!(room, SpoolRoom { bytes: mib(expected), free }, "{held} MiB held");
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::flow::intake::Intake;
 use crate::flow::pipeline::{LARGE_AT_ONCE, Pipeline};
 use crate::http::ANSWER_CODES;
 use crate::kafka::publish::Publisher;
-use crate::kafka::registry::{Refusal, Registry};
+use crate::kafka::registry::{RefusedSchema, Registry};
 use crate::kafka::route::{DEAD_LETTERS, Role, Routes};
 use crate::media::Store;
 use crate::observe::metrics::Metrics;
@@ -52,10 +52,10 @@ pub(crate) enum StartError {
     #[error("data_dir: {0}")]
     Spool(#[from] SpoolError),
     #[error("the registry refuses {} schema(s):{}", .0.len(), list(.0))]
-    Refused(Vec<Refusal>),
+    Refused(Vec<RefusedSchema>),
 }
 
-fn list(refusals: &[Refusal]) -> String {
+fn list(refusals: &[RefusedSchema]) -> String {
     refusals.iter().map(|r| format!("\n  {}: {}", r.subject, r.reasons)).collect()
 }
 
@@ -154,7 +154,7 @@ impl Core {
 }
 
 /// Asks the registry for ids, at once and from time to time; tells `refuse` when the start fails by what it says.
-async fn keep_ids(registry: Arc<Registry>, pipeline: Arc<Pipeline>, refuse: oneshot::Sender<Vec<Refusal>>) {
+async fn keep_ids(registry: Arc<Registry>, pipeline: Arc<Pipeline>, refuse: oneshot::Sender<Vec<RefusedSchema>>) {
     let first = registry.start().await;
     // Set once, here.
     let _ = pipeline.registry_asked.set(());
@@ -183,7 +183,7 @@ pub(crate) struct Running {
     stop: CancellationToken,
     drain: JoinHandle<()>,
     exporting: Option<Exporting>,
-    refused: oneshot::Receiver<Vec<Refusal>>,
+    refused: oneshot::Receiver<Vec<RefusedSchema>>,
     /// Dropped, and so aborted, at the end.
     _watches: JoinSet<()>,
     _lock: Option<File>,
@@ -191,7 +191,7 @@ pub(crate) struct Running {
 
 impl Running {
     /// Returns when the registry refuses a schema so that the start fails; never if it does not.
-    pub(crate) async fn refused(&mut self) -> Vec<Refusal> {
+    pub(crate) async fn refused(&mut self) -> Vec<RefusedSchema> {
         match (&mut self.refused).await {
             Ok(refusals) => refusals,
             Err(_) => std::future::pending().await,

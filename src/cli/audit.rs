@@ -11,7 +11,7 @@ use super::connect::Connect;
 use super::{Ending, fail, fail_config, instant, progress, warn};
 use crate::config::Settings;
 use crate::kafka::route::{Role, Routes};
-use crate::spool::{Row, SpoolError, Store};
+use crate::spool::{Row, SpoolError, SpoolStore};
 use crate::tools::audit::{Audit, Counts, Given, IdsError};
 use crate::tools::event_id::EventId;
 use crate::tools::read::{From, ReadError, Reader, those_there};
@@ -109,7 +109,7 @@ fn look(settings: &Settings, data_dir: Option<&Path>, since: Option<i64>) -> Res
     let mut audit = Audit::default();
     if let Some(dir) = data_dir {
         let fail = |error| AuditError::Spool { dir: dir.to_owned(), error };
-        if let Some(store) = Store::look(dir).map_err(fail)? {
+        if let Some(store) = SpoolStore::look(dir).map_err(fail)? {
             let each = |row: Row| {
                 audit.spooled(&row.id);
                 true

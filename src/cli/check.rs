@@ -11,11 +11,11 @@ use super::{Ending, fail_config, on_runtime, print};
 use crate::config::{self, Settings};
 use crate::http::Identity;
 use crate::kafka::publish::{Differing, OneReplica, Publisher, TopicState, View, span};
-use crate::kafka::registry::{Registry, Standing};
+use crate::kafka::registry::{Registry, SubjectStatus};
 use crate::kafka::route::Routes;
 use crate::media::{self, Unfit};
 use crate::observe::traces::{Collector, NotCollected};
-use crate::spool::{self, Store};
+use crate::spool::{self, SpoolStore};
 use crate::values::time;
 
 /// A certificate that ends before so many days have passed is warned of.
@@ -137,7 +137,7 @@ fn spool(settings: &Settings, report: &mut Report) {
     if let Some(words) = spool::scarce(dir, settings.spool.min_free_bytes) {
         report.finding(&format!("spool: {words}"));
     }
-    match Store::look(dir).and_then(|store| store.map_or(Ok(Vec::new()), |store| store.waiting())) {
+    match SpoolStore::look(dir).and_then(|store| store.map_or(Ok(Vec::new()), |store| store.waiting())) {
         Ok(waiting) => {
             let (records, bytes) = waiting.iter().fold((0, 0), |(r, b), w| (r + w.records, b + w.bytes));
             well(&format!("spool: {records} deliveries waiting, {bytes} bytes"));
@@ -286,9 +286,9 @@ async fn schemas(settings: &Settings, registry: &Registry, report: &mut Report) 
     let (mut registered, mut new) = (0, 0);
     for (subject, standing) in standings {
         match standing {
-            Standing::Registered(_) => registered += 1,
-            Standing::New | Standing::Compatible => new += 1,
-            Standing::Refused(reasons) => report.finding(&format!("subject {}: {reasons}", subject.name)),
+            SubjectStatus::Registered(_) => registered += 1,
+            SubjectStatus::New | SubjectStatus::Compatible => new += 1,
+            SubjectStatus::Refused(reasons) => report.finding(&format!("subject {}: {reasons}", subject.name)),
         }
     }
     well(&format!("schemas: {registered} registered, {new} new"));

@@ -15,7 +15,7 @@ use crate::app::bridge::StartError;
 use crate::catalog::EventType;
 use crate::catalog::schema::{self, SchemaField};
 use crate::config::Settings;
-use crate::kafka::registry::{Registry, Standing};
+use crate::kafka::registry::{Registry, SubjectStatus};
 use crate::kafka::route::Routes;
 
 const HELP: &str = "\
@@ -184,13 +184,13 @@ fn with_registry(settings: &Settings, register: bool) -> Ending {
     let mut text = String::new();
     for (subject, standing) in standings {
         let word = match standing {
-            Standing::Registered(id) => format!("same        id {id}"),
-            Standing::New | Standing::Compatible if register => {
+            SubjectStatus::Registered(id) => format!("same        id {id}"),
+            SubjectStatus::New | SubjectStatus::Compatible if register => {
                 format!("registered  id {}", subject.id().map_or_else(|| "unknown".into(), |id| id.to_string()))
             }
-            Standing::New => "new         not registered yet".into(),
-            Standing::Compatible => "compatible  a new version".into(),
-            Standing::Refused(reasons) => {
+            SubjectStatus::New => "new         not registered yet".into(),
+            SubjectStatus::Compatible => "compatible  a new version".into(),
+            SubjectStatus::Refused(reasons) => {
                 refused += 1;
                 format!("REFUSED     {reasons}")
             }

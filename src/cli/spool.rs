@@ -16,7 +16,7 @@ use crate::app::bridge::{Core, StartError, lock};
 use crate::config::{self, Settings};
 use crate::disk::private::keep_new_files_private;
 use crate::observe::telemetry;
-use crate::spool::{Row, SpoolError, Store, Waiting, put_aside, recover_again};
+use crate::spool::{Row, SpoolError, SpoolStore, Waiting, put_aside, recover_again};
 use crate::values::{printable, time};
 
 /// How often the drain looks how far it is.
@@ -145,7 +145,7 @@ fn inspect(dir: &Path, events: bool, json: bool) -> Ending {
     // Whoever closed the pipe has seen enough.
     let shown: fn(&str) -> Cow<'_, str> = if json { printable::json } else { printable::text };
     let mut print = |line: String| writeln!(out, "{}", shown(&line)).is_ok();
-    let store = match Store::look(dir) {
+    let store = match SpoolStore::look(dir) {
         Ok(store) => store,
         Err(error) => return fail(&format!("{}: {error}", dir.display()), Ending::Unavailable),
     };
@@ -156,7 +156,7 @@ fn inspect(dir: &Path, events: bool, json: bool) -> Ending {
 }
 
 fn show(
-    store: Option<Store>,
+    store: Option<SpoolStore>,
     events: bool,
     json: bool,
     print: &mut impl FnMut(String) -> bool,
@@ -230,7 +230,7 @@ async fn drain(settings: &Settings, patience: Duration) -> Ending {
         Err(error) => return fail(&error, Ending::Unavailable),
     };
     // A name that is wrong must not look like a spool that is empty.
-    match Store::look(&settings.data_dir) {
+    match SpoolStore::look(&settings.data_dir) {
         Ok(Some(_)) => {}
         Ok(None) => {
             let words = format!("data_dir {}: there is no spool in it", settings.data_dir.display());

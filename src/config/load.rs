@@ -7,7 +7,7 @@ use std::{env, fs, io};
 
 use toml::{Table, Value};
 
-use super::{ConfigError, Settings, Written};
+use super::{ConfigError, Settings, WrittenSettings};
 use crate::disk::access::explain;
 
 const PREFIX: &str = "HOOKBRIDGE__";
@@ -66,7 +66,7 @@ fn table_from(path: &str, text: &str, env: &BTreeMap<String, String>) -> Result<
 
 /// What the table from `path` means.
 pub(super) fn resolve(path: &str, table: Table) -> Result<Settings, ConfigError> {
-    let written: Written = serde_path_to_error::deserialize(Value::Table(table)).map_err(|e| {
+    let written: WrittenSettings = serde_path_to_error::deserialize(Value::Table(table)).map_err(|e| {
         let key = e.path().to_string();
         ConfigError::key(if key == "." { path.to_owned() } else { key }, misfit(e.inner().message()))
     })?;

@@ -12,7 +12,7 @@ use super::{ConfigError, Secret, WrittenMedia};
 pub(crate) struct MediaSettings {
     /// A file with more bytes is kept out of its record.
     pub(crate) inline_max_bytes: usize,
-    pub(crate) place: Place,
+    pub(crate) place: MediaPlace,
     /// What a folder holds at most.
     pub(crate) max_bytes: u64,
     /// Whether that is a folder outside `data_dir`, for others to read.
@@ -21,7 +21,7 @@ pub(crate) struct MediaSettings {
 
 /// Where files are kept.
 #[derive(Debug)]
-pub(crate) enum Place {
+pub(crate) enum MediaPlace {
     /// An absolute path.
     Folder(PathBuf),
     S3 {
@@ -44,7 +44,7 @@ impl WrittenMedia {
         flatten("media.options", "", &self.options, &mut options)?;
         let place = match self.url {
             Some(url) => place(&url.0, options)?,
-            None if options.is_empty() => Place::Folder(absolute("data_dir", &data_dir.join("media"))?),
+            None if options.is_empty() => MediaPlace::Folder(absolute("data_dir", &data_dir.join("media"))?),
             None => {
                 return Err(ConfigError::key(
                     "media.options",
@@ -53,7 +53,7 @@ impl WrittenMedia {
             }
         };
         let max_bytes = match (&place, self.max_bytes) {
-            (Place::S3 { .. }, Some(_)) => {
+            (MediaPlace::S3 { .. }, Some(_)) => {
                 return Err(ConfigError::key(
                     "media.max_bytes",
                     "only for a folder, and media.url is a bucket: remove it",
@@ -62,13 +62,13 @@ impl WrittenMedia {
             (_, written) => written.map_or(MAX_BYTES, |text| text.0.0 as u64),
         };
         let data_dir = absolute("data_dir", data_dir)?;
-        let shared = matches!(&place, Place::Folder(folder) if !folder.starts_with(data_dir));
+        let shared = matches!(&place, MediaPlace::Folder(folder) if !folder.starts_with(data_dir));
         let inline_max_bytes = self.inline_max_bytes.map_or(default, |text| text.0.0);
         Ok(MediaSettings { inline_max_bytes, place, max_bytes, shared })
     }
 }
 
-fn place(url: &str, options: BTreeMap<String, Secret>) -> Result<Place, ConfigError> {
+fn place(url: &str, options: BTreeMap<String, Secret>) -> Result<MediaPlace, ConfigError> {
     let fail = |what: &str| Err(ConfigError::key("media.url", what));
     let parsed = Url::parse(url).ok();
     let Some(url) = parsed.filter(|url| matches!(url.scheme(), "s3" | "file")) else {
@@ -85,7 +85,7 @@ fn place(url: &str, options: BTreeMap<String, Secret>) -> Result<Place, ConfigEr
             return Err(ConfigError::key("media.options", "only for a bucket, and media.url is a folder: remove them"));
         }
         let Ok(folder) = url.to_file_path() else { return fail("expected an absolute path, such as file:///folder") };
-        return Ok(Place::Folder(absolute("media.url", &folder)?));
+        return Ok(MediaPlace::Folder(absolute("media.url", &folder)?));
     }
     let Some(bucket) = url.host_str().filter(|host| !host.is_empty()) else {
         return fail("expected a bucket, such as s3://bucket/prefix");
@@ -93,7 +93,7 @@ fn place(url: &str, options: BTreeMap<String, Secret>) -> Result<Place, ConfigEr
     let Ok(prefix) = object_store::path::Path::from_url_path(url.path()) else {
         return fail("the part after the bucket is not a valid object path");
     };
-    Ok(Place::S3 { bucket: bucket.to_owned(), prefix: prefix.to_string(), options })
+    Ok(MediaPlace::S3 { bucket: bucket.to_owned(), prefix: prefix.to_string(), options })
 }
 
 /// Records name a folder for readers that are started elsewhere.

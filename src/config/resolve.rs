@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use super::units::{OneOrMany, Text};
 use super::{
     ConfigError, HttpSettings, KafkaSettings, RegistryAuth, RegistryMode, RegistrySettings, Settings, Timestamps,
-    Topics, Written, WrittenHttp, WrittenKafka, WrittenRegistry, WrittenSource, WrittenTls,
+    Topics, WrittenHttp, WrittenKafka, WrittenRegistry, WrittenSettings, WrittenSource, WrittenTls,
 };
 use crate::catalog::{Catalog, DerivedTopic, Method};
 use crate::source::Source;
@@ -50,7 +50,7 @@ fn address(key: &str, written: Option<Text<String>>, default: &str) -> Result<So
     found.ok_or_else(|| ConfigError::key(key, format!("got {text:?}, expected an address such as {default:?}")))
 }
 
-impl Written {
+impl WrittenSettings {
     pub(super) fn resolve(self) -> Result<Settings, ConfigError> {
         let mut catalog = self.catalog.load(&self.sources)?;
         let kafka = self.kafka.resolve()?;

@@ -106,7 +106,7 @@ fn the_sample_documents_every_key_and_is_valid() {
         assert!(there, "{key} is not in the sample");
     }
     let table: toml::Table = uncommented.parse().unwrap();
-    let unknown = serde_path_to_error::deserialize::<_, Written>(toml::Value::Table(table));
+    let unknown = serde_path_to_error::deserialize::<_, WrittenSettings>(toml::Value::Table(table));
     unknown.map_err(|e| e.to_string()).unwrap();
 }
 
@@ -240,7 +240,7 @@ fn what_is_wrong_is_told_by_its_key() {
 fn media_goes_to_a_folder_of_data_dir_unless_a_place_is_named() {
     let settings = read(SMALLEST, &[]).unwrap();
     assert_eq!((settings.media.inline_max_bytes, settings.media.max_bytes), (512 << 10, 10 << 30));
-    let Place::Folder(folder) = settings.media.place else { panic!("no folder") };
+    let MediaPlace::Folder(folder) = settings.media.place else { panic!("no folder") };
     assert!(folder.is_absolute() && folder.ends_with("data/media"), "{}", folder.display());
 
     let s3 = "[media]\nurl = \"s3://bucket/a/b/\"\n[media.options]\nregion = \"sa-east-1\"\nallow_http = true\n[kafka]";
@@ -248,7 +248,7 @@ fn media_goes_to_a_folder_of_data_dir_unless_a_place_is_named() {
         [("HOOKBRIDGE__MEDIA__OPTIONS__SECRET_ACCESS_KEY", "s3cret"), ("HOOKBRIDGE__KAFKA__MAX_RECORD_BYTES", "5000")];
     let settings = read(&SMALLEST.replace("[kafka]", s3), &env).unwrap();
     assert_eq!(settings.media.inline_max_bytes, 3125, "a record cannot hold more");
-    let Place::S3 { bucket, prefix, options } = settings.media.place else { panic!("no bucket") };
+    let MediaPlace::S3 { bucket, prefix, options } = settings.media.place else { panic!("no bucket") };
     assert_eq!((bucket.as_str(), prefix.as_str()), ("bucket", "a/b"));
     assert_eq!(options.keys().collect::<Vec<_>>(), ["allow_http", "region", "secret_access_key"]);
     assert_eq!(options["secret_access_key"].expose(), "s3cret");

@@ -16,11 +16,11 @@ pub(crate) struct Prepared<'a> {
     /// Milliseconds since 1970.
     pub(crate) occurred_at: Option<i64>,
     /// Apart, since it is moved from stage to stage, and each keeps its place while an event waits.
-    pub(crate) made: Result<Box<Made>, Rejection>,
+    pub(crate) made: Result<Box<ConvertedEvent>, Rejection>,
 }
 
 /// What the records to be are made of, and the file that they only name: to be kept first.
-pub(crate) struct Made {
+pub(crate) struct ConvertedEvent {
     pub(crate) parts: Parts,
     pub(crate) file: Option<File>,
 }
@@ -68,7 +68,7 @@ pub(crate) struct Detached {
     event_type: Option<String>,
     key: Option<String>,
     occurred_at: Option<i64>,
-    made: Result<Box<Made>, Rejection>,
+    made: Result<Box<ConvertedEvent>, Rejection>,
 }
 
 impl Detached {
@@ -113,7 +113,7 @@ pub(crate) fn prepare<'a>(delivery: &'a Verified, store: &Store, most_bytes: usi
     let uri = file.as_ref().map(|file| store.uri(file)).unwrap_or_default();
     let moved = node.zip(file.as_ref()).map(|(node, file)| file.moved(node, &uri));
     let made = match encode::encode(&doc, profile, event_type, &head, moved.as_ref(), most_bytes) {
-        Ok(records) => Ok(Box::new(Made { parts: Parts { records, links, updated_at }, file })),
+        Ok(records) => Ok(Box::new(ConvertedEvent { parts: Parts { records, links, updated_at }, file })),
         Err(fault @ Fault::Unfit { .. }) => not(Reason::SchemaViolation, fault.to_string()),
         Err(fault @ Fault::TooLarge { .. }) => not(Reason::RecordTooLarge, fault.to_string()),
     };

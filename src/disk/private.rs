@@ -102,7 +102,7 @@ impl Look {
 
     fn at(&mut self, path: &Path) {
         match close(path) {
-            Ok(Found { was_open, is_folder }) => {
+            Ok(PathAccess { was_open, is_folder }) => {
                 if was_open {
                     self.closed.get_or_insert_with(|| (0, path.to_owned())).0 += 1;
                 }
@@ -129,26 +129,26 @@ impl Look {
     }
 }
 
-struct Found {
+struct PathAccess {
     was_open: bool,
     is_folder: bool,
 }
 
 /// Leaves the owner's rights alone of those that there are. No link is followed.
-fn close(path: &Path) -> io::Result<Found> {
+fn close(path: &Path) -> io::Result<PathAccess> {
     // Opening what is no file must not wait for its other end.
     let file = open(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
     let mode = fstat(&file)?.st_mode;
     let (is_folder, owners) = match FileType::from_raw_mode(mode) {
         FileType::Directory => (true, 0o700),
         FileType::RegularFile => (false, 0o600),
-        _ => return Ok(Found { was_open: false, is_folder: false }),
+        _ => return Ok(PathAccess { was_open: false, is_folder: false }),
     };
     let was_open = mode & OTHERS != 0;
     if was_open {
         fchmod(&file, Mode::from_raw_mode(mode & owners))?;
     }
-    Ok(Found { was_open, is_folder })
+    Ok(PathAccess { was_open, is_folder })
 }
 
 /// Whether others have rights to a file or folder that could not be closed.

@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::blocking::{LARGE_BODY, off_the_hot_path};
 use crate::catalog::EventType;
-use crate::convert::prepare::{self, Made, Parts, Prepared};
+use crate::convert::prepare::{self, ConvertedEvent, Parts, Prepared};
 use crate::kafka::dead_letter;
 use crate::kafka::publish::{Patience, PublishError, Publisher, Sending};
 use crate::kafka::route::{Event, Record, Route, Routes, Subject};
@@ -198,7 +198,7 @@ impl Pipeline {
     pub(crate) fn dry_run(&self, prepared: Prepared<'_>) -> Result<&Route, Rejection> {
         let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
         let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
-        let Made { parts, .. } = *made?;
+        let ConvertedEvent { parts, .. } = *made?;
         self.check_extent(&parts)?;
         let route = self.route_of(&event)?;
         // Every id takes as many bytes as any other.
@@ -220,11 +220,11 @@ impl Pipeline {
     async fn write(
         &self,
         event: &Event<'_>,
-        made: Result<Box<Made>, Rejection>,
+        made: Result<Box<ConvertedEvent>, Rejection>,
         lane: &Arc<str>,
         attempt: &Attempt<'_>,
     ) -> Result<(), NotTaken> {
-        let Made { parts, file } = *made.map_err(NotTaken::Ever)?;
+        let ConvertedEvent { parts, file } = *made.map_err(NotTaken::Ever)?;
         self.check_extent(&parts).map_err(NotTaken::Ever)?;
         let route = self.route_of(event).map_err(NotTaken::Ever)?;
         let not_now = |gate, why| NotTaken::Now(Deferred { gates: vec![gate], why, ..Deferred::unsent(lane, None) });

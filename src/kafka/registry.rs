@@ -40,14 +40,14 @@ const URGENT_RETRY: Duration = Duration::from_secs(2);
 
 /// A schema the registry refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Refusal {
+pub(crate) struct RefusedSchema {
     pub(crate) subject: String,
     pub(crate) reasons: String,
 }
 
 /// What the registry would do with a subject's schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum SubjectStatus {
     /// It is there, with this id.
     Registered(u32),
     /// The subject is not there.
@@ -57,14 +57,14 @@ pub(crate) enum Standing {
     Refused(String),
 }
 
-struct State {
+struct RegistryState {
     unavailable: Option<String>,
-    refusals: Vec<Refusal>,
+    refusals: Vec<RefusedSchema>,
 }
 
-impl State {
-    fn not_asked() -> State {
-        State { unavailable: Some("not connected yet".into()), refusals: Vec::new() }
+impl RegistryState {
+    fn not_asked() -> RegistryState {
+        RegistryState { unavailable: Some("not connected yet".into()), refusals: Vec::new() }
     }
 }
 
@@ -75,7 +75,7 @@ pub(crate) struct Registry {
     mode: RegistryMode,
     verify_interval: Duration,
     subjects: Vec<Arc<Subject>>,
-    state: Mutex<State>,
+    state: Mutex<RegistryState>,
     /// Another client is in force.
     replaced: Notify,
 }
@@ -114,7 +114,7 @@ impl Registry {
             mode: settings.mode,
             verify_interval: settings.verify_interval,
             subjects,
-            state: Mutex::new(State::not_asked()),
+            state: Mutex::new(RegistryState::not_asked()),
             replaced: Notify::new(),
         })
     }
@@ -133,7 +133,7 @@ impl Registry {
 
     /// The schemas it refuses.
     #[must_use]
-    pub(crate) fn refusals(&self) -> Vec<Refusal> {
+    pub(crate) fn refusals(&self) -> Vec<RefusedSchema> {
         self.state.lock().map(|state| state.refusals.clone()).unwrap_or_default()
     }
 
@@ -142,7 +142,7 @@ impl Registry {
     /// # Errors
     /// The registry's own reasons for every schema it refuses, when the id of one of them is not known from before.
     /// Nothing was written then.
-    pub(crate) async fn start(&self) -> Result<(), Vec<Refusal>> {
+    pub(crate) async fn start(&self) -> Result<(), Vec<RefusedSchema>> {
         match self.pass(true).await {
             Ok(refusals) if refusals.is_empty() => {
                 tracing::info!(subjects = self.subjects.len(), "schema ids verified with the registry");
@@ -163,7 +163,7 @@ impl Registry {
 
     /// Some registries give their reasons only when they refuse to register. What they called incompatible they do
     /// refuse, so nothing is written.
-    async fn explain(&self, mut refusals: Vec<Refusal>) -> Vec<Refusal> {
+    async fn explain(&self, mut refusals: Vec<RefusedSchema>) -> Vec<RefusedSchema> {
         for refusal in refusals.iter_mut().filter(|r| r.reasons == client::NO_REASONS) {
             let Some(subject) = self.subjects.iter().find(|s| s.name == refusal.subject) else { continue };
             if let Err(RegistryError::Refused { reasons, .. }) = self.client.load_full().register(subject).await {
@@ -180,9 +180,9 @@ impl Registry {
     pub(crate) async fn look(&self) -> Result<(), RegistryUnavailable> {
         for (subject, standing) in self.standings().await? {
             match standing {
-                Standing::Registered(id) => learn(&subject, id),
-                Standing::New | Standing::Compatible => {}
-                Standing::Refused(_) => subject.set_refused(true),
+                SubjectStatus::Registered(id) => learn(&subject, id),
+                SubjectStatus::New | SubjectStatus::Compatible => {}
+                SubjectStatus::Refused(_) => subject.set_refused(true),
             }
         }
         Ok(())
@@ -244,14 +244,14 @@ impl Registry {
     }
 
     /// Whether all refused subjects are marked as such.
-    fn marked(&self, refusals: &[Refusal]) -> bool {
+    fn marked(&self, refusals: &[RefusedSchema]) -> bool {
         let refused = |name: &str| self.subjects.iter().any(|subject| subject.name == name && subject.is_refused());
         refusals.iter().all(|refusal| refused(&refusal.subject))
     }
 
     /// Looks at every subject, and in register mode registers what is missing and welcome. In the `first` pass, one
     /// refusal of a schema without a known id is enough for nothing to be written.
-    async fn pass(&self, first: bool) -> Result<Vec<Refusal>, RegistryUnavailable> {
+    async fn pass(&self, first: bool) -> Result<Vec<RefusedSchema>, RegistryUnavailable> {
         let outcome = self.try_pass(first).await;
         if let Ok(mut state) = self.state.lock() {
             state.unavailable = outcome.as_ref().err().map(ToString::to_string);
@@ -262,16 +262,16 @@ impl Registry {
         outcome
     }
 
-    async fn try_pass(&self, first: bool) -> Result<Vec<Refusal>, RegistryUnavailable> {
+    async fn try_pass(&self, first: bool) -> Result<Vec<RefusedSchema>, RegistryUnavailable> {
         let standings = self.standings().await?;
         let (mut refusals, mut new, mut stops) = (Vec::new(), Vec::new(), false);
         for (subject, standing) in standings {
             match standing {
-                Standing::Registered(id) => learn(&subject, id),
-                Standing::New | Standing::Compatible => new.push(subject),
-                Standing::Refused(reasons) => {
+                SubjectStatus::Registered(id) => learn(&subject, id),
+                SubjectStatus::New | SubjectStatus::Compatible => new.push(subject),
+                SubjectStatus::Refused(reasons) => {
                     stops |= first && subject.id().is_none();
-                    refusals.push(Refusal { subject: subject.name.clone(), reasons });
+                    refusals.push(RefusedSchema { subject: subject.name.clone(), reasons });
                 }
             }
         }
@@ -287,7 +287,7 @@ impl Registry {
         for (subject, id) in registered {
             match id {
                 Ok(id) => learn(&subject, id),
-                Err(RegistryError::Refused { subject, reasons }) => refusals.push(Refusal { subject, reasons }),
+                Err(RegistryError::Refused { subject, reasons }) => refusals.push(RefusedSchema { subject, reasons }),
                 Err(RegistryError::Unavailable(error)) => unavailable = Some(error),
             }
         }
@@ -307,10 +307,10 @@ impl Registry {
     ///
     /// # Errors
     /// When the registry cannot be used.
-    pub(crate) async fn standings(&self) -> Result<Vec<(Arc<Subject>, Standing)>, RegistryUnavailable> {
+    pub(crate) async fn standings(&self) -> Result<Vec<(Arc<Subject>, SubjectStatus)>, RegistryUnavailable> {
         let looks = stream::iter(self.subjects.clone()).map(|subject| async move {
             let standing = match standing(&self.client.load_full(), self.mode, &subject).await {
-                Err(RegistryError::Refused { reasons, .. }) => Ok(Standing::Refused(reasons)),
+                Err(RegistryError::Refused { reasons, .. }) => Ok(SubjectStatus::Refused(reasons)),
                 Err(RegistryError::Unavailable(error)) => Err(error),
                 Ok(standing) => Ok(standing),
             };
@@ -325,27 +325,27 @@ impl Registry {
     }
 }
 
-async fn standing(client: &Client, mode: RegistryMode, subject: &Subject) -> Result<Standing, RegistryError> {
+async fn standing(client: &Client, mode: RegistryMode, subject: &Subject) -> Result<SubjectStatus, RegistryError> {
     if mode == RegistryMode::Lookup {
         return Ok(match client.equal_version(subject).await? {
-            Some(id) => Standing::Registered(id),
-            None => Standing::Refused(
+            Some(id) => SubjectStatus::Registered(id),
+            None => SubjectStatus::Refused(
                 "no registered version equals this schema, and registry.mode \"lookup\" registers none".into(),
             ),
         });
     }
     match client.find(subject).await? {
-        Search::Found(id) => return Ok(Standing::Registered(id)),
-        Search::NoSubject => return Ok(Standing::New),
+        Search::Found(id) => return Ok(SubjectStatus::Registered(id)),
+        Search::NoSubject => return Ok(SubjectStatus::New),
         Search::NoSchema => {}
     }
     let reasons = client.incompatibilities(subject).await?;
-    Ok(reasons.map_or(Standing::Compatible, Standing::Refused))
+    Ok(reasons.map_or(SubjectStatus::Compatible, SubjectStatus::Refused))
 }
 
 /// Says what the registry refuses.
-fn report<'a>(refusals: impl IntoIterator<Item = &'a Refusal>) {
-    for Refusal { subject, reasons } in refusals {
+fn report<'a>(refusals: impl IntoIterator<Item = &'a RefusedSchema>) {
+    for RefusedSchema { subject, reasons } in refusals {
         tracing::error!(subject, reasons, "the registry refuses a schema; events of this type wait in the spool");
     }
 }

@@ -57,7 +57,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::config::{MediaSettings, Place};
+    use crate::config::{MediaPlace, MediaSettings};
     use crate::media::File;
     use crate::media::store::Store;
     use crate::outbound::endless;
@@ -67,7 +67,7 @@ mod tests {
         let (endpoint, sent) = endless("403 Forbidden", "<Error>");
         let options = [("access_key_id", "an-id"), ("secret_access_key", "s3cret"), ("endpoint", &endpoint)];
         let options: BTreeMap<_, _> = options.iter().map(|(k, v)| ((*k).to_owned(), v.parse().unwrap())).collect();
-        let place = Place::S3 { bucket: "b".into(), prefix: "p".into(), options };
+        let place = MediaPlace::S3 { bucket: "b".into(), prefix: "p".into(), options };
         let store = Store::new(&MediaSettings { inline_max_bytes: 0, place, max_bytes: 0, shared: false }).unwrap();
         let end = Instant::now() + Duration::from_secs(60);
         let words = store.keep(&File::new(b"abc".to_vec(), None), end).await.unwrap_err().to_string();

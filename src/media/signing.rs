@@ -14,14 +14,14 @@ pub(super) struct Signing;
 impl CryptoProvider for Signing {
     fn digest(&self, algorithm: DigestAlgorithm) -> Result<Box<dyn DigestContext>> {
         match algorithm {
-            DigestAlgorithm::Sha256 => Ok(Box::new(Running { state: Sha256::new(), result: [0; 32] })),
+            DigestAlgorithm::Sha256 => Ok(Box::new(RunningHash { state: Sha256::new(), result: [0; 32] })),
             other => Err(unsupported(&other)),
         }
     }
 
     fn hmac(&self, algorithm: DigestAlgorithm, secret: &[u8]) -> Result<Box<dyn HmacContext>> {
         match (algorithm, Hmac::<Sha256>::new_from_slice(secret)) {
-            (DigestAlgorithm::Sha256, Ok(state)) => Ok(Box::new(Running { state, result: [0; 32] })),
+            (DigestAlgorithm::Sha256, Ok(state)) => Ok(Box::new(RunningHash { state, result: [0; 32] })),
             (other, _) => Err(unsupported(&other)),
         }
     }
@@ -37,12 +37,12 @@ fn unsupported(algorithm: &dyn std::fmt::Debug) -> Error {
 }
 
 /// A computation under way, and its result once it is finished.
-struct Running<S> {
+struct RunningHash<S> {
     state: S,
     result: [u8; 32],
 }
 
-impl DigestContext for Running<Sha256> {
+impl DigestContext for RunningHash<Sha256> {
     fn update(&mut self, data: &[u8]) {
         // A whole file may come here.
         off_the_hot_path(data.len(), || self.state.update(data));
@@ -54,7 +54,7 @@ impl DigestContext for Running<Sha256> {
     }
 }
 
-impl HmacContext for Running<Hmac<Sha256>> {
+impl HmacContext for RunningHash<Hmac<Sha256>> {
     fn update(&mut self, data: &[u8]) {
         self.state.update(data);
     }

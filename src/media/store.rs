@@ -27,7 +27,7 @@ use super::bounded::Bounded;
 use super::error::{StoreError, StoreUnavailable, Unfit};
 use super::room::Room;
 use super::signing::Signing;
-use crate::config::{ConfigError, MediaSettings, Place};
+use crate::config::{ConfigError, MediaPlace, MediaSettings};
 use crate::disk::access::{explain, is_of_the_disk};
 use crate::disk::private;
 use crate::values::secret::Secret;
@@ -80,7 +80,7 @@ impl Store {
         let inline_max_bytes = settings.inline_max_bytes;
         let (shared, up) = (settings.shared, AtomicBool::new(true));
         match &settings.place {
-            Place::Folder(folder) => {
+            MediaPlace::Folder(folder) => {
                 let unusable = || ConfigError::key("media", format!("{}: not a usable path", folder.display()));
                 let url = Url::from_file_path(folder).map_err(|()| unusable())?;
                 Ok(Store {
@@ -96,7 +96,7 @@ impl Store {
                     up,
                 })
             }
-            Place::S3 { bucket, prefix, options } => {
+            MediaPlace::S3 { bucket, prefix, options } => {
                 let mut builder = AmazonS3Builder::new()
                     // Who keeps a file says until when; a limit for each request would only make large ones impossible.
                     .with_client_options(ClientOptions::new().with_timeout_disabled())

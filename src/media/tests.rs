@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::catalog::Catalog;
-use crate::config::{MediaSettings, Place};
+use crate::config::{MediaPlace, MediaSettings};
 use crate::values::json::MAX_DEPTH;
 
 fn bytes(text: &str) -> Option<Vec<u8>> {
@@ -129,7 +129,7 @@ proptest! {
 }
 
 fn folder_store(folder: &FilePath) -> Store {
-    let place = Place::Folder(folder.to_owned());
+    let place = MediaPlace::Folder(folder.to_owned());
     Store::new(&MediaSettings { inline_max_bytes: 0, place, max_bytes: 1 << 20, shared: false }).unwrap()
 }
 
@@ -176,7 +176,7 @@ async fn a_store_that_is_not_to_be_had_says_why_without_secrets() {
 
     let s3 = |options: &[(&str, &str)]| {
         let options: BTreeMap<_, _> = options.iter().map(|(k, v)| ((*k).to_owned(), v.parse().unwrap())).collect();
-        let place = Place::S3 { bucket: "b".into(), prefix: "p".into(), options };
+        let place = MediaPlace::S3 { bucket: "b".into(), prefix: "p".into(), options };
         Store::new(&MediaSettings { inline_max_bytes: 0, place, max_bytes: 0, shared: false })
     };
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

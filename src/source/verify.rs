@@ -47,9 +47,9 @@ pub(crate) enum Verifier {
 }
 
 /// What stands against a source's check so far. Only this module can make one.
-pub(crate) struct Admission(Evidence);
+pub(crate) struct Admission(Proof);
 
-enum Evidence {
+enum Proof {
     /// A signature, as the header has it, still to be held against the body.
     Signature(String),
     /// The token was right, or none is asked for.
@@ -88,16 +88,12 @@ impl Verifier {
     /// Checks what the request's head can tell: that there is one signature, or that a token is right.
     pub(crate) fn admit(&self, headers: &HeaderMap, in_path: Option<&str>) -> Result<Admission, Unauthorized> {
         match self {
-            Verifier::Open => Ok(Admission(Evidence::Enough)),
+            Verifier::Open => Ok(Admission(Proof::Enough)),
             Verifier::Hmac { header, .. } => {
                 let mut values = headers.get_all(header).iter();
                 let (Some(one), None) = (values.next(), values.next()) else { return Err(Unauthorized) };
                 let signature = one.to_str().map_err(|_| Unauthorized)?.trim();
-                if signature.is_empty() {
-                    Err(Unauthorized)
-                } else {
-                    Ok(Admission(Evidence::Signature(signature.into())))
-                }
+                if signature.is_empty() { Err(Unauthorized) } else { Ok(Admission(Proof::Signature(signature.into()))) }
             }
             Verifier::Token { header, digests, .. } => {
                 let in_headers = headers.get_all(header).iter().map(HeaderValue::as_bytes);
@@ -109,7 +105,7 @@ impl Verifier {
                         right |= digest.ct_eq(expected);
                     }
                 }
-                if bool::from(right) { Ok(Admission(Evidence::Enough)) } else { Err(Unauthorized) }
+                if bool::from(right) { Ok(Admission(Proof::Enough)) } else { Err(Unauthorized) }
             }
         }
     }
@@ -195,7 +191,7 @@ impl Unverified {
     pub(crate) fn verify(self) -> Result<Verified, Unauthorized> {
         let Unverified { source, admission, mut headers, body, received_at } = self;
         let verifier = source.verifier.load_full();
-        if let Evidence::Signature(signature) = &admission.0 {
+        if let Proof::Signature(signature) = &admission.0 {
             verifier.check_signature(signature, &body)?;
         }
         let telling = headers

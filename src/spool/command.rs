@@ -11,7 +11,7 @@ use super::lane::Lane;
 use super::store::{self, NewRow};
 use super::{ALTERED, SpoolError};
 
-pub(super) enum Command {
+pub(super) enum WriterCommand {
     Append(Append),
     /// These are in Kafka.
     Remove {
@@ -48,19 +48,19 @@ pub(super) enum Command {
     Close,
 }
 
-impl Command {
+impl WriterCommand {
     /// Whether it shares a transaction with others.
     pub(super) fn writes(&self) -> bool {
-        !matches!(self, Command::Compare { .. } | Command::Mistrust { .. } | Command::Close)
+        !matches!(self, WriterCommand::Compare { .. } | WriterCommand::Mistrust { .. } | WriterCommand::Close)
     }
 
     pub(super) fn is_append(&self) -> bool {
-        matches!(self, Command::Append(_))
+        matches!(self, WriterCommand::Append(_))
     }
 
     /// Whether nobody waits for it any more.
     pub(super) fn is_given_up(&self) -> bool {
-        matches!(self, Command::Append(append) if append.settled.load(Ordering::Acquire))
+        matches!(self, WriterCommand::Append(append) if append.settled.load(Ordering::Acquire))
     }
 }
 
@@ -116,9 +116,9 @@ fn those(rows: &[Done], mut each: impl FnMut(&Done) -> rusqlite::Result<bool>) -
 }
 
 /// Does in the file what a command says; `last` is the highest number in use.
-pub(super) fn apply(connection: &Connection, command: &Command, last: &mut i64) -> rusqlite::Result<Applied> {
+pub(super) fn apply(connection: &Connection, command: &WriterCommand, last: &mut i64) -> rusqlite::Result<Applied> {
     match command {
-        Command::Append(append) => {
+        WriterCommand::Append(append) => {
             *last += 1;
             let row = NewRow {
                 seq: *last,
@@ -134,15 +134,17 @@ pub(super) fn apply(connection: &Connection, command: &Command, last: &mut i64) 
             store::insert(connection, &row)?;
             Ok(Applied::Appended(*last))
         }
-        Command::Remove { rows, .. } => those(rows, |row| store::delete(connection, row.seq)),
-        Command::Relocate { to, row, before, .. } => {
+        WriterCommand::Remove { rows, .. } => those(rows, |row| store::delete(connection, row.seq)),
+        WriterCommand::Relocate { to, row, before, .. } => {
             *last += 1;
             those(&[*row], |row| store::relocate(connection, row.seq, *last, &to.name, before))
         }
-        Command::SetAside { rows, .. } => those(rows, |row| {
+        WriterCommand::SetAside { rows, .. } => those(rows, |row| {
             *last += 1;
             store::relocate(connection, row.seq, *last, ALTERED, b"")
         }),
-        Command::Compare { .. } | Command::Mistrust { .. } | Command::Close => Ok(Applied::Gone(Vec::new())),
+        WriterCommand::Compare { .. } | WriterCommand::Mistrust { .. } | WriterCommand::Close => {
+            Ok(Applied::Gone(Vec::new()))
+        }
     }
 }

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use super::SpoolError;
 use super::recovery::{self, Recovered};
-use super::store::{NewRow, Row, Store, Waiting, insert};
+use super::store::{NewRow, Row, SpoolStore, Waiting, insert};
 
 /// A file that is open, with what is in it.
 pub(super) struct Opened {
-    pub(super) store: Store,
-    pub(super) reader: Store,
+    pub(super) store: SpoolStore,
+    pub(super) reader: SpoolStore,
     /// The highest number in use.
     pub(super) last: i64,
     pub(super) waiting: Vec<Waiting>,
@@ -50,19 +50,19 @@ impl Opening {
     }
 
     fn open_sound(&self, late: Vec<Row>) -> Result<Opened, SpoolError> {
-        let mut store = Store::create(&self.dir)?;
+        let mut store = SpoolStore::create(&self.dir)?;
         store.check_pages()?;
         take_in(&mut store, late)?;
         store.reroute(&self.lane_of)?;
         let (last, waiting) = (store.last_seq()?, store.waiting()?);
-        let reader = Store::look(&self.dir)?
+        let reader = SpoolStore::look(&self.dir)?
             .ok_or_else(|| SpoolError::Failed("it was removed while it was being opened".into()))?;
         Ok(Opened { store, reader, last, waiting, recovered: None })
     }
 }
 
 /// Adds the deliveries of a write whose end did not get to the disk.
-fn take_in(store: &mut Store, late: Vec<Row>) -> Result<(), SpoolError> {
+fn take_in(store: &mut SpoolStore, late: Vec<Row>) -> Result<(), SpoolError> {
     let last = store.last_seq()?;
     let late: Vec<_> = late.into_iter().filter(|row| row.seq > last).collect();
     if late.is_empty() {

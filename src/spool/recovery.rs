@@ -20,8 +20,8 @@ use rusqlite::{Connection, params};
 
 use super::SpoolError;
 use super::pages::Pages;
-use super::rows::{Found, find, find_later};
-use super::store::{FILE, NewRow, Row, Store, insert};
+use super::rows::{FoundRow, find, find_later};
+use super::store::{FILE, NewRow, Row, SpoolStore, insert};
 use crate::values::time::{now_millis, to_rfc3339};
 
 const RECOVERING: &str = "spool.recovering.db";
@@ -91,7 +91,7 @@ pub(super) fn pages(dir: &Path) -> Result<Option<Pages>, SpoolError> {
 pub(super) fn late_rows(pages: &Pages) -> Result<Vec<Row>, SpoolError> {
     let mut rows = Vec::new();
     find_later(pages, |found| {
-        if let Found::Whole(row) = found {
+        if let FoundRow::Whole(row) = found {
             rows.push(row);
         }
         Ok::<_, SpoolError>(())
@@ -119,7 +119,7 @@ pub(super) fn recover(dir: &Path, why: &str, close: impl FnOnce()) -> Result<Rec
         remove(&left)?;
     }
     let (mut lost, mut named) = (0, Vec::new());
-    let mut store = Store::make(&fresh)?;
+    let mut store = SpoolStore::make(&fresh)?;
     if let Some(pages) = pages(dir)? {
         copy(&pages, &mut store)?;
         (lost, named) = what_is_lost(&mut store)?;
@@ -206,25 +206,25 @@ pub(crate) struct Again {
 /// Adds what can be read of a file that was put aside, and was not before, to the spool in `dir`, which nobody else uses.
 pub(crate) fn recover_again(dir: &Path, file: &Path) -> Result<Again, SpoolError> {
     let pages = Pages::open(file, &log_of(file)).map_err(|e| SpoolError::from_io(file, &e))?;
-    let mut store = Store::create(dir)?;
+    let mut store = SpoolStore::create(dir)?;
     let (base, known_ones, mut again) = (store.last_seq()?, known(file), Again::default());
     let mut added = Vec::new();
     find(&pages, |found| match found {
-        Found::Whole(row) if known_ones.iter().any(|(first, last)| (*first..=*last).contains(&row.seq)) => {
+        FoundRow::Whole(row) if known_ones.iter().any(|(first, last)| (*first..=*last).contains(&row.seq)) => {
             again.known += 1;
             Ok(())
         }
-        Found::Whole(row) => {
+        FoundRow::Whole(row) => {
             added.push((row.seq, row.seq));
             let seq = base.saturating_add(row.seq);
             let done = store.commit(|connection| insert(connection, &NewRow::of(&row, seq)));
             done.map_err(|e| SpoolError::of(&e))
         }
-        Found::Damaged(_) => {
+        FoundRow::Damaged(_) => {
             again.damaged += 1;
             Ok(())
         }
-        Found::Listed(_) => Ok(()),
+        FoundRow::Listed(_) => Ok(()),
     })?;
     again.added = added.len() as u64;
     let report = fs::OpenOptions::new().create(true).append(true).open(file.with_extension("txt"));
@@ -250,17 +250,17 @@ const LISTED: &str =
     "CREATE TABLE listed (seq INTEGER PRIMARY KEY, lane TEXT, source TEXT, type TEXT, received_at INTEGER)";
 
 /// Copies each delivery that is whole, and for the time being what the index lists.
-fn copy(pages: &Pages, store: &mut Store) -> Result<(), SpoolError> {
+fn copy(pages: &Pages, store: &mut SpoolStore) -> Result<(), SpoolError> {
     let failed = |e: rusqlite::Error| SpoolError::of(&e);
     store.commit(|connection| connection.execute_batch(LISTED)).map_err(failed)?;
     let (mut group, mut bytes) = (Vec::new(), 0);
-    let mut write = |group: &mut Vec<Found>, bytes: &mut usize| {
+    let mut write = |group: &mut Vec<FoundRow>, bytes: &mut usize| {
         *bytes = 0;
         let found = std::mem::take(group);
         store.commit(|connection| found.iter().try_for_each(|found| keep(connection, found))).map_err(failed)
     };
     find(pages, |found| {
-        bytes += if let Found::Whole(row) = &found { row.body.len() } else { 0 };
+        bytes += if let FoundRow::Whole(row) = &found { row.body.len() } else { 0 };
         group.push(found);
         if group.len() < GROUP_ROWS && bytes < GROUP_BYTES { Ok(()) } else { write(&mut group, &mut bytes) }
     })?;
@@ -268,9 +268,9 @@ fn copy(pages: &Pages, store: &mut Store) -> Result<(), SpoolError> {
     place(store).map_err(failed)
 }
 
-fn keep(connection: &Connection, found: &Found) -> rusqlite::Result<()> {
+fn keep(connection: &Connection, found: &FoundRow) -> rusqlite::Result<()> {
     match found {
-        Found::Whole(row) => {
+        FoundRow::Whole(row) => {
             // It may be in the log twice; and a number that is another's already was altered.
             let same = "SELECT id FROM deliveries WHERE seq = ?1";
             let same: Option<String> =
@@ -281,13 +281,13 @@ fn keep(connection: &Connection, found: &Found) -> rusqlite::Result<()> {
                 None => insert(connection, &NewRow::of(row, row.seq)),
             }
         }
-        Found::Listed(row) => {
+        FoundRow::Listed(row) => {
             let Row { seq, lane, source, event_type, received_at, .. } = row;
             let list = "INSERT OR REPLACE INTO listed VALUES (?1, ?2, ?3, ?4, ?5)";
             let mut list = connection.prepare_cached(list)?;
             list.execute(params![seq, lane, source, event_type, received_at]).map(drop)
         }
-        Found::Damaged(seq) => {
+        FoundRow::Damaged(seq) => {
             let mut list = connection.prepare_cached("INSERT OR IGNORE INTO listed (seq) VALUES (?1)")?;
             list.execute([seq]).map(drop)
         }
@@ -306,7 +306,7 @@ fn highest(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// Gives deliveries whose numbers were altered back the ones that the index lists for them, or a place at the end.
-fn place(store: &mut Store) -> rusqlite::Result<()> {
+fn place(store: &mut SpoolStore) -> rusqlite::Result<()> {
     store.commit(|connection| {
         let misplaced = "SELECT seq, lane, source, type, received_at FROM deliveries
                          WHERE seq NOT IN (SELECT seq FROM listed) AND (SELECT count(*) FROM listed WHERE lane IS NOT NULL) > 0";
@@ -342,7 +342,7 @@ fn place(store: &mut Store) -> rusqlite::Result<()> {
 }
 
 /// Of the deliveries that the index lists, or whose cells are there, those that were not whole.
-fn what_is_lost(store: &mut Store) -> Result<(u64, Vec<Lost>), SpoolError> {
+fn what_is_lost(store: &mut SpoolStore) -> Result<(u64, Vec<Lost>), SpoolError> {
     let failed = |e: rusqlite::Error| SpoolError::of(&e);
     store
         .commit(|connection| {

@@ -29,7 +29,7 @@ const PER_PAGE: usize = PAGE - 4;
 const LARGEST: usize = 512 << 20;
 
 /// What a page holds.
-pub(super) enum Found {
+pub(super) enum FoundRow {
     /// A delivery as it was written.
     Whole(Row),
     /// One that is not, or of which a part is gone; by its number.
@@ -42,13 +42,16 @@ pub(super) enum Found {
 ///
 /// # Errors
 /// When a page cannot be read, or `each` fails.
-pub(super) fn find<E: From<io::Error>>(pages: &Pages, mut each: impl FnMut(Found) -> Result<(), E>) -> Result<(), E> {
+pub(super) fn find<E: From<io::Error>>(
+    pages: &Pages,
+    mut each: impl FnMut(FoundRow) -> Result<(), E>,
+) -> Result<(), E> {
     for number in pages.numbers() {
         if pages.is_used(number)? {
             in_page(&pages.page(number)?, |next| pages.page(next), &mut each)?;
             if pages.log_is_damaged() {
                 // The rest of a row may be in a frame of which only the one before was altered.
-                let mut whole = |found| if let Found::Whole(_) = found { each(found) } else { Ok(()) };
+                let mut whole = |found| if let FoundRow::Whole(_) = found { each(found) } else { Ok(()) };
                 in_page(&pages.page(number)?, |next| pages.later_page(next), &mut whole)?;
             }
         }
@@ -59,7 +62,7 @@ pub(super) fn find<E: From<io::Error>>(pages: &Pages, mut each: impl FnMut(Found
 /// The same of what was written after the last transaction that is known to be complete.
 pub(super) fn find_later<E: From<io::Error>>(
     pages: &Pages,
-    mut each: impl FnMut(Found) -> Result<(), E>,
+    mut each: impl FnMut(FoundRow) -> Result<(), E>,
 ) -> Result<(), E> {
     pages.later().try_for_each(|page| in_page(&page?, |next| pages.later_page(next), &mut each))
 }
@@ -68,7 +71,7 @@ pub(super) fn find_later<E: From<io::Error>>(
 pub(super) fn in_page<E: From<io::Error>>(
     page: &[u8],
     more: impl Fn(u32) -> io::Result<Vec<u8>>,
-    each: &mut impl FnMut(Found) -> Result<(), E>,
+    each: &mut impl FnMut(FoundRow) -> Result<(), E>,
 ) -> Result<(), E> {
     // Page 1 begins with the file's header, and has no rows of ours.
     let (kind, cells) = (page[0], be16(page, 3));
@@ -86,7 +89,7 @@ pub(super) fn in_page<E: From<io::Error>>(
         };
         match found {
             // What looks like the rest of a row is nothing where all of the page was overwritten.
-            Some(Found::Damaged(_)) if !is_sound => {}
+            Some(FoundRow::Damaged(_)) if !is_sound => {}
             Some(found) => each(found)?,
             None => {}
         }
@@ -106,7 +109,7 @@ fn is_sound(page: &[u8], pointers: usize, cells: &[usize]) -> bool {
         && cells.iter().all(|&cell| (content..PAGE).contains(&cell))
 }
 
-fn row(page: &[u8], cell: usize, more: &impl Fn(u32) -> io::Result<Vec<u8>>) -> io::Result<Option<Found>> {
+fn row(page: &[u8], cell: usize, more: &impl Fn(u32) -> io::Result<Vec<u8>>) -> io::Result<Option<FoundRow>> {
     let mut rest = page.get(cell..).unwrap_or_default();
     let (Some(bytes), Some(seq)) = (varint(&mut rest), varint(&mut rest)) else { return Ok(None) };
     let record = record(rest, bytes as usize, MOST_OF_ROW, more)?;
@@ -125,10 +128,10 @@ fn row(page: &[u8], cell: usize, more: &impl Fn(u32) -> io::Result<Vec<u8>>) -> 
         }),
         _ => None,
     });
-    Ok(Some(row.filter(seal::is_whole).map_or(Found::Damaged(seq), Found::Whole)))
+    Ok(Some(row.filter(seal::is_whole).map_or(FoundRow::Damaged(seq), FoundRow::Whole)))
 }
 
-fn entry(page: &[u8], cell: usize, more: &impl Fn(u32) -> io::Result<Vec<u8>>) -> io::Result<Option<Found>> {
+fn entry(page: &[u8], cell: usize, more: &impl Fn(u32) -> io::Result<Vec<u8>>) -> io::Result<Option<FoundRow>> {
     let mut rest = page.get(cell..).unwrap_or_default();
     let Some(bytes) = varint(&mut rest) else { return Ok(None) };
     let record = record(rest, bytes as usize, MOST_OF_ENTRY, more)?;
@@ -146,7 +149,7 @@ fn entry(page: &[u8], cell: usize, more: &impl Fn(u32) -> io::Result<Vec<u8>>) -
         }),
         _ => None,
     });
-    Ok(listed.map(Found::Listed))
+    Ok(listed.map(FoundRow::Listed))
 }
 
 /// The `bytes` of a record that begins with `rest` and goes on in other pages; `None` where these do not hold it.

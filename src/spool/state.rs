@@ -12,8 +12,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::lane::Lane;
 use super::recovery::{Recovered, put_aside};
-use super::store::{self, Store, Waiting};
-use super::{ALTERED, Room, SpoolError, free_bytes, scarce};
+use super::store::{self, SpoolStore, Waiting};
+use super::{ALTERED, SpoolError, SpoolRoom, free_bytes, scarce};
 use crate::config::SpoolSettings;
 use crate::observe::metrics::Metrics;
 
@@ -27,7 +27,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 }
 
 #[derive(Default)]
-struct State {
+struct SpoolState {
     /// What went wrong last, until it goes well again.
     trouble: Option<SpoolError>,
     /// Why nothing could be added when that was looked at last.
@@ -52,14 +52,14 @@ pub(super) struct Shared {
     /// Lanes that somebody has to empty.
     pub(super) to_drain: UnboundedSender<Arc<Lane>>,
     /// None while there is no file.
-    pub(super) reader: Mutex<Option<Store>>,
+    pub(super) reader: Mutex<Option<SpoolStore>>,
     /// In the spool and on their way there.
     pub(super) bytes: AtomicU64,
     /// The last number whose commit is done and counted.
     pub(super) visible: AtomicI64,
     /// How many files were opened: what was read of another one is to be read again.
     pub(super) files: AtomicU64,
-    state: Mutex<State>,
+    state: Mutex<SpoolState>,
 }
 
 impl Shared {
@@ -83,16 +83,16 @@ impl Shared {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SpoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn reader(&self) -> MutexGuard<'_, Option<Store>> {
+    pub(super) fn reader(&self) -> MutexGuard<'_, Option<SpoolStore>> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The reader, unless somebody waits for the disk with it.
-    pub(super) fn try_reader(&self) -> Option<MutexGuard<'_, Option<Store>>> {
+    pub(super) fn try_reader(&self) -> Option<MutexGuard<'_, Option<SpoolStore>>> {
         match self.reader.try_lock() {
             Ok(reader) => Some(reader),
             Err(std::sync::TryLockError::Poisoned(reader)) => Some(reader.into_inner()),
@@ -123,7 +123,7 @@ impl Shared {
     }
 
     /// A file is open now.
-    pub(super) fn opened(&self, reader: Store, last: i64, recovered: Option<Recovered>) {
+    pub(super) fn opened(&self, reader: SpoolStore, last: i64, recovered: Option<Recovered>) {
         *self.reader() = Some(reader);
         self.visible.store(last, Ordering::Release);
         self.files.fetch_add(1, Ordering::AcqRel);
@@ -221,9 +221,9 @@ impl Shared {
     }
 
     /// How much more the spool would take now.
-    pub(super) fn room(&self) -> Room {
-        let room = Room::within(&self.limits, self.bytes.load(Ordering::Relaxed), self.state().free);
-        if self.trouble().is_some() { Room { bytes: 0, ..room } } else { room }
+    pub(super) fn room(&self) -> SpoolRoom {
+        let room = SpoolRoom::within(&self.limits, self.bytes.load(Ordering::Relaxed), self.state().free);
+        if self.trouble().is_some() { SpoolRoom { bytes: 0, ..room } } else { room }
     }
 
     pub(super) fn failed(&self, error: &SpoolError) {

@@ -91,26 +91,26 @@ pub(crate) struct Waiting {
 }
 
 /// A connection to the file.
-pub(crate) struct Store {
+pub(crate) struct SpoolStore {
     connection: Connection,
 }
 
-impl Store {
+impl SpoolStore {
     /// Opens the file for writing, makes it if need be, and sees to it that a commit is on disk when it returns.
-    pub(super) fn create(dir: &Path) -> Result<Store, SpoolError> {
-        Store::make(&dir.join(FILE)).map_err(|error| {
+    pub(super) fn create(dir: &Path) -> Result<SpoolStore, SpoolError> {
+        SpoolStore::make(&dir.join(FILE)).map_err(|error| {
             let hint = scarce(dir, 0).map(|words| format!("; {words}: free space there, or move data_dir"));
             error.with(&hint.unwrap_or_default())
         })
     }
 
     /// The same of a file by another name.
-    pub(super) fn make(path: &Path) -> Result<Store, SpoolError> {
+    pub(super) fn make(path: &Path) -> Result<SpoolStore, SpoolError> {
         // SQLite gives what it puts beside the file the same permissions: bodies are nobody else's business.
         let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(path);
         file.map_err(|e| SpoolError::from_io(path, &e))?;
         let fail = |e: rusqlite::Error| SpoolError::of(&e).at(path);
-        let store = Store { connection: Connection::open(path).map_err(fail)? };
+        let store = SpoolStore { connection: Connection::open(path).map_err(fail)? };
         store.check_owner(path)?;
         store.prepare().map_err(fail)?;
         store.check(path)?;
@@ -179,7 +179,7 @@ impl Store {
     }
 
     /// Opens the file to look at it, while a bridge writes it or not; `None` when there is none.
-    pub(crate) fn look(dir: &Path) -> Result<Option<Store>, SpoolError> {
+    pub(crate) fn look(dir: &Path) -> Result<Option<SpoolStore>, SpoolError> {
         let path = dir.join(FILE);
         if !path.exists() {
             return Ok(None);
@@ -187,7 +187,7 @@ impl Store {
         let connection =
             Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
                 .and_then(|connection| connection.busy_timeout(BUSY_TIMEOUT).map(|()| connection));
-        let store = Store { connection: connection.map_err(|e| SpoolError::of(&e).at(&path))? };
+        let store = SpoolStore { connection: connection.map_err(|e| SpoolError::of(&e).at(&path))? };
         store.check_owner(&path)?;
         Ok(Some(store))
     }

@@ -17,11 +17,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::SpoolError;
-use super::command::{Append, Applied, Command, Done, apply};
+use super::command::{Append, Applied, Done, WriterCommand, apply};
 use super::lane::Lane;
 use super::opening::{Opened, Opening};
 use super::state::Shared;
-use super::store::{self, Store, Waiting};
+use super::store::{self, SpoolStore, Waiting};
 
 /// Commands that share a transaction at most, and bytes after which no more join.
 const GROUP_COMMANDS: usize = 512;
@@ -36,11 +36,11 @@ const SHRINK_PAGES: u32 = 2048;
 pub(super) struct Writer {
     opening: Opening,
     /// None while the disk does not give it, or it cannot be trusted.
-    store: Option<Store>,
+    store: Option<SpoolStore>,
     /// Why all has to go into a new file.
     mistrusted: Option<String>,
     opened_at: Option<Instant>,
-    commands: Receiver<Command>,
+    commands: Receiver<WriterCommand>,
     shared: Arc<Shared>,
     /// The highest number given so far.
     last: i64,
@@ -49,7 +49,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(opening: Opening, commands: Receiver<Command>, shared: Arc<Shared>) -> Writer {
+    pub(super) fn new(opening: Opening, commands: Receiver<WriterCommand>, shared: Arc<Shared>) -> Writer {
         let (store, mistrusted, opened_at, left_over) = (None, None, None, Vec::new());
         Writer { opening, store, mistrusted, opened_at, commands, shared, last: 0, left_over }
     }
@@ -71,9 +71,11 @@ impl Writer {
             let (group, next) = self.gather(first);
             self.write(group);
             match next {
-                Some(Command::Close) => break,
-                Some(Command::Compare { lane, seq }) => self.compare(&lane, seq),
-                Some(Command::Mistrust { error, files }) if files == self.shared.files.load(Ordering::Acquire) => {
+                Some(WriterCommand::Close) => break,
+                Some(WriterCommand::Compare { lane, seq }) => self.compare(&lane, seq),
+                Some(WriterCommand::Mistrust { error, files })
+                    if files == self.shared.files.load(Ordering::Acquire) =>
+                {
                     self.mistrust(&error);
                 }
                 _ => {}
@@ -187,13 +189,13 @@ impl Writer {
     }
 
     /// A group of what can share a transaction, and what is to be done after it.
-    fn gather(&self, first: Command) -> (Vec<Command>, Option<Command>) {
+    fn gather(&self, first: WriterCommand) -> (Vec<WriterCommand>, Option<WriterCommand>) {
         let (mut group, mut bytes, mut next) = (Vec::new(), 0, Some(first));
         while let Some(command) = next.take() {
             if !command.writes() {
                 return (group, Some(command));
             }
-            if let Command::Append(append) = &command {
+            if let WriterCommand::Append(append) = &command {
                 bytes += append.body.len();
             }
             group.push(command);
@@ -204,9 +206,9 @@ impl Writer {
         (group, None)
     }
 
-    fn write(&mut self, group: Vec<Command>) {
-        let (appends, others): (Vec<_>, Vec<_>) = group.into_iter().partition(Command::is_append);
-        let (given_up, appends): (Vec<_>, Vec<_>) = appends.into_iter().partition(Command::is_given_up);
+    fn write(&mut self, group: Vec<WriterCommand>) {
+        let (appends, others): (Vec<_>, Vec<_>) = group.into_iter().partition(WriterCommand::is_append);
+        let (given_up, appends): (Vec<_>, Vec<_>) = appends.into_iter().partition(WriterCommand::is_given_up);
         let mut lanes = self.settle_all(given_up, Err(SpoolError::Failed("nobody waits for it any more".into())));
         let refusal = if appends.is_empty() { None } else { self.shared.look() };
         let first_try = match refusal {
@@ -283,7 +285,7 @@ impl Writer {
     /// Commits; a file that turns out to be damaged is recovered, and the same then goes into the new one.
     fn commit_or_recover<'a>(
         &mut self,
-        commands: impl Iterator<Item = &'a Command> + Clone,
+        commands: impl Iterator<Item = &'a WriterCommand> + Clone,
     ) -> Result<Vec<Applied>, SpoolError> {
         match self.commit(commands.clone()) {
             Err(error @ SpoolError::Damaged(_)) => {
@@ -298,7 +300,7 @@ impl Writer {
         }
     }
 
-    fn commit<'a>(&mut self, commands: impl Iterator<Item = &'a Command>) -> Result<Vec<Applied>, SpoolError> {
+    fn commit<'a>(&mut self, commands: impl Iterator<Item = &'a WriterCommand>) -> Result<Vec<Applied>, SpoolError> {
         let mut commands = commands.peekable();
         if commands.peek().is_none() {
             return Ok(Vec::new());
@@ -316,7 +318,7 @@ impl Writer {
     /// Settles commands that shared a transaction; gives the lanes in which something changed.
     fn settle_all(
         &mut self,
-        commands: impl IntoIterator<Item = Command>,
+        commands: impl IntoIterator<Item = WriterCommand>,
         written: Result<Vec<Applied>, SpoolError>,
     ) -> Vec<Arc<Lane>> {
         let commands = commands.into_iter();
@@ -327,10 +329,10 @@ impl Writer {
     }
 
     /// Counts what was done, and tells the one who asked for it; gives the lane in which something changed.
-    fn settle(&mut self, command: Command, written: Result<Applied, SpoolError>) -> Option<Arc<Lane>> {
+    fn settle(&mut self, command: WriterCommand, written: Result<Applied, SpoolError>) -> Option<Arc<Lane>> {
         match (command, written) {
-            (Command::Append(append), Ok(Applied::Appended(seq))) => Some(self.appended(append, seq)),
-            (Command::Append(append), written) => {
+            (WriterCommand::Append(append), Ok(Applied::Appended(seq))) => Some(self.appended(append, seq)),
+            (WriterCommand::Append(append), written) => {
                 let error = written.err().unwrap_or_else(|| SpoolError::Failed("nothing was written".into()));
                 let Append { lane, bytes, keys, settled, kept, .. } = append;
                 // Whoever has given it up has freed its keys.
@@ -341,8 +343,10 @@ impl Writer {
                 self.release(&lane, bytes);
                 Some(lane)
             }
-            (Command::Remove { lane, rows }, written) => Some(self.removed(lane, rows, written.map(Applied::gone))),
-            (Command::Relocate { from, to, row, keys, moved, .. }, written) => {
+            (WriterCommand::Remove { lane, rows }, written) => {
+                Some(self.removed(lane, rows, written.map(Applied::gone)))
+            }
+            (WriterCommand::Relocate { from, to, row, keys, moved, .. }, written) => {
                 let there = written.map(|applied| !applied.gone().is_empty());
                 if matches!(there, Ok(true)) {
                     self.shared.metrics.relocated(&from.name, &to.name, row.bytes);
@@ -356,7 +360,7 @@ impl Writer {
                 let _ = moved.send(there.and_then(|there| if there { Ok(()) } else { Err(missing()) }));
                 Some(to)
             }
-            (Command::SetAside { from, to, done, .. }, written) => {
+            (WriterCommand::SetAside { from, to, done, .. }, written) => {
                 let gone = written.map(Applied::gone);
                 for row in gone.iter().flatten() {
                     self.shared.metrics.relocated(&from.name, &to.name, row.bytes);
@@ -367,7 +371,7 @@ impl Writer {
                 let _ = done.send(gone.map(drop));
                 Some(from)
             }
-            (Command::Compare { .. } | Command::Mistrust { .. } | Command::Close, _) => None,
+            (WriterCommand::Compare { .. } | WriterCommand::Mistrust { .. } | WriterCommand::Close, _) => None,
         }
     }
 

@@ -59,7 +59,7 @@ impl Node {
 }
 
 #[derive(Clone, Copy)]
-struct Entry {
+struct NodeEntry {
     start: u32,
     end: u32,
     /// Index of the node after this one and all it contains.
@@ -78,7 +78,7 @@ pub(crate) struct SyntaxError {
 /// A JSON text whose grammar was checked, and the places of its values.
 pub(crate) struct Document<'a> {
     text: &'a str,
-    nodes: Vec<Entry>,
+    nodes: Vec<NodeEntry>,
 }
 
 impl<'a> Document<'a> {
@@ -96,7 +96,7 @@ impl<'a> Document<'a> {
         Ok(Document { text, nodes: scanner.nodes })
     }
 
-    fn entry(&self, node: Node) -> Entry {
+    fn entry(&self, node: Node) -> NodeEntry {
         self.nodes[node.0 as usize]
     }
 
@@ -198,7 +198,7 @@ impl<'a> Document<'a> {
 struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
-    nodes: Vec<Entry>,
+    nodes: Vec<NodeEntry>,
 }
 
 impl Scanner<'_> {
@@ -286,7 +286,7 @@ impl Scanner<'_> {
     /// Notes the value that began at `start` and ends here.
     fn push(&mut self, start: usize, kind: Kind) {
         let next = self.nodes.len() as u32 + 1;
-        self.nodes.push(Entry { start: start as u32, end: self.at as u32, next, kind });
+        self.nodes.push(NodeEntry { start: start as u32, end: self.at as u32, next, kind });
     }
 
     fn key(&mut self) -> Result<(), SyntaxError> {

@@ -39,13 +39,13 @@ fn parsed(text: &str) -> &'static (Schema, Json) {
 }
 
 /// An event's record as `apache-avro` reads it, and its JSON schema.
-pub(crate) struct Decoded {
+pub(crate) struct JudgedRecord {
     pub(crate) schema: &'static Json,
     pub(crate) record: Value,
 }
 
 /// Takes a body through scan, identify and encode, and has `apache-avro` read the record.
-pub(crate) fn through(profile: &Profile, body: &str) -> Result<Decoded, Finding> {
+pub(crate) fn through(profile: &Profile, body: &str) -> Result<JudgedRecord, Finding> {
     let doc = Document::scan(body.as_bytes(), MAX_DEPTH).map_err(|e| e.to_string())?;
     let identified = identify(&doc, profile).map_err(|e| e.why.to_string())?;
     let head = Head {
@@ -68,41 +68,45 @@ pub(crate) fn through(profile: &Profile, body: &str) -> Result<Decoded, Finding>
     // The judge writes what it read: the same bytes.
     let again = GenericDatumWriter::builder(schema).build().unwrap().write_value_to_vec(record.clone()).unwrap();
     assert_eq!(again, framed[FRAME..], "apache-avro writes this record otherwise");
-    Ok(Decoded { schema: json, record })
+    Ok(JudgedRecord { schema: json, record })
 }
 
 /// A JSON value as it is sent: spellings are kept.
 #[derive(Clone, Debug)]
-pub(crate) enum Sent {
+pub(crate) enum SentJson {
     /// As spelled.
     Scalar(String),
-    Array(Vec<Sent>),
+    Array(Vec<SentJson>),
     /// (key as spelled, without quotes; key; value)
-    Object(Vec<(String, String, Sent)>),
+    Object(Vec<(String, String, SentJson)>),
 }
 
-impl Sent {
+impl SentJson {
     /// The value `node`; `None` where two members of an object share a name.
-    pub(crate) fn of(doc: &Document<'_>, node: Node) -> Option<Sent> {
+    pub(crate) fn of(doc: &Document<'_>, node: Node) -> Option<SentJson> {
         match doc.kind(node) {
-            Kind::Array => doc.items(node).map(|item| Sent::of(doc, item)).collect::<Option<_>>().map(Sent::Array),
+            Kind::Array => {
+                doc.items(node).map(|item| SentJson::of(doc, item)).collect::<Option<_>>().map(SentJson::Array)
+            }
             Kind::Object => {
                 let mut seen = BTreeSet::new();
                 let members = doc.members(node).map(|(key, value)| {
                     let (spelled, name) = (doc.inner(key).to_owned(), doc.text(key)?.text.into_owned());
-                    seen.insert(name.clone()).then_some((spelled, name, Sent::of(doc, value)?))
+                    seen.insert(name.clone()).then_some((spelled, name, SentJson::of(doc, value)?))
                 });
-                members.collect::<Option<_>>().map(Sent::Object)
+                members.collect::<Option<_>>().map(SentJson::Object)
             }
-            _ => Some(Sent::Scalar(doc.raw(node).to_owned())),
+            _ => Some(SentJson::Scalar(doc.raw(node).to_owned())),
         }
     }
 
     pub(crate) fn text(&self) -> String {
         match self {
-            Sent::Scalar(text) => text.clone(),
-            Sent::Array(items) => format!("[{}]", items.iter().map(Sent::text).collect::<Vec<_>>().join(",\n ")),
-            Sent::Object(members) => {
+            SentJson::Scalar(text) => text.clone(),
+            SentJson::Array(items) => {
+                format!("[{}]", items.iter().map(SentJson::text).collect::<Vec<_>>().join(",\n "))
+            }
+            SentJson::Object(members) => {
                 let mut text = String::from("{");
                 for (index, (key, _, value)) in members.iter().enumerate() {
                     let comma = if index == 0 { "" } else { ", " };
@@ -163,14 +167,14 @@ pub(crate) fn plain(value: &Value) -> Json {
 }
 
 /// Named types, as they are met.
-type Names = BTreeMap<String, Json>;
+type JsonTypes = BTreeMap<String, Json>;
 
 /// `Err` with what was lost, or came from nowhere.
-pub(crate) fn nothing_lost(schema: &Json, record: &Value, profile: &Profile, sent: &Sent) -> Result<(), Finding> {
-    let mut names = Names::new();
+pub(crate) fn nothing_lost(schema: &Json, record: &Value, profile: &Profile, sent: &SentJson) -> Result<(), Finding> {
+    let mut names = JsonTypes::new();
     collect(schema, &mut names);
     let sent = without_redacted(profile, sent)?;
-    let Sent::Object(members) = &sent else { return Err("no object was sent".into()) };
+    let SentJson::Object(members) = &sent else { return Err("no object was sent".into()) };
     let event = plain(field(record, "event"));
     // What tells this type is told by it; what could have told another is a member like any other.
     let tells = |rule: &&Rule| rule.values.as_ref().is_none_or(|types| types.values().any(|t| event["type"] == *t));
@@ -186,22 +190,22 @@ pub(crate) fn nothing_lost(schema: &Json, record: &Value, profile: &Profile, sen
         return compare_record(&names, schema, record, &untold, None);
     };
     let (payload, around): (Vec<_>, Vec<_>) = untold.into_iter().partition(|(_, key, _)| key == payload_name);
-    let [(_, _, Sent::Object(payload))] = payload.as_slice() else { return Err("no payload was sent".into()) };
+    let [(_, _, SentJson::Object(payload))] = payload.as_slice() else { return Err("no payload was sent".into()) };
     let around: Vec<_> = around.into_iter().filter(|(_, key, _)| !telling.contains(&key.as_str())).collect();
     let event_type = &profile.types[event["type"].as_str().unwrap_or_default()];
     if event_type.payload_slot.is_none() {
         return compare_record(&names, schema, record, payload, Some(&around));
     }
-    let whole = (String::new(), snapshot_name(schema), Sent::Object(payload.clone()));
+    let whole = (String::new(), snapshot_name(schema), SentJson::Object(payload.clone()));
     compare_record(&names, schema, record, &[whole], Some(&around))
 }
 
 /// What has to be found again: all that was sent, with what a profile redacts by name blanked.
-fn without_redacted(profile: &Profile, sent: &Sent) -> Result<Sent, Finding> {
+fn without_redacted(profile: &Profile, sent: &SentJson) -> Result<SentJson, Finding> {
     let text = sent.text();
     let text = redact::blank(&text, &profile.redacted_anywhere);
     let doc = Document::scan(text.as_bytes(), MAX_DEPTH).map_err(|e| format!("{text}: {e}"))?;
-    Sent::of(&doc, Node::ROOT).ok_or_else(|| format!("{text}: two members of one name"))
+    SentJson::of(&doc, Node::ROOT).ok_or_else(|| format!("{text}: two members of one name"))
 }
 
 /// The one field between `event` and `extra`.
@@ -209,7 +213,7 @@ fn snapshot_name(schema: &Json) -> String {
     schema["fields"][1]["name"].as_str().unwrap_or_default().to_owned()
 }
 
-fn collect(schema: &Json, names: &mut Names) {
+fn collect(schema: &Json, names: &mut JsonTypes) {
     match schema {
         Json::Array(branches) => branches.iter().for_each(|b| collect(b, names)),
         Json::Object(object) if object.contains_key("fields") => {
@@ -236,10 +240,10 @@ fn raw_members(text: &str) -> Result<BTreeMap<String, String>, Finding> {
         .ok_or_else(|| format!("{text}: no keys"))
 }
 
-type Members = [(String, String, Sent)];
+type Members = [(String, String, SentJson)];
 
 fn compare_record(
-    names: &Names,
+    names: &JsonTypes,
     schema: &Json,
     record: &Value,
     sent: &Members,
@@ -300,7 +304,7 @@ fn branch(ty: &Json) -> &Json {
 }
 
 #[allow(clippy::float_cmp, reason = "the same text gives the same number")]
-fn compare(names: &Names, ty: &Json, read: &Value, sent: &Sent) -> Result<(), Finding> {
+fn compare(names: &JsonTypes, ty: &Json, read: &Value, sent: &SentJson) -> Result<(), Finding> {
     let text = sent.text();
     let fail = || Err(format!(": read {:?}, sent {text}", inside(read)));
     if text == "null" && inside(read) == &Value::Null {
@@ -308,10 +312,10 @@ fn compare(names: &Names, ty: &Json, read: &Value, sent: &Sent) -> Result<(), Fi
     }
     let by_name = ty.as_str().and_then(|name| names.get(name));
     if let Some(record) = by_name.or_else(|| ty.get("fields").map(|_| ty)) {
-        let Sent::Object(members) = sent else { return fail() };
+        let SentJson::Object(members) = sent else { return fail() };
         return compare_record(names, record, read, members, None);
     }
-    if let (Some(items), Value::Array(read), Sent::Array(sent)) = (ty.get("items"), inside(read), sent) {
+    if let (Some(items), Value::Array(read), SentJson::Array(sent)) = (ty.get("items"), inside(read), sent) {
         if read.len() != sent.len() {
             return fail();
         }

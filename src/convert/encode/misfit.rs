@@ -12,29 +12,29 @@ pub(crate) enum Fault {
 }
 
 /// What is wrong with a value, and where it stands.
-pub(super) struct Place {
+pub(super) struct ValuePlace {
     pub(super) path: String,
     what: String,
 }
 
 /// A value that cannot be written where it stands. `Rises` looks for the nearest optional field; the others do not.
 pub(super) enum Misfit {
-    Rises(Box<Place>),
-    Stands(Box<Place>),
+    Rises(Box<ValuePlace>),
+    Stands(Box<ValuePlace>),
     /// With it the record is larger than these bytes, wherever the value goes.
     TooLarge(usize),
 }
 
 impl Misfit {
     pub(super) fn rises(what: impl Into<String>) -> Self {
-        Misfit::Rises(Box::new(Place { path: String::new(), what: what.into() }))
+        Misfit::Rises(Box::new(ValuePlace { path: String::new(), what: what.into() }))
     }
 
     pub(super) fn duplicate(key: &str) -> Self {
-        Misfit::Stands(Box::new(Place { path: clip(key), what: "duplicate key".into() }))
+        Misfit::Stands(Box::new(ValuePlace { path: clip(key), what: "duplicate key".into() }))
     }
 
-    pub(super) fn place(&mut self) -> Option<&mut Place> {
+    pub(super) fn place(&mut self) -> Option<&mut ValuePlace> {
         match self {
             Misfit::Rises(place) | Misfit::Stands(place) => Some(place),
             Misfit::TooLarge(_) => None,
@@ -43,7 +43,7 @@ impl Misfit {
 
     /// The same misfit seen from one level further out.
     pub(super) fn within(mut self, step: &str) -> Self {
-        if let Some(Place { path, .. }) = self.place() {
+        if let Some(ValuePlace { path, .. }) = self.place() {
             let joint = if path.is_empty() || path.starts_with('[') { "" } else { "." };
             *path = format!("{step}{joint}{path}");
         }

@@ -5,7 +5,7 @@ mod hashed;
 
 use proptest::prelude::*;
 
-use super::judge::{self, CATALOG, Decoded, Sent, through};
+use super::judge::{self, CATALOG, JudgedRecord, SentJson, through};
 use super::*;
 use crate::tools::random::Random;
 
@@ -16,7 +16,7 @@ fn any_type(random: &mut Random) -> (&'static Profile, &'static EventType) {
     (profile, *random.pick(&types))
 }
 
-fn decode(profile: &str, body: &str) -> Decoded {
+fn decode(profile: &str, body: &str) -> JudgedRecord {
     through(&CATALOG.profiles[profile], body).unwrap()
 }
 
@@ -253,7 +253,7 @@ fn a_generated_body_has_every_spelling_that_matters() {
     let profile = &CATALOG.profiles["wegly"];
     let bodies: String = (0..200)
         .map(|seed| generate::body(&mut Random::new(seed), profile, &profile.types["lead.won"], generate::Odd::Often))
-        .map(|sent: Sent| sent.text())
+        .map(|sent: SentJson| sent.text())
         .collect();
     for spelling in ["\\ud83d", "\\u00", "null", "1e", ".", "[[", "\n"] {
         assert!(bodies.contains(spelling), "{spelling}");

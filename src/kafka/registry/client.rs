@@ -134,12 +134,12 @@ impl Client {
             versions => versions.map_err(|error| error.about(subject))?,
         };
         versions.sort_unstable();
-        let ours = Form::of(&subject.schema);
+        let ours = CanonicalSchema::of(&subject.schema);
         for version in versions.into_iter().rev() {
             let found: RawRegisteredSchema =
                 self.call(self.get(&format!("{path}/{version}"))).await.map_err(|error| error.about(subject))?;
             let schema = found.schema.ok_or_else(|| without(subject, "schema"))?;
-            if ours.is_some() && Form::of(&schema) == ours {
+            if ours.is_some() && CanonicalSchema::of(&schema) == ours {
                 return found.id.map(Some).ok_or_else(|| without(subject, "id"));
             }
         }
@@ -149,7 +149,7 @@ impl Client {
     /// Why the schema does not go with the versions before it; `None` when it does.
     pub(super) async fn incompatibilities(&self, subject: &Subject) -> Result<Option<String>, RegistryError> {
         #[derive(Deserialize)]
-        struct Verdict {
+        struct Compatibility {
             is_compatible: bool,
             #[serde(default)]
             messages: Vec<String>,
@@ -167,7 +167,7 @@ impl Client {
                 Err(RegistryError::unavailable(format!("compatibility check of {}: {status}", subject.name)))
             }
             _ => {
-                let verdict: Verdict = serde_json::from_slice(&answer)
+                let verdict: Compatibility = serde_json::from_slice(&answer)
                     .map_err(|e| RegistryError::unavailable(format!("compatibility check of {}: {e}", subject.name)))?;
                 let reasons =
                     if verdict.messages.is_empty() { NO_REASONS.to_owned() } else { verdict.messages.join("; ") };
@@ -263,17 +263,17 @@ fn body(subject: &Subject) -> Value {
 
 /// What makes two schemas equal for us: parsing canonical form, and the logical types it leaves out.
 #[derive(PartialEq, Eq)]
-struct Form {
+struct CanonicalSchema {
     canonical: String,
     logical: Vec<String>,
 }
 
-impl Form {
-    fn of(text: &str) -> Option<Form> {
+impl CanonicalSchema {
+    fn of(text: &str) -> Option<CanonicalSchema> {
         let canonical = apache_avro::Schema::parse_str(text).ok()?.canonical_form();
         let mut logical = Vec::new();
         collect_logical(&serde_json::from_str(text).ok()?, &mut logical);
-        Some(Form { canonical, logical })
+        Some(CanonicalSchema { canonical, logical })
     }
 }
 
@@ -374,11 +374,11 @@ mod tests {
         let text = |ty: &str, doc: &str| {
             format!(r#"{{"type":"record","name":"a.B","doc":"{doc}","fields":[{{"name":"f","type":["null",{ty}]}}]}}"#)
         };
-        let plain = Form::of(&text(r#""string""#, "x"));
+        let plain = CanonicalSchema::of(&text(r#""string""#, "x"));
         assert!(plain.is_some());
-        assert!(plain == Form::of(&text(r#"{"type":"string"}"#, "y")));
-        assert!(plain != Form::of(&text(r#"{"type":"string","logicalType":"uuid"}"#, "x")));
-        assert!(plain != Form::of(&text(r#""long""#, "x")));
-        assert!(Form::of("{").is_none());
+        assert!(plain == CanonicalSchema::of(&text(r#"{"type":"string"}"#, "y")));
+        assert!(plain != CanonicalSchema::of(&text(r#"{"type":"string","logicalType":"uuid"}"#, "x")));
+        assert!(plain != CanonicalSchema::of(&text(r#""long""#, "x")));
+        assert!(CanonicalSchema::of("{").is_none());
     }
 }

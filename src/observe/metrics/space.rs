@@ -6,7 +6,7 @@ use std::path::Path;
 use prometheus::{Error, IntGauge};
 
 use super::make::Make;
-use crate::config::{Place, Settings};
+use crate::config::{MediaPlace, Settings};
 
 /// A limit from here on is none: cgroup v1 writes "no limit" as a number near 2^63.
 const NO_LIMIT: u64 = 1 << 60;
@@ -36,7 +36,7 @@ impl Space {
             (
                 "media_limit_bytes",
                 "media.max_bytes: the most bytes the media folder may hold; 0 when files go to a bucket.",
-                if matches!(settings.media.place, Place::Folder(_)) { settings.media.max_bytes } else { 0 },
+                if matches!(settings.media.place, MediaPlace::Folder(_)) { settings.media.max_bytes } else { 0 },
             ),
             (
                 "process_memory_limit_bytes",

@@ -37,8 +37,8 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
 /// Head and body through the door.
 fn passes(door: &Verifier, pairs: &[(&'static str, &str)], in_path: Option<&str>) -> bool {
     match door.admit(&headers(pairs), in_path) {
-        Ok(Admission(Evidence::Enough)) => true,
-        Ok(Admission(Evidence::Signature(signature))) => door.check_signature(&signature, BODY).is_ok(),
+        Ok(Admission(Proof::Enough)) => true,
+        Ok(Admission(Proof::Signature(signature))) => door.check_signature(&signature, BODY).is_ok(),
         Err(Unauthorized) => false,
     }
 }

@@ -52,7 +52,7 @@ impl Killed {
         let (pages, mut found) = (pages(dir.path()).unwrap().unwrap(), BTreeMap::new());
         for number in pages.numbers().filter(|&number| pages.is_used(number).unwrap()) {
             let in_page = in_page::<io::Error>(&pages.page(number).unwrap(), |next| pages.page(next), &mut |row| {
-                if let Found::Whole(row) = row
+                if let FoundRow::Whole(row) = row
                     && row.body.len() < 500
                 {
                     found.insert(row.seq, number as usize - 1);
@@ -73,7 +73,7 @@ impl Killed {
 /// `in_log` of its deliveries are in the log only. Every fifth was there, and has left.
 fn make(dice: &mut Dice, in_log: usize) -> Killed {
     let made = tempfile::tempdir().unwrap();
-    let mut store = Store::create(made.path()).unwrap();
+    let mut store = SpoolStore::create(made.path()).unwrap();
     let mut rows: BTreeMap<i64, Row> = BTreeMap::new();
     for seq in 1..=200 {
         let padding = [20, 300, 3000, 20_000][dice.throw(4)];

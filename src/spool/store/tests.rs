@@ -16,8 +16,8 @@ fn row<'a>(seq: i64, lane: &'a str, body: &'a [u8]) -> NewRow<'a> {
     }
 }
 
-fn filled(dir: &Path, rows: &[NewRow<'_>]) -> Store {
-    let mut store = Store::create(dir).unwrap();
+fn filled(dir: &Path, rows: &[NewRow<'_>]) -> SpoolStore {
+    let mut store = SpoolStore::create(dir).unwrap();
     store.commit(|connection| rows.iter().try_for_each(|row| insert(connection, row))).unwrap();
     store
 }
@@ -44,9 +44,9 @@ fn a_lane_is_read_in_order_from_a_place_on_and_no_further_than_told() {
 #[test]
 fn what_was_committed_is_there_for_another_reader_and_after_a_reopening() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(Store::look(dir.path()).unwrap().is_none(), "looking makes no file");
+    assert!(SpoolStore::look(dir.path()).unwrap().is_none(), "looking makes no file");
     let mut store = filled(dir.path(), &[row(1, "a", b"1"), row(2, "b", b"22")]);
-    let other = Store::look(dir.path()).unwrap().unwrap();
+    let other = SpoolStore::look(dir.path()).unwrap().unwrap();
     let waiting = other.waiting().unwrap();
     assert_eq!(
         waiting.iter().map(|w| (&*w.lane, w.records, w.bytes)).collect::<Vec<_>>(),
@@ -59,7 +59,7 @@ fn what_was_committed_is_there_for_another_reader_and_after_a_reopening() {
     assert!(other.read("a", (0, 9), 9, 9_000).unwrap().is_empty());
     drop((store, other));
     let mut ids = Vec::new();
-    let listed = Store::create(dir.path()).unwrap().each(|row| {
+    let listed = SpoolStore::create(dir.path()).unwrap().each(|row| {
         ids.push((row.seq, row.lane, row.body.len()));
         true
     });
@@ -104,16 +104,16 @@ fn space_is_given_back() {
 #[test]
 fn a_file_of_another_layout_or_that_is_no_database_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    drop(Store::create(dir.path()).unwrap());
+    drop(SpoolStore::create(dir.path()).unwrap());
     let connection = Connection::open(dir.path().join(FILE)).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
-    let words = Store::create(dir.path()).err().unwrap().to_string();
+    let words = SpoolStore::create(dir.path()).err().unwrap().to_string();
     assert!(words.contains("spool.db: its layout is 99"), "{words}");
 
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join(FILE), vec![b'?'; 8192]).unwrap();
-    assert!(Store::create(dir.path()).err().unwrap().to_string().contains("not a database"));
+    assert!(SpoolStore::create(dir.path()).err().unwrap().to_string().contains("not a database"));
 }
 
 #[test]
@@ -128,6 +128,6 @@ fn a_torn_last_write_costs_only_what_was_not_committed() {
     std::fs::write(crashed.path().join(FILE), file).unwrap();
     let torn = [&log[..], &log[log.len() - 4120..log.len() - 1000]].concat();
     std::fs::write(crashed.path().join("spool.db-wal"), torn).unwrap();
-    let store = Store::create(crashed.path()).unwrap();
+    let store = SpoolStore::create(crashed.path()).unwrap();
     assert_eq!(seqs(&store.read("a", (0, 9), 9, 9_000).unwrap()), [1, 2]);
 }

@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use super::workload::{Request, Workload};
 use crate::app::bridge;
 use crate::config::{self, ConfigError, Settings};
-use crate::convert::prepare::{Made, prepare};
+use crate::convert::prepare::{ConvertedEvent, prepare};
 use crate::flow::pipeline::Pipeline;
 use crate::http::{Limits, listen, serve};
 use crate::kafka::publish::{Patience, Publisher};
@@ -144,7 +144,7 @@ fn row(settings: &Settings, pipeline: &Pipeline, request: Request) -> Option<Row
     let body = Bytes::from(request.body);
     let delivery = Unverified { source, admission, headers, body, received_at: now_millis() }.verify().ok()?;
     let prepared = prepare(&delivery, &pipeline.media, pipeline.max_record_bytes);
-    let Made { parts, file: None } = *prepared.made.ok()? else { return None };
+    let ConvertedEvent { parts, file: None } = *prepared.made.ok()? else { return None };
     let route = pipeline.routes.get(&delivery.source().name, &prepared.event_type?.name)?;
     let (event_type, key, occurred_at) = (prepared.event_type, prepared.key.as_deref(), prepared.occurred_at);
     let event = Event { delivery: &delivery, event_type, key, occurred_at };

@@ -1,7 +1,7 @@
 //! Random bodies, made from the plan of an event's record: what fits, in odd spellings, and what does not.
 
 use crate::catalog::{EventType, FieldKind, Profile};
-use crate::convert::encode::judge::Sent;
+use crate::convert::encode::judge::SentJson;
 use crate::tools::random::Random;
 
 impl Random {
@@ -22,7 +22,7 @@ pub(super) enum Odd {
 }
 
 /// A body of `event_type`.
-pub(super) fn body(random: &mut Random, profile: &Profile, event_type: &EventType, odd: Odd) -> Sent {
+pub(super) fn body(random: &mut Random, profile: &Profile, event_type: &EventType, odd: Odd) -> SentJson {
     let payload = match event_type.payload_slot {
         None => record(random, profile, event_type.record, odd, 0),
         Some(slot) => {
@@ -30,7 +30,7 @@ pub(super) fn body(random: &mut Random, profile: &Profile, event_type: &EventTyp
             record(random, profile, inner, odd, 1)
         }
     };
-    let Sent::Object(members) = payload else { unreachable!() };
+    let SentJson::Object(members) = payload else { unreachable!() };
     let mut members: Vec<_> = members.into_iter().filter(|(_, key, _)| !tells(profile, key)).collect();
     let mut telling = Vec::new();
     for rule in &profile.recognise {
@@ -43,21 +43,21 @@ pub(super) fn body(random: &mut Random, profile: &Profile, event_type: &EventTyp
             }
         }
     }
-    let telling: Vec<_> = telling.into_iter().map(|(key, text)| (key.clone(), key, Sent::Scalar(text))).collect();
+    let telling: Vec<_> = telling.into_iter().map(|(key, text)| (key.clone(), key, SentJson::Scalar(text))).collect();
     match &profile.payload {
         None => {
             members.extend(telling);
             shuffle(random, &mut members);
-            Sent::Object(members)
+            SentJson::Object(members)
         }
         Some(name) => {
             let mut around = telling;
-            around.push((name.clone(), name.clone(), Sent::Object(members)));
+            around.push((name.clone(), name.clone(), SentJson::Object(members)));
             if odd == Odd::Often && random.chance(20) {
                 around.push(("tentativa".into(), "tentativa".into(), any(random, 0)));
             }
             shuffle(random, &mut around);
-            Sent::Object(around)
+            SentJson::Object(around)
         }
     }
 }
@@ -72,7 +72,7 @@ fn shuffle<T>(random: &mut Random, items: &mut [T]) {
     }
 }
 
-fn record(random: &mut Random, profile: &Profile, index: usize, odd: Odd, depth: usize) -> Sent {
+fn record(random: &mut Random, profile: &Profile, index: usize, odd: Odd, depth: usize) -> SentJson {
     let mut members = Vec::new();
     for field in &profile.records[index].fields {
         if field.kind.is_made() {
@@ -80,7 +80,7 @@ fn record(random: &mut Random, profile: &Profile, index: usize, odd: Odd, depth:
         }
         let value = match (field.optional, odd, random.below(100)) {
             (true, _, 0..25) => continue,
-            (true, _, 25..35) => Sent::Scalar("null".into()),
+            (true, _, 25..35) => SentJson::Scalar("null".into()),
             (true, Odd::Often, 35..50) => any(random, 0),
             // Deep required ids go wrong sometimes; the outermost would only make the body a fault.
             (false, Odd::Often, 0..8) if depth > 1 => any(random, 0),
@@ -95,7 +95,7 @@ fn record(random: &mut Random, profile: &Profile, index: usize, odd: Odd, depth:
         }
     }
     shuffle(random, &mut members);
-    Sent::Object(members)
+    SentJson::Object(members)
 }
 
 fn spelled_key(random: &mut Random, key: &str, odd: Odd) -> String {
@@ -107,9 +107,9 @@ fn spelled_key(random: &mut Random, key: &str, odd: Odd) -> String {
     }
 }
 
-fn fitting(random: &mut Random, profile: &Profile, kind: &FieldKind, odd: Odd, depth: usize) -> Sent {
+fn fitting(random: &mut Random, profile: &Profile, kind: &FieldKind, odd: Odd, depth: usize) -> SentJson {
     let digits = random.next() as i64 >> random.below(63);
-    Sent::Scalar(match kind {
+    SentJson::Scalar(match kind {
         FieldKind::Boolean => random.word(&["true", "false"]).to_string(),
         FieldKind::Long => match random.below(4) {
             0 => format!("\"{digits}\""),
@@ -133,7 +133,7 @@ fn fitting(random: &mut Random, profile: &Profile, kind: &FieldKind, odd: Odd, d
         FieldKind::Record(inner) => return record(random, profile, *inner, odd, depth + 1),
         FieldKind::Array(items) => {
             let count = random.below(4);
-            return Sent::Array((0..count).map(|_| fitting(random, profile, items, odd, depth + 1)).collect());
+            return SentJson::Array((0..count).map(|_| fitting(random, profile, items, odd, depth + 1)).collect());
         }
     })
 }
@@ -156,19 +156,19 @@ fn timestamp(random: &mut Random) -> String {
     }
 }
 
-fn any_but_null(random: &mut Random) -> Sent {
+fn any_but_null(random: &mut Random) -> SentJson {
     loop {
         match any(random, 0) {
-            Sent::Scalar(null) if null == "null" => {}
+            SentJson::Scalar(null) if null == "null" => {}
             other => return other,
         }
     }
 }
 
 /// Any JSON value, odd ones above all.
-fn any(random: &mut Random, depth: usize) -> Sent {
+fn any(random: &mut Random, depth: usize) -> SentJson {
     let kinds = if depth < 4 { 9 } else { 7 };
-    Sent::Scalar(match random.below(kinds) {
+    SentJson::Scalar(match random.below(kinds) {
         0 => "null".into(),
         1 => random.word(&["true", "false"]).to_string(),
         2 => random
@@ -189,10 +189,10 @@ fn any(random: &mut Random, depth: usize) -> Sent {
         4 => uuid(random),
         5 => timestamp(random),
         6 => string(random, Odd::Often),
-        7 => return Sent::Array((0..random.below(4)).map(|_| any(random, depth + 1)).collect()),
+        7 => return SentJson::Array((0..random.below(4)).map(|_| any(random, depth + 1)).collect()),
         _ => {
             let members = (0..random.below(4)).map(|n| (format!("k{n}"), format!("k{n}"), any(random, depth + 1)));
-            return Sent::Object(members.collect());
+            return SentJson::Object(members.collect());
         }
     })
 }
