@@ -27,9 +27,9 @@ use crate::kafka::route::{Route, Target};
 use crate::observe::metrics::Metrics;
 use crate::source::Source;
 use crate::values::time::now_millis;
-use history::History;
+use history::MetricHistory;
 pub(crate) use page::Page;
-use reading::{Counts, Reading};
+use reading::{Reading, TypeCounts};
 
 /// From one point of the plots to the next.
 const EVERY: Duration = Duration::from_secs(10);
@@ -38,7 +38,7 @@ const EVERY: Duration = Duration::from_secs(10);
 pub(crate) struct Console {
     pipeline: Arc<Pipeline>,
     sources: BTreeMap<String, Arc<Source>>,
-    history: Mutex<History>,
+    history: Mutex<MetricHistory>,
     /// Milliseconds since 1970.
     started_at: i64,
     /// The catalogue as JSON text; it does not change.
@@ -77,7 +77,7 @@ impl Console {
         &self.pipeline.metrics
     }
 
-    fn history(&self) -> MutexGuard<'_, History> {
+    fn history(&self) -> MutexGuard<'_, MetricHistory> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -115,7 +115,7 @@ impl Console {
         })
     }
 
-    fn source(&self, source: &Source, reading: &Reading, history: &History) -> Value {
+    fn source(&self, source: &Source, reading: &Reading, history: &MetricHistory) -> Value {
         let planned = source.profile.types.keys().map(String::as_str);
         // The type of what is not recognised, once there is such a thing.
         let others = reading.counts.iter().filter(|((of, name), counts)| {
@@ -132,9 +132,10 @@ impl Console {
     }
 }
 
-fn event_type(source: &str, name: &str, route: Option<&Route>, reading: &Reading, history: &History) -> Value {
+fn event_type(source: &str, name: &str, route: Option<&Route>, reading: &Reading, history: &MetricHistory) -> Value {
     let key = (source.to_owned(), name.to_owned());
-    let Counts { accepted, published, dead_lettered, refused } = reading.counts.get(&key).copied().unwrap_or_default();
+    let TypeCounts { accepted, published, dead_lettered, refused } =
+        reading.counts.get(&key).copied().unwrap_or_default();
     json!({
         "type": name,
         "main": route.map(|route| target(&route.main)),

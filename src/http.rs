@@ -49,8 +49,8 @@ use connection::Caller;
 pub(crate) use connection::{listen, serve};
 pub(crate) use console::ConsoleRoutes;
 pub(crate) use health::Health;
-pub(crate) use limits::{Counts, Limits};
-pub(crate) use names::Names;
+pub(crate) use limits::{ConnectionCounts, ConnectionLimits};
+pub(crate) use names::HostNames;
 use progress::Progress;
 pub(crate) use reply::ANSWER_CODES;
 use reply::{Answer, Receipt, Refusal};
@@ -177,7 +177,7 @@ impl Door {
         Admitted { share, connection }: Admitted,
         arrived: SystemTime,
     ) -> Answer {
-        let limits = body::Limits { max_bytes: source.max_body_bytes, timeout: self.settings.body_timeout };
+        let limits = body::BodyLimits { max_bytes: source.max_body_bytes, timeout: self.settings.body_timeout };
         let metrics = &self.intake.pipeline.metrics;
         let body = body::read(version, &headers, body, limits, &share).await?;
         let (started, received_at) = (Instant::now(), now_millis());

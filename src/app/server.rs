@@ -17,7 +17,8 @@ use crate::config::Settings;
 use crate::console::Console;
 use crate::flow::intake::Intake;
 use crate::http::{
-    Budget, ConsoleRoutes, Counts, Door, Health, Identity, Limits, Names, Tls, admin_router, serve, webhook_router,
+    Budget, ConnectionCounts, ConnectionLimits, ConsoleRoutes, Door, Health, HostNames, Identity, Tls, admin_router,
+    serve, webhook_router,
 };
 
 /// What the end of shutdown keeps for itself: closing the listeners and the process.
@@ -29,7 +30,7 @@ pub(crate) struct App {
     door: Arc<Door>,
     health: Arc<Health>,
     console: Arc<Console>,
-    limits: Limits,
+    limits: ConnectionLimits,
     tls: Option<Arc<Tls>>,
     admin_hosts: Vec<String>,
     shutdown_delay: Duration,
@@ -45,11 +46,11 @@ impl App {
         let identity = settings.http.tls.as_ref().map(Identity::read).transpose()?;
         let core = Core::build(&settings)?;
         let Intake { pipeline, spool } = &*core.intake;
-        let counts = Counts {
+        let counts = ConnectionCounts {
             open: pipeline.metrics.listener.connections.clone(),
             failed_handshakes: pipeline.metrics.listener.failed_handshakes.clone(),
         };
-        let mut limits = Limits::of(&settings.http, Some(counts));
+        let mut limits = ConnectionLimits::of(&settings.http, Some(counts));
         let largest_body = settings.sources.values().map(|source| source.max_body_bytes).max().unwrap_or_default();
         let in_flight = pipeline.metrics.listener.in_flight_bytes.clone();
         limits.budget = Some(Arc::new(Budget::new(&settings.http, largest_body, in_flight)));
@@ -117,8 +118,8 @@ impl App {
         servers.spawn(serve(webhooks, router, self.limits.clone(), self.tls.clone(), stop_webhooks.clone()));
         let console_routes =
             ConsoleRoutes::new(Arc::clone(&self.console), Arc::clone(&self.health), stop_admin.clone());
-        let router = admin_router(Arc::clone(&self.health), console_routes, Names::new(self.admin_hosts));
-        servers.spawn(serve(admin, router, Limits::for_few(), None, stop_admin.clone()));
+        let router = admin_router(Arc::clone(&self.health), console_routes, HostNames::new(self.admin_hosts));
+        servers.spawn(serve(admin, router, ConnectionLimits::for_few(), None, stop_admin.clone()));
         // Apart from the listeners: the bridge is whole without it.
         let mut sampling = JoinSet::new();
         sampling.spawn(self.console.keep(stop_admin.clone()));

@@ -12,7 +12,7 @@ use super::{Ending, fail, fail_config, instant, progress, warn};
 use crate::config::Settings;
 use crate::kafka::route::{Role, Routes};
 use crate::spool::{Row, SpoolError, SpoolStore};
-use crate::tools::audit::{Audit, Counts, Given, IdsError};
+use crate::tools::audit::{Audit, EventCounts, Given, IdsError};
 use crate::tools::event_id::EventId;
 use crate::tools::read::{From, ReadError, Reader, those_there};
 
@@ -145,8 +145,8 @@ fn look(settings: &Settings, data_dir: Option<&Path>, since: Option<i64>) -> Res
     Ok(audit)
 }
 
-fn print_json(all: Counts, given: Option<Counts>, missing: &[EventId]) -> io::Result<()> {
-    let counts = |counts: Counts| {
+fn print_json(all: EventCounts, given: Option<EventCounts>, missing: &[EventId]) -> io::Result<()> {
+    let counts = |counts: EventCounts| {
         json!({
             "published": counts.published, "dead_lettered": counts.dead_lettered, "spooled": counts.spooled,
             "duplicated": counts.duplicated,
@@ -165,12 +165,12 @@ fn print_json(all: Counts, given: Option<Counts>, missing: &[EventId]) -> io::Re
 }
 
 /// Each is in one place or in none.
-fn ids(given: Counts, missing: &[EventId]) -> u64 {
+fn ids(given: EventCounts, missing: &[EventId]) -> u64 {
     given.published + given.dead_lettered + given.spooled + missing.len() as u64
 }
 
-fn rows(counts: Counts) -> [(&'static str, u64); 4] {
-    let Counts { published, dead_lettered, spooled, duplicated } = counts;
+fn rows(counts: EventCounts) -> [(&'static str, u64); 4] {
+    let EventCounts { published, dead_lettered, spooled, duplicated } = counts;
     [
         ("published", published),
         ("dead letters", dead_lettered),
@@ -179,7 +179,7 @@ fn rows(counts: Counts) -> [(&'static str, u64); 4] {
     ]
 }
 
-fn print_text(all: Counts, given: Option<Counts>, missing: &[EventId]) -> io::Result<()> {
+fn print_text(all: EventCounts, given: Option<EventCounts>, missing: &[EventId]) -> io::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut line = |what: &str, of_given: Option<String>, there: String| {
         let of_given = of_given.map(|count| format!("{count:>12}")).unwrap_or_default();

@@ -17,7 +17,7 @@ use crate::kafka::route::Routes;
 use crate::outcome::Reason;
 use crate::tools::dead_letter_index::{Filter, Letter, Letters};
 use crate::tools::event_id::EventId;
-use crate::tools::read::{Found, From, Places, ReadError, Reader};
+use crate::tools::read::{From, PlaceReader, ReadError, ReadRecord, Reader};
 use crate::values::{printable, time};
 use replay::ReplayArgs;
 
@@ -217,7 +217,9 @@ fn show(settings: &Settings, args: &ShowArgs) -> Result<Ending, ReadError> {
     let topic = Routes::plan(settings).dead_letters;
     let filter = Filter { ids: [args.id].into(), ..Filter::default() };
     let found = match read(settings, &topic)?.chosen(&filter, true).pop() {
-        Some(letter) => Places::of(&settings.kafka, &topic)?.read([letter.place])?.pop().map(|found| (letter, found)),
+        Some(letter) => {
+            PlaceReader::of(&settings.kafka, &topic)?.read([letter.place])?.pop().map(|found| (letter, found))
+        }
         None => None,
     };
     let Some((letter, found)) = found else {
@@ -243,7 +245,7 @@ fn body_alone(body: &[u8], terminal: bool) -> Cow<'_, [u8]> {
     Cow::Owned(printable::text(&String::from_utf8_lossy(body)).into_owned().into_bytes())
 }
 
-fn head(letter: &Letter, found: &Found) -> String {
+fn head(letter: &Letter, found: &ReadRecord) -> String {
     let mut text = format!("{}/{}@{}\n", found.topic, found.partition, found.offset);
     for (name, value) in &found.headers {
         let value = String::from_utf8_lossy(value);
@@ -279,7 +281,7 @@ mod tests {
     fn what_a_header_holds_stays_on_its_line() {
         let letter = Letter {
             id: "d646e635-c932-82f7-81ca-e8e3c55c5e5f".parse().unwrap(),
-            place: crate::tools::read::Place { partition: 0, offset: 7 },
+            place: crate::tools::read::RecordPlace { partition: 0, offset: 7 },
             received_at: 0,
             reason: "unknown_type".into(),
             source: "wegly".into(),
@@ -290,7 +292,7 @@ mod tests {
             replayed_at: None,
         };
         assert!(for_people(&letter).ends_with(" no such type: a\\n\\u{9b}2Jé"));
-        let found = Found {
+        let found = ReadRecord {
             topic: "t".into(),
             partition: 0,
             offset: 7,

@@ -17,7 +17,7 @@ Examples:
   hookbridge docs cli --out cli.md";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Kind {
+enum DocumentKind {
     /// An `AsyncAPI` 3 document
     Asyncapi,
     /// A Markdown page with the `--help` of every command
@@ -30,7 +30,7 @@ enum Kind {
 #[command(after_help = HELP)]
 pub(super) struct DocsArgs {
     /// Which document
-    kind: Kind,
+    kind: DocumentKind,
     /// Write to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -58,8 +58,8 @@ pub(super) fn run(args: &DocsArgs, file: Option<&Path>) -> Ending {
 
 fn text(args: &DocsArgs, file: Option<&Path>) -> Result<String, ConfigError> {
     Ok(match args.kind {
-        Kind::Asyncapi => docs::asyncapi(&args.connect.settings(file)?),
-        Kind::Events => docs::events(&args.connect.settings(file)?),
-        Kind::Cli => reference::page(),
+        DocumentKind::Asyncapi => docs::asyncapi(&args.connect.settings(file)?),
+        DocumentKind::Events => docs::events(&args.connect.settings(file)?),
+        DocumentKind::Cli => reference::page(),
     })
 }

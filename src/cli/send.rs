@@ -15,7 +15,7 @@ use crate::config::ConfigError;
 use crate::outbound;
 use crate::tools::dev::{DEMO_SECRET, DEMO_TOKEN};
 use crate::tools::sample::Sampler;
-use crate::tools::send::{self, Pace, Signed, Tally, Target};
+use crate::tools::send::{self, Pace, SendTarget, Signed, Tally};
 use crate::values::printable;
 use crate::values::time::now_millis;
 
@@ -116,7 +116,7 @@ fn send(args: &SendArgs, profile: &Profile, types: &[&EventType]) -> Ending {
         Method::Token => DEMO_TOKEN,
     };
     let Ok(secret) = args.secret.as_deref().unwrap_or(demo).parse();
-    let target = Target { url: args.url.trim_end_matches('/').to_owned(), source: args.source.clone(), secret };
+    let target = SendTarget { url: args.url.trim_end_matches('/').to_owned(), source: args.source.clone(), secret };
     let seed = args.seed.unwrap_or_else(|| now_millis().unsigned_abs());
     let mut sampler = Sampler::new(profile, seed, now_millis());
     let count = match (args.count, args.duration, args.rate) {

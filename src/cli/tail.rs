@@ -10,7 +10,7 @@ use super::connect::Connect;
 use super::{Ending, fail, fail_config, on_runtime, warn};
 use crate::kafka::dead_letter::{REASON, REPLAYED_AT};
 use crate::kafka::registry::SchemaReader;
-use crate::tools::read::{Found, From, ReadError, Reader, Schemas};
+use crate::tools::read::{From, ReadError, ReadRecord, Reader, Schemas};
 use crate::values::{printable, time};
 
 const HELP: &str = "\
@@ -27,7 +27,7 @@ Examples:
 Exit codes: 0 all shown, 69 Kafka cannot be reached or the topic does not exist, 78 configuration.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Form {
+enum TailFormat {
     /// `text` on a terminal, otherwise `json`
     Auto,
     /// One JSON object per line
@@ -61,8 +61,8 @@ pub(super) struct TailArgs {
     #[arg(long)]
     headers: bool,
     /// Output format
-    #[arg(long, value_enum, default_value_t = Form::Auto)]
-    format: Form,
+    #[arg(long, value_enum, default_value_t = TailFormat::Auto)]
+    format: TailFormat,
     #[command(flatten)]
     connect: Connect,
 }
@@ -100,7 +100,7 @@ enum TailError {
 
 async fn show_all(args: &TailArgs, mut reader: Reader, mut schemas: Schemas) -> Result<(), TailError> {
     let terminal = io::stdout().is_terminal();
-    let text = args.format == Form::Text || (args.format == Form::Auto && terminal);
+    let text = args.format == TailFormat::Text || (args.format == TailFormat::Auto && terminal);
     let mut left = args.count.unwrap_or(u64::MAX);
     let mut out = io::stdout().lock();
     while left > 0 {
@@ -120,7 +120,7 @@ async fn show_all(args: &TailArgs, mut reader: Reader, mut schemas: Schemas) -> 
     Ok(())
 }
 
-fn wanted(args: &TailArgs, found: &Found) -> bool {
+fn wanted(args: &TailArgs, found: &ReadRecord) -> bool {
     let key = args.key.as_ref().is_none_or(|key| found.key.as_deref() == Some(key.as_bytes()));
     let event_type = args.event_type.as_ref().is_none_or(|wanted| {
         let of = found.header("ce_type").unwrap_or_default();
@@ -130,7 +130,7 @@ fn wanted(args: &TailArgs, found: &Found) -> bool {
 }
 
 /// The value as JSON: the decoded record; or a text, where there is no schema to it; or null, for a tombstone.
-async fn readable(found: &Found, schemas: &mut Schemas) -> String {
+async fn readable(found: &ReadRecord, schemas: &mut Schemas) -> String {
     let Some(value) = &found.value else { return "null".into() };
     let as_text = || Value::from(String::from_utf8_lossy(value)).to_string();
     if found.header(REASON).is_some() {
@@ -149,12 +149,12 @@ fn text_of(bytes: Option<&Vec<u8>>) -> Value {
     bytes.map_or(Value::Null, |bytes| String::from_utf8_lossy(bytes).into())
 }
 
-fn headers(found: &Found) -> Value {
+fn headers(found: &ReadRecord) -> Value {
     found.headers.iter().map(|(name, value)| (name.clone(), text_of(Some(value)))).collect()
 }
 
 /// One object on one line.
-fn for_machines(args: &TailArgs, found: &Found, value: &str) -> String {
+fn for_machines(args: &TailArgs, found: &ReadRecord, value: &str) -> String {
     let mut object = json!({
         "topic": found.topic,
         "partition": found.partition,
@@ -170,7 +170,7 @@ fn for_machines(args: &TailArgs, found: &Found, value: &str) -> String {
 }
 
 /// A line that says where and what, then the value, indented. The colours are ours; whatever others wrote has none.
-fn for_people(args: &TailArgs, found: &Found, value: &str, colours: bool) -> String {
+fn for_people(args: &TailArgs, found: &ReadRecord, value: &str, colours: bool) -> String {
     let paint = |code: &str, text: &str| {
         let text = printable::line(text);
         if colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into_owned() }

@@ -35,13 +35,13 @@ struct Seen {
 }
 
 #[derive(Default)]
-pub(crate) struct History {
+pub(crate) struct MetricHistory {
     points: VecDeque<Point>,
     last: Option<Reading>,
     seen: BTreeMap<(String, String), Seen>,
 }
 
-impl History {
+impl MetricHistory {
     /// Notes which types have come in since the last look.
     pub(super) fn see(&mut self, now: i64, reading: &Reading) {
         for (key, counts) in &reading.counts {

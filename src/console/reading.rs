@@ -14,14 +14,14 @@ const MOST_DRIFT: usize = 200;
 
 /// What became of a type's events since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(super) struct TypeCounts {
     pub(super) accepted: u64,
     pub(super) published: u64,
     pub(super) dead_lettered: u64,
     pub(super) refused: u64,
 }
 
-impl Counts {
+impl TypeCounts {
     /// How many deliveries came in, taken or not.
     pub(super) fn seen(self) -> u64 {
         self.accepted + self.refused
@@ -30,14 +30,14 @@ impl Counts {
 
 /// What waits in a lane of the spool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Waiting {
+pub(super) struct LaneCounts {
     pub(super) records: u64,
     pub(super) bytes: u64,
 }
 
 /// A field that the schema has no place for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Drift {
+pub(super) struct DriftRow {
     source: String,
     #[serde(rename = "type")]
     event_type: String,
@@ -49,15 +49,15 @@ pub(super) struct Drift {
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     /// By source and type.
-    pub(super) counts: BTreeMap<(String, String), Counts>,
+    pub(super) counts: BTreeMap<(String, String), TypeCounts>,
     /// By source and reason.
     pub(super) dead_letters: BTreeMap<(String, String), u64>,
     /// By outcome or problem code.
     pub(super) answers: BTreeMap<String, u64>,
     /// How many answers took at most so many seconds; the last bound is infinite.
     pub(super) times: Vec<(f64, u64)>,
-    pub(super) lanes: BTreeMap<String, Waiting>,
-    pub(super) drift: Vec<Drift>,
+    pub(super) lanes: BTreeMap<String, LaneCounts>,
+    pub(super) drift: Vec<DriftRow>,
 }
 
 impl Reading {
@@ -101,7 +101,7 @@ impl Reading {
             "hookbridge_spool_bytes" => self.lanes.entry(label("lane")).or_default().bytes = gauge,
             "hookbridge_drift_total" if count > 0 => {
                 let (source, event_type, field) = (label("source"), label("type"), label("field"));
-                self.drift.push(Drift { source, event_type, field, count });
+                self.drift.push(DriftRow { source, event_type, field, count });
             }
             "hookbridge_answer_seconds" => {
                 let times = metric.get_histogram();
@@ -113,7 +113,7 @@ impl Reading {
         }
     }
 
-    fn counts(&mut self, source: String, event_type: String) -> &mut Counts {
+    fn counts(&mut self, source: String, event_type: String) -> &mut TypeCounts {
         self.counts.entry((source, event_type)).or_default()
     }
 

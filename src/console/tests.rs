@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry};
 
-use super::history::History;
+use super::history::MetricHistory;
 use super::page::Page;
 use super::reading::Reading;
 
@@ -61,7 +61,7 @@ fn key(source: &str, event_type: &str) -> (String, String) {
 
 #[test]
 fn rates_are_per_second_of_the_time_that_passed() {
-    let (counters, mut history) = (Counters::new(), History::default());
+    let (counters, mut history) = (Counters::new(), MetricHistory::default());
     counters.answer("published", 1000);
     history.sample(0, Duration::ZERO, counters.reading());
     assert!(history.points().is_empty(), "what was before says nothing of a rate");
@@ -101,7 +101,7 @@ fn quantiles_are_those_of_the_answers_since_the_last_point() {
 
 #[test]
 fn an_hour_is_kept_and_no_more() {
-    let (counters, mut history) = (Counters::new(), History::default());
+    let (counters, mut history) = (Counters::new(), MetricHistory::default());
     for at in 0..1000 {
         history.sample(at * 10_000, TEN, counters.reading());
     }
@@ -112,7 +112,7 @@ fn an_hour_is_kept_and_no_more() {
 
 #[test]
 fn a_type_is_seen_when_its_count_moves_also_one_that_begins_late() {
-    let (counters, mut history) = (Counters::new(), History::default());
+    let (counters, mut history) = (Counters::new(), MetricHistory::default());
     counters.accepted.with_label_values(&["wegly", "lead.won"]);
     history.sample(1, TEN, counters.reading());
     assert_eq!(history.last_seen(&key("wegly", "lead.won")), None);

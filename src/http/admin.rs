@@ -12,12 +12,12 @@ use serde_json::Value;
 
 use super::console::{self, ConsoleRoutes};
 use super::health::Health;
-use super::names::Names;
+use super::names::HostNames;
 use super::reply;
 use super::respond::{answer, refusal};
 
 /// The routes of the admin listener, for those who ask it by its address or by one of its names.
-pub(crate) fn admin_router(health: Arc<Health>, routes: Arc<ConsoleRoutes>, names: Names) -> Router {
+pub(crate) fn admin_router(health: Arc<Health>, routes: Arc<ConsoleRoutes>, names: HostNames) -> Router {
     Router::new()
         .route("/livez", get(async || answer(StatusCode::OK, "text/plain; charset=utf-8", "ok\n".into())))
         .route("/readyz", get(readyz))
@@ -34,7 +34,7 @@ pub(crate) fn admin_router(health: Arc<Health>, routes: Arc<ConsoleRoutes>, name
 }
 
 /// A browser that is led here by a name which its owner lets point at this machine (DNS rebinding) says that name.
-async fn by_a_name_of_ours(State(names): State<Arc<Names>>, request: Request, next: Next) -> Response {
+async fn by_a_name_of_ours(State(names): State<Arc<HostNames>>, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).map(|value| value.to_str().unwrap_or_default());
     if request.uri().host().or(host).is_none_or(|host| names.include(host)) {
         return next.run(request).await;

@@ -22,7 +22,7 @@ const MOMENT: Duration = Duration::from_secs(2);
 const READ_ON: usize = 4 << 20;
 
 #[derive(Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct BodyLimits {
     pub(super) max_bytes: usize,
     pub(super) timeout: Duration,
 }
@@ -32,7 +32,7 @@ pub(super) async fn read(
     version: Version,
     headers: &HeaderMap,
     mut body: Body,
-    limits: Limits,
+    limits: BodyLimits,
     share: &Share,
 ) -> Result<Bytes, Refusal> {
     let started = Instant::now();
@@ -44,7 +44,7 @@ pub(super) async fn read(
         }
         return Err(Refusal::BodyTooLarge);
     }
-    let mut pace = Pace::new(started, limits.timeout);
+    let mut pace = BodyPace::new(started, limits.timeout);
     loop {
         let so_far = share.received();
         let due = deadline(started, limits, so_far);
@@ -75,15 +75,15 @@ pub(super) async fn read(
 }
 
 /// The slowest pace at which a body may arrive that nobody has vouched for, whatever has arrived of it before.
-struct Pace {
+struct BodyPace {
     timeout: Duration,
     since: Instant,
     received: usize,
 }
 
-impl Pace {
-    fn new(since: Instant, timeout: Duration) -> Pace {
-        Pace { timeout, since, received: 0 }
+impl BodyPace {
+    fn new(since: Instant, timeout: Duration) -> BodyPace {
+        BodyPace { timeout, since, received: 0 }
     }
 
     /// When the next bytes have to be there.
@@ -97,13 +97,13 @@ impl Pace {
 }
 
 /// Takes in, for a moment, what the sender is about to send, so that it sees the answer.
-async fn refuse_for_room(body: &mut Body, limits: Limits) -> Refusal {
+async fn refuse_for_room(body: &mut Body, limits: BodyLimits) -> Refusal {
     let timeout = limits.timeout.min(MOMENT);
-    read_on(body, Instant::now(), Limits { max_bytes: 0, timeout }).await;
+    read_on(body, Instant::now(), BodyLimits { max_bytes: 0, timeout }).await;
     Refusal::Overloaded
 }
 
-fn deadline(started: Instant, limits: Limits, received: usize) -> Instant {
+fn deadline(started: Instant, limits: BodyLimits, received: usize) -> Instant {
     started + limits.timeout + Duration::from_secs((received / BYTES_PER_EXTRA_SECOND) as u64)
 }
 
@@ -126,10 +126,10 @@ async fn next(body: &mut Body, deadline: Instant) -> Result<Option<Bytes>, Refus
 
 /// Takes a body in and keeps nothing of it, for a sender that sees no answer otherwise.
 pub(super) async fn pass_by(mut body: Body, timeout: Duration) {
-    read_on(&mut body, Instant::now(), Limits { max_bytes: 0, timeout }).await;
+    read_on(&mut body, Instant::now(), BodyLimits { max_bytes: 0, timeout }).await;
 }
 
-async fn read_on(body: &mut Body, started: Instant, limits: Limits) {
+async fn read_on(body: &mut Body, started: Instant, limits: BodyLimits) {
     let mut read = 0;
     while read < READ_ON {
         match next(body, deadline(started, limits, read)).await {

@@ -91,11 +91,11 @@ pub(crate) struct Budget {
     most: Most,
     /// Shows the bytes of bodies.
     gauge: IntGauge,
-    state: Mutex<State>,
+    state: Mutex<BudgetState>,
 }
 
 #[derive(Default)]
-struct State {
+struct BudgetState {
     next: u64,
     /// Of all requests.
     sums: Holding,
@@ -215,11 +215,11 @@ impl Budget {
     }
 
     /// Evicts until the limits hold; tells whether request `id` is still there. What was evicted is freed by then.
-    fn make_room(&self, mut state: MutexGuard<'_, State>, id: u64) -> bool {
+    fn make_room(&self, mut state: MutexGuard<'_, BudgetState>, id: u64) -> bool {
         let mut freed = Vec::new();
         let most = self.most;
         if let Some(origin) = state.unproven.get(&id).map(|entry| entry.origin) {
-            let of_origin = |state: &State| state.bodies_by_origin.get(&origin).copied().unwrap_or_default();
+            let of_origin = |state: &BudgetState| state.bodies_by_origin.get(&origin).copied().unwrap_or_default();
             state.evict(&mut freed, Some(origin), Holding::body, of_origin, most.from_one_origin);
             state.evict(&mut freed, None, Holding::body, |state| state.unproven_sums.body, most.unproven_bodies);
             state.evict(&mut freed, None, Holding::head, |state| state.unproven_sums.head, most.unproven_heads);
@@ -249,12 +249,12 @@ impl Budget {
         stays
     }
 
-    fn show(&self, state: &State) {
+    fn show(&self, state: &BudgetState) {
         self.gauge.set(i64::try_from(state.sums.body).unwrap_or(i64::MAX));
     }
 }
 
-impl State {
+impl BudgetState {
     /// While `sum` is above `most`, evicts unproven requests (of `origin`): first those whose `part` has cost most. Goes on for a
     /// while with others that are about as bad, so that it need not look through all of them for every piece that arrives.
     fn evict(
@@ -262,7 +262,7 @@ impl State {
         freed: &mut Vec<Arc<Buffer>>,
         origin: Option<Origin>,
         part: fn(&Holding) -> usize,
-        sum: impl Fn(&State) -> usize,
+        sum: impl Fn(&BudgetState) -> usize,
         most: usize,
     ) {
         if sum(self) <= most {
@@ -366,7 +366,7 @@ impl Share {
     pub(super) fn append(&self, piece: Bytes) -> Result<(), NoRoom> {
         let more = Holding { head: 0, body: piece.len() };
         let mut state = locked(&self.0.budget.state);
-        let State { unproven, proven, sums, unproven_sums, bodies_by_origin, .. } = &mut *state;
+        let BudgetState { unproven, proven, sums, unproven_sums, bodies_by_origin, .. } = &mut *state;
         if let Some(entry) = unproven.get_mut(&self.0.id) {
             entry.holding.add(more);
             unproven_sums.add(more);

@@ -30,8 +30,8 @@ use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
 use super::budget::{Origin, Share, head_bytes};
-use super::limits::Limits;
-use super::places::Places;
+use super::limits::ConnectionLimits;
+use super::places::ConnectionPlaces;
 use super::progress::Progress;
 use super::tls::{Tls, speaks_h2};
 use super::watched::Watched;
@@ -74,16 +74,16 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
-    limits: Limits,
+    limits: ConnectionLimits,
     tls: Option<Arc<Tls>>,
     stop: CancellationToken,
 ) {
     let most_arriving = limits.budget.as_ref().map_or(ARRIVING_HEADS, |budget| budget.most_of_arriving_heads());
-    let places = Places::new(limits.connections, most_arriving);
+    let places = ConnectionPlaces::new(limits.connections, most_arriving);
     let open = TaskTracker::new();
     let server =
         Arc::new(Server { router, limits, tls, places: Arc::clone(&places), open: open.clone(), stop: stop.clone() });
-    let mut failures = Failures::default();
+    let mut failures = AcceptFailures::default();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -116,13 +116,13 @@ pub(crate) async fn serve(
 
 /// Accepts that fail: one line when they begin, one a minute while they go on, one when they end.
 #[derive(Default)]
-struct Failures {
+struct AcceptFailures {
     since: Option<Instant>,
     said: Option<Instant>,
     count: u64,
 }
 
-impl Failures {
+impl AcceptFailures {
     fn note(&mut self, error: &io::Error) {
         let now = Instant::now();
         self.count += 1;
@@ -135,7 +135,7 @@ impl Failures {
     }
 
     fn end(&mut self) {
-        if let Failures { since: Some(since), count, .. } = std::mem::take(self) {
+        if let AcceptFailures { since: Some(since), count, .. } = std::mem::take(self) {
             tracing::info!(failed = count, seconds = since.elapsed().as_secs(), "accepting connections again");
         }
     }
@@ -144,9 +144,9 @@ impl Failures {
 /// What all connections of a listener share.
 struct Server {
     router: Router,
-    limits: Limits,
+    limits: ConnectionLimits,
     tls: Option<Arc<Tls>>,
-    places: Arc<Places>,
+    places: Arc<ConnectionPlaces>,
     /// Owns every task there is of a connection.
     open: TaskTracker,
     stop: CancellationToken,

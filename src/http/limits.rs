@@ -10,36 +10,42 @@ use crate::config::HttpSettings;
 
 /// What a listener's connections may take.
 #[derive(Clone)]
-pub(crate) struct Limits {
+pub(crate) struct ConnectionLimits {
     pub(crate) connections: usize,
     /// For a request's line and headers, from the first byte on.
     pub(crate) head: Duration,
     /// Without any request.
     pub(crate) idle: Duration,
-    pub(crate) counts: Option<Counts>,
+    pub(crate) counts: Option<ConnectionCounts>,
     /// What its requests are charged to.
     pub(crate) budget: Option<Arc<Budget>>,
 }
 
 /// What is told of connections.
 #[derive(Clone)]
-pub(crate) struct Counts {
+pub(crate) struct ConnectionCounts {
     /// How many are open.
     pub(crate) open: IntGauge,
     /// How many came to nothing in the handshake of TLS.
     pub(crate) failed_handshakes: IntCounter,
 }
 
-impl Limits {
+impl ConnectionLimits {
     /// For the webhook listener.
-    pub(crate) fn of(settings: &HttpSettings, counts: Option<Counts>) -> Limits {
+    pub(crate) fn of(settings: &HttpSettings, counts: Option<ConnectionCounts>) -> ConnectionLimits {
         let HttpSettings { max_connections, header_timeout, idle_timeout, .. } = *settings;
-        Limits { connections: max_connections, head: header_timeout, idle: idle_timeout, counts, budget: None }
+        ConnectionLimits {
+            connections: max_connections,
+            head: header_timeout,
+            idle: idle_timeout,
+            counts,
+            budget: None,
+        }
     }
 
     /// For listeners whose clients are known: few connections, the usual times.
-    pub(crate) fn for_few() -> Limits {
+    pub(crate) fn for_few() -> ConnectionLimits {
         let (head, idle) = (Duration::from_secs(10), Duration::from_secs(75));
-        Limits { connections: 256, head, idle, counts: None, budget: None }
+        ConnectionLimits { connections: 256, head, idle, counts: None, budget: None }
     }
 }

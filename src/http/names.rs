@@ -6,12 +6,12 @@ use std::net::IpAddr;
 const PRIVATE: [&str; 6] = ["localhost", "local", "internal", "svc", "lan", "home.arpa"];
 
 /// The names that were configured, beside those that nobody else can have.
-pub(crate) struct Names(Vec<String>);
+pub(crate) struct HostNames(Vec<String>);
 
-impl Names {
+impl HostNames {
     /// With the names in `admin.hosts`.
-    pub(crate) fn new(configured: Vec<String>) -> Names {
-        Names(configured)
+    pub(crate) fn new(configured: Vec<String>) -> HostNames {
+        HostNames(configured)
     }
 
     /// Whether `host` (with or without a port) is an address, a name without a dot, or one of ours.
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn addresses_and_names_that_no_stranger_can_have_are_ours() {
-        let names = Names::new(vec!["bridge.example.com".into()]);
+        let names = HostNames::new(vec!["bridge.example.com".into()]);
         for ours in [
             "127.0.0.1",
             "10.1.2.3:9464",

@@ -19,7 +19,7 @@ const ABOUT_AS_LONG: u32 = 4;
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// All places of a listener.
-pub(super) struct Places {
+pub(super) struct ConnectionPlaces {
     most: usize,
     free: Arc<Semaphore>,
     open: Mutex<Open>,
@@ -35,24 +35,24 @@ struct Open {
 }
 
 /// A connection's place, until this is dropped.
-pub(super) struct Place {
-    places: Arc<Places>,
+pub(super) struct ConnectionPlace {
+    places: Arc<ConnectionPlaces>,
     id: u64,
     pub(super) progress: Arc<Progress>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         self.places.open().connections.remove(&self.id);
         self.places.arrived(&self.progress);
     }
 }
 
-impl Places {
-    pub(super) fn new(most: usize, most_arriving: usize) -> Arc<Places> {
+impl ConnectionPlaces {
+    pub(super) fn new(most: usize, most_arriving: usize) -> Arc<ConnectionPlaces> {
         let free = Arc::new(Semaphore::new(most));
-        Arc::new(Places { most, free, open: Mutex::default(), arriving: AtomicUsize::new(0), most_arriving })
+        Arc::new(ConnectionPlaces { most, free, open: Mutex::default(), arriving: AtomicUsize::new(0), most_arriving })
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -60,7 +60,7 @@ impl Places {
     }
 
     /// A place, be it somebody else's. `None` is at the end of the program.
-    pub(super) async fn take(self: &Arc<Self>) -> Option<Place> {
+    pub(super) async fn take(self: &Arc<Self>) -> Option<ConnectionPlace> {
         let permit = loop {
             match Arc::clone(&self.free).try_acquire_owned() {
                 Ok(permit) => break permit,
@@ -75,7 +75,7 @@ impl Places {
         let id = open.next;
         open.next += 1;
         open.connections.insert(id, Arc::clone(&progress));
-        Some(Place { places: Arc::clone(self), id, progress, _permit: permit })
+        Some(ConnectionPlace { places: Arc::clone(self), id, progress, _permit: permit })
     }
 
     fn free_some(&self) {

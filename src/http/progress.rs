@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::limits::Limits;
+use super::limits::ConnectionLimits;
 
 /// Bytes that a head in arrival is charged for at the most. No more is buffered, and in HTTP/2 bytes need not be a head.
 pub(super) const MOST_OF_A_HEAD: usize = 64 << 10;
@@ -48,7 +48,7 @@ pub(super) struct Progress {
     /// It is to end for the sake of another.
     gone: AtomicBool,
     pub(super) evicted: Notify,
-    /// Bytes that have come of a head: see `Places`.
+    /// Bytes that have come of a head: see `ConnectionPlaces`.
     pub(super) arriving: AtomicUsize,
     /// What the heads of its requests take.
     heads: AtomicUsize,
@@ -157,7 +157,7 @@ impl Progress {
     }
 
     /// When the present phase has lasted too long.
-    pub(super) fn deadline(&self, limits: &Limits) -> Instant {
+    pub(super) fn deadline(&self, limits: &ConnectionLimits) -> Instant {
         match *self.phase() {
             Phase::Idle(since) => since + limits.idle,
             Phase::New(since) | Phase::Head(since) => since + limits.head,

@@ -8,14 +8,14 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::places::Places;
+use super::places::ConnectionPlaces;
 use super::progress::{MOST_OF_A_HEAD, Progress};
 
 /// A stream that notes the bytes of requests' heads.
 pub(super) struct Watched<S> {
     pub(super) stream: S,
     pub(super) progress: Arc<Progress>,
-    pub(super) places: Arc<Places>,
+    pub(super) places: Arc<ConnectionPlaces>,
     /// In HTTP/1.1, where every byte before a request is its head's.
     pub(super) is_http1: bool,
 }

@@ -37,7 +37,7 @@ use drift::Drift;
 use kafka::Kafka;
 use listener::Listener;
 use make::Make;
-use patience::Patience;
+use patience::PatienceGauge;
 use refused_records::RefusedRecords;
 use space::Space;
 
@@ -108,7 +108,7 @@ pub(crate) struct Metrics {
     pub(crate) ack_seconds: Histogram,
     pub(crate) drift: Drift,
     pub(crate) refused_records: RefusedRecords,
-    pub(crate) patience: Patience,
+    pub(crate) patience: PatienceGauge,
     pub(crate) space: Space,
     pub(crate) damage: Damage,
     spool_oldest_seconds: GaugeVec,
@@ -211,7 +211,7 @@ impl Metrics {
                 .histogram("kafka_ack_seconds", "Seconds from sending a record to its acknowledgement.")?,
             drift,
             refused_records: RefusedRecords::new(&make)?,
-            patience: Patience::new(&make, settings)?,
+            patience: PatienceGauge::new(&make, settings)?,
             space: Space::new(&make, settings)?,
             damage: Damage::new(&make)?,
             spool_oldest_seconds,

@@ -24,26 +24,26 @@ static CROWDED_OUT: OnceLock<ErrorCounter> = OnceLock::new();
 
 /// What a line is made of, and so what may stand in it.
 #[derive(Clone, Copy)]
-enum Made {
+enum LineFormat {
     Json,
     Text,
     /// Text for a terminal.
     Coloured,
 }
 
-impl Made {
+impl LineFormat {
     /// `line` on one line, without what a terminal would act on: it may quote what a sender or a server wrote.
     fn printable(self, line: &str) -> Cow<'_, str> {
         match self {
-            Made::Json => printable::json(line),
-            Made::Text => printable::line(line),
-            Made::Coloured => printable::coloured(line),
+            LineFormat::Json => printable::json(line),
+            LineFormat::Text => printable::line(line),
+            LineFormat::Coloured => printable::coloured(line),
         }
     }
 }
 
 /// Standard error, which takes what it can, a line at a time.
-struct Lines(Stderr, Made);
+struct Lines(Stderr, LineFormat);
 
 impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
@@ -74,9 +74,9 @@ pub(crate) struct Logs(#[expect(dead_code, reason = "it is there to be dropped")
 pub(crate) fn init(logging: Logging) -> Logs {
     let terminal = io::stderr().is_terminal();
     let made = match logging.format {
-        Format::Auto | Format::Text if terminal => Made::Coloured,
-        Format::Text => Made::Text,
-        Format::Auto | Format::Json => Made::Json,
+        Format::Auto | Format::Text if terminal => LineFormat::Coloured,
+        Format::Text => LineFormat::Text,
+        Format::Auto | Format::Json => LineFormat::Json,
     };
     let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES).thread_name("log");
     let (writer, guard) = builder.finish(Lines(io::stderr(), made));
@@ -86,9 +86,11 @@ pub(crate) fn init(logging: Logging) -> Logs {
     let builder = builder.log_internal_errors(false);
     // An error means that logging is set up already, which is what was wanted.
     let _ = match made {
-        Made::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
-        Made::Text => builder.with_ansi(false).try_init(),
-        Made::Coloured => builder.with_ansi(true).try_init(),
+        LineFormat::Json => {
+            builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+        }
+        LineFormat::Text => builder.with_ansi(false).try_init(),
+        LineFormat::Coloured => builder.with_ansi(true).try_init(),
     };
     Logs(guard)
 }
@@ -100,9 +102,9 @@ mod tests {
     #[test]
     fn a_line_is_one_line_and_says_what_others_wrote() {
         let sent = "a\u{9b}2J\u{202e}\nWARN forged";
-        assert_eq!(Made::Text.printable(sent), "a\\u{9b}2J\\u{202e}\\nWARN forged");
-        assert_eq!(Made::Coloured.printable(sent), "a\\u{9b}2J\\u{202e}\\nWARN forged");
+        assert_eq!(LineFormat::Text.printable(sent), "a\\u{9b}2J\\u{202e}\\nWARN forged");
+        assert_eq!(LineFormat::Coloured.printable(sent), "a\\u{9b}2J\\u{202e}\\nWARN forged");
         let json = serde_json::json!({ "reason": sent }).to_string();
-        assert_eq!(Made::Json.printable(&json), "{\"reason\":\"a\\u009b2J\\u202e\\nWARN forged\"}");
+        assert_eq!(LineFormat::Json.printable(&json), "{\"reason\":\"a\\u009b2J\\u202e\\nWARN forged\"}");
     }
 }

@@ -8,9 +8,9 @@ use std::io::{self, BufRead};
 
 use serde::Deserialize;
 
-use crate::tools::dead_letter_index::{Kind, Standing};
+use crate::tools::dead_letter_index::{LetterStatus, RecordKind};
 use crate::tools::event_id::EventId;
-use crate::tools::read::Found;
+use crate::tools::read::ReadRecord;
 
 /// Why a list of ids cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ impl Given {
     /// With the number of a line that is neither.
     pub(crate) fn read(lines: impl BufRead) -> Result<Given, IdsError> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct SenderAnswer {
             id: Option<String>,
         }
         let mut given = Given::default();
@@ -45,7 +45,7 @@ impl Given {
             let text = line.trim();
             let wrong = |what: String| IdsError::Line { line: at + 1, what };
             let id = if text.starts_with('{') {
-                serde_json::from_str::<Answer>(text).map_err(|e| wrong(e.to_string()))?.id
+                serde_json::from_str::<SenderAnswer>(text).map_err(|e| wrong(e.to_string()))?.id
             } else {
                 (!text.is_empty()).then(|| text.to_owned())
             };
@@ -61,7 +61,7 @@ impl Given {
 
 /// How many events are where.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
+pub(crate) struct EventCounts {
     pub(crate) published: u64,
     pub(crate) dead_lettered: u64,
     pub(crate) spooled: u64,
@@ -73,7 +73,7 @@ pub(crate) struct Counts {
 #[derive(Default)]
 pub(crate) struct Audit {
     spooled: HashSet<EventId>,
-    letters: HashMap<EventId, Standing>,
+    letters: HashMap<EventId, LetterStatus>,
     /// With the number of the topic it was seen in first.
     published: HashMap<EventId, u16>,
     /// The other topics it was seen in: none, unless topics were given other names.
@@ -91,14 +91,14 @@ impl Audit {
         }
     }
 
-    pub(crate) fn dead_letter(&mut self, found: &Found) {
-        match Kind::of(found) {
+    pub(crate) fn dead_letter(&mut self, found: &ReadRecord) {
+        match RecordKind::of(found) {
             Some((id, kind)) => _ = self.letters.entry(id).or_default().take(kind, found),
             None => self.foreign += 1,
         }
     }
 
-    pub(crate) fn published(&mut self, found: &Found) {
+    pub(crate) fn published(&mut self, found: &ReadRecord) {
         let Some(id) = found.header("ce_id").and_then(|id| id.parse().ok()) else {
             self.foreign += 1;
             return;
@@ -127,12 +127,12 @@ impl Audit {
     }
 
     fn is_pending(&self, id: EventId) -> bool {
-        self.letters.get(&id).is_some_and(Standing::is_pending)
+        self.letters.get(&id).is_some_and(LetterStatus::is_pending)
     }
 
     /// All events that are anywhere; one may be in several places.
-    pub(crate) fn there(&self) -> Counts {
-        Counts {
+    pub(crate) fn there(&self) -> EventCounts {
+        EventCounts {
             published: self.published.len() as u64,
             dead_lettered: self.letters.values().filter(|letter| letter.is_pending()).count() as u64,
             spooled: self.spooled.len() as u64,
@@ -141,8 +141,8 @@ impl Audit {
     }
 
     /// Where those of `given` are, each in the first of these places; and those that are in none.
-    pub(crate) fn hold_against(&self, given: &Given) -> (Counts, Vec<EventId>) {
-        let (mut counts, mut missing) = (Counts::default(), Vec::new());
+    pub(crate) fn hold_against(&self, given: &Given) -> (EventCounts, Vec<EventId>) {
+        let (mut counts, mut missing) = (EventCounts::default(), Vec::new());
         for &id in &given.ids {
             counts.duplicated += u64::from(self.duplicated.contains(&id));
             if self.published.contains_key(&id) {
@@ -172,9 +172,9 @@ mod tests {
         "00000000-0000-8000-8000-000000000005",
     ];
 
-    fn record(id: &str, offset: i64, reason: Option<&str>) -> Found {
+    fn record(id: &str, offset: i64, reason: Option<&str>) -> ReadRecord {
         let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
-        Found {
+        ReadRecord {
             topic: "a".into(),
             partition: 0,
             offset,
@@ -211,22 +211,22 @@ mod tests {
             audit.dead_letter(&record(id, offset, Some("unknown_type")));
         }
         // Replayed, but its record is in no topic.
-        audit.dead_letter(&Found { value: None, ..record(IDS[2], 2, None) });
+        audit.dead_letter(&ReadRecord { value: None, ..record(IDS[2], 2, None) });
         audit.published(&record(IDS[3], 0, None));
         audit.published(&record(IDS[3], 1, None));
         audit.published(&record("", 2, None));
         // The same event in another topic is none of its duplicates.
         for topic in ["a", "b", "c"] {
-            audit.published(&Found { topic: topic.into(), ..record(IDS[1], 3, None) });
+            audit.published(&ReadRecord { topic: topic.into(), ..record(IDS[1], 3, None) });
         }
         assert_eq!(audit.there().duplicated, 1);
-        audit.published(&Found { topic: "b".into(), ..record(IDS[1], 4, None) });
+        audit.published(&ReadRecord { topic: "b".into(), ..record(IDS[1], 4, None) });
 
-        let there = Counts { published: 2, dead_lettered: 1, spooled: 2, duplicated: 2 };
+        let there = EventCounts { published: 2, dead_lettered: 1, spooled: 2, duplicated: 2 };
         assert_eq!((audit.there(), audit.foreign), (there, 1));
         let given = Given::read(IDS.join("\n").as_bytes()).unwrap();
         let (counts, missing) = audit.hold_against(&given);
-        assert_eq!(counts, Counts { published: 2, dead_lettered: 0, spooled: 1, duplicated: 2 });
+        assert_eq!(counts, EventCounts { published: 2, dead_lettered: 0, spooled: 1, duplicated: 2 });
         assert_eq!(missing.iter().map(ToString::to_string).collect::<Vec<_>>(), [IDS[2], IDS[4]]);
     }
 }

@@ -11,19 +11,19 @@ use std::sync::Arc;
 use crate::kafka::dead_letter::{ERROR, REASON, RECEIVED_AT, REPLAYED_AT, SOURCE};
 use crate::outcome::Reason;
 use crate::tools::event_id::EventId;
-use crate::tools::read::{Found, Place};
+use crate::tools::read::{ReadRecord, RecordPlace};
 use crate::values::time;
 
 /// Where a record of an event stands, and when it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct At {
-    place: Place,
+    place: RecordPlace,
     /// Milliseconds since 1970.
     timestamp: i64,
 }
 
 impl At {
-    fn of(found: &Found) -> At {
+    fn of(found: &ReadRecord) -> At {
         At { place: found.place(), timestamp: found.timestamp.unwrap_or_default() }
     }
 
@@ -40,36 +40,36 @@ impl At {
 
 /// The newest dead letter of an event, and the newest mark.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Standing {
+pub(crate) struct LetterStatus {
     letter: Option<At>,
     mark: Option<At>,
 }
 
 /// What a record of the topic is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum RecordKind {
     Letter,
     /// What was before it was replayed.
     Mark,
 }
 
-impl Kind {
+impl RecordKind {
     /// `None` is a record that somebody else wrote.
-    pub(crate) fn of(found: &Found) -> Option<(EventId, Kind)> {
+    pub(crate) fn of(found: &ReadRecord) -> Option<(EventId, RecordKind)> {
         let id = std::str::from_utf8(found.key.as_deref()?).ok()?.parse().ok()?;
         match &found.value {
-            None => Some((id, Kind::Mark)),
-            Some(_) => found.header(REASON).map(|_| (id, Kind::Letter)),
+            None => Some((id, RecordKind::Mark)),
+            Some(_) => found.header(REASON).map(|_| (id, RecordKind::Letter)),
         }
     }
 }
 
-impl Standing {
+impl LetterStatus {
     /// Takes a record in; says whether it is the newest of its kind.
-    pub(crate) fn take(&mut self, kind: Kind, found: &Found) -> bool {
+    pub(crate) fn take(&mut self, kind: RecordKind, found: &ReadRecord) -> bool {
         let newest = match kind {
-            Kind::Letter => &mut self.letter,
-            Kind::Mark => &mut self.mark,
+            RecordKind::Letter => &mut self.letter,
+            RecordKind::Mark => &mut self.mark,
         };
         let at = At::of(found);
         let is_newest = newest.is_none_or(|known| at.is_after(known));
@@ -89,7 +89,7 @@ impl Standing {
 #[derive(Clone, Debug)]
 pub(crate) struct Letter {
     pub(crate) id: EventId,
-    pub(crate) place: Place,
+    pub(crate) place: RecordPlace,
     /// Milliseconds since 1970.
     pub(crate) received_at: i64,
     pub(crate) reason: Arc<str>,
@@ -134,8 +134,8 @@ impl Filter {
 }
 
 #[derive(Default)]
-struct Entry {
-    standing: Standing,
+struct IndexEntry {
+    standing: LetterStatus,
     replayed_at: i64,
     copies: u32,
     letter: Option<Letter>,
@@ -144,24 +144,24 @@ struct Entry {
 /// All of them, by event.
 #[derive(Default)]
 pub(crate) struct Letters {
-    entries: HashMap<EventId, Entry>,
+    entries: HashMap<EventId, IndexEntry>,
     /// Reasons, sources and types: few, and each is there many times.
     names: BTreeSet<Arc<str>>,
 }
 
 impl Letters {
     /// Takes a record of the topic in.
-    pub(crate) fn take(&mut self, found: &Found) {
-        let Some((id, kind)) = Kind::of(found) else { return };
+    pub(crate) fn take(&mut self, found: &ReadRecord) {
+        let Some((id, kind)) = RecordKind::of(found) else { return };
         let entry = self.entries.entry(id).or_default();
         let is_newest = entry.standing.take(kind, found);
         let instant = |header| found.header(header).and_then(time::parse_iso).map(|iso| iso.millis);
         let at = |header| instant(header).or(found.timestamp).unwrap_or_default();
-        entry.copies += u32::from(kind == Kind::Letter);
+        entry.copies += u32::from(kind == RecordKind::Letter);
         if !is_newest {
             return;
         }
-        if kind == Kind::Mark {
+        if kind == RecordKind::Mark {
             entry.replayed_at = at(REPLAYED_AT);
             return;
         }
@@ -191,7 +191,7 @@ impl Letters {
     pub(crate) fn chosen(self, filter: &Filter, replayed_too: bool) -> Vec<Letter> {
         let entries = self.entries.into_values().filter(|entry| replayed_too || entry.standing.is_pending());
         let mut letters: Vec<_> = entries
-            .filter_map(|Entry { standing, replayed_at, copies, letter }| {
+            .filter_map(|IndexEntry { standing, replayed_at, copies, letter }| {
                 let replayed_at = (!standing.is_pending()).then_some(replayed_at);
                 Some(Letter { copies, replayed_at, ..letter? })
             })

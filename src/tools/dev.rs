@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 use crate::app::bridge::StartError;
 use crate::app::server::App;
 use crate::config;
-use crate::http::{Limits, listen, serve};
+use crate::http::{ConnectionLimits, listen, serve};
 use crate::kafka::route::Routes;
-use broker::{BYTES_PER_PARTITION, Broker, BrokerError};
+use broker::{BYTES_PER_PARTITION, BrokerError, EmbeddedBroker};
 
 /// Secret of the demo source `wegly`. Known to all, so `dev` listens on this machine alone.
 pub(crate) const DEMO_SECRET: &str = "demo-wegly-secret";
@@ -64,7 +64,7 @@ pub(crate) enum DevError {
     #[error("cannot listen: {0}")]
     Listen(#[from] io::Error),
     #[error("the embedded broker: {0}")]
-    Broker(#[from] BrokerError),
+    EmbeddedBroker(#[from] BrokerError),
 }
 
 /// All of it, ready to run.
@@ -94,7 +94,7 @@ impl Dev {
             Some(url) => url,
             None => {
                 let Bound { listener, address } = Bound::to(options.registry_listen)?;
-                let limits = Limits::for_few();
+                let limits = ConnectionLimits::for_few();
                 servers.spawn(serve(listener, registry::router(), limits, None, CancellationToken::new()));
                 format!("http://{address}")
             }
@@ -111,7 +111,7 @@ impl Dev {
         let settings = config::from_text("dev", &text, &BTreeMap::new()).map_err(StartError::Config)?;
         if let Some(Bound { listener, .. }) = own_broker {
             let topics = Routes::plan(&settings).topics.into_iter().map(|topic| topic.name.to_string()).collect();
-            let broker = Broker::start(topics, settings.kafka.partitions)?;
+            let broker = EmbeddedBroker::start(topics, settings.kafka.partitions)?;
             servers.spawn(async move { broker.forward(listener).await });
         }
         let app = App::build(settings)?;

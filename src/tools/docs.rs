@@ -22,7 +22,7 @@ const NOW: i64 = 1_780_401_600_000;
 const SEED: u64 = 11;
 
 /// An event type where it goes.
-struct Entry<'a> {
+struct DocumentedType<'a> {
     profile: &'a Profile,
     event_type: &'a EventType,
     route: &'a Route,
@@ -38,7 +38,7 @@ struct Example {
     record: String,
 }
 
-impl Entry<'_> {
+impl DocumentedType<'_> {
     /// When the event fires: the record's doc, without the type in front of it.
     fn doc(&self) -> &str {
         let record = self.types.last().map(|(_, record)| record);
@@ -53,7 +53,7 @@ impl Entry<'_> {
 }
 
 /// Every event type of every source, in the order of their names.
-fn entries<'a>(settings: &'a Settings, routes: &'a Routes) -> Vec<Entry<'a>> {
+fn entries<'a>(settings: &'a Settings, routes: &'a Routes) -> Vec<DocumentedType<'a>> {
     let mut entries = Vec::new();
     for source in settings.sources.values() {
         for event_type in source.profile.types.values() {
@@ -61,7 +61,7 @@ fn entries<'a>(settings: &'a Settings, routes: &'a Routes) -> Vec<Entry<'a>> {
             let Ok(schema) = serde_json::from_str(&event_type.schema.text) else { continue };
             let types = schema::named(&schema);
             let Some(example) = example(&source.profile, event_type) else { continue };
-            entries.push(Entry { profile: &source.profile, event_type, route, types, example });
+            entries.push(DocumentedType { profile: &source.profile, event_type, route, types, example });
         }
     }
     entries
@@ -75,8 +75,8 @@ fn example(profile: &Profile, event_type: &EventType) -> Option<Example> {
 }
 
 /// Entries by topic.
-fn by_topic<'a, 'b>(entries: &'b [Entry<'a>]) -> BTreeMap<&'b str, Vec<&'b Entry<'a>>> {
-    let mut topics: BTreeMap<&str, Vec<&Entry<'_>>> = BTreeMap::new();
+fn by_topic<'a, 'b>(entries: &'b [DocumentedType<'a>]) -> BTreeMap<&'b str, Vec<&'b DocumentedType<'a>>> {
+    let mut topics: BTreeMap<&str, Vec<&DocumentedType<'_>>> = BTreeMap::new();
     for entry in entries {
         topics.entry(&entry.route.main.topic).or_default().push(entry);
     }
@@ -87,11 +87,11 @@ fn by_topic<'a, 'b>(entries: &'b [Entry<'a>]) -> BTreeMap<&'b str, Vec<&'b Entry
 struct Links<'b, 'a> {
     /// The paths of its keys, each once.
     keys: BTreeSet<&'b str>,
-    entries: Vec<(&'b Entry<'a>, &'b Subject)>,
+    entries: Vec<(&'b DocumentedType<'a>, &'b Subject)>,
 }
 
 /// By topic.
-fn links<'a, 'b>(entries: &'b [Entry<'a>]) -> BTreeMap<&'b str, Links<'b, 'a>> {
+fn links<'a, 'b>(entries: &'b [DocumentedType<'a>]) -> BTreeMap<&'b str, Links<'b, 'a>> {
     let mut topics: BTreeMap<&str, Links<'_, '_>> = BTreeMap::new();
     for entry in entries {
         for (join, target) in entry.event_type.joins.iter().zip(&entry.route.joins) {
@@ -105,7 +105,7 @@ fn links<'a, 'b>(entries: &'b [Entry<'a>]) -> BTreeMap<&'b str, Links<'b, 'a>> {
 }
 
 /// The last state of an entity.
-struct State<'b> {
+struct LatestTopic<'b> {
     subject: &'b Subject,
     latest: &'b Latest,
     /// The key's path in the record.
@@ -113,10 +113,10 @@ struct State<'b> {
 }
 
 /// By topic.
-fn states<'b>(entries: &'b [Entry<'_>]) -> BTreeMap<&'b str, State<'b>> {
-    let of = |entry: &'b Entry<'_>| {
+fn states<'b>(entries: &'b [DocumentedType<'_>]) -> BTreeMap<&'b str, LatestTopic<'b>> {
+    let of = |entry: &'b DocumentedType<'_>| {
         let (latest, target) = entry.event_type.latest.as_ref().zip(entry.route.latest.as_ref())?;
-        Some((&*target.topic, State { subject: &target.subject, latest, key: entry.key_path() }))
+        Some((&*target.topic, LatestTopic { subject: &target.subject, latest, key: entry.key_path() }))
     };
     entries.iter().filter_map(of).collect()
 }

@@ -18,7 +18,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::config::KafkaSettings;
 pub(crate) use decode::{Schemas, render};
 pub(crate) use error::ReadError;
-pub(crate) use places::{Place, Places};
+pub(crate) use places::{PlaceReader, RecordPlace};
 
 /// How long Kafka may take to answer a question.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -57,7 +57,7 @@ impl std::str::FromStr for From {
 
 /// A record as it was read.
 #[derive(Clone, Debug)]
-pub(crate) struct Found {
+pub(crate) struct ReadRecord {
     pub(crate) topic: String,
     pub(crate) partition: i32,
     pub(crate) offset: i64,
@@ -69,22 +69,22 @@ pub(crate) struct Found {
     pub(crate) headers: Vec<(String, Vec<u8>)>,
 }
 
-impl Found {
+impl ReadRecord {
     /// A header as text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self.headers.iter().find(|(header, _)| header == name)?;
         std::str::from_utf8(value).ok()
     }
 
-    pub(crate) fn place(&self) -> Place {
-        Place { partition: self.partition, offset: self.offset }
+    pub(crate) fn place(&self) -> RecordPlace {
+        RecordPlace { partition: self.partition, offset: self.offset }
     }
 }
 
-impl std::convert::From<&BorrowedMessage<'_>> for Found {
-    fn from(message: &BorrowedMessage<'_>) -> Found {
+impl std::convert::From<&BorrowedMessage<'_>> for ReadRecord {
+    fn from(message: &BorrowedMessage<'_>) -> ReadRecord {
         let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
-        Found {
+        ReadRecord {
             topic: message.topic().to_owned(),
             partition: message.partition(),
             offset: message.offset(),
@@ -207,7 +207,7 @@ impl Reader {
     ///
     /// # Errors
     /// Kafka's own words.
-    pub(crate) fn next(&mut self) -> Result<Option<Found>, ReadError> {
+    pub(crate) fn next(&mut self) -> Result<Option<ReadRecord>, ReadError> {
         loop {
             if !self.follow && self.ends.is_empty() {
                 return Ok(None);
@@ -226,7 +226,7 @@ impl Reader {
             if self.ends.get(&place).is_some_and(|&end| message.offset() + 1 >= end) {
                 self.ends.remove(&place);
             }
-            return Ok(Some(Found::from(&message)));
+            return Ok(Some(ReadRecord::from(&message)));
         }
     }
 }

@@ -28,7 +28,7 @@ use crate::outcome::Rejection;
 use crate::source::Source;
 use crate::source::verify::Verified;
 use crate::tools::dead_letter_index::Letter;
-use crate::tools::read::{Found, Places, ReadError};
+use crate::tools::read::{PlaceReader, ReadError, ReadRecord};
 use crate::values::time;
 use order::chains;
 
@@ -69,7 +69,7 @@ pub(crate) enum ReplayError {
 /// What replaying needs.
 pub(crate) struct Replay<'a> {
     pub(crate) pipeline: Pipeline,
-    pub(crate) places: Places<'a>,
+    pub(crate) places: PlaceReader<'a>,
     pub(crate) sources: &'a BTreeMap<String, Arc<Source>>,
     pub(crate) ack_timeout: Duration,
     /// Nothing is written.
@@ -186,7 +186,7 @@ fn chunk(letters: &[Letter]) -> usize {
 }
 
 /// The delivery as it was taken in. Its id is the dead letter's: of a body that was redacted it could not be made again.
-pub(crate) fn restore(letter: &Letter, source: &Arc<Source>, found: Found) -> Verified {
+pub(crate) fn restore(letter: &Letter, source: &Arc<Source>, found: ReadRecord) -> Verified {
     let mut lines = Vec::new();
     for (name, value) in &found.headers {
         if let Some(name) = name.strip_prefix(HTTP) {
@@ -200,13 +200,13 @@ pub(crate) fn restore(letter: &Letter, source: &Arc<Source>, found: Found) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tools::read::Place;
+    use crate::tools::read::RecordPlace;
 
     #[test]
     fn a_chunk_is_bounded_in_records_and_bytes_but_has_one_at_least() {
         let letter = |bytes| Letter {
             id: "d646e635-c932-82f7-81ca-e8e3c55c5e5f".parse().unwrap(),
-            place: Place { partition: 0, offset: 0 },
+            place: RecordPlace { partition: 0, offset: 0 },
             received_at: 0,
             reason: "".into(),
             source: "".into(),

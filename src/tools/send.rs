@@ -24,7 +24,7 @@ const UNANSWERED: usize = 1024;
 const MAX_ANSWER: usize = 64 << 10;
 
 /// Where events go, and how they are signed.
-pub(crate) struct Target {
+pub(crate) struct SendTarget {
     /// The bridge, without a trailing slash.
     pub(crate) url: String,
     pub(crate) source: String,
@@ -39,7 +39,7 @@ pub(crate) struct Signed {
     pub(crate) body: String,
 }
 
-impl Target {
+impl SendTarget {
     /// Signs `body` as the profile's vendor does.
     pub(crate) fn sign(&self, profile: &Profile, event_type: &str, body: String) -> Signed {
         let credential = match profile.method {

@@ -15,7 +15,7 @@ use crate::config::Settings;
 use crate::disk::private::keep_new_files_private;
 use crate::kafka::registry::Registry;
 use crate::tools::dead_letter_index::Letter;
-use crate::tools::read::Places;
+use crate::tools::read::PlaceReader;
 use crate::tools::replay::{Fate, Replay};
 use crate::values::printable;
 
@@ -97,7 +97,7 @@ async fn replay(settings: &Settings, args: &ReplayArgs) -> Result<Ending, Ending
             pipeline.media.prepare().map_err(|error| fail_config(&error))?;
         }
     }
-    let places = Places::of(&settings.kafka, &topic).map_err(|words| unavailable(&words))?;
+    let places = PlaceReader::of(&settings.kafka, &topic).map_err(|words| unavailable(&words))?;
     let stop = CancellationToken::new();
     let told_to_end = stop.clone();
     let signals = tokio::spawn(async move {
@@ -114,7 +114,7 @@ async fn replay(settings: &Settings, args: &ReplayArgs) -> Result<Ending, Ending
         stop,
     };
     let bar = progress::bar(letters.len() as u64).with_message("replaying");
-    let tally = RefCell::new(Tally::default());
+    let tally = RefCell::new(ReplayTally::default());
     let tell = |letter: &Letter, fate: &Fate| {
         tell(letter, fate, &bar);
         tally.borrow_mut().add(fate);
@@ -157,14 +157,14 @@ fn tell(letter: &Letter, fate: &Fate, bar: &ProgressBar) {
 
 /// How many have which fate.
 #[derive(Default)]
-struct Tally {
+struct ReplayTally {
     told: usize,
     published: usize,
     /// Why, one each.
     stay: Vec<&'static str>,
 }
 
-impl Tally {
+impl ReplayTally {
     fn add(&mut self, fate: &Fate) {
         self.told += 1;
         match fate {
@@ -190,11 +190,11 @@ mod tests {
 
     #[test]
     fn the_sum_says_what_became_of_all_and_how_many_are_left() {
-        let mut tally = Tally::default();
+        let mut tally = ReplayTally::default();
         tally.add(&Fate::Published);
         tally.add(&Fate::Stays(Rejection { reason: Reason::MissingKey, error: String::new() }));
         tally.add(&Fate::NoSource);
         assert_eq!(tally.sum(false, 7), "published 1; 2 stay: missing_key 1, source not configured 1; left 7");
-        assert_eq!(Tally::default().sum(true, 0), "would be published 0; 0 would stay; left 0");
+        assert_eq!(ReplayTally::default().sum(true, 0), "would be published 0; 0 would stay; left 0");
     }
 }

@@ -9,7 +9,7 @@ use prometheus::{Error, GaugeVec};
 use super::make::Make;
 use crate::config::Settings;
 
-pub(crate) struct Patience {
+pub(crate) struct PatienceGauge {
     gauge: GaugeVec,
     sources: BTreeMap<String, Sender>,
 }
@@ -20,14 +20,14 @@ struct Sender {
     since: Mutex<Option<Instant>>,
 }
 
-impl Patience {
-    pub(super) fn new(make: &Make<'_>, settings: &Settings) -> Result<Patience, Error> {
+impl PatienceGauge {
+    pub(super) fn new(make: &Make<'_>, settings: &Settings) -> Result<PatienceGauge, Error> {
         let help = "Seconds until the sender may stop retrying the oldest delivery that was refused; the whole \
                     sources.NAME.patience while none is. Only for sources whose patience is known.";
         let gauge = make.seconds("sender_patience_seconds", help, &["source"])?;
         let known = settings.sources.values().filter_map(|source| Some((source.name.clone(), source.patience?)));
         let sources = known.map(|(name, whole)| (name, Sender { whole, since: Mutex::default() })).collect();
-        Ok(Patience { gauge, sources })
+        Ok(PatienceGauge { gauge, sources })
     }
 
     /// A delivery of the source was turned away.

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::config::TracingSettings;
-use crate::http::{Limits, serve};
+use crate::http::{ConnectionLimits, serve};
 use crate::observe::metrics::SPANS;
 
 type Answers = Arc<Mutex<VecDeque<(StatusCode, Vec<u8>)>>>;
@@ -65,7 +65,7 @@ async fn a_batch_is_sent_again_when_it_may_be_taken_later_and_counted_as_refused
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v1/traces", listener.local_addr().unwrap());
     let stop = CancellationToken::new();
-    tokio::spawn(serve(listener, router, Limits::for_few(), None, stop.clone()));
+    tokio::spawn(serve(listener, router, ConnectionLimits::for_few(), None, stop.clone()));
 
     let (tracer, exporter, counts) = exporter(&url);
     (0..3).for_each(|_| end_one(&tracer));

@@ -32,7 +32,7 @@ use crate::app::bridge;
 use crate::config::{self, ConfigError, Settings};
 use crate::convert::prepare::{ConvertedEvent, prepare};
 use crate::flow::pipeline::Pipeline;
-use crate::http::{Limits, listen, serve};
+use crate::http::{ConnectionLimits, listen, serve};
 use crate::kafka::publish::{Patience, Publisher};
 use crate::kafka::registry::Registry;
 use crate::kafka::route::{Event, Record, Subject};
@@ -69,7 +69,7 @@ impl From<ConfigError> for PassthroughError {
 /// A passthrough that listens, and knows all records.
 pub struct Passthrough {
     listener: TcpListener,
-    limits: Limits,
+    limits: ConnectionLimits,
     table: Arc<Table>,
     _logs: Logs,
 }
@@ -78,11 +78,11 @@ struct Table {
     publisher: Arc<Publisher>,
     max_body_bytes: usize,
     /// By number.
-    rows: Vec<Row>,
+    rows: Vec<PassthroughCase>,
 }
 
 /// What there is to do for one body.
-struct Row {
+struct PassthroughCase {
     body_bytes: usize,
     records: Vec<Record>,
     /// The bridge's.
@@ -111,7 +111,7 @@ impl Passthrough {
             max_body_bytes: settings.http.max_body_bytes,
             publisher: Arc::clone(&pipeline.publisher),
         };
-        let limits = Limits::of(&settings.http, None);
+        let limits = ConnectionLimits::of(&settings.http, None);
         let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         Ok(Passthrough { listener, limits, table: Arc::new(table), _logs: logs })
     }
@@ -135,7 +135,7 @@ impl Passthrough {
 }
 
 /// Takes a body through the bridge's stages.
-fn row(settings: &Settings, pipeline: &Pipeline, request: Request) -> Option<Row> {
+fn row(settings: &Settings, pipeline: &Pipeline, request: Request) -> Option<PassthroughCase> {
     let source = Arc::clone(settings.sources.get(request.path.strip_prefix("/webhooks/")?)?);
     let named = |(name, value): &(String, String)| Some((name.parse::<HeaderName>().ok()?, value.parse().ok()?));
     let headers: HeaderMap<HeaderValue> = request.headers.iter().filter_map(named).collect();
@@ -154,7 +154,7 @@ fn row(settings: &Settings, pipeline: &Pipeline, request: Request) -> Option<Row
         record.value = record.value.as_deref().map(Bytes::copy_from_slice);
     }
     let answer = json!({ "id": delivery.id(), "outcome": "published" }).to_string();
-    Some(Row { body_bytes, records, answer: answer.into() })
+    Some(PassthroughCase { body_bytes, records, answer: answer.into() })
 }
 
 async fn pass(State(table): State<Arc<Table>>, request: HttpRequest) -> Response {

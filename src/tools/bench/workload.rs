@@ -9,7 +9,7 @@ use crate::catalog::{Catalog, EventType, FieldKind, Method, Profile};
 use crate::convert::identify::identify;
 use crate::tools::random::Random;
 use crate::tools::sample::Sampler;
-use crate::tools::send::{Signed, Target};
+use crate::tools::send::{SendTarget, Signed};
 use crate::values::json::{Document, MAX_DEPTH};
 
 /// Secret of the source `wegly` that signs the bodies.
@@ -87,7 +87,7 @@ fn request(profile: &Profile, event_type: &EventType, body: String) -> Request {
         Method::Token => TOKEN,
     };
     let Ok(secret) = secret.parse();
-    let target = Target { url: String::new(), source: profile.name.clone(), secret };
+    let target = SendTarget { url: String::new(), source: profile.name.clone(), secret };
     let Signed { url: path, headers, body } = target.sign(profile, &event_type.name, body);
     Request { path, headers, body }
 }

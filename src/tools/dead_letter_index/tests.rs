@@ -5,8 +5,8 @@ use super::*;
 const A: &str = "00000000-0000-8000-8000-00000000000a";
 const B: &str = "00000000-0000-8000-8000-00000000000b";
 
-fn record(id: &str, (partition, offset): (i32, i64), timestamp: i64, headers: &[(&str, &str)]) -> Found {
-    Found {
+fn record(id: &str, (partition, offset): (i32, i64), timestamp: i64, headers: &[(&str, &str)]) -> ReadRecord {
+    ReadRecord {
         topic: "hookbridge.dead-letters".into(),
         partition,
         offset,
@@ -17,16 +17,16 @@ fn record(id: &str, (partition, offset): (i32, i64), timestamp: i64, headers: &[
     }
 }
 
-fn letter(id: &str, place: (i32, i64), timestamp: i64, reason: &str) -> Found {
+fn letter(id: &str, place: (i32, i64), timestamp: i64, reason: &str) -> ReadRecord {
     let headers = [(REASON, reason), (SOURCE, "wegly"), ("ce_type", "wegly.lead.won"), (ERROR, "why")];
     record(id, place, timestamp, &headers)
 }
 
-fn mark(id: &str, place: (i32, i64), timestamp: i64) -> Found {
-    Found { value: None, ..record(id, place, timestamp, &[(REPLAYED_AT, "2026-06-02T12:00:00Z")]) }
+fn mark(id: &str, place: (i32, i64), timestamp: i64) -> ReadRecord {
+    ReadRecord { value: None, ..record(id, place, timestamp, &[(REPLAYED_AT, "2026-06-02T12:00:00Z")]) }
 }
 
-fn chosen(records: &[Found], filter: &Filter, replayed_too: bool) -> Vec<Letter> {
+fn chosen(records: &[ReadRecord], filter: &Filter, replayed_too: bool) -> Vec<Letter> {
     let mut letters = Letters::default();
     for found in records {
         letters.take(found);
@@ -34,7 +34,7 @@ fn chosen(records: &[Found], filter: &Filter, replayed_too: bool) -> Vec<Letter>
     letters.chosen(filter, replayed_too)
 }
 
-fn pending(records: &[Found]) -> Vec<String> {
+fn pending(records: &[ReadRecord]) -> Vec<String> {
     chosen(records, &Filter::default(), false).iter().map(|letter| letter.id.to_string()).collect()
 }
 
@@ -74,7 +74,7 @@ fn a_mark_without_a_letter_and_what_others_wrote_are_nothing() {
         mark(A, (0, 0), 1),
         record("no id", (0, 1), 1, &[(REASON, "unknown_type")]),
         record(B, (0, 2), 1, &[]),
-        Found { key: None, ..letter(B, (0, 3), 1, "unknown_type") },
+        ReadRecord { key: None, ..letter(B, (0, 3), 1, "unknown_type") },
     ];
     assert!(chosen(&odd, &Filter::default(), true).is_empty());
 }

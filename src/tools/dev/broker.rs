@@ -27,19 +27,19 @@ pub(crate) enum BrokerError {
 }
 
 /// A running broker; it ends when this is dropped.
-pub(crate) struct Broker {
+pub(crate) struct EmbeddedBroker {
     /// The cluster's own address.
     address: String,
     /// The cluster's thread waits for this to go away.
     _alive: mpsc::Sender<()>,
 }
 
-impl Broker {
+impl EmbeddedBroker {
     /// Starts one broker with these topics; it can make no others.
     ///
     /// # Errors
     /// librdkafka's own words.
-    pub(crate) fn start(topics: Vec<String>, partitions: i32) -> Result<Broker, BrokerError> {
+    pub(crate) fn start(topics: Vec<String>, partitions: i32) -> Result<EmbeddedBroker, BrokerError> {
         let (alive, gone) = mpsc::channel::<()>();
         let (tell, told) = mpsc::channel();
         // The cluster cannot change threads, so it has one of its own.
@@ -52,7 +52,7 @@ impl Broker {
             let _ = gone.recv();
         });
         let address = told.recv()??;
-        Ok(Broker { address, _alive: alive })
+        Ok(EmbeddedBroker { address, _alive: alive })
     }
 
     /// Carries connections on `listener` to the cluster, until the task is dropped.

@@ -22,7 +22,7 @@ const LEVELS: [&str; 7] =
     ["NONE", "BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE"];
 
 #[derive(Default)]
-struct Store {
+struct SchemaStore {
     /// The schema with id `n` stands at `n - 1`.
     schemas: Vec<Value>,
     /// Ids of a subject's versions; version `n` stands at `n - 1`.
@@ -31,30 +31,30 @@ struct Store {
     levels: BTreeMap<String, String>,
 }
 
-type Shared = Arc<Mutex<Store>>;
+type SharedSchemas = Arc<Mutex<SchemaStore>>;
 
 /// An answer other than 2xx, in the registry's own form.
-struct Refusal {
+struct RegistryProblem {
     status: StatusCode,
     code: u32,
     message: String,
 }
 
-type Answer = Result<Value, Refusal>;
+type RegistryAnswer = Result<Value, RegistryProblem>;
 
-fn refuse(status: StatusCode, code: u32, message: impl Into<String>) -> Refusal {
-    Refusal { status, code, message: message.into() }
+fn refuse(status: StatusCode, code: u32, message: impl Into<String>) -> RegistryProblem {
+    RegistryProblem { status, code, message: message.into() }
 }
 
-fn no_subject(subject: &str) -> Refusal {
+fn no_subject(subject: &str) -> RegistryProblem {
     refuse(StatusCode::NOT_FOUND, 40401, format!("Subject '{subject}' not found."))
 }
 
-fn no_schema() -> Refusal {
+fn no_schema() -> RegistryProblem {
     refuse(StatusCode::NOT_FOUND, 40403, "Schema not found")
 }
 
-fn reply(answer: Answer) -> Response {
+fn reply(answer: RegistryAnswer) -> Response {
     let (status, body) = match answer {
         Ok(body) => (StatusCode::OK, body),
         Err(refusal) => (refusal.status, json!({ "error_code": refusal.code, "message": refusal.message })),
@@ -78,15 +78,15 @@ pub(crate) fn router() -> Router {
         .route("/config", get(config).put(configure))
         .route("/config/{subject}", get(subject_config).put(configure_subject))
         .fallback(async || reply(Err(refuse(StatusCode::NOT_FOUND, 404, "HTTP 404 Not Found"))))
-        .with_state(Shared::default())
+        .with_state(SharedSchemas::default())
 }
 
-fn lock(store: &Shared) -> MutexGuard<'_, Store> {
+fn lock(store: &SharedSchemas) -> MutexGuard<'_, SchemaStore> {
     store.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The Avro schema in a request's body.
-fn schema_of(body: &Bytes) -> Result<Value, Refusal> {
+fn schema_of(body: &Bytes) -> Result<Value, RegistryProblem> {
     let invalid = |what: String| refuse(StatusCode::UNPROCESSABLE_ENTITY, 42201, format!("Invalid schema: {what}"));
     let body: Value = serde_json::from_slice(body).map_err(|e| invalid(e.to_string()))?;
     if body.get("schemaType").is_some_and(|ty| ty != "AVRO") {
@@ -100,8 +100,8 @@ fn schema_of(body: &Bytes) -> Result<Value, Refusal> {
     serde_json::from_str(text).map_err(|e| invalid(e.to_string()))
 }
 
-impl Store {
-    fn versions(&self, subject: &str) -> Result<&Vec<usize>, Refusal> {
+impl SchemaStore {
+    fn versions(&self, subject: &str) -> Result<&Vec<usize>, RegistryProblem> {
         self.subjects.get(subject).ok_or_else(|| no_subject(subject))
     }
 
@@ -143,7 +143,7 @@ impl Store {
     }
 
     /// A version by number, or `latest`.
-    fn version(&self, subject: &str, version: &str) -> Result<(usize, usize), Refusal> {
+    fn version(&self, subject: &str, version: &str) -> Result<(usize, usize), RegistryProblem> {
         let ids = self.versions(subject)?;
         let number = match version {
             "latest" | "-1" => ids.len(),
@@ -157,25 +157,25 @@ impl Store {
     }
 }
 
-async fn subjects(State(store): State<Shared>) -> Response {
+async fn subjects(State(store): State<SharedSchemas>) -> Response {
     reply(Ok(json!(lock(&store).subjects.keys().collect::<Vec<_>>())))
 }
 
-async fn versions(State(store): State<Shared>, Path(subject): Path<String>) -> Response {
+async fn versions(State(store): State<SharedSchemas>, Path(subject): Path<String>) -> Response {
     reply(lock(&store).versions(&subject).map(|ids| json!((1..=ids.len()).collect::<Vec<_>>())))
 }
 
-async fn version(State(store): State<Shared>, Path((subject, version)): Path<(String, String)>) -> Response {
+async fn version(State(store): State<SharedSchemas>, Path((subject, version)): Path<(String, String)>) -> Response {
     let store = lock(&store);
     reply(store.version(&subject, &version).map(|(number, id)| store.described(&subject, number, id)))
 }
 
-async fn by_id(State(store): State<Shared>, Path(id): Path<usize>) -> Response {
+async fn by_id(State(store): State<SharedSchemas>, Path(id): Path<usize>) -> Response {
     let store = lock(&store);
     reply(store.schema(id).map(|schema| json!({ "schema": schema.to_string() })).ok_or_else(no_schema))
 }
 
-async fn find(State(store): State<Shared>, Path(subject): Path<String>, body: Bytes) -> Response {
+async fn find(State(store): State<SharedSchemas>, Path(subject): Path<String>, body: Bytes) -> Response {
     let find = || {
         let schema = schema_of(&body)?;
         let store = lock(&store);
@@ -186,7 +186,7 @@ async fn find(State(store): State<Shared>, Path(subject): Path<String>, body: By
     reply(find())
 }
 
-async fn register(State(store): State<Shared>, Path(subject): Path<String>, body: Bytes) -> Response {
+async fn register(State(store): State<SharedSchemas>, Path(subject): Path<String>, body: Bytes) -> Response {
     let register = || {
         let schema = schema_of(&body)?;
         let mut store = lock(&store);
@@ -212,7 +212,7 @@ async fn register(State(store): State<Shared>, Path(subject): Path<String>, body
     reply(register())
 }
 
-async fn compatible_with_all(State(store): State<Shared>, Path(subject): Path<String>, body: Bytes) -> Response {
+async fn compatible_with_all(State(store): State<SharedSchemas>, Path(subject): Path<String>, body: Bytes) -> Response {
     let check = || {
         let schema = schema_of(&body)?;
         let reasons = lock(&store).incompatibilities(&subject, &schema, None);
@@ -222,7 +222,7 @@ async fn compatible_with_all(State(store): State<Shared>, Path(subject): Path<St
 }
 
 async fn compatible_with(
-    State(store): State<Shared>,
+    State(store): State<SharedSchemas>,
     Path((subject, version)): Path<(String, String)>,
     body: Bytes,
 ) -> Response {
@@ -236,11 +236,11 @@ async fn compatible_with(
     reply(check())
 }
 
-async fn config(State(store): State<Shared>) -> Response {
+async fn config(State(store): State<SharedSchemas>) -> Response {
     reply(Ok(json!({ "compatibilityLevel": lock(&store).level("") })))
 }
 
-async fn subject_config(State(store): State<Shared>, Path(subject): Path<String>) -> Response {
+async fn subject_config(State(store): State<SharedSchemas>, Path(subject): Path<String>) -> Response {
     let store = lock(&store);
     reply(match store.levels.get(&subject) {
         Some(level) => Ok(json!({ "compatibilityLevel": level })),
@@ -252,11 +252,11 @@ async fn subject_config(State(store): State<Shared>, Path(subject): Path<String>
     })
 }
 
-async fn configure(store: State<Shared>, body: Bytes) -> Response {
+async fn configure(store: State<SharedSchemas>, body: Bytes) -> Response {
     configure_subject(store, Path(String::new()), body).await
 }
 
-async fn configure_subject(State(store): State<Shared>, Path(subject): Path<String>, body: Bytes) -> Response {
+async fn configure_subject(State(store): State<SharedSchemas>, Path(subject): Path<String>, body: Bytes) -> Response {
     let wanted: Value = serde_json::from_slice(&body).unwrap_or_default();
     let level = wanted["compatibility"].as_str().filter(|level| LEVELS.contains(level));
     reply(match level {

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Entry, Links, State, by_topic, entries, links, states};
+use super::{DocumentedType, LatestTopic, Links, by_topic, entries, links, states};
 use crate::catalog::{Latest, Schema};
 use crate::config::Settings;
 use crate::kafka::route::Routes;
@@ -48,7 +48,7 @@ pub(crate) fn asyncapi(settings: &Settings) -> String {
         let what = format!("The same events again, once for each distinct {keys}, and partitioned by it.");
         add(topic, what, sent.collect(), false);
     }
-    for (topic, State { subject, latest, key }) in states(&entries) {
+    for (topic, LatestTopic { subject, latest, key }) in states(&entries) {
         let name = latest.schema.name.as_str();
         let updated = &latest.updated.text;
         let what = format!(
@@ -74,13 +74,13 @@ pub(crate) fn asyncapi(settings: &Settings) -> String {
     format!("{document:#}\n")
 }
 
-fn key_description(entries: &[&Entry<'_>]) -> String {
+fn key_description(entries: &[&DocumentedType<'_>]) -> String {
     let mut paths: Vec<_> = entries.iter().map(|entry| entry.key_path()).collect();
     paths.dedup();
     paths.join(" or ")
 }
 
-fn message(entry: &Entry<'_>) -> Value {
+fn message(entry: &DocumentedType<'_>) -> Value {
     let title = format!("{}.{}", entry.profile.name, entry.event_type.name);
     let key = format!("{}, as plain UTF-8; in join topics what they are partitioned by", entry.key_path());
     let key = if entry.event_type.joins.is_empty() { format!("{}, as plain UTF-8", entry.key_path()) } else { key };

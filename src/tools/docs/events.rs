@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{Entry, Links, State, by_topic, entries, links, pretty, states};
+use super::{DocumentedType, LatestTopic, Links, by_topic, entries, links, pretty, states};
 use crate::catalog::schema::{self, SchemaField};
 use crate::config::Settings;
 use crate::kafka::route::Routes;
@@ -53,7 +53,7 @@ pub(crate) fn events(settings: &Settings) -> String {
 }
 
 /// The topics that follow from events.
-fn further(page: &mut String, entries: &[Entry<'_>]) {
+fn further(page: &mut String, entries: &[DocumentedType<'_>]) {
     let links = links(entries);
     if !links.is_empty() {
         *page += "\n## Join topics\n\nThe same records again, once for each entity that the event is linked to, with \
@@ -61,7 +61,7 @@ fn further(page: &mut String, entries: &[Entry<'_>]) {
     }
     for (topic, Links { keys, entries }) in links {
         let keys: Vec<_> = keys.into_iter().map(|key| format!("`{key}`")).collect();
-        let link = |(entry, _): &(&Entry<'_>, _)| {
+        let link = |(entry, _): &(&DocumentedType<'_>, _)| {
             format!("[{}.{}](#{})", entry.profile.name, entry.event_type.name, anchor(entry))
         };
         let events: Vec<_> = entries.iter().map(link).collect();
@@ -72,7 +72,7 @@ fn further(page: &mut String, entries: &[Entry<'_>]) {
         *page += "\n## Latest topics\n\nThe last state of each entity, from every event that carries it; log-compacted. Readers \
             keep the state with the greater update time.\n";
     }
-    for (topic, State { subject, latest, key }) in states {
+    for (topic, LatestTopic { subject, latest, key }) in states {
         let Ok(schema) = serde_json::from_str(&latest.schema.text) else { continue };
         let types = schema::named(&schema);
         let Some((name, record)) = types.last() else { continue };
@@ -84,11 +84,11 @@ fn further(page: &mut String, entries: &[Entry<'_>]) {
 }
 
 /// What a heading is called in a link, by the rules that forges share.
-fn anchor(entry: &Entry<'_>) -> String {
+fn anchor(entry: &DocumentedType<'_>) -> String {
     format!("{}{}", entry.profile.name, entry.event_type.name).replace('.', "")
 }
 
-fn event(page: &mut String, entry: &Entry<'_>) {
+fn event(page: &mut String, entry: &DocumentedType<'_>) {
     let (profile, name) = (&entry.profile.name, &entry.event_type.name);
     let Some((record_name, record)) = entry.types.last() else { return };
     let _ = writeln!(page, "\n### {profile}.{name}\n\n{}\n", entry.doc());

@@ -11,8 +11,8 @@ use crate::kafka::dead_letter;
 use crate::kafka::route::{Event, Record};
 use crate::outcome::{Reason, Rejection};
 use crate::source::verify::Verified;
-use crate::tools::dead_letter_index::{Filter, Kind, Letters};
-use crate::tools::read::Found;
+use crate::tools::dead_letter_index::{Filter, Letters, RecordKind};
+use crate::tools::read::ReadRecord;
 use crate::tools::replay::restore;
 use crate::values::redact;
 
@@ -80,8 +80,8 @@ fn is_blanked(sent: &serde_json::Value, left: &serde_json::Value, names: &redact
     }
 }
 
-fn found(record: &Record, (partition, offset): (i32, i64)) -> Found {
-    Found {
+fn found(record: &Record, (partition, offset): (i32, i64)) -> ReadRecord {
+    ReadRecord {
         topic: record.topic.to_string(),
         partition,
         offset,
@@ -103,7 +103,7 @@ fn check_topic(data: &[u8]) {
             let (name, value) = split(part, b':');
             Some((std::str::from_utf8(name).ok()?.to_owned(), value.trim_ascii_start().to_vec()))
         });
-        records.push(Found {
+        records.push(ReadRecord {
             topic: "dead-letters".into(),
             partition: i32::from(place & 3),
             offset: offset as i64,
@@ -121,8 +121,9 @@ fn check_topic(data: &[u8]) {
         letters.chosen(&Filter::default(), wanted)
     };
     let (pending, all) = (read(false), read(true));
-    let kinds: Vec<_> = records.iter().filter_map(Kind::of).collect();
-    let written: BTreeSet<_> = kinds.iter().filter(|(_, kind)| *kind == Kind::Letter).map(|(id, _)| *id).collect();
+    let kinds: Vec<_> = records.iter().filter_map(RecordKind::of).collect();
+    let written: BTreeSet<_> =
+        kinds.iter().filter(|(_, kind)| *kind == RecordKind::Letter).map(|(id, _)| *id).collect();
     assert_eq!(all.iter().map(|letter| letter.id).collect::<BTreeSet<_>>(), written);
     assert_eq!(all.len(), written.len(), "an event stands twice");
     for letter in &all {

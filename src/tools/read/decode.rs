@@ -65,10 +65,10 @@ fn decode(schema: &Schema, json: &Json, mut avro: &[u8]) -> Result<String, AvroE
     Ok(out)
 }
 
-type Names<'a> = BTreeMap<String, &'a Json>;
+type NamedTypes<'a> = BTreeMap<String, &'a Json>;
 
 /// Named types by full name.
-fn collect<'a>(ty: &'a Json, namespace: &str, names: &mut Names<'a>) {
+fn collect<'a>(ty: &'a Json, namespace: &str, names: &mut NamedTypes<'a>) {
     match ty {
         Json::Array(branches) => branches.iter().for_each(|branch| collect(branch, namespace, names)),
         Json::Object(object) => {
@@ -88,7 +88,7 @@ fn collect<'a>(ty: &'a Json, namespace: &str, names: &mut Names<'a>) {
     }
 }
 
-fn write(out: &mut String, ty: &Json, names: &Names<'_>, value: &Avro) {
+fn write(out: &mut String, ty: &Json, names: &NamedTypes<'_>, value: &Avro) {
     let ty = ty.as_str().and_then(|name| names.get(name).copied()).unwrap_or(ty);
     match value {
         Avro::Union(index, value) => {

@@ -7,7 +7,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::{Found, PATIENCE, POLL, ReadError, connect, failed};
+use super::{PATIENCE, POLL, ReadError, ReadRecord, connect, failed};
 use crate::config::KafkaSettings;
 
 /// Up to so many records that nobody asked for are read over rather than begun anew behind.
@@ -15,34 +15,34 @@ const GAP: i64 = 100;
 
 /// Where a record stands in its topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct RecordPlace {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
 }
 
 /// Reads records of one topic, at the places that are asked for.
-pub(crate) struct Places<'a> {
+pub(crate) struct PlaceReader<'a> {
     consumer: BaseConsumer,
     kafka: &'a KafkaSettings,
     topic: &'a str,
 }
 
-impl<'a> Places<'a> {
+impl<'a> PlaceReader<'a> {
     /// Connects when first asked.
     ///
     /// # Errors
     /// When librdkafka does not take a property.
     pub(crate) fn of(kafka: &'a KafkaSettings, topic: &'a str) -> Result<Self, ReadError> {
-        Ok(Places { consumer: connect(kafka, "earliest")?, kafka, topic })
+        Ok(PlaceReader { consumer: connect(kafka, "earliest")?, kafka, topic })
     }
 
     /// The records at `places`, in any order; without those that are no longer there.
     ///
     /// # Errors
     /// Kafka's own words, or that it sends none.
-    pub(crate) fn read(&self, places: impl IntoIterator<Item = Place>) -> Result<Vec<Found>, ReadError> {
+    pub(crate) fn read(&self, places: impl IntoIterator<Item = RecordPlace>) -> Result<Vec<ReadRecord>, ReadError> {
         let mut wanted: BTreeMap<i32, BTreeSet<i64>> = BTreeMap::new();
-        for Place { partition, offset } in places {
+        for RecordPlace { partition, offset } in places {
             wanted.entry(partition).or_default().insert(offset);
         }
         let mut found = Vec::new();
@@ -54,7 +54,11 @@ impl<'a> Places<'a> {
     }
 
     /// Reads the first run of each partition.
-    fn read_runs(&self, wanted: &mut BTreeMap<i32, BTreeSet<i64>>, found: &mut Vec<Found>) -> Result<(), ReadError> {
+    fn read_runs(
+        &self,
+        wanted: &mut BTreeMap<i32, BTreeSet<i64>>,
+        found: &mut Vec<ReadRecord>,
+    ) -> Result<(), ReadError> {
         let fail = |e| failed(self.kafka, e);
         let mut assigned = TopicPartitionList::new();
         let mut ends = BTreeMap::new();
@@ -78,7 +82,7 @@ impl<'a> Places<'a> {
             let (partition, offset) = (message.partition(), message.offset());
             let (Some(offsets), Some(&last)) = (wanted.get_mut(&partition), ends.get(&partition)) else { continue };
             if offsets.contains(&offset) {
-                found.push(Found::from(&message));
+                found.push(ReadRecord::from(&message));
             }
             // What was passed and not seen is gone.
             offsets.retain(|&wanted| wanted > offset);
