@@ -1,0 +1,180 @@
+//! No type name of `src/` has two meanings: each struct, enum, union, trait and alias is defined once, whichever module it is
+//! in, so that a name found by searching is the one that was meant. Tests within `src/` may use any names.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the report")]
+
+#[path = "support/sources.rs"]
+mod sources;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use syn::buffer::{Cursor, TokenBuffer};
+use syn::visit::{self, Visit};
+use syn::{ItemEnum, ItemFn, ItemImpl, ItemMod, ItemStruct, ItemTrait, ItemType, ItemUnion, Macro};
+
+use sources::{files, is_for_tests, is_no_test};
+
+/// Names that are defined more than once all the same, and in which files.
+const ALLOWED: [(&str, &[&str]); 8] = [
+    ("Answer", &["http/reply.rs", "kafka/publish/slot.rs"]),
+    ("Place", &["kafka/publish/evidence.rs", "tools/bench.rs"]),
+    ("Reason", &["kafka/publish/producer.rs", "outcome.rs"]),
+    ("Row", &["flow/drain/window.rs", "spool/store.rs"]),
+    ("Sent", &["flow/drain/delivery.rs", "kafka/publish.rs"]),
+    ("State", &["flow/drain/window.rs", "kafka/publish/clock.rs", "kafka/publish/slot.rs"]),
+    ("Verdict", &["flow/pipeline/attempt.rs", "kafka/publish/verdict.rs"]),
+    ("Window", &["flow/drain/window.rs", "kafka/publish/statistics.rs"]),
+];
+
+/// The names of the types that `text`, a file of Rust, defines, each as often as it does.
+fn types_in(text: &str) -> Vec<String> {
+    let mut types = Types::default();
+    types.visit_file(&syn::parse_file(text).unwrap());
+    types.0
+}
+
+#[derive(Default)]
+struct Types(Vec<String>);
+
+impl Types {
+    fn note(&mut self, name: &syn::Ident) {
+        self.0.push(name.to_string());
+    }
+
+    /// What a macro defines, as far as its tokens name it.
+    fn note_tokens(&mut self, mut at: Cursor<'_>) {
+        while !at.eof() {
+            if let Some((inside, _, _, after)) = at.any_group() {
+                self.note_tokens(inside);
+                at = after;
+                continue;
+            }
+            if let Some((keyword, after)) = at.ident()
+                && ["struct", "enum", "union", "trait"].iter().any(|word| keyword == word)
+                && let Some((name, _)) = after.ident()
+            {
+                self.note(&name);
+            }
+            at = at.token_tree().expect("not at the end").1;
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Types {
+    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
+        if !is_for_tests(&item.attrs) {
+            visit::visit_item_mod(self, item);
+        }
+    }
+
+    fn visit_item_fn(&mut self, item: &'ast ItemFn) {
+        if !is_for_tests(&item.attrs) {
+            visit::visit_item_fn(self, item);
+        }
+    }
+
+    fn visit_item_impl(&mut self, item: &'ast ItemImpl) {
+        if !is_for_tests(&item.attrs) {
+            visit::visit_item_impl(self, item);
+        }
+    }
+
+    fn visit_item_struct(&mut self, item: &'ast ItemStruct) {
+        if !is_for_tests(&item.attrs) {
+            self.note(&item.ident);
+        }
+    }
+
+    fn visit_item_enum(&mut self, item: &'ast ItemEnum) {
+        if !is_for_tests(&item.attrs) {
+            self.note(&item.ident);
+        }
+    }
+
+    fn visit_item_union(&mut self, item: &'ast ItemUnion) {
+        if !is_for_tests(&item.attrs) {
+            self.note(&item.ident);
+        }
+    }
+
+    fn visit_item_trait(&mut self, item: &'ast ItemTrait) {
+        if !is_for_tests(&item.attrs) {
+            self.note(&item.ident);
+            visit::visit_item_trait(self, item);
+        }
+    }
+
+    fn visit_item_type(&mut self, item: &'ast ItemType) {
+        if !is_for_tests(&item.attrs) {
+            self.note(&item.ident);
+        }
+    }
+
+    fn visit_macro(&mut self, called: &'ast Macro) {
+        self.note_tokens(TokenBuffer::new2(called.tokens.clone()).begin());
+    }
+}
+
+/// The files that define each name, once for each time they do.
+fn definitions<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, Vec<&'a str>> {
+    let mut definitions: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (file, text) in texts {
+        for name in types_in(text) {
+            definitions.entry(name).or_default().push(file);
+        }
+    }
+    definitions
+}
+
+/// What is defined more than once, a line each, and what `allowed` has that is not.
+fn faults(definitions: &BTreeMap<String, Vec<&str>>, allowed: &[(&str, &[&str])]) -> Vec<String> {
+    let exceptions: BTreeSet<_> = allowed.iter().copied().collect();
+    let doubled: BTreeSet<(&str, &[&str])> =
+        definitions.iter().filter(|(_, files)| files.len() > 1).map(|(name, files)| (&**name, &**files)).collect();
+    let new = doubled.difference(&exceptions).map(|(name, files)| {
+        format!("{name} is defined in {}: give all but one of them a name that says which it is", files.join(", "))
+    });
+    let unused = exceptions.difference(&doubled).map(|(name, files)| {
+        format!("{name} is not defined in just {}: take it off the list of exceptions", files.join(", "))
+    });
+    new.chain(unused).collect()
+}
+
+#[test]
+fn no_type_name_has_two_meanings() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let name = |path: &Path| path.strip_prefix(&source).unwrap().display().to_string();
+    let texts = files(&source, &is_no_test).into_iter().map(|path| (name(&path), fs::read_to_string(&path).unwrap()));
+    let texts: Vec<_> = texts.collect();
+    let definitions = definitions(texts.iter().map(|(file, text)| (&**file, &**text)));
+    assert!(definitions.len() > 400, "the types are found: {}", definitions.len());
+    let faults = faults(&definitions, &ALLOWED);
+    assert_eq!(faults, [""; 0], "{}", faults.join("\n"));
+}
+
+#[test]
+fn a_name_with_two_meanings_and_an_exception_that_is_none_are_found() {
+    let one = "
+        struct Row; trait Twice { type State; }
+        fn f() { enum Inner { A } }
+        macro_rules! make { ($name:ident) => { pub(super) enum Made { $name } struct $name; } }
+        #[cfg(test)] mod tests { struct Row; }
+        #[cfg(test)] struct Row;
+    ";
+    let other =
+        "type Row = u8; enum Made {} union Other { a: u8 } impl Iterator for Row { type State = u8; } struct Inner;";
+    let definitions = definitions([("one.rs", one), ("other.rs", other)]);
+    assert_eq!(definitions.keys().collect::<Vec<_>>(), ["Inner", "Made", "Other", "Row", "Twice"]);
+    let found =
+        faults(&definitions, &[("Made", &["one.rs", "other.rs"]), ("Inner", &["one.rs"]), ("Other", &["other.rs"])]);
+    let expected = [
+        "Inner is defined in one.rs, other.rs: give all",
+        "Row is defined in one.rs, other.rs: give all",
+        "Inner is not defined in just one.rs: take",
+        "Other is not defined in just other.rs: take",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    assert!(found.iter().zip(expected).all(|(found, expected)| found.starts_with(expected)), "{found:?}");
+}
