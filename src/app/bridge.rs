@@ -20,7 +20,7 @@ use crate::disk::access::{explain, is_of_the_disk};
 use crate::disk::private;
 use crate::flow::drain::Drain;
 use crate::flow::intake::Intake;
-use crate::flow::pipeline::{LARGE_AT_ONCE, Pipeline};
+use crate::flow::pipeline::{LARGE_AT_ONCE, Pipeline, RecordsRoom};
 use crate::http::ANSWER_CODES;
 use crate::kafka::publish::Publisher;
 use crate::kafka::registry::{RefusedSchema, Registry};
@@ -72,8 +72,6 @@ pub(crate) fn pipeline(settings: &Settings) -> Result<Pipeline, ConfigError> {
         metrics.refused_records.announce(&topic.name);
     }
     let publisher = Arc::new(Publisher::new(settings, &routes)?);
-    // What Kafka does not take comes back as a second copy.
-    let records_room = (settings.http.max_in_flight_bytes / 2).min(u32::MAX as usize);
     Ok(Pipeline {
         routes,
         media: Store::new(&settings.media)?,
@@ -83,7 +81,8 @@ pub(crate) fn pipeline(settings: &Settings) -> Result<Pipeline, ConfigError> {
         max_record_bytes: settings.kafka.max_record_bytes,
         large_bodies: Semaphore::new(LARGE_AT_ONCE as usize),
         registry_asked: SetOnce::new(),
-        records_room: (records_room, Semaphore::new(records_room)),
+        // What Kafka does not take comes back as a second copy.
+        records_room: RecordsRoom::of(settings.http.max_in_flight_bytes / 2),
         hashing: RandomState::new(),
     })
 }

@@ -60,10 +60,28 @@ pub(crate) struct Pipeline {
     pub(crate) large_bodies: Semaphore,
     /// Set once the registry was asked for ids since the start, whatever it said.
     pub(crate) registry_asked: SetOnce<()>,
-    /// Bytes that the records of senders' events may take in librdkafka's queues, and how many are left.
-    pub(crate) records_room: (usize, Semaphore),
+    /// Of the records of senders' events in librdkafka's queues.
+    pub(crate) records_room: RecordsRoom,
     /// Of keys. Nobody outside can tell which of them share a hash.
     pub(crate) hashing: RandomState,
+}
+
+/// Bytes that may be in use at once.
+pub(crate) struct RecordsRoom {
+    most: u32,
+    left: Semaphore,
+}
+
+impl RecordsRoom {
+    pub(crate) fn of(bytes: usize) -> RecordsRoom {
+        let most = u32::try_from(bytes).unwrap_or(u32::MAX);
+        RecordsRoom { most, left: Semaphore::new(most as usize) }
+    }
+
+    /// Takes `bytes` until what this gives is dropped, or all there are, if those are fewer.
+    fn take(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
+        self.left.try_acquire_many(u32::try_from(bytes).unwrap_or(u32::MAX).min(self.most)).ok()
+    }
 }
 
 /// Why Kafka does not have a delivery's record: there is none that it will ever take, or it did not take it now.
@@ -133,8 +151,7 @@ impl Pipeline {
     /// Writes a prepared delivery to Kafka, or a dead letter in its place.
     pub(crate) async fn deliver(&self, prepared: Prepared<'_>, attempt: &Attempt<'_>) -> Result<End, Deferred> {
         let lane = Arc::clone(self.lane(&prepared));
-        let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
-        let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
+        let (event, made) = Event::of(prepared);
         match self.write(&event, made, &lane, attempt).await {
             Ok(()) => Ok(End::Published),
             Err(NotTaken::Ever(rejection)) => {
@@ -183,8 +200,7 @@ impl Pipeline {
     /// of its file.
     pub(crate) async fn publish(&self, prepared: Prepared<'_>, deadline: Instant) -> Result<(), NotTaken> {
         let lane = Arc::clone(self.lane(&prepared));
-        let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
-        let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
+        let (event, made) = Event::of(prepared);
         let attempt = Attempt {
             deadline,
             patience: Patience::Command,
@@ -196,8 +212,7 @@ impl Pipeline {
 
     /// Where a prepared delivery would be written, or why nowhere. What Kafka would say to it is not known.
     pub(crate) fn dry_run(&self, prepared: Prepared<'_>) -> Result<&Route, Rejection> {
-        let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
-        let event = Event { delivery, event_type, key: key.as_deref(), occurred_at };
+        let (event, made) = Event::of(prepared);
         let ConvertedEvent { parts, .. } = *made?;
         self.check_extent(&parts)?;
         let route = self.route_of(&event)?;
@@ -255,10 +270,8 @@ impl Pipeline {
     /// Room for the records of a sender's event, none while too many are under way. The spool bounds its own; and records that
     /// would never fit get all the room there is.
     fn room_for(&self, records: &[Record], patience: Patience) -> Option<SemaphorePermit<'_>> {
-        let (most, room) = &self.records_room;
-        let bytes = records.iter().map(Record::bytes).sum::<usize>().min(*most);
-        let bytes = if patience == Patience::Sender { bytes } else { 0 };
-        room.try_acquire_many(u32::try_from(bytes).unwrap_or(u32::MAX)).ok()
+        let bytes = records.iter().map(Record::bytes).sum();
+        self.records_room.take(if patience == Patience::Sender { bytes } else { 0 })
     }
 
     /// Waits for the registry's first answer since the start, while there is time to publish before `deadline`.

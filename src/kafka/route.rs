@@ -11,7 +11,8 @@ use bytes::Bytes;
 
 use crate::catalog::{EventType, Schema, Type};
 use crate::config::{KafkaSettings, Settings, Timestamps, Topics};
-use crate::convert::prepare::Parts;
+use crate::convert::prepare::{ConvertedEvent, Parts, Prepared};
+use crate::outcome::Rejection;
 use crate::source::Source;
 use crate::source::verify::Verified;
 use crate::values::uuid_text::uuid;
@@ -238,8 +239,8 @@ impl Routes {
             headers,
             timestamp,
         };
-        let key = event.key.unwrap_or_default();
-        let mut headers = Event { key: Some(key), ..*event }.cloud_event_headers();
+        let key = event.key.as_deref().unwrap_or_default();
+        let mut headers = Event { key: Some(key.into()), ..*event }.cloud_event_headers();
         headers.push(("content-type".into(), Bytes::from_static(b"application/avro")));
         let traceparent = event.delivery.headers().get("traceparent");
         if let Some(traceparent) = traceparent.filter(|value| traceparent::is_valid(value.as_bytes())) {
@@ -378,13 +379,20 @@ fn shared_serial_ids(settings: &Settings, sources_of: &BTreeMap<Arc<str>, BTreeS
 }
 
 /// An event on its way to Kafka, as far as it is known.
-#[derive(Clone, Copy)]
 pub(crate) struct Event<'a> {
     pub(crate) delivery: &'a Verified,
     pub(crate) event_type: Option<&'a EventType>,
-    pub(crate) key: Option<&'a str>,
+    pub(crate) key: Option<Cow<'a, str>>,
     /// Milliseconds since 1970.
     pub(crate) occurred_at: Option<i64>,
+}
+
+impl<'a> Event<'a> {
+    /// The event of a prepared delivery, and what that was converted to.
+    pub(crate) fn of(prepared: Prepared<'a>) -> (Event<'a>, Result<Box<ConvertedEvent>, Rejection>) {
+        let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
+        (Event { delivery, event_type, key: key.map(Cow::Owned), occurred_at }, made)
+    }
 }
 
 impl Event<'_> {
@@ -399,7 +407,7 @@ impl Event<'_> {
         if let Some(event_type) = self.event_type {
             headers.push(("ce_type".into(), format!("{}.{}", source.profile.name, event_type.name).into()));
         }
-        if let Some(key) = self.key {
+        if let Some(key) = &self.key {
             headers.push((SUBJECT.into(), owned(key)));
         }
         if let Some(occurred_at) = self.occurred_at {

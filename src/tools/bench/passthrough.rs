@@ -143,11 +143,9 @@ fn row(settings: &Settings, pipeline: &Pipeline, request: Request) -> Option<Pas
     let body_bytes = request.body.len();
     let body = Bytes::from(request.body);
     let delivery = Unverified { source, admission, headers, body, received_at: now_millis() }.verify().ok()?;
-    let prepared = prepare(&delivery, &pipeline.media, pipeline.max_record_bytes);
-    let ConvertedEvent { parts, file: None } = *prepared.made.ok()? else { return None };
-    let route = pipeline.routes.get(&delivery.source().name, &prepared.event_type?.name)?;
-    let (event_type, key, occurred_at) = (prepared.event_type, prepared.key.as_deref(), prepared.occurred_at);
-    let event = Event { delivery: &delivery, event_type, key, occurred_at };
+    let (event, made) = Event::of(prepare(&delivery, &pipeline.media, pipeline.max_record_bytes));
+    let ConvertedEvent { parts, file: None } = *made.ok()? else { return None };
+    let route = pipeline.routes.get(&delivery.source().name, &event.event_type?.name)?;
     let mut records = pipeline.routes.records(&event, route, parts, Subject::id)?;
     for record in &mut records {
         // It stays: without the room that the encoder guessed too much.
