@@ -23,6 +23,14 @@ pub(super) struct Receipt {
     pub(super) accepted: Accepted,
 }
 
+/// What a refusal is answered with.
+struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    /// A sentence for the sender's log.
+    detail: &'static str,
+}
+
 /// Defines [`Refusal`], and what each is answered with: status, code, and a sentence for the sender's log.
 macro_rules! refusals {
     ($($refusal:ident: $status:ident, $code:literal, $detail:literal;)*) => {
@@ -33,9 +41,9 @@ macro_rules! refusals {
         }
 
         impl Refusal {
-            fn describe(self) -> (StatusCode, &'static str, &'static str) {
+            fn problem(self) -> Problem {
                 match self {
-                    $(Refusal::$refusal => (StatusCode::$status, $code, $detail),)*
+                    $(Refusal::$refusal => Problem { status: StatusCode::$status, code: $code, detail: $detail },)*
                 }
             }
         }
@@ -91,7 +99,7 @@ impl Refusal {
 pub(super) fn code(answer: &Answer) -> &'static str {
     match answer {
         Ok(kept) => kept.accepted.name(),
-        Err(refusal) => refusal.describe().1,
+        Err(refusal) => refusal.problem().code,
     }
 }
 
@@ -100,7 +108,7 @@ pub(super) fn status(answer: &Answer) -> StatusCode {
     match answer {
         Ok(Receipt { accepted: Accepted::Published, .. }) => StatusCode::OK,
         Ok(Receipt { accepted: Accepted::Spooled | Accepted::DeadLettered(_), .. }) => StatusCode::ACCEPTED,
-        Err(refusal) => refusal.describe().0,
+        Err(refusal) => refusal.problem().status,
     }
 }
 
@@ -122,7 +130,7 @@ pub(super) fn response(answer: &Answer, closing: bool) -> Response {
             ("application/json", body)
         }
         Err(refusal) => {
-            let (_, code, detail) = refusal.describe();
+            let Problem { status, code, detail } = refusal.problem();
             (PROBLEM, problem(status, code, detail))
         }
     };
