@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use prometheus::proto::{Metric, MetricFamily};
 use serde::Serialize;
 
+use crate::observe::metrics::names;
 use crate::outcome::Accepted;
 
 /// How many rows of drift are shown: those that were met most often.
@@ -64,8 +65,11 @@ impl Reading {
     pub(super) fn of(families: &[MetricFamily]) -> Reading {
         let mut reading = Reading::default();
         for family in families {
+            let Some(name) = family.name().strip_prefix(names::PREFIX).and_then(|name| name.strip_prefix('_')) else {
+                continue;
+            };
             for metric in family.get_metric() {
-                reading.take(family.name(), metric);
+                reading.take(name, metric);
             }
         }
         reading.drift.sort_by_key(|drift| Reverse(drift.count));
@@ -81,29 +85,29 @@ impl Reading {
         let count = metric.get_counter().get_value() as u64;
         let gauge = metric.get_gauge().get_value().max(0.0) as u64;
         match name {
-            "hookbridge_accepted_total" => self.counts(label("source"), label("type")).accepted = count,
-            "hookbridge_events_total" => {
+            names::ACCEPTED => self.counts(label("source"), label("type")).accepted = count,
+            names::EVENTS => {
                 let counts = self.counts(label("source"), label("type"));
                 match &*label("outcome") {
                     Accepted::PUBLISHED => counts.published = count,
                     Accepted::DEAD_LETTERED => counts.dead_lettered = count,
-                    "refused" => counts.refused = count,
+                    names::REFUSED => counts.refused = count,
                     _ => {}
                 }
             }
-            "hookbridge_dead_letters_total" => {
+            names::DEAD_LETTERS => {
                 self.dead_letters.insert((label("source"), label("reason")), count);
             }
-            "hookbridge_http_requests_total" => {
+            names::REQUESTS => {
                 self.answers.insert(label("code"), count);
             }
-            "hookbridge_spool_records" => self.lanes.entry(label("lane")).or_default().records = gauge,
-            "hookbridge_spool_bytes" => self.lanes.entry(label("lane")).or_default().bytes = gauge,
-            "hookbridge_drift_total" if count > 0 => {
+            names::SPOOL_RECORDS => self.lanes.entry(label("lane")).or_default().records = gauge,
+            names::SPOOL_BYTES => self.lanes.entry(label("lane")).or_default().bytes = gauge,
+            names::DRIFT if count > 0 => {
                 let (source, event_type, field) = (label("source"), label("type"), label("field"));
                 self.drift.push(DriftRow { source, event_type, field, count });
             }
-            "hookbridge_answer_seconds" => {
+            names::ANSWER_SECONDS => {
                 let times = metric.get_histogram();
                 let bound = |bucket: &prometheus::proto::Bucket| (bucket.upper_bound(), bucket.cumulative_count());
                 self.times = times.get_bucket().iter().map(bound).collect();

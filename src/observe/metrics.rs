@@ -18,6 +18,7 @@ mod drift;
 mod kafka;
 mod listener;
 mod make;
+pub(crate) mod names;
 mod patience;
 mod refused_records;
 mod space;
@@ -37,15 +38,13 @@ use drift::Drift;
 use kafka::Kafka;
 use listener::Listener;
 use make::Make;
+use names::REFUSED;
 use patience::PatienceGauge;
 use refused_records::RefusedRecords;
 use space::Space;
 
 /// How a delivery ended, as the label `outcome` has it; what is in the spool has not.
 const OUTCOMES: [&str; 3] = [Accepted::PUBLISHED, Accepted::DEAD_LETTERED, REFUSED];
-
-/// In place of an outcome, what was answered with neither 2xx nor 401.
-const REFUSED: &str = "refused";
 
 /// What becomes of a span, as the label `outcome` has it.
 pub(crate) const SPANS: [&str; 3] = ["exported", "dropped", "refused"];
@@ -81,7 +80,7 @@ impl Stage {
 
 /// Ours, with those that any process has: memory, open files, time of the processor. They are read when asked for.
 fn registry() -> Result<Registry, prometheus::Error> {
-    let registry = Registry::new_custom(Some("hookbridge".into()), None)?;
+    let registry = Registry::new_custom(Some(names::PREFIX.into()), None)?;
     #[cfg(target_os = "linux")]
     registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
     Ok(registry)
@@ -139,15 +138,15 @@ impl Metrics {
         let help = "Seconds of the stages of a delivery: verify, prepare, publish, spool.";
         let stages = make.fine_histograms("stage_seconds", help, &["stage"])?;
         let help = "Requests answered, by outcome or problem code.";
-        let requests = make.announced("http_requests_total", help, "code", answers)?;
+        let requests = make.announced(names::REQUESTS, help, "code", answers)?;
         let help = "Verified deliveries that were accepted (they are in Kafka or in the spool).";
-        let accepted = make.counter("accepted_total", help, &["source", "type"])?;
+        let accepted = make.counter(names::ACCEPTED, help, &["source", "type"])?;
         let help = "Deliveries that were in the spool at start.";
         let recovered = make.counter("recovered_total", help, &["source"])?;
         let help = "Verified deliveries by final outcome; those still in the spool are not counted yet.";
-        let events = make.counter("events_total", help, &["source", "type", "outcome"])?;
+        let events = make.counter(names::EVENTS, help, &["source", "type", "outcome"])?;
         let dead_letters =
-            make.counter("dead_letters_total", "Dead letters written, by reason.", &["source", "reason"])?;
+            make.counter(names::DEAD_LETTERS, "Dead letters written, by reason.", &["source", "reason"])?;
         let mismatches = "Deliveries whose unsigned type header differs from the signed body.";
         let type_mismatches = make.counter("type_header_mismatches_total", mismatches, &["source"])?;
         let body_bytes = make.counter("body_bytes_total", "Bytes of verified bodies.", &["source"])?;
@@ -174,9 +173,9 @@ impl Metrics {
             }
         }
         let help = "Deliveries in the spool, by lane: the topic they wait for.";
-        let spool_records = make.gauges("spool_records", help, &["lane"])?;
+        let spool_records = make.gauges(names::SPOOL_RECORDS, help, &["lane"])?;
         let help = "Bytes of the deliveries in the spool, as they count against spool.max_bytes.";
-        let spool_bytes = make.gauges("spool_bytes", help, &["lane"])?;
+        let spool_bytes = make.gauges(names::SPOOL_BYTES, help, &["lane"])?;
         let help = "Age of the oldest delivery in the spool in seconds, by the topic it waits for; 0 when none.";
         let spool_oldest_seconds = make.seconds("spool_oldest_seconds", help, &["lane"])?;
         for lane in lanes {
@@ -205,7 +204,7 @@ impl Metrics {
             media_objects,
             media_bytes,
             answer_seconds: make
-                .histogram("answer_seconds", "Seconds from the end of a verified body to its answer.")?,
+                .histogram(names::ANSWER_SECONDS, "Seconds from the end of a verified body to its answer.")?,
             stage_seconds: Stage::ALL.map(|stage| stages.with_label_values(&[stage.label()])),
             ack_seconds: make
                 .histogram("kafka_ack_seconds", "Seconds from sending a record to its acknowledgement.")?,
