@@ -2,6 +2,7 @@
 //! ([`Settings`]: parsed, contradictions refused, secrets wrapped). Nothing listens before the second stage is done,
 //! and no other module reads files for settings or the environment.
 
+mod address;
 mod catalog;
 mod load;
 mod log;

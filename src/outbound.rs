@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use reqwest::{Certificate, Client, ClientBuilder, Response};
+use reqwest::{Certificate, Client, ClientBuilder, Response, Url};
 
 use crate::config::ConfigError;
 
@@ -21,6 +21,11 @@ pub(crate) fn client(ca_file: Option<&Path>, key: &str) -> Result<ClientBuilder,
         return Err(fail("holds no certificate".into()));
     }
     Ok(certificates.into_iter().fold(builder, ClientBuilder::add_root_certificate))
+}
+
+/// Whether what is sent to `url` goes in clear.
+pub(crate) fn is_in_clear(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| url.scheme() == "http")
 }
 
 /// Why an answer could not be read.
@@ -85,4 +90,18 @@ pub(crate) fn endless(
         }
     });
     (url, sent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_in_clear_is_known_however_its_scheme_is_written() {
+        for (url, expected) in
+            [("http://a:1", true), ("HTTP://a", true), ("https://a", false), ("a:80", false), ("", false)]
+        {
+            assert_eq!(is_in_clear(url), expected, "{url}");
+        }
+    }
 }

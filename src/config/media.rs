@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use reqwest::Url;
-
+use super::address::AddressRule;
 use super::resolve::flatten;
 use super::{ConfigError, Secret, WrittenMedia};
 
@@ -68,17 +67,19 @@ impl WrittenMedia {
     }
 }
 
+const MEDIA_URL: AddressRule = AddressRule {
+    key: "media.url",
+    schemes: &["s3", "file"],
+    expected: "expected s3://bucket/prefix or file:///folder",
+    no_credentials: "must not hold credentials, since it is shown: put them in media.options",
+    no_query: "must have no port, `?` or `#`: use media.options",
+};
+
 fn place(url: &str, options: BTreeMap<String, Secret>) -> Result<MediaPlace, ConfigError> {
     let fail = |what: &str| Err(ConfigError::key("media.url", what));
-    let parsed = Url::parse(url).ok();
-    let Some(url) = parsed.filter(|url| matches!(url.scheme(), "s3" | "file")) else {
-        return fail("expected s3://bucket/prefix or file:///folder");
-    };
-    if !url.username().is_empty() || url.password().is_some() {
-        return fail("must not hold credentials, since it is shown: put them in media.options");
-    }
-    if url.query().is_some() || url.fragment().is_some() || url.port().is_some() {
-        return fail("must have no port, `?` or `#`: use media.options");
+    let url = MEDIA_URL.parse(url)?;
+    if url.port().is_some() {
+        return fail(MEDIA_URL.no_query);
     }
     if url.scheme() == "file" {
         if !options.is_empty() {

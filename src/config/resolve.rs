@@ -12,6 +12,7 @@ use governor::{Quota, RateLimiter};
 use http::{HeaderName, HeaderValue};
 use tokio::sync::Semaphore;
 
+use super::address::AddressRule;
 use super::units::{OneOrMany, Text};
 use super::{
     ConfigError, HttpSettings, KafkaSettings, RegistryAuth, RegistryMode, RegistrySettings, Settings, Timestamps,
@@ -276,24 +277,21 @@ fn topic_prefix(key: &str, written: Option<Text<String>>) -> Result<String, Conf
     }
 }
 
+const REGISTRY_URL: AddressRule = AddressRule {
+    key: "registry.url",
+    schemes: &["http", "https"],
+    expected: "expected an http:// or https:// address",
+    no_credentials: "must not hold credentials, since it is shown: use registry.username and registry.password",
+    no_query: "must not have a `?` or `#`",
+};
+
 impl WrittenRegistry {
     fn resolve(self) -> Result<RegistrySettings, ConfigError> {
         let url = or(self.url, String::new()).trim_end_matches('/').to_owned();
-        let parsed = reqwest::Url::parse(&url).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
-        match &parsed {
-            None if url.is_empty() => {
-                return Err(ConfigError::key("registry.url", "missing: set it, such as \"http://localhost:8081\""));
-            }
-            None => return Err(ConfigError::key("registry.url", "expected an http:// or https:// address")),
-            Some(parsed) if !parsed.username().is_empty() || parsed.password().is_some() => {
-                let what = "must not hold credentials, since it is shown: use registry.username and registry.password";
-                return Err(ConfigError::key("registry.url", what));
-            }
-            Some(parsed) if parsed.query().is_some() || parsed.fragment().is_some() => {
-                return Err(ConfigError::key("registry.url", "must not have a `?` or `#`"));
-            }
-            Some(_) => {}
+        if url.is_empty() {
+            return Err(ConfigError::key("registry.url", "missing: set it, such as \"http://localhost:8081\""));
         }
+        REGISTRY_URL.parse(&url)?;
         let auth = match (self.username, self.password, self.token) {
             (None, None, None) => RegistryAuth::None,
             (Some(username), password, None) => {

@@ -9,6 +9,7 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use super::ConfigError;
+use super::address::AddressRule;
 use super::resolve::flatten;
 use super::units::{Period, Text};
 
@@ -85,19 +86,18 @@ fn fail(key: &str, what: &str) -> ConfigError {
     ConfigError::key(format!("tracing.{key}"), what)
 }
 
+const ENDPOINT: AddressRule = AddressRule {
+    key: "tracing.otlp_endpoint",
+    schemes: &["http", "https"],
+    expected: "expected an http:// or https:// address, such as \"http://localhost:4318\"",
+    no_credentials: "must not hold credentials, since it is shown: use tracing.otlp_headers",
+    no_query: "must not have a `?` or `#`",
+};
+
 fn url(endpoint: &str) -> Result<Url, ConfigError> {
     let fail = |what| Err(fail("otlp_endpoint", what));
     let endpoint = endpoint.trim_end_matches('/');
-    let parsed = Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let Some(url) = parsed else {
-        return fail("expected an http:// or https:// address, such as \"http://localhost:4318\"");
-    };
-    if !url.username().is_empty() || url.password().is_some() {
-        return fail("must not hold credentials, since it is shown: use tracing.otlp_headers");
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return fail("must not have a `?` or `#`");
-    }
+    ENDPOINT.parse(endpoint)?;
     if endpoint.ends_with(TRACES_PATH) {
         return fail("must not end in /v1/traces, which hookbridge appends");
     }

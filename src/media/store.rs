@@ -30,6 +30,7 @@ use super::signing::Signing;
 use crate::config::{ConfigError, MediaPlace, MediaSettings};
 use crate::disk::access::{explain, is_of_the_disk};
 use crate::disk::private;
+use crate::outbound::is_in_clear;
 use crate::values::secret::Secret;
 use crate::values::time::now_millis;
 
@@ -116,7 +117,7 @@ impl Store {
                             return Err(ConfigError::key(place, "must not be set: media.url names the bucket"));
                         }
                         // Who writes such an address has decided that nothing need be hidden.
-                        AmazonS3ConfigKey::Endpoint if value.expose().starts_with("http://") => {
+                        AmazonS3ConfigKey::Endpoint if is_in_clear(value.expose()) => {
                             builder =
                                 builder.with_config(AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp), "true");
                         }

@@ -68,7 +68,7 @@ pub(crate) struct Tally {
     pub(crate) sent: u64,
     /// Answers by outcome or problem code; `no answer` where there was none.
     pub(crate) answers: BTreeMap<String, u64>,
-    /// From the time each was due, shortest first once [`Tally::finish`] was called.
+    /// From the scheduled time of each, shortest first once [`Tally::finish`] was called.
     latencies: Vec<Duration>,
     pub(crate) took: Duration,
 }
@@ -99,7 +99,7 @@ impl Tally {
     }
 }
 
-/// When events are due.
+/// When events are scheduled.
 #[derive(Clone, Copy)]
 pub(crate) enum Pace {
     /// Each when the one before it is answered.

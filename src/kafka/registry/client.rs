@@ -245,7 +245,7 @@ impl SchemaReader {
 fn http_builder(settings: &RegistrySettings) -> Result<reqwest::ClientBuilder, ConfigError> {
     let builder = outbound::client(settings.ca_file.as_deref(), "registry.ca_file")?;
     // In clear nobody is trusted, and the system's authorities take 1 MiB; so it has to stay in clear.
-    let in_clear = settings.url.starts_with("http:");
+    let in_clear = outbound::is_in_clear(&settings.url);
     Ok(if in_clear { builder.tls_certs_only([]).redirect(Policy::custom(in_clear_only)) } else { builder })
 }
 
