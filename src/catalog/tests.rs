@@ -463,3 +463,14 @@ fn a_file_of_the_users_takes_the_place_of_one_compiled_in() {
     }
     assert!(Catalog::load(Some(FilePath::new("/nonexistent"))).is_err());
 }
+
+#[test]
+fn a_type_that_is_missing_two_schemas_deep_is_named_where_it_stands() {
+    // Records are looked at by name: `Order` before the one that it refers to.
+    let order = swap(r#"{"type":"long","logicalType":"timestamp-millis"}"#, r#""loja.OrderPaid""#);
+    let paid = swap("loja.Order\"", "loja.Pedido\"");
+    let dir = vendor(&[("Order.avsc", &order), ("OrderPaid.avsc", &paid)]);
+    let words = Catalog::load(Some(dir.path())).err().unwrap().to_string();
+    let expected = format!("{}/loja/OrderPaid.avsc: /fields/1/type: no such type: loja.Pedido", dir.path().display());
+    assert_eq!(words, expected);
+}
