@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::catalog::CatalogError;
 use crate::disk::access::explain;
 use crate::values::secret::Secret;
 
@@ -45,7 +46,7 @@ pub(crate) enum ConfigError {
     #[error("{key}: {what}")]
     Key { key: String, what: String },
     #[error("catalog: {0}")]
-    Catalog(#[from] crate::catalog::CatalogError),
+    Catalog(CatalogError),
 }
 
 /// What a first-time user wants to know.
@@ -53,6 +54,12 @@ fn hint(error: &std::io::Error) -> &'static str {
     match error.kind() {
         std::io::ErrorKind::NotFound => "; name a file with --config, or try `hookbridge dev`, which needs no file",
         _ => "",
+    }
+}
+
+impl From<CatalogError> for ConfigError {
+    fn from(error: CatalogError) -> ConfigError {
+        ConfigError::Catalog(error)
     }
 }
 

@@ -50,9 +50,15 @@ pub(crate) enum StartError {
     #[error("data_dir: another process uses {0}: stop it, or set another data_dir")]
     Locked(String),
     #[error("data_dir: {0}")]
-    Spool(#[from] SpoolError),
+    Spool(SpoolError),
     #[error("the registry refuses {} schema(s):{}", .0.len(), list(.0))]
     Refused(Vec<RefusedSchema>),
+}
+
+impl From<SpoolError> for StartError {
+    fn from(error: SpoolError) -> StartError {
+        StartError::Spool(error)
+    }
 }
 
 fn list(refusals: &[RefusedSchema]) -> String {

@@ -57,7 +57,7 @@ pub(super) fn run(args: &AuditArgs, file: Option<&Path>) -> Ending {
     };
     let given = match args.ids.as_deref().map(given).transpose() {
         Ok(given) => given,
-        Err(words) => return fail(&words, Ending::Usage),
+        Err(error) => return fail(&error, Ending::Usage),
     };
     // Without a configuration there is no bridge whose directory it could be.
     let data_dir = args.data_dir.as_deref().or(file.map(|_| settings.data_dir.as_path()));
@@ -66,7 +66,7 @@ pub(super) fn run(args: &AuditArgs, file: Option<&Path>) -> Ending {
     }
     let audit = match look(&settings, data_dir, args.since) {
         Ok(audit) => audit,
-        Err(words) => return fail(&words, Ending::Unavailable),
+        Err(error) => return fail(&error, Ending::Unavailable),
     };
     if audit.foreign > 0 {
         warn(format_args!("{} records have no event id: hookbridge did not write them", audit.foreign));

@@ -45,7 +45,7 @@ pub(super) fn run(args: &WhereArgs, file: Option<&Path>) -> Ending {
             };
             match partitions(&settings.kafka, &args.topic) {
                 Ok(count) => count,
-                Err(words) => return fail(&words, Ending::Unavailable),
+                Err(error) => return fail(&error, Ending::Unavailable),
             }
         }
     };

@@ -141,7 +141,7 @@ fn send(args: &SendArgs, profile: &Profile, types: &[&EventType]) -> Ending {
     }
     let client = match client(args.ca_file.as_deref()) {
         Ok(client) => client,
-        Err(words) => return fail(&words, Ending::Usage),
+        Err(error) => return fail(&error, Ending::Usage),
     };
     let pace = args.rate.map_or(Pace::OneByOne, Pace::Rate);
     match on_runtime(with_progress(&client, pace, count, next)) {

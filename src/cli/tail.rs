@@ -79,7 +79,7 @@ pub(super) fn run(args: &TailArgs, file: Option<&Path>) -> Ending {
     let follow = args.follow || args.from == From::End;
     let reader = match Reader::open(&settings.kafka, &args.topics, args.from, follow) {
         Ok(reader) => reader,
-        Err(words) => return fail(&words, Ending::Unavailable),
+        Err(error) => return fail(&error, Ending::Unavailable),
     };
     match on_runtime(show_all(args, reader, Schemas::new(registry))) {
         Ok(Ok(())) => Ending::Well,

@@ -15,7 +15,7 @@ use crate::tools::read::ReadRecord;
 /// Why a list of ids cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IdsError {
-    #[error("{0}")]
+    #[error(transparent)]
     Unreadable(#[from] io::Error),
     #[error("line {line}: {what}")]
     Line { line: usize, what: String },

@@ -62,9 +62,15 @@ pub(crate) enum DevError {
     #[error(transparent)]
     Start(#[from] StartError),
     #[error("cannot listen: {0}")]
-    Listen(#[from] io::Error),
+    Listen(io::Error),
     #[error("the embedded broker: {0}")]
-    EmbeddedBroker(#[from] BrokerError),
+    Broker(BrokerError),
+}
+
+impl From<io::Error> for DevError {
+    fn from(error: io::Error) -> DevError {
+        DevError::Listen(error)
+    }
 }
 
 /// All of it, ready to run.
@@ -111,7 +117,7 @@ impl Dev {
         let settings = config::from_text("dev", &text, &BTreeMap::new()).map_err(StartError::Config)?;
         if let Some(Bound { listener, .. }) = own_broker {
             let topics = Routes::plan(&settings).topics.into_iter().map(|topic| topic.name.to_string()).collect();
-            let broker = EmbeddedBroker::start(topics, settings.kafka.partitions)?;
+            let broker = EmbeddedBroker::start(topics, settings.kafka.partitions).map_err(DevError::Broker)?;
             servers.spawn(async move { broker.forward(listener).await });
         }
         let app = App::build(settings)?;

@@ -70,7 +70,7 @@ async fn replay(settings: &Settings, args: &ReplayArgs) -> Result<Ending, Ending
     let shutdown = Shutdown::listen().map_err(|error| unavailable(&error))?;
     let pipeline = bridge::pipeline(settings).map_err(|error| fail_config(&error))?;
     let topic = pipeline.routes.dead_letters.to_string();
-    let letters = tokio::task::block_in_place(|| read(settings, &topic)).map_err(|words| unavailable(&words))?;
+    let letters = tokio::task::block_in_place(|| read(settings, &topic)).map_err(|error| unavailable(&error))?;
     let filter = args.which.filter();
     let unknown: Vec<_> = filter.ids.iter().filter(|&&id| !letters.has(id)).collect();
     for id in &unknown {
@@ -97,7 +97,7 @@ async fn replay(settings: &Settings, args: &ReplayArgs) -> Result<Ending, Ending
             pipeline.media.prepare().map_err(|error| fail_config(&error))?;
         }
     }
-    let places = PlaceReader::of(&settings.kafka, &topic).map_err(|words| unavailable(&words))?;
+    let places = PlaceReader::of(&settings.kafka, &topic).map_err(|error| unavailable(&error))?;
     let stop = CancellationToken::new();
     let told_to_end = stop.clone();
     let signals = tokio::spawn(async move {
@@ -125,7 +125,7 @@ async fn replay(settings: &Settings, args: &ReplayArgs) -> Result<Ending, Ending
     let tally = tally.into_inner();
     let left = letters.len() - tally.told;
     say(&tally.sum(args.dry_run, left));
-    ended.map_err(|words| unavailable(&words))?;
+    ended.map_err(|error| unavailable(&error))?;
     Ok(if tally.published == letters.len() && found_all { Ending::Well } else { Ending::Findings })
 }
 
