@@ -17,7 +17,7 @@ use tokio::task::block_in_place;
 
 use crate::config::{ConfigError, InForce, Reloaded};
 use crate::http::{Identity, Tls};
-use crate::kafka::publish::Publisher;
+use crate::kafka::publish::{PrepareError, Publisher};
 use crate::kafka::registry::{ClientError, Registry};
 use crate::observe::metrics::Metrics;
 use crate::source::Source;
@@ -29,9 +29,8 @@ enum ReloadError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Registry(#[from] ClientError),
-    /// librdkafka does not take a property, or Kafka not the new producers.
-    #[error("{0}")]
-    Kafka(String),
+    #[error(transparent)]
+    Kafka(#[from] PrepareError),
 }
 
 /// What there is in a running bridge that has secrets or certificates.
@@ -81,7 +80,7 @@ impl Reload {
         let tls = tls.map(|(tls, files)| Identity::read(files).map(|identity| (tls, identity)));
         let tls = tls.transpose()?;
         let client = self.registry.prepare(&settings.registry).await?;
-        let producers = self.publisher.prepare(settings).await.map_err(ReloadError::Kafka)?;
+        let producers = self.publisher.prepare(settings).await?;
         // From here on nothing fails.
         if let Some((tls, identity)) = tls {
             self.metrics.listener.certificate_ends_at.set(identity.ends_at);

@@ -66,9 +66,9 @@ impl Intake {
         let source = delivery.source().name.as_str();
         let metrics = &self.pipeline.metrics;
         metrics.body_bytes.with_label_values(&[source]).inc_by(delivery.body().len() as u64);
-        let preparing = (metrics.stage(Stage::Prepare), trace.stage(Stage::Prepare));
+        let (timer, span) = (metrics.stage(Stage::Prepare), trace.stage(Stage::Prepare));
         let prepared = timeout_at(deadline, self.pipeline.prepare(delivery)).await;
-        drop(preparing);
+        drop((timer, span));
         let Ok(prepared) = prepared else {
             metrics.refused(source, None);
             return Err(Declined::Overloaded);
@@ -84,12 +84,12 @@ impl Intake {
     /// Publishes it, or its dead letter.
     async fn deliver(&self, prepared: Prepared<'_>, deadline: Instant, trace: &mut Trace) -> Result<End, Deferred> {
         let (source, event_type) = (prepared.delivery.source().name.as_str(), prepared.type_name());
-        let mut publishing = (self.pipeline.metrics.stage(Stage::Publish), trace.stage(Stage::Publish));
+        let (timer, mut span) = (self.pipeline.metrics.stage(Stage::Publish), trace.stage(Stage::Publish));
         let (topic, verdicts) = (self.pipeline.topic(&prepared), RecordVerdicts::default());
         let attempt = Attempt { deadline, patience: Patience::Sender, verdicts: &verdicts, on_all_sent: &|| () };
         let delivered = self.pipeline.deliver(prepared, &attempt).await;
-        self.pipeline.record_outcome(&mut publishing.1, topic.as_deref(), &verdicts, delivered.as_ref().copied());
-        drop(publishing);
+        self.pipeline.record_outcome(&mut span, topic.as_deref(), &verdicts, delivered.as_ref().copied());
+        drop((timer, span));
         if let Ok(end) = delivered {
             self.pipeline.metrics.accepted(source, event_type, end);
         }
@@ -112,17 +112,17 @@ impl Intake {
         let lane = self.spool.lane(&deferred.lane);
         let rejection = deferred.rejection.as_ref();
         let keys = if rejection.is_some() { self.pipeline.needs_of_dead_letter(delivery).keys } else { keys };
-        let mut spooling = (self.pipeline.metrics.stage(Stage::Spool), trace.stage(Stage::Spool));
+        let (_timer, mut span) = (self.pipeline.metrics.stage(Stage::Spool), trace.stage(Stage::Spool));
         if let Some(rejection) = rejection {
             trace.set("hookbridge.reason", rejection.reason.code());
         }
-        spooling.1.set("hookbridge.lane", deferred.lane);
+        span.set("hookbridge.lane", deferred.lane);
         let until = deadline.max(Instant::now() + APPEND_PATIENCE);
         let appended = self.spool.append(&lane, delivery, event_type, rejection, (keys, &deferred.gates), until).await;
         match appended {
             Ok(()) => Ok(rejection.map_or(Accepted::Spooled, |rejection| Accepted::DeadLettered(rejection.reason))),
             Err(error) => {
-                spooling.1.fail("not_taken");
+                span.fail("not_taken");
                 tracing::debug!(%error, "the spool rejected a delivery; the sender got 503 and has to try again");
                 Err(Declined::Unavailable)
             }

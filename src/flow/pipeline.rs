@@ -30,7 +30,7 @@ use crate::ordering::{Gate, Needs};
 use crate::outcome::{Accepted, End, Reason, Rejection};
 use crate::source::verify::Verified;
 use crate::values::time;
-use attempt::Verdict;
+use attempt::RecordVerdict;
 pub(crate) use attempt::{Attempt, Deferred, RecordVerdicts};
 
 /// How many large bodies are converted at once.
@@ -315,7 +315,7 @@ impl Pipeline {
     ) -> Option<(Gate, PublishError)> {
         let error = match report.await {
             Ok(partition) => {
-                attempt.verdicts.set(at, Verdict::Acknowledged(partition));
+                attempt.verdicts.set(at, RecordVerdict::Acknowledged(partition));
                 self.metrics.ack_seconds.observe(sent_at.elapsed().as_secs_f64());
                 return None;
             }
@@ -323,7 +323,7 @@ impl Pipeline {
         };
         match error.refusal().filter(|_| at > 0) {
             Some(reason) => {
-                attempt.verdicts.set(at, Verdict::Refused);
+                attempt.verdicts.set(at, RecordVerdict::Refused);
                 self.leave_out(&topic, reason, &error);
                 None
             }

@@ -53,8 +53,8 @@ use clients::SCAN_INTERVAL;
 pub(crate) use clients::{Clients, Patience};
 pub(crate) use clock::span;
 use clock::{Clock, TimeRefusal};
-pub(crate) use error::PublishError;
-use evidence::Place;
+pub(crate) use error::{PrepareError, PublishError};
+use evidence::TopicPartition;
 use generation::Generation;
 use producer::{Context, Producer};
 pub(crate) use replication::{AskError, OneReplica};
@@ -137,21 +137,21 @@ impl Publisher {
     ///
     /// # Errors
     /// When librdkafka does not take a property, or Kafka these producers.
-    pub(crate) async fn prepare(&self, settings: &Settings) -> Result<Clients, String> {
+    pub(crate) async fn prepare(&self, settings: &Settings) -> Result<Clients, PrepareError> {
         // Why these do not work has nothing to do with those.
         let context = Context { reason: Arc::default(), ..self.context.clone() };
-        let clients = Clients::new(settings, &context).map_err(|e| e.to_string())?;
+        let clients = Clients::new(settings, &context)?;
         if self.trouble().is_some() {
             return Ok(clients);
         }
-        let producer = clients.first(&context).map_err(|e| e.to_string())?;
+        let producer = clients.first(&context)?;
         let seen = self.watch.try_out(&producer, &clients.reason).await;
         drop(producer);
         match seen {
             Ok(()) => Ok(clients),
-            Err(words) => {
+            Err(error) => {
                 end(clients).await;
-                Err(format!("kafka: {words}"))
+                Err(PrepareError::Kafka(error))
             }
         }
     }
@@ -424,7 +424,7 @@ async fn end(clients: impl Send + 'static) {
 async fn report_of(
     slot: &ProducerSlot,
     producer: &Arc<Producer>,
-    place: impl FnOnce() -> Place,
+    place: impl FnOnce() -> TopicPartition,
     sent: Instant,
     report: DeliveryFuture,
 ) -> Option<Result<i32, (KafkaError, Option<OwnedMessage>)>> {

@@ -38,16 +38,16 @@ pub(super) enum Turn {
 
 /// Whether all records of a delivery are on their way.
 #[derive(Clone, Default)]
-pub(super) struct Sent {
+pub(super) struct AllSent {
     is_sent: Arc<AtomicBool>,
     /// Told each time one is.
     news: Arc<Notify>,
 }
 
-impl Sent {
+impl AllSent {
     /// Of another delivery, told at the same place.
-    pub(super) fn another(&self) -> Sent {
-        Sent { is_sent: Arc::default(), news: Arc::clone(&self.news) }
+    pub(super) fn another(&self) -> AllSent {
+        AllSent { is_sent: Arc::default(), news: Arc::clone(&self.news) }
     }
 
     fn set(&self) {
@@ -85,7 +85,7 @@ impl Drain {
         spooled: Arc<Spooled>,
         made: Option<Detached>,
         by: Patience,
-        sent: Sent,
+        sent: AllSent,
     ) -> Turn {
         let bytes = spooled.done.bytes;
         let prepared = match made {

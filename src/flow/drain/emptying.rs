@@ -12,7 +12,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::{Instant, sleep_until};
 
 use super::Drain;
-use super::delivery::{Sent, Spooled, Turn};
+use super::delivery::{AllSent, Spooled, Turn};
 use super::window::Window;
 use crate::convert::prepare::Detached;
 use crate::flow::pipeline::RecordVerdicts;
@@ -35,7 +35,7 @@ struct Item {
     /// What was made of it, until it is sent for the first time.
     made: Option<Detached>,
     /// Of its latest try, and of which generation its producers are.
-    sent: Sent,
+    sent: AllSent,
     generation: u64,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Emptying {
     under_way: FuturesUnordered<Boxed<(i64, Turn)>>,
     /// Started, and not on their way yet.
     starting: Vec<i64>,
-    news: Sent,
+    news: AllSent,
     reading: Option<Boxed<Read>>,
     /// Up to this number the file has been read; and how far it ever was.
     after: i64,
@@ -80,7 +80,7 @@ impl Emptying {
             window: Window::new(),
             under_way: FuturesUnordered::new(),
             starting: Vec::new(),
-            news: Sent::default(),
+            news: AllSent::default(),
             reading: None,
             after,
             furthest: after,

@@ -46,25 +46,25 @@ pub(super) struct Unsent {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum RowState {
     Waiting,
     Started,
     /// All its records are on their way, by producers of this generation, since then.
     Sent(u64, Instant),
 }
 
-struct Row<T> {
+struct WindowRow<T> {
     item: T,
     needs: Needs,
     bytes: u64,
-    state: State,
+    state: RowState,
     /// It is sent with nothing of its keys beside it.
     alone: bool,
     /// One before it that shares a key with it is left.
     orphan: bool,
 }
 
-impl<T> Row<T> {
+impl<T> WindowRow<T> {
     /// What it needs may have changed since it was read.
     fn add_gates(&mut self, gates: &[Gate]) {
         for gate in gates {
@@ -105,7 +105,7 @@ impl UnderWay {
 
 /// The deliveries of a lane that are in memory, by number.
 pub(super) struct Window<T> {
-    rows: BTreeMap<i64, Row<T>>,
+    rows: BTreeMap<i64, WindowRow<T>>,
     /// Those of them that are to be sent.
     waiting: BTreeSet<i64>,
     /// Bytes of all, and of those that are under way.
@@ -184,12 +184,12 @@ impl<T> Window<T> {
 
     /// What is under way.
     pub(super) fn under_way(&self) -> UnderWay {
-        let stuck = self.stuck().filter(|row| row.state != State::Waiting).map(|row| row.bytes).sum::<u64>();
+        let stuck = self.stuck().filter(|row| row.state != RowState::Waiting).map(|row| row.bytes).sum::<u64>();
         UnderWay { bytes: self.bytes_under_way - stuck, all_bytes: self.bytes_under_way }
     }
 
     /// What needs a gate that is shut: nothing, most of the time.
-    fn stuck(&self) -> impl Iterator<Item = &Row<T>> {
+    fn stuck(&self) -> impl Iterator<Item = &WindowRow<T>> {
         let rows = (!self.shut.is_empty()).then(|| self.rows.values());
         rows.into_iter().flatten().filter(|row| self.is_stuck(row))
     }
@@ -199,7 +199,7 @@ impl<T> Window<T> {
         self.rows.get(&seq).map_or(0, |row| row.bytes)
     }
 
-    fn is_stuck(&self, row: &Row<T>) -> bool {
+    fn is_stuck(&self, row: &WindowRow<T>) -> bool {
         !self.shut.is_empty() && row.needs.gates.iter().any(|gate| self.shut.contains_key(gate))
     }
 
@@ -225,7 +225,7 @@ impl<T> Window<T> {
             }
         }
         self.by_key.extend(needs.keys.iter().map(|&key| (key, seq)));
-        let row = Row { item, needs, bytes, state: State::Waiting, alone: false, orphan: false };
+        let row = WindowRow { item, needs, bytes, state: RowState::Waiting, alone: false, orphan: false };
         self.bytes += bytes;
         self.rows.insert(seq, row);
         self.waiting.insert(seq);
@@ -270,12 +270,12 @@ impl<T> Window<T> {
 
     /// Whether it may be sent now, with producers of this generation.
     pub(super) fn may_start(&self, seq: i64, generation: u64, now: Instant) -> bool {
-        let Some(row) = self.rows.get(&seq).filter(|row| row.state == State::Waiting && !row.orphan) else {
+        let Some(row) = self.rows.get(&seq).filter(|row| row.state == RowState::Waiting && !row.orphan) else {
             return false;
         };
         let follows = |before: i64| {
             let before = &self.rows[&before];
-            !row.alone && !before.alone && matches!(before.state, State::Sent(of, _) if of == generation)
+            !row.alone && !before.alone && matches!(before.state, RowState::Sent(of, _) if of == generation)
         };
         let asks =
             |gate: &Gate| self.shut.get(gate).is_none_or(|shut| shut.asks == Some(seq) && shut.not_before <= now);
@@ -291,17 +291,17 @@ impl<T> Window<T> {
         if self.waiting.remove(&seq) {
             self.bytes_under_way += self.bytes(seq);
         }
-        self.set_state(seq, State::Started);
+        self.set_state(seq, RowState::Started);
     }
 
     /// It is on its way, unless it has ended meanwhile.
     pub(super) fn set_sent(&mut self, seq: i64, generation: u64, now: Instant) {
-        if self.rows.get(&seq).is_some_and(|row| row.state == State::Started) {
-            self.set_state(seq, State::Sent(generation, now));
+        if self.rows.get(&seq).is_some_and(|row| row.state == RowState::Started) {
+            self.set_state(seq, RowState::Sent(generation, now));
         }
     }
 
-    fn set_state(&mut self, seq: i64, state: State) {
+    fn set_state(&mut self, seq: i64, state: RowState) {
         if let Some(row) = self.rows.get_mut(&seq) {
             row.state = state;
         }
@@ -319,7 +319,7 @@ impl<T> Window<T> {
         Some((row.item, row.needs))
     }
 
-    fn take_out(&mut self, seq: i64) -> Option<Row<T>> {
+    fn take_out(&mut self, seq: i64) -> Option<WindowRow<T>> {
         let row = self.rows.remove(&seq)?;
         self.bytes -= row.bytes;
         if !self.waiting.remove(&seq) {
@@ -340,7 +340,7 @@ impl<T> Window<T> {
     /// It waits again, and asks for each gate that it did not get through, later.
     pub(super) fn set_not_taken(&mut self, seq: i64, why: Unsent, now: Instant) {
         let Some(row) = self.rows.get_mut(&seq) else { return };
-        row.state = State::Waiting;
+        row.state = RowState::Waiting;
         row.alone |= why.alone;
         if self.waiting.insert(seq) {
             self.bytes_under_way -= row.bytes;
@@ -359,7 +359,8 @@ impl<T> Window<T> {
 
     /// Shuts the gates of what takes long: `open` gives, of a delivery, those that it has not got through yet.
     pub(super) fn look(&mut self, now: Instant, open: impl Fn(&T) -> Vec<Gate>) {
-        let is_long = |row: &&Row<T>| matches!(row.state, State::Sent(_, since) if now.duration_since(since) >= LONG);
+        let is_long =
+            |row: &&WindowRow<T>| matches!(row.state, RowState::Sent(_, since) if now.duration_since(since) >= LONG);
         let mut slow: Vec<(i64, Vec<Gate>, Vec<Gate>)> = Vec::new();
         for (&seq, row) in self.rows.iter().filter(|(_, row)| is_long(row)) {
             let open = open(&row.item);
@@ -396,7 +397,7 @@ impl<T> Window<T> {
         for (&seq, row) in &self.rows {
             let behind = row.needs.keys.iter().any(|key| stuck.contains(key));
             let asks = |gate: &Gate| self.shut.get(gate).is_none_or(|shut| shut.asks == Some(seq));
-            let leaves = row.state == State::Waiting && (row.orphan || behind || !row.needs.gates.iter().all(asks));
+            let leaves = row.state == RowState::Waiting && (row.orphan || behind || !row.needs.gates.iter().all(asks));
             if leaves {
                 out.push(seq);
             }

@@ -11,11 +11,11 @@ use crate::outcome::Rejection;
 /// What became of each of a delivery's records, from one try to the next: none is sent again whose verdict is final. The
 /// first is the event's own.
 #[derive(Debug, Default)]
-pub(crate) struct RecordVerdicts(Mutex<Vec<(Gate, Verdict)>>);
+pub(crate) struct RecordVerdicts(Mutex<Vec<(Gate, RecordVerdict)>>);
 
 /// What Kafka last said of one record.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) enum Verdict {
+pub(super) enum RecordVerdict {
     /// None yet.
     #[default]
     Pending,
@@ -26,7 +26,7 @@ pub(super) enum Verdict {
 }
 
 impl RecordVerdicts {
-    fn verdicts(&self) -> MutexGuard<'_, Vec<(Gate, Verdict)>> {
+    fn verdicts(&self) -> MutexGuard<'_, Vec<(Gate, RecordVerdict)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -34,16 +34,16 @@ impl RecordVerdicts {
     pub(super) fn register(&self, gates: impl Iterator<Item = Gate>) {
         let mut verdicts = self.verdicts();
         if verdicts.is_empty() {
-            verdicts.extend(gates.map(|gate| (gate, Verdict::Pending)));
+            verdicts.extend(gates.map(|gate| (gate, RecordVerdict::Pending)));
         }
     }
 
     /// Whether record number `at` is still to be sent.
     pub(super) fn is_pending(&self, at: usize) -> bool {
-        matches!(self.verdicts()[at].1, Verdict::Pending)
+        matches!(self.verdicts()[at].1, RecordVerdict::Pending)
     }
 
-    pub(super) fn set(&self, at: usize, verdict: Verdict) {
+    pub(super) fn set(&self, at: usize, verdict: RecordVerdict) {
         self.verdicts()[at].1 = verdict;
     }
 
@@ -55,20 +55,20 @@ impl RecordVerdicts {
     /// Where the event's own record is.
     pub(super) fn partition(&self) -> Option<i32> {
         match self.verdicts().first() {
-            Some((_, Verdict::Acknowledged(partition))) => Some(*partition),
+            Some((_, RecordVerdict::Acknowledged(partition))) => Some(*partition),
             _ => None,
         }
     }
 
     /// Whether the verdict on any record is final.
     pub(crate) fn has_final(&self) -> bool {
-        self.verdicts().iter().any(|(_, verdict)| !matches!(verdict, Verdict::Pending))
+        self.verdicts().iter().any(|(_, verdict)| !matches!(verdict, RecordVerdict::Pending))
     }
 
     /// The gates of the records that were sent and have no verdict yet.
     pub(crate) fn pending_gates(&self) -> Vec<Gate> {
         let verdicts = self.verdicts();
-        let pending = verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Pending));
+        let pending = verdicts.iter().filter(|(_, verdict)| matches!(verdict, RecordVerdict::Pending));
         pending.map(|(gate, _)| gate.clone()).collect()
     }
 }

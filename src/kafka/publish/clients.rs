@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 
-use super::producer::{Context, Producer, Reason, client_config};
+use super::producer::{Context, LastFailure, Producer, client_config};
 use super::slot::ProducerSlot;
 use crate::config::{ConfigError, Settings};
 use crate::kafka::partition;
@@ -48,7 +48,7 @@ const IN_STEP: [(&str, &str); 3] =
 /// The producers of one configuration.
 pub(crate) struct Clients {
     pub(super) config: ClientConfig,
-    pub(super) reason: Reason,
+    pub(super) reason: LastFailure,
     /// As many as `kafka.producers` says, by the record's key.
     pub(super) for_senders: Box<[ProducerSlot]>,
     /// As many, made when the spool has something.

@@ -59,7 +59,7 @@ pub(super) enum TimeRefusal {
 type Moment = (Instant, i64);
 
 #[derive(Debug, Default)]
-struct State {
+struct ClockState {
     /// Kafka took a record of this time, or the registry told it.
     known: Option<Moment>,
     /// Kafka refuses our time; until then that need not be tried again.
@@ -67,7 +67,7 @@ struct State {
     logged: Option<Instant>,
 }
 
-impl State {
+impl ClockState {
     /// The time by what was known, for a clock that shows `wall`.
     fn known_at(&self, at: Instant) -> Option<i64> {
         let (since, time) = self.known?;
@@ -137,7 +137,7 @@ type Asked = (Instant, Option<Limits>);
 /// Gives records their time, and finds out why one is refused.
 #[derive(Default)]
 pub(crate) struct Clock {
-    state: Mutex<State>,
+    state: Mutex<ClockState>,
     /// By topic. Held while Kafka is asked: once is enough for all.
     limits: tokio::sync::Mutex<BTreeMap<Arc<str>, Asked>>,
 }
@@ -147,7 +147,7 @@ fn now() -> Moment {
 }
 
 impl Clock {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ClockState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn no_record_has_a_time_that_is_still_to_come() {
-        let (state, now) = (State::default(), (Instant::now(), NOON));
+        let (state, now) = (ClockState::default(), (Instant::now(), NOON));
         for (wanted, stamp) in [(NOON - 5, NOON - 5), (NOON, NOON), (NOON + HOUR, NOON), (0, 1), (-7, 1)] {
             assert_eq!(state.stamp(wanted, now), stamp);
         }
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn while_kafka_refuses_our_time_records_go_on_with_the_time_it_took_last() {
-        let (mut state, start) = (State::default(), Instant::now());
+        let (mut state, start) = (ClockState::default(), Instant::now());
         assert!(!state.taken(NOON, (start, NOON)));
         // Two hours ahead, after ten seconds.
         let (at, wall) = (after(start, 10), NOON + 10_000 + 2 * HOUR);
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_time_that_kafka_never_took_waits() {
-        let (mut state, now) = (State::default(), (Instant::now(), NOON));
+        let (mut state, now) = (ClockState::default(), (Instant::now(), NOON));
         let words = "this machine's clock seems to be more than 60 minutes ahead of Kafka's".to_owned();
         assert_eq!(state.refused(NOON, now, USUAL), TimeRefusal::Clock { again: None, words });
         // As long ago as a clock may be wrong.
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_record_that_is_older_than_its_topic_allows_is_refused_for_its_age_alone() {
-        let (mut state, now) = (State::default(), (Instant::now(), NOON));
+        let (mut state, now) = (ClockState::default(), (Instant::now(), NOON));
         let day = Some(Limits { before: 24 * HOUR, after: HOUR });
         assert_eq!(state.refused(NOON - 25 * HOUR, now, day), TimeRefusal::Age);
         assert_eq!(state.refused(NOON - 25 * HOUR, now, None), TimeRefusal::Age);

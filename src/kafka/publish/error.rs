@@ -4,7 +4,20 @@ use std::sync::Arc;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::LookError;
+use crate::config::ConfigError;
 use crate::outcome::Reason;
+
+/// Why new producers cannot take over.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PrepareError {
+    /// librdkafka does not know a property of `kafka.properties`, or does not take its value.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Kafka does not show them all topics.
+    #[error("kafka: {0}")]
+    Kafka(LookError),
+}
 
 /// Why a record is not known to be in Kafka.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::ordering::ANY_PARTITION;
 
 /// A topic and its partition, [`ANY_PARTITION`] when it is not known.
-pub(super) type Place = (Arc<str>, i32);
+pub(super) type TopicPartition = (Arc<str>, i32);
 
 /// Without records for this long, what was found before says nothing about what comes.
 const GAP: Duration = Duration::from_secs(5);
@@ -22,7 +22,7 @@ const MOST: usize = 64;
 
 /// What one producer got no acknowledgement for.
 #[derive(Debug, Default)]
-pub(super) struct Evidence(BTreeMap<Place, Unacknowledged>);
+pub(super) struct Evidence(BTreeMap<TopicPartition, Unacknowledged>);
 
 /// Records of one partition, none of them acknowledged.
 #[derive(Debug)]
@@ -40,12 +40,12 @@ impl Evidence {
         self.0.is_empty()
     }
 
-    pub(super) fn places(&self) -> impl Iterator<Item = &Place> {
+    pub(super) fn places(&self) -> impl Iterator<Item = &TopicPartition> {
         self.0.keys()
     }
 
     /// A record that was sent at `sent` takes long.
-    pub(super) fn note(&mut self, place: &Place, sent: Instant) {
+    pub(super) fn note(&mut self, place: &TopicPartition, sent: Instant) {
         if !self.0.contains_key(place) && self.0.len() >= MOST {
             return;
         }
@@ -58,7 +58,7 @@ impl Evidence {
     }
 
     /// A record that was noted does not wait any more, and was not acknowledged.
-    pub(super) fn failed(&mut self, place: &Place, now: Instant) {
+    pub(super) fn failed(&mut self, place: &TopicPartition, now: Instant) {
         if let Some(records) = self.0.get_mut(place) {
             records.waiting = records.waiting.saturating_sub(1);
             records.last = now;
@@ -82,8 +82,8 @@ impl Evidence {
     pub(super) fn worst(
         &self,
         now: Instant,
-        reachable: impl Fn(&Place) -> Option<Instant>,
-    ) -> Option<(&Place, Duration)> {
+        reachable: impl Fn(&TopicPartition) -> Option<Instant>,
+    ) -> Option<(&TopicPartition, Duration)> {
         let time = |(place, records): (_, &Unacknowledged)| {
             let until = if records.waiting > 0 { now } else { records.last };
             Some((place, until.saturating_duration_since(records.since.max(reachable(place)?))))
@@ -98,7 +98,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn place(partition: i32) -> Place {
+    fn place(partition: i32) -> TopicPartition {
         ("wegly.deal".into(), partition)
     }
 

@@ -70,14 +70,14 @@ pub(super) fn client_config(settings: &Settings) -> ClientConfig {
 }
 
 /// Why the last connection failed, in librdkafka's words.
-pub(super) type Reason = Arc<Mutex<Option<String>>>;
+pub(super) type LastFailure = Arc<Mutex<Option<String>>>;
 
 /// Carries librdkafka's logs to ours, and its alarms to the watch.
 #[derive(Clone)]
 pub(super) struct Context {
     pub(super) failing: Arc<Notify>,
     pub(super) told: Arc<ProducerStats>,
-    pub(super) reason: Reason,
+    pub(super) reason: LastFailure,
     /// Set when this client has trouble with its connections: whether it still works is then to be found out.
     pub(super) suspect: Arc<AtomicBool>,
 }

@@ -23,7 +23,7 @@ use rdkafka::producer::{Producer as _, PurgeConfig};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
-use super::evidence::{Evidence, Place};
+use super::evidence::{Evidence, TopicPartition};
 use super::producer::{Context, Producer, create};
 use crate::config::ConfigError;
 
@@ -58,12 +58,12 @@ pub(super) struct ProducerSlot {
     /// Whether there is any evidence; looked at for each record.
     slow: AtomicBool,
     evidence: Mutex<Evidence>,
-    state: Mutex<State>,
+    state: Mutex<SlotState>,
 }
 
 /// What is known of the producer.
 #[derive(Debug)]
-struct State {
+struct SlotState {
     /// When it is to be asked again.
     next: Instant,
     /// Why it cannot be used.
@@ -75,7 +75,7 @@ struct State {
 
 /// What a producer says when it is asked for metadata.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum MetadataAnswer {
     Works,
     /// It knows of no broker that it could ask, or gets no answer.
     Fails(String),
@@ -107,7 +107,7 @@ impl ProducerSlot {
             suspect: Arc::default(),
             slow: AtomicBool::new(false),
             evidence: Mutex::default(),
-            state: Mutex::new(State { next: now + WELL, trouble: None, not_before: now, pause: FIRST_PAUSE }),
+            state: Mutex::new(SlotState { next: now + WELL, trouble: None, not_before: now, pause: FIRST_PAUSE }),
         }
     }
 
@@ -212,7 +212,7 @@ impl ProducerSlot {
     }
 
     /// A record of `producer` takes long; what this gives is told what became of it, or dropped.
-    pub(super) fn note_slow(&self, producer: &Arc<Producer>, place: Place, sent: Instant) -> Slow<'_> {
+    pub(super) fn note_slow(&self, producer: &Arc<Producer>, place: TopicPartition, sent: Instant) -> Slow<'_> {
         let mut evidence = self.evidence();
         // One that was replaced is no concern any more.
         let noted = self.has(producer);
@@ -264,14 +264,14 @@ impl ProducerSlot {
     }
 
     /// Asks its producer, if it has one, for the metadata of `topic`.
-    pub(super) async fn ask(&self, topic: Arc<str>) -> Option<(Arc<Producer>, Answer)> {
+    pub(super) async fn ask(&self, topic: Arc<str>) -> Option<(Arc<Producer>, MetadataAnswer)> {
         let producer = self.current()?;
         self.suspect.store(false, Ordering::Relaxed);
         if let Some((code, words)) = producer.client().fatal_error() {
-            return Some((producer, Answer::Fails(format!("{code}: {words}"))));
+            return Some((producer, MetadataAnswer::Fails(format!("{code}: {words}"))));
         }
         let client = Arc::clone(&producer);
-        let answer = spawn_blocking(move || ask(&client, &topic)).await.unwrap_or(Answer::Busy);
+        let answer = spawn_blocking(move || ask(&client, &topic)).await.unwrap_or(MetadataAnswer::Busy);
         Some((producer, answer))
     }
 
@@ -287,7 +287,7 @@ impl ProducerSlot {
     }
 
     /// What it got no acknowledgement for. An ended record's evidence that is too old is left out.
-    pub(super) fn places(&self) -> Vec<Place> {
+    pub(super) fn places(&self) -> Vec<TopicPartition> {
         let mut evidence = self.evidence();
         evidence.forget_old(Instant::now());
         self.slow.store(!evidence.is_empty(), Ordering::Relaxed);
@@ -295,7 +295,10 @@ impl ProducerSlot {
     }
 
     /// As [`Evidence::worst`].
-    pub(super) fn worst(&self, reachable: impl Fn(&Place) -> Option<Instant>) -> Option<(Place, Duration)> {
+    pub(super) fn worst(
+        &self,
+        reachable: impl Fn(&TopicPartition) -> Option<Instant>,
+    ) -> Option<(TopicPartition, Duration)> {
         let evidence = self.evidence();
         evidence.worst(Instant::now(), reachable).map(|(place, time)| (place.clone(), time))
     }
@@ -304,7 +307,7 @@ impl ProducerSlot {
         self.evidence.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SlotState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -312,7 +315,7 @@ impl ProducerSlot {
 /// A record that takes long.
 pub(super) struct Slow<'a> {
     slot: &'a ProducerSlot,
-    place: Option<Place>,
+    place: Option<TopicPartition>,
 }
 
 impl Drop for Slow<'_> {
@@ -324,14 +327,14 @@ impl Drop for Slow<'_> {
 }
 
 /// Asks `producer`; waits where that may be.
-fn ask(producer: &Producer, topic: &str) -> Answer {
-    let mut answer = Answer::Busy;
+fn ask(producer: &Producer, topic: &str) -> MetadataAnswer {
+    let mut answer = MetadataAnswer::Busy;
     for patience in ASKING {
         answer = match producer.client().fetch_metadata(Some(topic), patience) {
-            Ok(metadata) if metadata.brokers().is_empty() => Answer::Fails("it knows no broker".to_owned()),
-            Ok(_) => return Answer::Works,
-            Err(error) if is_timeout(&error) && producer.in_flight_count() > 0 => Answer::Busy,
-            Err(error) => Answer::Fails(error.to_string()),
+            Ok(metadata) if metadata.brokers().is_empty() => MetadataAnswer::Fails("it knows no broker".to_owned()),
+            Ok(_) => return MetadataAnswer::Works,
+            Err(error) if is_timeout(&error) && producer.in_flight_count() > 0 => MetadataAnswer::Busy,
+            Err(error) => MetadataAnswer::Fails(error.to_string()),
         };
     }
     answer

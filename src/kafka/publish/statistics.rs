@@ -66,12 +66,12 @@ struct BrokerStatistics {
     txretries: u64,
     req_timeouts: u64,
     #[serde(default)]
-    rtt: Window,
+    rtt: RoundTrips,
 }
 
 /// In microseconds.
 #[derive(Debug, Default, Deserialize)]
-struct Window {
+struct RoundTrips {
     p50: i64,
     p99: i64,
 }

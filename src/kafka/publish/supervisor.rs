@@ -25,9 +25,9 @@ use rdkafka::producer::Producer as _;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
-use super::evidence::Place;
+use super::evidence::TopicPartition;
 use super::producer::{Context, Producer, create};
-use super::slot::{Answer, ProducerSlot};
+use super::slot::{MetadataAnswer, ProducerSlot};
 use super::{Clients, LookError, Publisher};
 use crate::config::ConfigError;
 use crate::ordering::ANY_PARTITION;
@@ -114,15 +114,18 @@ async fn look(publisher: &Publisher, clients: &Clients, probe: &mut Probe) {
     }
     for (slot, _, answer) in ask(&due, &topic).await {
         match answer {
-            Answer::Fails(words) => slot.set_trouble(no_broker(slot, &words)),
+            MetadataAnswer::Fails(words) => slot.set_trouble(no_broker(slot, &words)),
             // Its records will tell.
-            Answer::Works | Answer::Busy => slot.mark_well(),
+            MetadataAnswer::Works | MetadataAnswer::Busy => slot.mark_well(),
         }
     }
 }
 
 /// What each producer says, asked side by side.
-async fn ask<'a>(slots: &[&'a ProducerSlot], topic: &Arc<str>) -> Vec<(&'a ProducerSlot, Arc<Producer>, Answer)> {
+async fn ask<'a>(
+    slots: &[&'a ProducerSlot],
+    topic: &Arc<str>,
+) -> Vec<(&'a ProducerSlot, Arc<Producer>, MetadataAnswer)> {
     let answers = join_all(slots.iter().map(|slot| slot.ask(Arc::clone(topic)))).await;
     let answers = slots.iter().zip(answers);
     answers.filter_map(|(slot, answer)| answer.map(|(producer, answer)| (*slot, producer, answer))).collect()
@@ -133,12 +136,14 @@ fn no_broker(slot: &ProducerSlot, words: &str) -> String {
 }
 
 /// Decides what becomes of producers that were asked once a new client had seen brokers.
-async fn judge(publisher: &Publisher, answers: Vec<(&ProducerSlot, Arc<Producer>, Answer)>, probe: &mut Probe) {
+async fn judge(publisher: &Publisher, answers: Vec<(&ProducerSlot, Arc<Producer>, MetadataAnswer)>, probe: &mut Probe) {
     let mut others = Vec::new();
     for (slot, producer, answer) in answers {
         match answer {
-            Answer::Fails(words) => replace(publisher, slot, &producer, Cause::Unreachable, &no_broker(slot, &words)),
-            Answer::Works | Answer::Busy => others.push((slot, producer)),
+            MetadataAnswer::Fails(words) => {
+                replace(publisher, slot, &producer, Cause::Unreachable, &no_broker(slot, &words));
+            }
+            MetadataAnswer::Works | MetadataAnswer::Busy => others.push((slot, producer)),
         }
     }
     let places: BTreeSet<_> = others.iter().flat_map(|(slot, _)| slot.places()).collect();
@@ -156,7 +161,7 @@ async fn judge(publisher: &Publisher, answers: Vec<(&ProducerSlot, Arc<Producer>
     }
 }
 
-fn no_acknowledgement(slot: &ProducerSlot, (topic, partition): &Place, time: Duration) -> String {
+fn no_acknowledgement(slot: &ProducerSlot, (topic, partition): &TopicPartition, time: Duration) -> String {
     let partition = if *partition == ANY_PARTITION { String::new() } else { format!(", partition {partition}") };
     let (name, seconds) = (slot.name(), time.as_secs());
     format!("{name} got no acknowledgement for {seconds} s from {topic}{partition}, whose leader can be reached")
@@ -193,7 +198,7 @@ struct Probe {
     /// Since when brokers were seen each time.
     seen_since: Option<Instant>,
     /// Leaders that were reached each time they were tried, and since when.
-    reachable: BTreeMap<Place, Instant>,
+    reachable: BTreeMap<TopicPartition, Instant>,
 }
 
 impl Probe {
@@ -225,7 +230,7 @@ impl Probe {
     }
 
     /// Finds out whether records could be written to these partitions, or to any of a topic of which no partition is known.
-    async fn try_leaders(&mut self, places: Vec<Place>) {
+    async fn try_leaders(&mut self, places: Vec<TopicPartition>) {
         let Some((client, _)) = &self.client else { return };
         let tries = places.into_iter().map(async |place| {
             let (client, tried) = (Arc::clone(client), place.clone());
@@ -241,7 +246,7 @@ impl Probe {
         }
     }
 
-    fn reachable_since(&self, place: &Place) -> Option<Instant> {
+    fn reachable_since(&self, place: &TopicPartition) -> Option<Instant> {
         self.reachable.get(place).copied()
     }
 
@@ -261,7 +266,7 @@ impl Probe {
 
 /// Whether the leader answers. With one replica in sync of several it may have to refuse records, which is not the producer's
 /// fault.
-fn reaches_leader(client: &Producer, (topic, partition): &Place) -> bool {
+fn reaches_leader(client: &Producer, (topic, partition): &TopicPartition) -> bool {
     let client = client.client();
     let Ok(metadata) = client.fetch_metadata(Some(topic), PROBE_TIMEOUT) else { return false };
     let partitions = metadata.topics().first().map(MetadataTopic::partitions).unwrap_or_default();

@@ -18,7 +18,7 @@ use rdkafka::admin::AdminOptions;
 use tokio::sync::watch;
 
 use super::outage::{News, Outage};
-use super::producer::{Context, Producer, Reason};
+use super::producer::{Context, LastFailure, Producer};
 use crate::config::{ConfigError, Settings};
 use crate::kafka::partition;
 use crate::kafka::route::{Routes, TopicSpec};
@@ -139,7 +139,7 @@ impl Watch {
     }
 
     /// Whether Kafka lets `producer` see all topics, which are there; if not, `reason` may tell more.
-    pub(super) async fn try_out(&self, producer: &Arc<Producer>, reason: &Reason) -> Result<(), LookError> {
+    pub(super) async fn try_out(&self, producer: &Arc<Producer>, reason: &LastFailure) -> Result<(), LookError> {
         let mut found = self.look_by(producer, reason, false, FIRST_LOOK_TIMEOUT).await;
         for patience in [FIRST_LOOK_TIMEOUT * 2, LOOK_TIMEOUT] {
             if found.is_err() {
@@ -150,7 +150,7 @@ impl Watch {
     }
 
     /// Looks with this configuration from here on, and by clients that tell there why they cannot connect.
-    pub(super) fn take_over(&self, config: ClientConfig, reason: Reason) {
+    pub(super) fn take_over(&self, config: ClientConfig, reason: LastFailure) {
         self.config.store(config.into());
         self.reason.store(reason);
     }
@@ -267,7 +267,7 @@ impl Watch {
     async fn look_by(
         &self,
         producer: &Arc<Producer>,
-        reason: &Reason,
+        reason: &LastFailure,
         create: bool,
         mut patience: Duration,
     ) -> Result<View, LookError> {

@@ -11,7 +11,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use tokio::task::JoinError;
 
 use super::super::partitions::Partition;
-use super::super::producer::{Producer, Reason};
+use super::super::producer::{LastFailure, Producer};
 use crate::config::ConfigError;
 use crate::kafka::route::{Role, TopicSpec};
 
@@ -74,7 +74,7 @@ impl View {
     /// The list of all topics has ours; why one is missing it does not say.
     pub(super) async fn ask(
         producer: &Arc<Producer>,
-        reason: &Reason,
+        reason: &LastFailure,
         specs: &[TopicSpec],
         patience: Duration,
     ) -> Result<View, LookError> {
