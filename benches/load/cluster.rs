@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication, TopicResult};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::types::RDKafkaErrorCode;
 
+use crate::distance::Distance;
 use crate::support::RUNTIME;
 use crate::support::bridge::{SOON, TOPICS};
 use crate::support::java::{self, Kafka, Server};
+use crate::support::kafka_nodes;
 use crate::support::mock::Mock;
 use crate::support::reader::{self, Record};
 
@@ -30,6 +33,45 @@ const JVM: [&str; 6] = [
     "-XX:+ExplicitGCInvokesConcurrent",
 ];
 
+/// The same for each of several nodes on one machine.
+const JVM_OF_SEVERAL: [&str; 4] = ["-Xms512m", "-Xmx512m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"];
+
+/// What each of several nodes has beside that: every record is on three disks before it is acknowledged.
+const REPLICATED: &str = "default.replication.factor=3\nmin.insync.replicas=2\n";
+
+/// Which Kafka.
+pub(crate) struct Kind {
+    /// None, but a stand-in that acknowledges after this time.
+    pub(crate) stand_in: Option<Duration>,
+    pub(crate) brokers: usize,
+    /// How much later each byte arrives, each way.
+    pub(crate) distance: Option<Duration>,
+}
+
+/// Starts an Apache Kafka, at a distance if there is to be one.
+fn start_kafka(kind: &Kind) -> Result<Broker, String> {
+    let ways: Option<Vec<_>> = kind.distance.map(|delay| (0..kind.brokers).map(|_| Distance::new(delay)).collect());
+    let fronts = ways.as_ref().map(|ways| ways.iter().map(Distance::address).collect::<Vec<_>>());
+    let nodes = if kind.brokers == 1 {
+        let kafka = java::prepare_kafka("kafka-of-load", fronts.map(|fronts| fronts[0]), PROPERTIES, &[], &JVM)?;
+        kafka.start()?;
+        vec![kafka]
+    } else {
+        // Without a distance nobody comes by the back doors.
+        let fronts = fronts.unwrap_or_else(|| (0..kind.brokers).map(|_| java::local_address()).collect());
+        let properties = format!("{PROPERTIES}{REPLICATED}");
+        let nodes = kafka_nodes::prepare("kafka-of-load", &fronts, &properties, &JVM_OF_SEVERAL)?;
+        kafka_nodes::start(&nodes.iter().collect::<Vec<_>>())?;
+        nodes
+    };
+    let mut front = nodes[0].address.clone();
+    if let Some(ways) = ways {
+        front = ways[0].address().to_string();
+        ways.into_iter().zip(&nodes).for_each(|(way, node)| way.lead_to(node.back_door.clone()));
+    }
+    Ok(Broker::Kafka { nodes, front })
+}
+
 /// A broker and an Apicurio, of this run alone.
 pub(crate) struct Cluster {
     pub(crate) broker: Broker,
@@ -38,8 +80,8 @@ pub(crate) struct Cluster {
 }
 
 pub(crate) enum Broker {
-    /// An Apache Kafka.
-    Kafka(Kafka),
+    /// An Apache Kafka, of one node or several; where contenders reach it is `front`, at a distance if one was given.
+    Kafka { nodes: Vec<Kafka>, front: String },
     /// librdkafka's mock cluster, in a thread of this process: it costs little, keeps nothing, and acknowledges after a
     /// time that is given.
     StandIn { mock: Mock, after: Duration },
@@ -49,34 +91,38 @@ impl Broker {
     /// As `kafka.bootstrap_servers` has it.
     pub(crate) fn address(&self) -> &str {
         match self {
-            Broker::Kafka(kafka) => &kafka.address,
+            Broker::Kafka { nodes, .. } => &nodes[0].address,
             Broker::StandIn { mock, .. } => &mock.address,
         }
     }
 
-    /// Its process, if it has one.
-    pub(crate) fn pid(&self) -> Option<u32> {
+    /// The same for contenders.
+    pub(crate) fn front(&self) -> &str {
         match self {
-            Broker::Kafka(kafka) => kafka.server.pid(),
-            Broker::StandIn { .. } => None,
+            Broker::Kafka { front, .. } => front,
+            Broker::StandIn { mock, .. } => &mock.address,
+        }
+    }
+
+    /// Its processes, if it has any.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        match self {
+            Broker::Kafka { nodes, .. } => nodes.iter().filter_map(|node| node.server.pid()).collect(),
+            Broker::StandIn { .. } => Vec::new(),
         }
     }
 }
 
 impl Cluster {
-    /// Starts both, or says what is missing; with a stand-in that acknowledges after this time, if one is given.
-    pub(crate) fn start(stand_in: Option<Duration>) -> Result<Cluster, String> {
-        let broker = match stand_in {
+    /// Starts both, or says what is missing.
+    pub(crate) fn start(kind: &Kind) -> Result<Cluster, String> {
+        let broker = match kind.stand_in {
             Some(after) => {
                 let mock = Mock::start();
                 mock.acknowledge_after(after);
                 Broker::StandIn { mock, after }
             }
-            None => {
-                let kafka = java::prepare_kafka("kafka-of-load", None, PROPERTIES, &[], &JVM)?;
-                kafka.start()?;
-                Broker::Kafka(kafka)
-            }
+            None => start_kafka(kind)?,
         };
         let (registry, registry_url) = java::start_registry()?;
         Ok(Cluster { broker, registry_url, _registry: registry })
@@ -101,11 +147,16 @@ impl Cluster {
         TOPICS.iter().map(|&name| (name, count(&format!("{prefix}{name}")))).collect()
     }
 
-    /// Reads what the two wrote, and says how many records and bytes each topic has.
+    /// Reads what the two wrote to these topics, and says how many records and bytes each topic has.
     ///
     /// # Panics
     /// When they are not the same, byte for byte, but for the time received: then they did not do the same work.
-    pub(crate) fn compare(&self, one: &str, other: &str) -> BTreeMap<&'static str, (usize, usize)> {
+    pub(crate) fn compare(
+        &self,
+        one: &str,
+        other: &str,
+        topics: &[&'static str],
+    ) -> BTreeMap<&'static str, (usize, usize)> {
         let read = |prefix: &str, name: &str| {
             let mut records: Vec<_> = reader::read_from(self.broker.address(), &format!("{prefix}{name}"))
                 .iter()
@@ -121,10 +172,24 @@ impl Cluster {
             assert!(differ.is_none(), "{name}: not the same records by {one} and by {other}: {differ:?}");
             (name, (ours.len(), ours.iter().map(|(_, _, value)| value.len()).sum()))
         };
-        TOPICS.iter().map(compared).collect()
+        topics.iter().map(compared).collect()
     }
 
-    /// Deletes the topics of a prefix.
+    /// Makes topics of a prefix, for who cannot, as the bridge makes them.
+    pub(crate) fn create(&self, prefix: &str, names: &[&str]) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
+        let names: Vec<_> = names.iter().map(|name| format!("{prefix}{name}")).collect();
+        let new = names.iter().map(|name| {
+            let topic = NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(-1));
+            if name.ends_with("-latest") { topic.set("cleanup.policy", "compact") } else { topic }
+        });
+        let options = AdminOptions::new().operation_timeout(Some(SOON));
+        let made =
+            RUNTIME.block_on(admin.create_topics(&new.collect::<Vec<_>>(), &options)).expect("Kafka makes topics");
+        assert!(made.iter().all(Result::is_ok), "{made:?}");
+    }
+
+    /// Deletes the topics of a prefix, those that are there.
     pub(crate) fn delete(&self, prefix: &str) {
         if matches!(self.broker, Broker::StandIn { .. }) {
             return;
@@ -134,7 +199,9 @@ impl Cluster {
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let options = AdminOptions::new().operation_timeout(Some(SOON));
         let deleted = RUNTIME.block_on(admin.delete_topics(&names, &options)).expect("Kafka deletes topics");
-        assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
+        let gone =
+            |one: &TopicResult| one.is_ok() || matches!(one, Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)));
+        assert!(deleted.iter().all(gone), "{deleted:?}");
     }
 
     fn client(&self) -> ClientConfig {

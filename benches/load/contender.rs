@@ -1,4 +1,4 @@
-//! What is measured: the bridge and the passthrough, or the bridge in several settings, each a process of its own with the
+//! What is measured: the bridge and the passthrough, the bridge and its rival, or the bridge in several settings, each a process of its own with the
 //! same configuration but for that; and what the kernel says of such a process.
 
 use std::fs;
@@ -11,6 +11,7 @@ use std::str::FromStr;
 use hookbridge::bench::{SECRET, TOKEN, Workload};
 
 use crate::cluster::{Cluster, PARTITIONS};
+use crate::rival::{self, Rival};
 use crate::support::bridge::{Bridge, SOON, Setup, signal, with_this_process};
 use crate::support::{eventually, sender};
 
@@ -19,6 +20,7 @@ use crate::support::{eventually, sender};
 pub(crate) enum Who {
     Bridge,
     Passthrough,
+    Rival,
 }
 
 impl Who {
@@ -26,6 +28,7 @@ impl Who {
         match self {
             Who::Bridge => "hookbridge",
             Who::Passthrough => "passthrough",
+            Who::Rival => "Go",
         }
     }
 }
@@ -62,6 +65,7 @@ pub(crate) struct Contender {
     pub(crate) prefix: String,
     setup: Setup,
     workload: Workload,
+    rival: Option<Rival>,
 }
 
 /// A contender that takes requests. It ends with this.
@@ -75,12 +79,13 @@ pub(crate) struct Running {
 #[expect(dead_code, reason = "a process ends when it is dropped")]
 enum Process {
     Bridge(Box<Bridge>),
-    Passthrough(Passthrough),
+    Other(Other),
 }
 
-struct Passthrough(Child);
+/// A process that ends when it is told to.
+struct Other(Child);
 
-impl Drop for Passthrough {
+impl Drop for Other {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -105,8 +110,9 @@ impl Contender {
         let prefix = match who {
             Who::Bridge => format!("{stage}.bridge."),
             Who::Passthrough => format!("{stage}.passed."),
+            Who::Rival => format!("{stage}.rival."),
         };
-        let mut setup = Setup::on(cluster.broker.address(), &cluster.registry_url, "load");
+        let mut setup = Setup::on(cluster.broker.front(), &cluster.registry_url, "load");
         setup.prefix.clone_from(&prefix);
         setup.partitions = PARTITIONS;
         // The bridge says where it listens in its log; the passthrough needs none.
@@ -123,12 +129,37 @@ impl Contender {
             setup.runner.extend(environment.map(String::from));
         }
         cluster.prepare(&prefix);
-        Contender { who, prefix, setup, workload }
+        Contender { who, prefix, setup, workload, rival: None }
+    }
+
+    /// The bridge with so many records for each event of the rival's type, and the rival with as many. The rival uses the schemas
+    /// that the bridge has registered: it is to be started second.
+    pub(crate) fn with_rival(
+        cluster: &Cluster,
+        stage: &str,
+        work: Workload,
+        program: &Path,
+        records: usize,
+    ) -> [Contender; 2] {
+        let [mut bridge, mut rival] =
+            [Who::Bridge, Who::Rival].map(|who| Contender::new(who, &Setting::default(), cluster, stage, work));
+        let topics = format!("join_topics = false\nlatest_topics = {}\n", records > 1);
+        bridge.setup.kafka.insert_str(0, &topics);
+        rival.rival = Some(Rival {
+            program: program.to_owned(),
+            kafka: cluster.broker.front().to_owned(),
+            registry: cluster.registry_url.clone(),
+            prefix: rival.prefix.clone(),
+            schemas: bridge.prefix.clone(),
+            records,
+        });
+        cluster.create(&rival.prefix, &rival::TOPICS);
+        [bridge, rival]
     }
 
     /// The bridge as it is, with topics of this prefix.
     pub(crate) fn alone(cluster: &Cluster, prefix: &str) -> Contender {
-        let none = Workload { bodies: 0, longer_by: 0, now: 0 };
+        let none = Workload { bodies: 0, longer_by: 0, now: 0, only: None };
         Contender::new(Who::Bridge, &Setting::default(), cluster, prefix, none)
     }
 
@@ -144,12 +175,16 @@ impl Contender {
                 Running { address: bridge.http, pid: bridge.pid(), process: Process::Bridge(Box::new(bridge)) }
             }
             Who::Passthrough => self.start_passthrough(),
+            Who::Rival => {
+                let (address, child) = self.rival.as_ref().expect("it was told how").start();
+                Running { address, pid: child.id(), process: Process::Other(Other(child)) }
+            }
         }
     }
 
     /// It ends when its standard input does, should this process be killed.
     fn start_passthrough(&self) -> Running {
-        let Workload { bodies, longer_by, now } = self.workload;
+        let Workload { bodies, longer_by, now, .. } = self.workload;
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         command.arg("passthrough").arg("--config").arg(self.setup.write());
         for (option, value) in
@@ -162,7 +197,7 @@ impl Contender {
         let stdout = child.stdout.take().expect("a pipe");
         BufReader::new(stdout).read_line(&mut line).expect("the passthrough says where it listens");
         let address = line.trim().parse().expect("the passthrough listens");
-        Running { address, pid: child.id(), process: Process::Passthrough(Passthrough(child)) }
+        Running { address, pid: child.id(), process: Process::Other(Other(child)) }
     }
 }
 
@@ -204,6 +239,12 @@ impl Cpu {
         let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2).collect();
         let [user, system] = [0, 1].map(|at| fields[at].parse::<f64>().expect("ticks") * MICROS_PER_TICK);
         Cpu { user, system }
+    }
+
+    /// Of several processes together.
+    pub(crate) fn of_all(pids: &[u32]) -> Cpu {
+        let add = |sum: Cpu, one: Cpu| Cpu { user: sum.user + one.user, system: sum.system + one.system };
+        pids.iter().map(|&pid| Cpu::of(pid)).fold(Cpu::default(), add)
     }
 
     pub(crate) fn since(self, before: Cpu) -> Cpu {

@@ -20,7 +20,9 @@ mod support;
 mod backlog;
 mod cluster;
 mod contender;
+mod distance;
 mod report;
+mod rival;
 mod sender;
 mod stage;
 
@@ -34,7 +36,7 @@ use clap::{Parser, ValueEnum};
 use hookbridge::bench::{Passthrough, Workload};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use cluster::Cluster;
+use cluster::{Cluster, Kind};
 use contender::Setting;
 use sender::Pace;
 use stage::{Plan, Round, SAMPLED_BYTES, Stage};
@@ -89,6 +91,15 @@ struct Args {
     /// Not an Apache Kafka, but librdkafka's mock cluster, which acknowledges after this time, such as 0ms or 20ms
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     stand_in: Option<Duration>,
+    /// How many brokers; of several, each has every record
+    #[arg(long, default_value_t = 1)]
+    brokers: usize,
+    /// How much later each byte between contenders and Kafka arrives, each way, such as 2500us
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    distance: Option<Duration>,
+    /// For `rival`: how many records each event has, 1 or 2; several, one measurement each
+    #[arg(long, value_delimiter = ',', default_value = "1,2", value_parser = clap::value_parser!(u8).range(1..=2))]
+    records: Vec<u8>,
     /// A command to run beside each run that is measured, such as a profiler: it has PID and WHO, and is ended by SIGINT
     #[arg(long, value_name = "COMMAND")]
     beside: Option<String>,
@@ -127,6 +138,8 @@ enum Mode {
     Idle,
     /// The bridge in several settings, in both loops; no passthrough
     Settings,
+    /// In a closed loop beside a service written by hand in Go, with events of one type
+    Rival,
     /// How fast a backlog leaves the spool, by the number of its keys; with --stand-in
     Backlog,
     #[value(hide = true)]
@@ -156,17 +169,18 @@ fn main() -> ExitCode {
     }
     allow_connections();
     let quick = args.quick || args.test || !args.bench;
-    let cluster = match Cluster::start(args.stand_in) {
-        Ok(cluster) => cluster,
-        Err(missing) if quick && !support::servers::require_real() => {
-            println!("SKIPPED: no Kafka or no registry: {missing}; to enable it, install Java 21 and Maven");
-            return ExitCode::SUCCESS;
-        }
-        Err(missing) => {
-            eprintln!("no Kafka or no registry: {missing}; install Java 21 and Maven");
-            return ExitCode::FAILURE;
-        }
-    };
+    let cluster =
+        match Cluster::start(&Kind { stand_in: args.stand_in, brokers: args.brokers, distance: args.distance }) {
+            Ok(cluster) => cluster,
+            Err(missing) if quick && !support::servers::require_real() => {
+                println!("SKIPPED: no Kafka or no registry: {missing}; to enable it, install Java 21 and Maven");
+                return ExitCode::SUCCESS;
+            }
+            Err(missing) => {
+                eprintln!("no Kafka or no registry: {missing}; install Java 21 and Maven");
+                return ExitCode::FAILURE;
+            }
+        };
     report::machine(&cluster.broker);
     if args.mode == Mode::Backlog {
         let events = args.events.and_then(|events| usize::try_from(events).ok()).unwrap_or(20_000);
@@ -181,7 +195,7 @@ fn main() -> ExitCode {
 
 /// Every mode, as short as can be.
 fn show(cluster: &Cluster) {
-    let plan = Plan { bytes: SAMPLED_BYTES, connections: 16, quick: true, settings: &[], beside: None };
+    let plan = Plan { bytes: SAMPLED_BYTES, connections: 16, quick: true, settings: &[], rival: None, beside: None };
     let mut stage = prepared(cluster, &plan);
     for pace in [Pace::Closed, Pace::Open(200.0)] {
         report::pairs(&stage, 400, pace, &[stage.round(0, 400, pace)]);
@@ -202,7 +216,8 @@ fn measure(cluster: &Cluster, args: &Args) {
     for &connections in &connections {
         let mut sizes = Vec::new();
         for &bytes in &args.sizes {
-            let plan = Plan { bytes, connections, quick: false, settings: &[], beside: args.beside.as_deref() };
+            let plan =
+                Plan { bytes, connections, quick: false, settings: &[], rival: None, beside: args.beside.as_deref() };
             match args.mode {
                 Mode::Idle => {
                     let stage = prepared(cluster, &plan);
@@ -220,10 +235,25 @@ fn measure(cluster: &Cluster, args: &Args) {
                     sizes.push((bytes, measure_pairs(&stage, args.pairs, events, Pace::Open(rate))));
                 }
                 Mode::Settings => measure_settings(cluster, args, &plan),
+                Mode::Rival => measure_rival(cluster, args, &plan),
                 Mode::Backlog | Mode::Passthrough => {}
             }
         }
         report::further_bytes(&sizes);
+    }
+}
+
+/// The bridge beside the rival, if there is a Go to build it.
+fn measure_rival(cluster: &Cluster, args: &Args, plan: &Plan<'_>) {
+    let program = match rival::build() {
+        Ok(program) => program,
+        Err(missing) => return println!("SKIPPED: no rival: {missing}; to measure beside it, install Go"),
+    };
+    for &records in &args.records {
+        println!("\nRecords of each event: {records}");
+        let stage = prepared(cluster, &Plan { rival: Some((&program, records.into())), ..*plan });
+        let events = events(args, plan.bytes, stage.closed_rate(None));
+        measure_pairs(&stage, args.pairs, events, Pace::Closed);
     }
 }
 
@@ -283,7 +313,7 @@ fn pass(args: PassthroughArgs) -> ExitCode {
     });
     let PassthroughArgs { config, bodies, longer_by, now } = args;
     let served = support::RUNTIME.block_on(async {
-        let passthrough = Passthrough::build(&config, Workload { bodies, longer_by, now }).await?;
+        let passthrough = Passthrough::build(&config, Workload { bodies, longer_by, now, only: None }).await?;
         println!("{}", passthrough.address()?);
         passthrough.run().await;
         Ok::<_, hookbridge::bench::PassthroughError>(())

@@ -33,7 +33,7 @@ pub(crate) fn machine(broker: &Broker) {
     let kernel = read("/proc/sys/kernel/osrelease");
     let build = if cfg!(debug_assertions) { "DEBUG BUILD: these figures mean nothing" } else { "release build" };
     let broker = match broker {
-        Broker::Kafka(_) => format!("Apache Kafka {KAFKA_VERSION}"),
+        Broker::Kafka { nodes, .. } => format!("Apache Kafka {KAFKA_VERSION}, brokers: {}", nodes.len()),
         Broker::StandIn { after, .. } => format!("librdkafka's mock cluster, which acknowledges after {after:?}"),
     };
     println!(
@@ -58,10 +58,11 @@ fn heading(stage: &Stage<'_>, events: u64, pace: Pace, rounds: usize, of: &str) 
     );
 }
 
-/// The pairs of a stage: of the bridge, and of the passthrough.
+/// The pairs of a stage: of the bridge, and of whom it is held against.
 pub(crate) fn pairs(stage: &Stage<'_>, events: u64, pace: Pace, pairs: &[Round]) {
     heading(stage, events, pace, pairs.len(), "pairs");
-    println!("| | hookbridge | passthrough | ratio | difference |\n| --- | --: | --: | --: | --: |");
+    let names = stage.names();
+    println!("| | {} | {} | ratio | difference |\n| --- | --: | --: | --: | --: |", names[0], names[1]);
     for (name, digits, of) in COLUMNS {
         let each = |of: &dyn Fn(&Round) -> f64| pairs.iter().map(of).collect::<Vec<_>>();
         println!(
@@ -75,7 +76,7 @@ pub(crate) fn pairs(stage: &Stage<'_>, events: u64, pace: Pace, pairs: &[Round])
     let load = median(pairs.iter().flatten().map(|run| run.load_cpu).collect());
     println!("\nThe load itself took {load:.1} µs of CPU per event.");
     let Some(last) = pairs.last() else { return };
-    for (who, run) in ["hookbridge", "passthrough"].iter().zip(last) {
+    for (who, run) in names.iter().zip(last) {
         let tenths: Vec<_> = run.memory_tenths.iter().map(|mib| format!("{mib:.1}")).collect();
         println!("RSS MiB of {who}, last run: {:.1} before, by tenths {}", run.memory_before, tenths.join(" "));
     }

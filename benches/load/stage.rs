@@ -12,7 +12,9 @@ use tokio::runtime::Builder;
 
 use crate::cluster::{Broker, Cluster};
 use crate::contender::{Beside, Contender, Cpu, Setting, Who, forget_peak, memory};
+use crate::rival::{self, EVENT_TYPE};
 use crate::sender::{Pace, Sent, connect, send};
+use crate::support::bridge::TOPICS;
 
 /// Of bodies as they are sampled: their mean.
 pub(crate) const SAMPLED_BYTES: usize = 1500;
@@ -38,6 +40,8 @@ pub(crate) struct Stage<'a> {
     cluster: &'a Cluster,
     contenders: Vec<Contender>,
     beside: Option<String>,
+    /// Those that events are written to.
+    topics: Vec<&'static str>,
     requests: Arc<[Vec<u8>]>,
     /// Of the bodies.
     pub(crate) mean_bytes: usize,
@@ -73,8 +77,10 @@ pub(crate) struct Plan<'a> {
     pub(crate) connections: usize,
     /// Few bodies.
     pub(crate) quick: bool,
-    /// The bridge in each of these; none: the bridge as it is, and the passthrough.
+    /// The bridge in each of these; none: the bridge as it is, and the passthrough or the rival.
     pub(crate) settings: &'a [Setting],
+    /// The rival's program, and how many records each event has.
+    pub(crate) rival: Option<(&'a std::path::Path, usize)>,
     /// What runs beside each run.
     pub(crate) beside: Option<&'a str>,
 }
@@ -92,24 +98,32 @@ pub(crate) struct Waiting {
 impl<'a> Stage<'a> {
     /// Prepares the bodies and the contenders.
     pub(crate) fn new(cluster: &'a Cluster, plan: &Plan<'_>) -> Stage<'a> {
-        let &Plan { bytes, connections, quick, settings, beside } = plan;
+        let &Plan { bytes, connections, quick, settings, rival, beside } = plan;
         let bodies = if quick { BODIES / 20 } else { BODIES }.min(ALL_BODIES / bytes);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_millis() as i64;
-        let workload = Workload { bodies, longer_by: bytes.saturating_sub(SAMPLED_BYTES), now };
+        let only = rival.map(|_| EVENT_TYPE);
+        let workload = Workload { bodies, longer_by: bytes.saturating_sub(SAMPLED_BYTES), now, only };
         let requests = workload.requests();
         let mean_bytes = requests.iter().map(|request| request.body.len()).sum::<usize>() / bodies;
         let connections = connections.min((UNDER_WAY / bytes).max(1));
-        let name = format!("load-{bytes}-{connections}");
+        let records = rival.map_or(0, |(_, records)| records);
+        let name = format!("load-{bytes}-{connections}-{records}");
         let contender = |who, setting| Contender::new(who, setting, cluster, &name, workload);
         let as_it_is = Setting::default();
-        let contenders = if settings.is_empty() {
+        let contenders = if let Some((program, records)) = rival {
+            Contender::with_rival(cluster, &name, workload, program, records).into()
+        } else if settings.is_empty() {
             [Who::Bridge, Who::Passthrough].map(|who| contender(who, &as_it_is)).into()
         } else {
             settings.iter().map(|setting| contender(Who::Bridge, setting)).collect()
         };
         let requests = requests.into_iter().enumerate().map(|(number, request)| written(number, request)).collect();
         let beside = beside.map(str::to_owned);
-        Stage { bytes, connections, cluster, contenders, beside, requests, mean_bytes }
+        let topics = match records {
+            0 => TOPICS.to_vec(),
+            records => rival::TOPICS[..records].to_vec(),
+        };
+        Stage { bytes, connections, cluster, contenders, beside, topics, requests, mean_bytes }
     }
 
     /// Lets both take every body once, and holds what they wrote against each other; gives the records and bytes of
@@ -122,13 +136,18 @@ impl<'a> Stage<'a> {
             });
             must_all_be_published(contender.who, &sent);
         }
-        self.cluster.compare(&self.contenders[0].prefix, &self.contenders[1].prefix)
+        self.cluster.compare(&self.contenders[0].prefix, &self.contenders[1].prefix, &self.topics)
     }
 
     /// Events a second of the slowest in a closed loop, roughly: from one round, which also warms up Kafka.
     pub(crate) fn closed_rate(&self, events: Option<u64>) -> f64 {
         let round = self.round(0, events.unwrap_or(self.requests.len() as u64), Pace::Closed);
         round.iter().map(|run| run.events_per_second).fold(f64::INFINITY, f64::min)
+    }
+
+    /// Who is measured, in the order of the contenders.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        self.contenders.iter().map(|contender| contender.who.name()).collect()
     }
 
     /// Runs each, who comes first in turn.
@@ -159,15 +178,13 @@ impl<'a> Stage<'a> {
             let memory_before = memory(running.pid, "VmRSS");
             let beside = self.beside.as_ref().map(|command| Beside::start(command, contender.who, running.pid));
             let watch = Watch::begin(running.pid);
-            let all = [Some(running.pid), Some(std::process::id()), self.cluster.broker.pid()];
-            let before = all.map(|pid| pid.map(Cpu::of));
+            let kafka = self.cluster.broker.pids();
+            let all = [&[running.pid][..], &[std::process::id()], &kafka];
+            let before = all.map(Cpu::of_all);
             let sent = send(connections, &self.requests, events, pace).await;
-            let after = all.map(|pid| pid.map(Cpu::of));
+            let after = all.map(Cpu::of_all);
             drop(beside);
-            let [server, load, kafka] = [0, 1, 2].map(|at| match (before[at], after[at]) {
-                (Some(before), Some(after)) => after.since(before).per(events),
-                _ => Cpu::default(),
-            });
+            let [server, load, kafka] = [0, 1, 2].map(|at| after[at].since(before[at]).per(events));
             let run = Run {
                 events_per_second: events as f64 / sent.took.as_secs_f64(),
                 cpu: server,
@@ -191,8 +208,10 @@ impl<'a> Stage<'a> {
 
     /// Stops Kafka in its tracks while every connection has an event under way, and looks at the memory of each.
     pub(crate) fn wait(&self) -> Vec<Waiting> {
-        let Broker::Kafka(kafka) = &self.cluster.broker else { panic!("only a Kafka can be stopped in its tracks") };
-        let (all, kafka) = (self.connections as u64, &kafka.server);
+        let Broker::Kafka { nodes, .. } = &self.cluster.broker else {
+            panic!("only a Kafka can be stopped in its tracks")
+        };
+        let (all, kafka) = (self.connections as u64, &nodes[0].server);
         let waiting = self.contenders.iter().map(|contender| {
             let running = contender.start();
             on_one_thread(async {
@@ -233,7 +252,7 @@ impl Drop for Stage<'_> {
     }
 }
 
-/// A request as it goes over the wire, the same for both contenders.
+/// A request as it goes over the wire, the same for all contenders.
 fn written(number: usize, request: Request) -> Vec<u8> {
     let Request { path, headers, body } = request;
     let mut head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n", body.len());

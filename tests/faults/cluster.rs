@@ -39,7 +39,7 @@ pub(crate) fn cluster() -> Result<&'static Cluster, &'static str> {
     static CLUSTER: LazyLock<Result<Cluster, String>> = LazyLock::new(|| {
         let fronts: Vec<_> = (0..NODES).map(|_| Front::new()).collect();
         let addresses: Vec<_> = fronts.iter().map(|front| front.address).collect();
-        let nodes = kafka_nodes::prepare("cluster-of-faults", &addresses, PROPERTIES)?;
+        let nodes = kafka_nodes::prepare("cluster-of-faults", &addresses, PROPERTIES, &kafka_nodes::JVM)?;
         kafka_nodes::start(&nodes.iter().collect::<Vec<_>>())?;
         fronts.iter().zip(&nodes).for_each(|(front, node)| front.listen(&node.back_door));
         Ok(Cluster { nodes, fronts, states: Mutex::new([State::Up; NODES]) })

@@ -7,16 +7,16 @@ use std::thread;
 
 use super::java::{Kafka, KafkaProgram, fresh_dir, kafka_properties, local_address};
 
-/// What the JVM of one node of several is told: all of them share a small machine.
-const JVM: [&str; 4] = ["-Xms128m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+/// What the JVM of one node of several is told in tests: all of them share a small machine.
+pub(crate) const JVM: [&str; 4] = ["-Xms128m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 
 /// What a small machine needs little of, on every node.
 const FEW_THREADS: &str = "num.network.threads=2\nnum.io.threads=3\nbackground.threads=2\n";
 
 /// Makes a cluster that only has to be started, or says what is missing. Whoever comes by the back door of a node is told to find
 /// each node at its address in `fronts`, of which there are as many as nodes. `properties` are further lines of their
-/// configuration.
-pub(crate) fn prepare(name: &str, fronts: &[SocketAddr], properties: &str) -> Result<Vec<Kafka>, String> {
+/// configuration, `jvm` is what each JVM is told.
+pub(crate) fn prepare(name: &str, fronts: &[SocketAddr], properties: &str, jvm: &[&str]) -> Result<Vec<Kafka>, String> {
     let program = KafkaProgram::get()?;
     let controllers: Vec<_> = fronts.iter().map(|_| local_address()).collect();
     let voters = voters(&controllers);
@@ -29,7 +29,7 @@ pub(crate) fn prepare(name: &str, fronts: &[SocketAddr], properties: &str) -> Re
     };
     let nodes: Vec<_> = fronts.iter().enumerate().map(prepare_node).collect();
     Ok(side_by_side(nodes, |(dir, text, addresses): (PathBuf, String, _)| {
-        Kafka::prepare(&program, dir, &text, addresses, &[], &JVM)
+        Kafka::prepare(&program, dir, &text, addresses, &[], jvm)
     }))
 }
 

@@ -4,7 +4,7 @@
 
 pub(crate) mod bridge;
 pub(crate) mod java;
-#[allow(dead_code, reason = "only the fault suite has more than one node")]
+#[allow(dead_code, reason = "the integration tests have one node")]
 pub(crate) mod kafka_nodes;
 pub(crate) mod mock;
 pub(crate) mod payloads;

@@ -33,6 +33,8 @@ pub struct Workload {
     pub longer_by: usize,
     /// The time of all, in milliseconds since 1970.
     pub now: i64,
+    /// The event type of all; without it any.
+    pub only: Option<&'static str>,
 }
 
 /// A body and what it is sent with.
@@ -59,6 +61,7 @@ impl Workload {
             catalog.profiles.values().map(|profile| (profile, Sampler::new(profile, 1, self.now))).collect();
         let types: Vec<_> = (0..samplers.len())
             .flat_map(|at| samplers[at].0.types.values().map(move |event_type| (at, event_type)))
+            .filter(|(_, event_type)| self.only.is_none_or(|only| *event_type.name == *only))
             .collect();
         let (mut entities, mut seen, mut requests) = (BTreeSet::new(), HashSet::new(), Vec::new());
         for _ in 0..self.bodies {
@@ -174,14 +177,14 @@ mod tests {
 
     #[test]
     fn two_processes_make_the_same_bodies() {
-        let workload = Workload { bodies: 100, longer_by: 0, now: NOW };
+        let workload = Workload { bodies: 100, longer_by: 0, now: NOW, only: None };
         let bodies = || workload.requests().into_iter().map(|request| (request.path, request.headers, request.body));
         assert!(bodies().eq(bodies()));
     }
 
     #[test]
     fn ten_thousand_bodies_are_of_a_thousand_entities_and_take_1500_bytes_each() {
-        let requests = Workload { bodies: 10_000, longer_by: 0, now: NOW }.requests();
+        let requests = Workload { bodies: 10_000, longer_by: 0, now: NOW, only: None }.requests();
         let bodies: HashSet<_> = requests.iter().map(|request| &request.body).collect();
         assert_eq!(bodies.len(), 10_000);
         let mean = requests.iter().map(|request| request.body.len()).sum::<usize>() / requests.len();
@@ -198,9 +201,9 @@ mod tests {
 
     #[test]
     fn a_longer_body_is_longer_by_just_so_many_bytes() {
-        let sampled = Workload { bodies: 1, longer_by: 0, now: NOW }.requests();
+        let sampled = Workload { bodies: 1, longer_by: 0, now: NOW, only: None }.requests();
         // Enough for every event type.
-        let longer = Workload { bodies: 500, longer_by: 65_537, now: NOW }.requests();
+        let longer = Workload { bodies: 500, longer_by: 65_537, now: NOW, only: None }.requests();
         assert_eq!(longer[0].body.len(), sampled[0].body.len() + 65_537);
         assert!(longer.iter().all(|request| request.body.len() > 65_537));
     }
