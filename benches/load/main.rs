@@ -207,6 +207,11 @@ fn show(cluster: &Cluster) {
     let settings = [Setting::default(), "linger.ms=5 TOKIO_WORKER_THREADS=1".parse().expect("a setting")];
     let stage = Stage::new(cluster, &Plan { settings: &settings, ..plan });
     report::settings(&stage, 400, Pace::Closed, &settings, &[stage.round(0, 400, Pace::Closed)]);
+    drop(stage);
+    if let Some(program) = built_rival() {
+        let stage = prepared(cluster, &Plan { rival: Some((&program, 2)), ..plan });
+        report::pairs(&stage, 400, Pace::Closed, &[stage.round(0, 400, Pace::Closed)]);
+    }
     println!("\nIt works. These figures are of a moment, and mean nothing.");
 }
 
@@ -243,12 +248,16 @@ fn measure(cluster: &Cluster, args: &Args) {
     }
 }
 
-/// The bridge beside the rival, if there is a Go to build it.
+/// The rival, if there is a Go to build it; else says so.
+fn built_rival() -> Option<PathBuf> {
+    rival::build()
+        .inspect_err(|missing| println!("SKIPPED: no rival: {missing}; to measure beside it, install Go"))
+        .ok()
+}
+
+/// The bridge beside the rival.
 fn measure_rival(cluster: &Cluster, args: &Args, plan: &Plan<'_>) {
-    let program = match rival::build() {
-        Ok(program) => program,
-        Err(missing) => return println!("SKIPPED: no rival: {missing}; to measure beside it, install Go"),
-    };
+    let Some(program) = built_rival() else { return };
     for &records in &args.records {
         println!("\nRecords of each event: {records}");
         let stage = prepared(cluster, &Plan { rival: Some((&program, records.into())), ..*plan });
