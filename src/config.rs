@@ -29,7 +29,7 @@ pub(crate) use log::{Format, Logging};
 pub(crate) use media::{MediaPlace, MediaSettings};
 pub(crate) use reload::{InForce, Reloaded, load_in_force};
 pub(crate) use settings::{
-    HttpSettings, KafkaSettings, RegistryAuth, RegistryMode, RegistrySettings, Settings, Timestamps, Topics,
+    HttpSettings, KafkaSettings, Producers, RegistryAuth, RegistryMode, RegistrySettings, Settings, Timestamps, Topics,
 };
 pub(crate) use spool::SpoolSettings;
 pub(crate) use tls::TlsSettings;
@@ -126,7 +126,7 @@ struct WrittenKafka {
     partitions: Option<Text<i32>>,
     replication_factor: Option<Text<i32>>,
     timestamp: Option<Text<String>>,
-    producers: Option<Text<u32>>,
+    producers: Option<Text<String>>,
     max_record_bytes: Option<Text<Bytes>>,
     join_topics: Option<Text<bool>>,
     latest_topics: Option<Text<bool>>,

@@ -70,7 +70,7 @@ async fn forget(settings: &Settings, args: &ForgetArgs) -> Ending {
         Ok(_) => {}
     }
     let tombstone = route::tombstone(&topic.name, key, time::now_millis());
-    match publisher.publish(&tombstone, Patience::Sender).report.await {
+    match publisher.publish(tombstone, Patience::Sender).report.await {
         Ok(_) => Ending::Well,
         Err(error @ PublishError::Unreported { .. }) => {
             fail(&format!("{error}: it may have been written"), Ending::Unavailable)

@@ -15,8 +15,8 @@ use tokio::sync::Semaphore;
 use super::address::AddressRule;
 use super::units::{OneOrMany, Text};
 use super::{
-    ConfigError, HttpSettings, KafkaSettings, RegistryAuth, RegistryMode, RegistrySettings, Settings, Timestamps,
-    Topics, WrittenHttp, WrittenKafka, WrittenRegistry, WrittenSettings, WrittenSource, WrittenTls,
+    ConfigError, HttpSettings, KafkaSettings, Producers, RegistryAuth, RegistryMode, RegistrySettings, Settings,
+    Timestamps, Topics, WrittenHttp, WrittenKafka, WrittenRegistry, WrittenSettings, WrittenSource, WrittenTls,
 };
 use crate::catalog::{Catalog, DerivedTopic, Method};
 use crate::source::Source;
@@ -24,8 +24,7 @@ use crate::source::verify::Verifier;
 use crate::values::secret::Secret;
 
 const MIB: usize = 1 << 20;
-/// `kafka.producers`, unless it says otherwise; and at the most, since each has threads and connections of its own.
-const PRODUCERS: u32 = 4;
+/// `kafka.producers` at the most, since each has threads and connections of its own.
 const MAX_PRODUCERS: u32 = 64;
 /// No wait of a request makes sense beyond a day.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -43,6 +42,17 @@ pub(super) fn choice<T: Copy>(
     let names = || choices.iter().map(|(name, _)| format!("{name:?}")).collect::<Vec<_>>().join(" or ");
     let found = choices.iter().find(|(name, _)| *name == word).map(|&(_, choice)| choice);
     found.ok_or_else(|| ConfigError::key(key, format!("got {word:?}, expected {}", names())))
+}
+
+fn producers(text: &str) -> Result<Producers, ConfigError> {
+    match text.parse() {
+        Ok(count) if (1..=MAX_PRODUCERS).contains(&count) => Ok(Producers::Count(count)),
+        _ if text == "auto" => Ok(Producers::Auto),
+        _ => {
+            let words = format!("got {text:?}, expected \"auto\" or a number from 1 to {MAX_PRODUCERS}");
+            Err(ConfigError::key("kafka.producers", words))
+        }
+    }
 }
 
 fn address(key: &str, written: Option<Text<String>>, default: &str) -> Result<SocketAddr, ConfigError> {
@@ -205,10 +215,6 @@ impl WrittenKafka {
                 "must be at least 1, or -1 for the broker's default",
             ));
         }
-        let producers = or(self.producers, PRODUCERS);
-        if !(1..=MAX_PRODUCERS).contains(&producers) {
-            return Err(ConfigError::key("kafka.producers", format!("must be from 1 to {MAX_PRODUCERS}")));
-        }
         let max_record_bytes = self.max_record_bytes.map_or(1_000_000, |text| text.0.0);
         if max_record_bytes == 0 {
             return Err(ConfigError::key(
@@ -234,7 +240,7 @@ impl WrittenKafka {
             partitions,
             replication_factor,
             timestamps: choice("kafka.timestamp", self.timestamp, &timestamps)?,
-            producers,
+            producers: self.producers.map_or(Ok(Producers::Auto), |Text(text)| producers(&text))?,
             // A broker takes batches of 1,048,588 bytes unless told otherwise; the rest is for what wraps a record.
             max_record_bytes,
             further_topics: further.into_iter().filter_map(|(which, on)| on.then_some(which)).collect(),

@@ -61,6 +61,14 @@ pub(crate) enum Topics {
     PerEvent,
 }
 
+/// `kafka.producers`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Producers {
+    /// As many as the load needs.
+    Auto,
+    Count(u32),
+}
+
 /// `[kafka]`
 pub(crate) struct KafkaSettings {
     pub(crate) bootstrap_servers: String,
@@ -71,8 +79,8 @@ pub(crate) struct KafkaSettings {
     /// -1 is the broker's own.
     pub(crate) replication_factor: i32,
     pub(crate) timestamps: Timestamps,
-    /// How many producers share what is to be sent, by its key.
-    pub(crate) producers: u32,
+    /// How many producers share what senders send.
+    pub(crate) producers: Producers,
     pub(crate) max_record_bytes: usize,
     /// What is switched on of the topics that events go to besides their own.
     pub(crate) further_topics: Vec<DerivedTopic>,

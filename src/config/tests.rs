@@ -202,6 +202,10 @@ fn what_is_wrong_is_told_by_its_key() {
         (with("[sources.whazing]", "[sources.Big]"), "sources.Big: expected a name of"),
         (with("[kafka]", "[kafka]\njoin_topics = \"yes\""), "kafka.join_topics: provided string was not"),
         (
+            with("[kafka]", "[kafka]\nproducers = 65"),
+            "kafka.producers: got \"65\", expected \"auto\" or a number from 1 to 64",
+        ),
+        (
             with("[kafka]", "[kafka]\ntopics = \"each\""),
             "kafka.topics: got \"each\", expected \"per-entity\" or \"per-event\"",
         ),

@@ -293,9 +293,10 @@ impl Pipeline {
         let mut reports = Vec::with_capacity(records.len());
         for (at, record) in records.into_iter().enumerate().filter(|(at, _)| attempt.verdicts.is_pending(*at)) {
             let sent_at = Instant::now();
-            let Sending { is_sent, report } = self.publisher.publish(&record, attempt.patience);
+            let topic = Arc::clone(&record.topic);
+            let Sending { is_sent, report } = self.publisher.publish(record, attempt.patience);
             all_sent &= is_sent;
-            reports.push(self.verdict_on(at, record.topic, sent_at, report, attempt));
+            reports.push(self.verdict_on(at, topic, sent_at, report, attempt));
         }
         if all_sent {
             (attempt.on_all_sent)();
@@ -400,9 +401,8 @@ impl Pipeline {
         let turn = self.turn(bytes).await;
         let mut record = off_the_hot_path(bytes, || dead_letter::record(&self.routes.dead_letters, event, rejection));
         record.timestamp = timestamp;
-        let Sending { is_sent, report } = self.publisher.publish(&record, attempt.patience);
-        // librdkafka has a copy.
-        drop((record, turn));
+        let Sending { is_sent, report } = self.publisher.publish(record, attempt.patience);
+        drop(turn);
         if is_sent {
             (attempt.on_all_sent)();
         }

@@ -2,32 +2,39 @@
 //! knows rdkafka's producers.
 //!
 //! ```text
-//! send ─▶ librdkafka's queue ─▶ leader ─▶ all in-sync replicas ─▶ delivery report ─▶ Ok
-//!                 └──────────────┴─ not within message.timeout.ms, or purged ─▶ Waits: it is ours again
+//! record ─▶ line ─▶ librdkafka's queue ─▶ leader ─▶ all in-sync replicas ─▶ delivery report ─▶ Ok
+//!                        └──────────────────┴─ not within message.timeout.ms, or purged ─▶ Waits: it is ours again
 //! ```
 //!
 //! Whoever sends a record gets librdkafka's own verdict on it, so that a record which is then spooled is in no queue
 //! any more. (It may still have landed: the answer can be lost.)
 //!
-//! The producers are idempotent and have one request under way per broker each: records of a key, which all go by the same
-//! producer, land in the order they were sent. librdkafka puts the records of one partition into a request, no more; so
-//! there are several producers (`kafka.producers`), for partitions not to wait for each other's acknowledgements in one long
-//! line. `FutureProducer::send` is not used, since it retries a full queue and so reorders. What comes from the
-//! spool has producers of its own, which no sender waits for: there one record follows another of its key without waiting for it
-//! ([`clients`]). (A sender's record of the same key may still be under way
-//! then. It is not answered yet, so no order is promised.) A new producer takes the place of one that librdkafka declares fatally
-//! broken (its idempotence state is gone from the broker), of one that does not get through while a new client does
-//! (`supervisor`), and of each when the configuration is read again.
+//! **Senders' records** wait in a [`line`] for those before them, and go in bursts. How many producers share them follows the load
+//! ([`scale`]). Each is idempotent, and has several requests under way; only what Kafka itself has confirmed counts ([`report`]). Two
+//! records that are under way together are promised no order, so any producer may take any record at any time: an event that
+//! arrives when another is answered finds that one written. `FutureProducer::send` is not used, since it waits for a full queue.
+//!
+//! **What comes from the spool** has producers of its own, which no sender waits for, with one request under way each: there one record
+//! follows another of its key without waiting for it, and by the same producer ([`clients`]). (A sender's record of the same key may
+//! still be under way then. It is not answered yet, so no order is promised.)
+//!
+//! A new producer takes the place of one that librdkafka declares fatally broken (its idempotence state is gone from the broker), of
+//! one that does not get through while a new client does (`supervisor`), and of each when the configuration is read again.
 
 mod clients;
 mod clock;
 mod error;
 mod evidence;
 mod generation;
+mod hand_over;
+mod line;
+mod message;
 mod outage;
 mod partitions;
 mod producer;
 mod replication;
+mod report;
+mod scale;
 mod slot;
 mod statistics;
 mod supervisor;
@@ -41,23 +48,24 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, Message as _, OwnedHeaders, OwnedMessage, ToBytes};
+use rdkafka::message::{OwnedMessage, ToBytes};
 use rdkafka::producer::{DeliveryFuture, FutureRecord, Producer as _};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep};
 
 use crate::config::{ConfigError, Settings};
 use crate::kafka::partition;
 use crate::kafka::route::{Record, Routes};
 use crate::ordering::Gate;
-use clients::SCAN_INTERVAL;
 pub(crate) use clients::{Clients, Patience};
 pub(crate) use clock::span;
 use clock::{Clock, TimeRefusal};
 pub(crate) use error::{PrepareError, PublishError};
-use evidence::TopicPartition;
 use generation::Generation;
+use hand_over::{Handed, InBurst};
+use message::to_kafka_again;
 use producer::{Context, Producer};
 pub(crate) use replication::{AskError, OneReplica};
+use report::DeliveryReport;
 use slot::ProducerSlot;
 #[cfg(test)]
 pub(crate) use statistics::Failures;
@@ -65,10 +73,6 @@ pub(crate) use statistics::Summary;
 use supervisor::{Cause, Replaced};
 pub(crate) use topics::{Differing, LookError, TopicState, Unwritable, View, Watch};
 use verdict::Verdict;
-
-/// How long after it is due a record's report may come before everything under way is called back, and how long
-/// after that it may still take.
-const REPORT_GRACE: Duration = Duration::from_secs(1);
 
 /// How long the reports of what was called back may take.
 const LAST_REPORTS: Duration = Duration::from_secs(5);
@@ -253,28 +257,36 @@ impl Publisher {
     }
 
     /// Sends `record` at once, even if nobody waits for the report. Meanwhile it is librdkafka's alone.
-    pub(crate) fn publish<'a>(
-        &'a self,
-        record: &Record,
+    pub(crate) fn publish(
+        &self,
+        record: Record,
         patience: Patience,
-    ) -> Sending<impl Future<Output = Result<i32, PublishError>> + use<'a>> {
+    ) -> Sending<impl Future<Output = Result<i32, PublishError>> + use<'_>> {
         let clients = self.clients.load_full();
         let hash = partition::hash(record.key.as_bytes());
         let (stamp, sent_at) = self.clock.stamp(record.timestamp);
-        let due = if let Patience::Spool { generation } = patience { Some(generation) } else { None };
-        let to_slot = || self.send(clients.of(patience, hash), hash, to_kafka(record, stamp));
-        let sent = self.generation.during(due, to_slot);
-        let is_sent = matches!(&sent, Some(Some(Sent { report: Ok(_), .. })));
         let (topic, timestamp) = (Arc::clone(&record.topic), record.timestamp);
+        let place = (Arc::clone(&topic), self.watch.partition(&topic, hash));
+        let number = clients.number(patience, hash, place.1);
+        let handed = self.hand_over(clients.slot(patience, number), patience, record, (&place, hash), stamp);
+        let is_sent = matches!(&handed, Handed::Sent(_, Some(Sent { report: Ok(_), .. })));
         let report = async move {
-            let Some(sent) = sent else { return Err(PublishError::Replaced { topic }) };
-            let (error, given_back) = match self.settle(clients.of(patience, hash), &topic, sent).await {
+            let slot = clients.slot(patience, number);
+            let (burst, sent) = match handed {
+                Handed::Sent(burst, sent) => (burst, sent),
+                Handed::Waits(later) => self.released(slot, later).await,
+                Handed::Replaced => return Err(PublishError::Replaced { topic }),
+            };
+            let mut in_burst = InBurst { publisher: self, slot, burst, place, acknowledged: false };
+            let (error, given_back) = match self.settle(slot, &topic, sent).await {
                 Ok(partition) => {
+                    in_burst.acknowledged = true;
                     self.clock.taken(stamp, sent_at);
                     return Ok(partition);
                 }
                 Err(failed) => failed,
             };
+            drop(in_burst);
             // Kafka refuses a batch as a whole: whether it was for this record, only it alone can tell.
             match (patience, given_back) {
                 (Patience::Alone, given_back) => {
@@ -356,15 +368,16 @@ impl Publisher {
         let Some(Sent { at, hash, producer, report }) = sent else { return Err((waits(KafkaError::Canceled), None)) };
         let place = || (Arc::clone(topic), self.watch.partition(topic, hash));
         let (error, record) = match report {
-            Ok(report) => match report_of(slot, &producer, place, at, report).await {
-                Some(Ok(partition)) => {
+            Ok(report) => match report::of(slot, &producer, place, at, report).await {
+                DeliveryReport::Acknowledged(partition) => {
                     self.last_ack.store(self.millis(Instant::now()), Ordering::Relaxed);
                     self.watch.mark_reachable();
                     slot.note_acknowledged(topic, partition, at.elapsed());
                     return Ok(partition);
                 }
-                Some(Err(failed)) => failed,
-                None => return Err((PublishError::Unreported { topic: Arc::clone(topic) }, None)),
+                DeliveryReport::Inferred => return Err((PublishError::Unconfirmed { topic: Arc::clone(topic) }, None)),
+                DeliveryReport::Failed(error, record) => (error, record),
+                DeliveryReport::Missing => return Err((PublishError::Unreported { topic: Arc::clone(topic) }, None)),
             },
             Err(error) => (error, None),
         };
@@ -400,12 +413,14 @@ impl Publisher {
 
     /// Calls back everything that is not acknowledged yet; each record's sender gets it back.
     pub(crate) fn call_back_all(&self) {
+        self.release_all(&self.clients.load());
         self.generation.next(|| self.clients.load().slots().for_each(ProducerSlot::purge_all));
     }
 
     /// Waits until everything sent is acknowledged or given up; says how many records are left.
     pub(crate) async fn flush(&self, timeout: Duration) -> i32 {
         let clients = self.clients.load_full();
+        self.release_all(&clients);
         join_all(clients.slots().map(|slot| slot.flush(timeout))).await.into_iter().sum()
     }
 
@@ -417,78 +432,4 @@ impl Publisher {
 /// Ends producers where they may be waited for: they end with their threads.
 async fn end(clients: impl Send + 'static) {
     let _ = tokio::task::spawn_blocking(|| drop(clients)).await;
-}
-
-/// Waits for the delivery report of a record that was sent to `place` at `sent`. Should librdkafka not give one in time,
-/// everything it has under way is called back, which makes it report at once.
-async fn report_of(
-    slot: &ProducerSlot,
-    producer: &Arc<Producer>,
-    place: impl FnOnce() -> TopicPartition,
-    sent: Instant,
-    report: DeliveryFuture,
-) -> Option<Result<i32, (KafkaError, Option<OwnedMessage>)>> {
-    tokio::pin!(report);
-    let told = if let Ok(told) = timeout(slot.long(), &mut report).await {
-        told
-    } else {
-        // Until the report is there, whoever looks after the producers knows.
-        let _slow = slot.note_slow(producer, place(), sent);
-        let latest = sent + slot.message_timeout + SCAN_INTERVAL + REPORT_GRACE;
-        match timeout_at(latest, &mut report).await {
-            Ok(told) => told,
-            Err(_) if slot.is_endless => report.await,
-            Err(_) => {
-                tracing::warn!("librdkafka gave no delivery report in time; all records of this producer are purged");
-                slot::purge(producer);
-                timeout(REPORT_GRACE, report).await.ok()?
-            }
-        }
-    };
-    // A report that can no longer come: its producer is gone.
-    Some(match told {
-        Ok(Ok(delivery)) => Ok(delivery.partition),
-        Ok(Err((error, record))) => Err((error, Some(record))),
-        Err(_) => Err((KafkaError::Canceled, None)),
-    })
-}
-
-fn to_kafka(record: &Record, timestamp: i64) -> FutureRecord<'_, str, [u8]> {
-    let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-    for (key, value) in &record.headers {
-        headers = headers.insert(Header { key, value: Some(&**value) });
-    }
-    let of_key = FutureRecord::to(&record.topic).key(record.key.as_str());
-    FutureRecord { payload: record.value.as_deref(), ..of_key.headers(headers).timestamp(timestamp) }
-}
-
-/// A record that librdkafka gave back, as it was. Its time has to be told: librdkafka has none for what failed.
-fn to_kafka_again(record: &mut OwnedMessage, timestamp: i64) -> FutureRecord<'_, [u8], [u8]> {
-    let headers = record.detach_headers();
-    let (key, payload) = (record.key(), record.payload());
-    FutureRecord { key, payload, headers, ..FutureRecord::to(record.topic()).timestamp(timestamp) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rdkafka::message::{Headers as _, Timestamp};
-
-    #[test]
-    fn a_record_that_was_given_back_is_sent_as_it_was() {
-        let headers = OwnedHeaders::new()
-            .insert(Header { key: "ce_id", value: Some("1") })
-            .insert(Header { key: "empty", value: Some("") });
-        for payload in [None, Some(Vec::new()), Some(vec![0, 1])] {
-            let (key, topic) = (Some(b"k".to_vec()), "t".to_owned());
-            let at = Timestamp::NotAvailable;
-            let mut given = OwnedMessage::new(payload.clone(), key, topic, at, 3, 0, Some(headers.clone()));
-            let again = to_kafka_again(&mut given, 7);
-            assert_eq!((again.topic, again.partition, again.timestamp), ("t", None, Some(7)));
-            assert_eq!((again.key, again.payload), (Some(&b"k"[..]), payload.as_deref()));
-            let told: Vec<_> = again.headers.iter().flat_map(|headers| headers.iter()).collect();
-            let due = [("ce_id", &b"1"[..]), ("empty", b"")].map(|(key, value)| Header { key, value: Some(value) });
-            assert_eq!(told, due);
-        }
-    }
 }

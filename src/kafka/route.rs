@@ -426,7 +426,7 @@ pub(crate) fn tombstone(topic: &Arc<str>, key: String, now: i64) -> Record {
 pub(crate) type Headers = Vec<(Cow<'static, str>, Bytes)>;
 
 /// What is written to Kafka.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub(crate) topic: Arc<str>,
     pub(crate) key: String,

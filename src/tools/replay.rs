@@ -157,7 +157,7 @@ impl Replay<'_> {
             Err(NotTaken::Now(deferred)) => return Err(ReplayError::Deferred(deferred.why)),
         }
         let mark = dead_letter::mark(&self.pipeline.routes.dead_letters, id.clone(), time::now_millis());
-        match self.pipeline.publisher.publish(&mark, Patience::Command).report.await {
+        match self.pipeline.publisher.publish(mark, Patience::Command).report.await {
             Ok(_) => Ok(Fate::Published),
             Err(error) => Err(ReplayError::NotMarked { id, error }),
         }

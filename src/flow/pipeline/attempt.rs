@@ -105,7 +105,8 @@ impl Deferred {
     pub(super) fn at(gate: Gate, lane: &Arc<str>, rejection: Option<Rejection>, error: &PublishError) -> Deferred {
         let safe_to_spool = !matches!(error, PublishError::Unreported { .. });
         let alone = matches!(error, PublishError::Unjudged { .. });
-        let gates = if alone || matches!(error, PublishError::Replaced { .. }) { Vec::new() } else { vec![gate] };
+        let at_once = matches!(error, PublishError::Replaced { .. } | PublishError::Unconfirmed { .. });
+        let gates = if alone || at_once { Vec::new() } else { vec![gate] };
         Deferred { lane: lane.to_string(), rejection, safe_to_spool, gates, alone, why: error.to_string() }
     }
 

@@ -1,13 +1,16 @@
 //! The producers of one configuration: which there are, and which takes a record.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 
+use super::line;
 use super::producer::{Context, LastFailure, Producer, client_config};
+use super::scale::{self, LineLoad};
 use super::slot::ProducerSlot;
-use crate::config::{ConfigError, Settings};
+use crate::config::{ConfigError, Producers, Settings};
 use crate::kafka::partition;
 
 /// librdkafka looks once a second which records have timed out.
@@ -42,18 +45,31 @@ const LONG_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What keeps the order of records that follow each other without waiting: none times out by itself, and when a batch is not
 /// taken, librdkafka sends nothing more of what came behind it.
-const IN_STEP: [(&str, &str); 3] =
-    [("message.timeout.ms", "0"), ("retries", "2147483647"), ("enable.gapless.guarantee", "true")];
+const IN_STEP: [(&str, &str); 4] = [
+    ("message.timeout.ms", "0"),
+    ("retries", "2147483647"),
+    ("enable.gapless.guarantee", "true"),
+    ("max.in.flight.requests.per.connection", "1"),
+];
+
+/// How many producers the spool has, and how many commands have, where nothing is said of it.
+const OTHERS: u32 = 4;
 
 /// The producers of one configuration.
 pub(crate) struct Clients {
     pub(super) config: ClientConfig,
     pub(super) reason: LastFailure,
-    /// As many as `kafka.producers` says, by the record's key.
+    /// As many as there may be, each made when it is first needed.
     pub(super) for_senders: Box<[ProducerSlot]>,
-    /// As many, made when the spool has something.
+    /// How many of them are in use: the first ones.
+    in_use: AtomicUsize,
+    /// How many of them were made to be used.
+    made: AtomicUsize,
+    /// Whether both follow the load.
+    is_auto: bool,
+    /// Made when the spool has something.
     pub(super) for_spool: Box<[ProducerSlot]>,
-    /// As many, made when a command has something.
+    /// Made when a command has something.
     pub(super) for_commands: Box<[ProducerSlot]>,
     /// Sends each record in a batch of its own.
     pub(super) alone: ProducerSlot,
@@ -66,39 +82,77 @@ impl Clients {
         let config = client_config(settings);
         // Timed out by then, and looked at up to a scan later, the verdict is there when the sender is due an answer.
         let ack_timeout = settings.http.ack_timeout;
-        let senders = ack_timeout.saturating_sub(SCAN_INTERVAL).max(ack_timeout / 2);
+        let senders = ack_timeout.saturating_sub(SCAN_INTERVAL + line::LONGEST_WAIT).max(ack_timeout / 2);
         let mut one_by_one = config.clone();
         one_by_one.set("batch.num.messages", "1");
-        let count = settings.kafka.producers;
-        let several = |purpose, patience, own: &[(&str, &str)]| {
+        let (most, in_use, others) = match settings.kafka.producers {
+            Producers::Auto => (scale::MOST as u32, 1, OTHERS),
+            Producers::Count(count) => (count, count as usize, count),
+        };
+        let several = |count, purpose, patience, own: &[(&str, &str)]| {
             let name = |number| format!("producer {number} of {count} for {purpose}");
             (1..=count).map(|number| ProducerSlot::new(name(number), &config, patience, own)).collect()
         };
         let long = senders.max(LONG_PATIENCE);
         let clients = Clients {
-            for_senders: several("senders", senders, &[]),
-            for_spool: several("the spool", long, &IN_STEP),
-            for_commands: several("commands", long, &[]),
+            for_senders: several(most, "senders", senders, &[]),
+            in_use: AtomicUsize::new(in_use),
+            made: AtomicUsize::new(in_use),
+            is_auto: settings.kafka.producers == Producers::Auto,
+            for_spool: several(others, "the spool", long, &IN_STEP),
+            for_commands: several(others, "commands", long, &[]),
             alone: ProducerSlot::new("the producer for single records".to_owned(), &one_by_one, senders, &[]),
             reason: Arc::clone(&context.reason),
             config,
         };
-        for slot in &clients.for_senders {
+        for slot in &clients.for_senders[..in_use] {
             slot.get(context)?;
         }
         Ok(clients)
     }
 
-    /// The producer of records whose key has this hash. As keys go to partitions: where the number of producers divides that
-    /// of the partitions, each of these has one producer.
-    pub(super) fn of(&self, patience: Patience, hash: u32) -> &ProducerSlot {
-        let slots = match patience {
-            Patience::Sender => &self.for_senders,
-            Patience::Command => &self.for_commands,
-            Patience::Spool { .. } => &self.for_spool,
-            Patience::Alone => return &self.alone,
-        };
-        &slots[partition::of_hash(hash, slots.len() as u32) as usize]
+    /// The number of the producer that takes a record: of senders' records one that is in use now, and all records of a partition have
+    /// the same. The others are shared by the keys' hashes, for good: their order hangs on it.
+    pub(super) fn number(&self, patience: Patience, hash: u32, partition: i32) -> usize {
+        match patience {
+            Patience::Sender => {
+                let of = u32::try_from(partition).unwrap_or(hash);
+                partition::of_hash(of, self.in_use.load(Ordering::Relaxed) as u32) as usize
+            }
+            Patience::Command => partition::of_hash(hash, self.for_commands.len() as u32) as usize,
+            Patience::Spool { .. } => partition::of_hash(hash, self.for_spool.len() as u32) as usize,
+            Patience::Alone => 0,
+        }
+    }
+
+    /// The producer of this number.
+    pub(super) fn slot(&self, patience: Patience, number: usize) -> &ProducerSlot {
+        match patience {
+            Patience::Sender => &self.for_senders[number],
+            Patience::Command => &self.for_commands[number],
+            Patience::Spool { .. } => &self.for_spool[number],
+            Patience::Alone => &self.alone,
+        }
+    }
+
+    /// Takes those of the senders' producers into use that were made at the last call, which was a second ago: they are connected by
+    /// now. Makes more if that second's load needs them; or takes fewer into use, and gives those that are idle then.
+    pub(super) fn rescale(&self, context: &Context) -> Result<Vec<&ProducerSlot>, ConfigError> {
+        let load = self.for_senders.iter().map(|slot| slot.line.take_load()).fold(LineLoad::default(), LineLoad::and);
+        if !self.is_auto {
+            return Ok(Vec::new());
+        }
+        let (in_use, made) = (self.in_use.load(Ordering::Relaxed), self.made.load(Ordering::Relaxed));
+        let needed = load.producers(in_use);
+        if needed > in_use {
+            for slot in &self.for_senders[in_use..needed] {
+                slot.get(context)?;
+            }
+        }
+        self.made.store(needed, Ordering::Relaxed);
+        self.in_use.store(needed.min(made.max(in_use)), Ordering::Relaxed);
+        let further = &self.for_senders[needed.max(in_use)..];
+        Ok(further.iter().filter(|slot| slot.idle().is_some()).collect())
     }
 
     pub(super) fn slots(&self) -> impl Iterator<Item = &ProducerSlot> {

@@ -28,6 +28,9 @@ pub(crate) enum PublishError {
     /// librdkafka did not even say what became of it.
     #[error("{topic}: no delivery report from librdkafka")]
     Unreported { topic: Arc<str> },
+    /// librdkafka concludes that Kafka has it, since it has a later one; Kafka did not say so.
+    #[error("{topic}: Kafka did not confirm the record itself, only a later one")]
+    Unconfirmed { topic: Arc<str> },
     /// It will never take this record.
     #[error("{topic}: {source}")]
     TooLarge { topic: Arc<str>, source: KafkaError },
@@ -53,6 +56,7 @@ impl PublishError {
             PublishError::Rejected { .. } => Some(Reason::KafkaRejected),
             PublishError::Waits { .. }
             | PublishError::Unreported { .. }
+            | PublishError::Unconfirmed { .. }
             | PublishError::Unjudged { .. }
             | PublishError::Replaced { .. }
             | PublishError::Clock { .. } => None,

@@ -37,8 +37,8 @@ pub(super) fn client_config(settings: &Settings) -> ClientConfig {
     let mut config = ClientConfig::new();
     for (name, value) in [
         ("client.id", "hookbridge"),
-        // A request waits for its acknowledgement, so waiting for company only makes it slower.
-        ("linger.ms", "0"),
+        // Long enough for all records of a burst (`line`) to be there when its first request is made, and no longer.
+        ("linger.ms", "0.2"),
         // After an outage the next attempt must not wait longer than senders do (librdkafka's default is 10 s).
         ("reconnect.backoff.max.ms", "500"),
         ("socket.keepalive.enable", "true"),
@@ -55,11 +55,8 @@ pub(super) fn client_config(settings: &Settings) -> ClientConfig {
         .set("statistics.interval.ms", INTERVAL.as_millis().to_string())
         .set("acks", "all")
         .set("enable.idempotence", "true")
-        // librdkafka takes the success of a batch for that of the one before it, since a broker would have refused a
-        // gap. But a leader that knows nothing of this producer yet takes any number as the first: with two batches
-        // under way, the earlier one turned away ("not leader yet") and the later one taken, a record was acknowledged
-        // that Kafka never had (confluentinc/confluent-kafka-go#921).
-        .set("max.in.flight.requests.per.connection", "1")
+        // As many as idempotence allows: for what makes it safe see `report`.
+        .set("max.in.flight.requests.per.connection", "5")
         // The Java client's: topics written by either can be joined.
         .set("partitioner", "murmur2_random")
         // Topics are made with the partitions that were asked for, or not at all.

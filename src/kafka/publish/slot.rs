@@ -24,6 +24,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::evidence::{Evidence, TopicPartition};
+use super::line::Line;
 use super::producer::{Context, Producer, create};
 use crate::config::ConfigError;
 
@@ -53,6 +54,8 @@ pub(super) struct ProducerSlot {
     /// A record waits until it is acknowledged, refused or called back.
     pub(super) is_endless: bool,
     producer: ArcSwapOption<Producer>,
+    /// Of senders' records.
+    pub(super) line: Line,
     /// Something went wrong since it was last asked.
     suspect: Arc<AtomicBool>,
     /// Whether there is any evidence; looked at for each record.
@@ -104,6 +107,7 @@ impl ProducerSlot {
             message_timeout,
             is_endless,
             producer: ArcSwapOption::empty(),
+            line: Line::default(),
             suspect: Arc::default(),
             slow: AtomicBool::new(false),
             evidence: Mutex::default(),
@@ -144,7 +148,13 @@ impl ProducerSlot {
         self.producer.load().as_ref().is_some_and(|current| Arc::ptr_eq(current, producer))
     }
 
-    /// Lets go of a producer that is fatally broken; the next record makes a new one. Says whether it was still in use.
+    /// The producer, if it works and has nothing to do.
+    pub(super) fn idle(&self) -> Option<Arc<Producer>> {
+        let producer = self.current()?;
+        (self.line.is_idle() && producer.in_flight_count() == 0 && !self.is_suspect()).then_some(producer)
+    }
+
+    /// Lets go of a producer that is fatally broken, or not needed; the next record makes a new one. Says whether it was still in use.
     pub(super) fn discard(&self, broken: &Arc<Producer>) -> bool {
         let before = self.producer.compare_and_swap(broken, None);
         let discarded = before.as_ref().is_some_and(|before| Arc::ptr_eq(before, broken));
@@ -179,6 +189,7 @@ impl ProducerSlot {
 
     /// Nothing is known yet of the producer that comes.
     fn begin_anew(&self) {
+        self.line.forget_partitions();
         *self.evidence() = Evidence::default();
         self.slow.store(false, Ordering::Relaxed);
     }

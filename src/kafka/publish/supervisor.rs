@@ -1,4 +1,4 @@
-//! Sees to it that every producer works: one that does not is replaced when a new client of the same configuration gets
+//! Sees to it that there are as many producers as senders need, and that every one works: one that does not is replaced when a new client of the same configuration gets
 //! further, whatever librdkafka thinks of its brokers.
 //!
 //! ```text
@@ -83,7 +83,22 @@ pub(super) async fn keep(publisher: &Publisher) {
     loop {
         sleep(TICK).await;
         let clients = publisher.clients.load_full();
+        rescale(publisher, &clients);
         look(publisher, &clients, &mut probe).await;
+    }
+}
+
+/// Makes producers that the senders need, and ends those that they need no more.
+fn rescale(publisher: &Publisher, clients: &Clients) {
+    match clients.rescale(&publisher.context) {
+        Ok(idle) => {
+            for slot in idle {
+                // Nothing is handed to it meanwhile.
+                publisher.generation.next(|| slot.idle().is_some_and(|producer| slot.discard(&producer)));
+            }
+        }
+        // One could be made at start.
+        Err(error) => tracing::error!(%error, "cannot create a further Kafka producer"),
     }
 }
 

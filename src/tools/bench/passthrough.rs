@@ -165,7 +165,7 @@ async fn pass(State(table): State<Arc<Table>>, request: HttpRequest) -> Response
     if !body.is_ok_and(|body| body.len() == row.body_bytes) {
         return answer(StatusCode::BAD_REQUEST, Bytes::new());
     }
-    let sent = row.records.iter().map(|record| table.publisher.publish(record, Patience::Sender).report);
+    let sent = row.records.iter().map(|record| table.publisher.publish(record.clone(), Patience::Sender).report);
     if join_all(sent).await.iter().all(Result::is_ok) {
         answer(StatusCode::OK, row.answer.clone())
     } else {

@@ -1,0 +1,100 @@
+//! The way of a record to librdkafka: a sender's by the line of its producer, any other at once.
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::clients::{Clients, Patience};
+use super::evidence::TopicPartition;
+use super::line::{Entered, LONGEST_WAIT, LinedUp, Released};
+use super::message::to_kafka;
+use super::slot::ProducerSlot;
+use super::{Publisher, Sent};
+use crate::kafka::route::Record;
+
+/// A record that was handed over.
+pub(super) enum Handed {
+    /// To librdkafka, with the burst of this number; [`NO_BURST`] when it did not come by the line.
+    Sent(u64, Option<Sent>),
+    /// To the line.
+    Waits(oneshot::Receiver<(u64, Option<Sent>)>),
+    /// To nobody: another generation of producers has begun.
+    Replaced,
+}
+
+/// The number of no burst.
+pub(super) const NO_BURST: u64 = 0;
+
+/// A record until its verdict is there. Then the line goes on.
+pub(super) struct InBurst<'a> {
+    pub(super) publisher: &'a Publisher,
+    pub(super) slot: &'a ProducerSlot,
+    pub(super) burst: u64,
+    pub(super) place: TopicPartition,
+    pub(super) acknowledged: bool,
+}
+
+impl Drop for InBurst<'_> {
+    fn drop(&mut self) {
+        if self.burst != NO_BURST {
+            self.publisher.send_released(self.slot, self.slot.line.leave(self.burst, &self.place, self.acknowledged));
+        }
+    }
+}
+
+impl Publisher {
+    /// Hands `record` to librdkafka: a sender's when it is its turn.
+    pub(super) fn hand_over(
+        &self,
+        slot: &ProducerSlot,
+        patience: Patience,
+        record: Record,
+        (place, hash): (&TopicPartition, u32),
+        stamp: i64,
+    ) -> Handed {
+        let (burst, record) = match patience {
+            Patience::Sender => match slot.line.enter(record, place.clone(), hash, stamp) {
+                Entered::Now(burst, record) => (burst, record),
+                Entered::Later(later) => return Handed::Waits(later),
+            },
+            Patience::Command | Patience::Spool { .. } | Patience::Alone => (NO_BURST, record),
+        };
+        let due = if let Patience::Spool { generation } = patience { Some(generation) } else { None };
+        let to_slot = || self.send(slot, hash, to_kafka(&record, stamp));
+        self.generation.during(due, to_slot).map_or(Handed::Replaced, |sent| Handed::Sent(burst, sent))
+    }
+
+    /// Waits until a record in the line is sent.
+    pub(super) async fn released(
+        &self,
+        slot: &ProducerSlot,
+        mut later: oneshot::Receiver<(u64, Option<Sent>)>,
+    ) -> (u64, Option<Sent>) {
+        let told = if let Ok(told) = timeout(LONGEST_WAIT, &mut later).await {
+            told
+        } else {
+            self.send_released(slot, slot.line.release());
+            later.await
+        };
+        // Whoever had it in hand ended before it was sent.
+        told.unwrap_or((NO_BURST, None))
+    }
+
+    /// Sends a burst, the records of each partition side by side.
+    pub(super) fn send_released(&self, slot: &ProducerSlot, released: Option<Released>) {
+        let Some((burst, mut waiting)) = released else { return };
+        waiting.sort_by(|one, other| one.place.cmp(&other.place));
+        self.generation.during(None, || {
+            for LinedUp { record, hash, stamp, sent, .. } in waiting {
+                if sent.send((burst, self.send(slot, hash, to_kafka(&record, stamp)))).is_err() {
+                    // Nobody waits for its verdict. The burst ends without it, if only at `LONGEST_WAIT`.
+                    tracing::trace!(topic = &*record.topic, "nobody waits for a record that was just sent");
+                }
+            }
+        });
+    }
+
+    /// Sends what waits in any line.
+    pub(super) fn release_all(&self, clients: &Clients) {
+        clients.slots().for_each(|slot| self.send_released(slot, slot.line.release()));
+    }
+}

@@ -1,0 +1,257 @@
+//! The line in front of a producer: records wait in it for those before them, so that all together make few and full requests.
+//!
+//! ```text
+//! record ─▶ nothing under way? ─yes─▶ sent at once, alone
+//!                └─no─▶ waits ─▶ sent in a burst with all that wait, once the burst before has its verdicts, or takes long
+//! ```
+//!
+//! librdkafka sends a record as soon as it can, and a request has the records of one partition. Records that come one by one make
+//! a request each, and a request costs Kafka and us more than a record does. A burst has the records of each partition side by side.
+//! The more records come during a burst, the larger is the next: nobody has to say for how long to wait.
+//!
+//! Of a partition that has acknowledged nothing of this producer yet, or not the last record, a burst has one record alone: what a
+//! leader that does not know the producer makes of two requests at a time is told in [`super::report`].
+
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::Sent;
+use super::evidence::TopicPartition;
+use super::scale::LineLoad;
+use crate::kafka::route::Record;
+
+/// How long a record waits for the burst before it, at the most: a partition that gives no verdict must not hold up the others.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_millis(100);
+
+/// The line in front of one producer.
+#[derive(Default)]
+pub(super) struct Line(Mutex<LineState>);
+
+#[derive(Default)]
+struct LineState {
+    burst: Burst,
+    waiting: Vec<LinedUp>,
+    /// Partitions that acknowledged the last record that they got.
+    known: HashSet<TopicPartition>,
+    load: LineLoad,
+}
+
+/// The last burst that was sent.
+#[derive(Debug, Default)]
+struct Burst {
+    /// Counts from 1.
+    number: u64,
+    /// Records without a verdict.
+    under_way: usize,
+    sent: Option<Instant>,
+    /// After how long the first verdict came.
+    first_verdict: Option<Duration>,
+}
+
+/// A record in the line.
+pub(super) struct LinedUp {
+    pub(super) record: Record,
+    /// Where it goes.
+    pub(super) place: TopicPartition,
+    /// Of the record's key.
+    pub(super) hash: u32,
+    /// The time that it gets, in milliseconds since 1970.
+    pub(super) stamp: i64,
+    /// To whoever waits for it: the number of its burst, and what was sent.
+    pub(super) sent: oneshot::Sender<(u64, Option<Sent>)>,
+}
+
+/// Records to be sent together, and the number of their burst.
+pub(super) type Released = (u64, Vec<LinedUp>);
+
+/// What becomes of a record that comes to the line.
+pub(super) enum Entered {
+    /// It goes at once, as a burst of this number.
+    Now(u64, Record),
+    Later(oneshot::Receiver<(u64, Option<Sent>)>),
+}
+
+impl Line {
+    pub(super) fn enter(&self, record: Record, place: TopicPartition, hash: u32, stamp: i64) -> Entered {
+        let mut state = self.state();
+        if state.burst.under_way == 0 && state.waiting.is_empty() {
+            return Entered::Now(state.begin(1), record);
+        }
+        let (sent, later) = oneshot::channel();
+        state.waiting.push(LinedUp { record, place, hash, stamp, sent });
+        Entered::Later(later)
+    }
+
+    /// A record of this burst has its verdict, or nobody waits for it any more. Gives the next burst, if that was the last one.
+    pub(super) fn leave(&self, burst: u64, place: &TopicPartition, acknowledged: bool) -> Option<Released> {
+        let mut state = self.state();
+        match (acknowledged, state.known.contains(place)) {
+            (true, false) => {
+                state.known.insert(place.clone());
+            }
+            (false, true) => {
+                state.known.remove(place);
+            }
+            _ => {}
+        }
+        if !state.end_one(burst) {
+            return None;
+        }
+        let known = std::mem::take(&mut state.known);
+        let mut first = HashSet::new();
+        let released = state.release(|one| known.contains(&one.place) || first.insert(one.place.clone()));
+        state.known = known;
+        released
+    }
+
+    /// All that wait, whatever is under way, and wherever they go.
+    pub(super) fn release(&self) -> Option<Released> {
+        self.state().release(|_| true)
+    }
+
+    /// Another producer takes the records from here on.
+    pub(super) fn forget_partitions(&self) {
+        self.state().known.clear();
+    }
+
+    /// What went through it since this was last asked.
+    pub(super) fn take_load(&self) -> LineLoad {
+        std::mem::take(&mut self.state().load)
+    }
+
+    /// Whether nothing waits, and nothing is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        let state = self.state();
+        state.burst.under_way == 0 && state.waiting.is_empty()
+    }
+
+    fn state(&self) -> MutexGuard<'_, LineState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LineState {
+    /// Begins a burst of so many records; gives its number.
+    fn begin(&mut self, records: usize) -> u64 {
+        let number = self.burst.number + 1;
+        self.burst = Burst { number, under_way: records, sent: Some(Instant::now()), first_verdict: None };
+        self.load.records += records as u64;
+        number
+    }
+
+    /// Takes note of a verdict; says whether it was the last of the last burst.
+    fn end_one(&mut self, burst: u64) -> bool {
+        let Some(sent) = self.burst.sent.filter(|_| burst == self.burst.number && self.burst.under_way > 0) else {
+            return false;
+        };
+        self.burst.under_way -= 1;
+        let took = sent.elapsed();
+        let first = *self.burst.first_verdict.get_or_insert(took);
+        if self.burst.under_way > 0 {
+            return false;
+        }
+        self.load.add_burst(first, took);
+        true
+    }
+
+    /// A burst of those that go now. The first one always does.
+    fn release(&mut self, mut goes: impl FnMut(&LinedUp) -> bool) -> Option<Released> {
+        self.waiting.retain(|one| !one.sent.is_closed());
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let burst: Vec<_> = self.waiting.extract_if(.., |one| goes(one)).collect();
+        Some((self.begin(burst.len()), burst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(key: &str) -> Record {
+        Record { topic: "t".into(), key: key.into(), value: None, headers: Vec::new(), timestamp: 0 }
+    }
+
+    fn place(partition: i32) -> TopicPartition {
+        ("t".into(), partition)
+    }
+
+    fn enter(line: &Line, key: &str) -> Entered {
+        line.enter(record(key), place(0), 0, 0)
+    }
+
+    /// A line whose partition 0 has acknowledged a record: burst 1.
+    fn line() -> Line {
+        let line = Line::default();
+        assert!(matches!(enter(&line, "first"), Entered::Now(1, _)));
+        assert!(line.leave(1, &place(0), true).is_none());
+        line
+    }
+
+    fn leave(line: &Line, burst: u64) -> Option<(u64, Vec<String>)> {
+        keys(line.leave(burst, &place(0), true))
+    }
+
+    fn keys(released: Option<Released>) -> Option<(u64, Vec<String>)> {
+        released.map(|(burst, waiting)| (burst, waiting.into_iter().map(|one| one.record.key).collect()))
+    }
+
+    #[tokio::test]
+    async fn a_lone_record_goes_at_once_and_what_comes_meanwhile_goes_together() {
+        let line = line();
+        assert!(matches!(enter(&line, "a"), Entered::Now(2, _)));
+        let waiting = [enter(&line, "b"), enter(&line, "c")];
+        assert!(waiting.iter().all(|entered| matches!(entered, Entered::Later(_))));
+        assert_eq!(leave(&line, 2), Some((3, vec!["b".into(), "c".into()])));
+        let _d = enter(&line, "d");
+        assert_eq!(leave(&line, 3), None, "one of two is still under way");
+        assert_eq!(leave(&line, 3), Some((4, vec!["d".into()])));
+        assert!(leave(&line, 4).is_none() && line.is_idle());
+        assert!(matches!(enter(&line, "e"), Entered::Now(5, _)));
+    }
+
+    #[tokio::test]
+    async fn what_takes_long_holds_up_nobody_once_the_line_was_released() {
+        let line = line();
+        let _stuck = enter(&line, "stuck");
+        let _b = enter(&line, "b");
+        assert_eq!(keys(line.release()), Some((3, vec!["b".into()])));
+        let _c = enter(&line, "c");
+        assert_eq!(leave(&line, 2), None, "a verdict of an earlier burst ends no later one");
+        assert_eq!(leave(&line, 3), Some((4, vec!["c".into()])));
+    }
+
+    #[tokio::test]
+    async fn a_record_that_nobody_waits_for_is_left_out() {
+        let line = line();
+        let _a = enter(&line, "a");
+        drop(enter(&line, "gone"));
+        assert!(leave(&line, 2).is_none() && line.is_idle());
+    }
+
+    #[tokio::test]
+    async fn of_a_partition_that_has_acknowledged_nothing_yet_one_record_goes_alone() {
+        let line = line();
+        let _a = enter(&line, "a");
+        let _waiting = [("b", 0), ("c", 1), ("d", 1), ("e", 2), ("f", 0)]
+            .map(|(key, partition)| line.enter(record(key), place(partition), 0, 0));
+        let expected = ["b", "c", "e", "f"].map(String::from).to_vec();
+        assert_eq!(leave(&line, 2), Some((3, expected)));
+        assert!(line.leave(3, &place(1), true).is_none());
+        assert!(line.leave(3, &place(0), false).is_none(), "it has refused one: it is not known any more");
+        assert!(line.leave(3, &place(2), true).is_none());
+        let _waiting = [("g", 0), ("h", 0), ("i", 1), ("j", 2), ("k", 2)]
+            .map(|(key, partition)| line.enter(record(key), place(partition), 0, 0));
+        let expected = ["d", "g", "i", "j", "k"].map(String::from).to_vec();
+        assert_eq!(keys(line.leave(3, &place(2), true)), Some((4, expected)));
+        line.forget_partitions();
+        let _waiting = [enter(&line, "l"), enter(&line, "m")];
+        let all = ["h", "l", "m"].map(String::from).to_vec();
+        assert_eq!(keys(line.release()), Some((5, all)), "nothing waits for longer than it may");
+    }
+}
