@@ -364,7 +364,7 @@ impl Publisher {
 
     /// Waits for the verdict on what was sent to `topic`; gives the partition it is in, or the record back, if librdkafka had it.
     async fn settle(&self, slot: &ProducerSlot, topic: &Arc<str>, sent: Option<Sent>) -> Result<i32, Failed> {
-        let waits = |source| PublishError::Waits { topic: Arc::clone(topic), source };
+        let waits = |error| PublishError::Waits { topic: Arc::clone(topic), error };
         let Some(Sent { at, hash, producer, report }) = sent else { return Err((waits(KafkaError::Canceled), None)) };
         let place = || (Arc::clone(topic), self.watch.partition(topic, hash));
         let (error, record) = match report {
@@ -404,8 +404,8 @@ impl Publisher {
         // The record is of use only to one who may send it alone.
         let record = record.filter(|_| verdict.is_about_a_record());
         let error = match verdict {
-            Verdict::TooLarge => PublishError::TooLarge { topic: Arc::clone(topic), source: error },
-            Verdict::Rejected => PublishError::Rejected { topic: Arc::clone(topic), source: error },
+            Verdict::TooLarge => PublishError::TooLarge { topic: Arc::clone(topic), error },
+            Verdict::Rejected => PublishError::Rejected { topic: Arc::clone(topic), error },
             Verdict::Wait | Verdict::Neighbour | Verdict::Fatal => waits(error),
         };
         Err((error, record))

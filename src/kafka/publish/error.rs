@@ -23,8 +23,8 @@ pub(crate) enum PrepareError {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PublishError {
     /// Down, too slow, unauthorised, too few replicas: another time it may work. It may still have landed.
-    #[error("{topic}: {source}")]
-    Waits { topic: Arc<str>, source: KafkaError },
+    #[error("{topic}: {error}")]
+    Waits { topic: Arc<str>, error: KafkaError },
     /// librdkafka did not even say what became of it.
     #[error("{topic}: no delivery report from librdkafka")]
     Unreported { topic: Arc<str> },
@@ -32,14 +32,14 @@ pub(crate) enum PublishError {
     #[error("{topic}: Kafka did not confirm the record itself, only a later one")]
     Unconfirmed { topic: Arc<str> },
     /// It will never take this record.
-    #[error("{topic}: {source}")]
-    TooLarge { topic: Arc<str>, source: KafkaError },
+    #[error("{topic}: {error}")]
+    TooLarge { topic: Arc<str>, error: KafkaError },
     /// It will never take this record.
-    #[error("{topic}: {source}")]
-    Rejected { topic: Arc<str>, source: KafkaError },
+    #[error("{topic}: {error}")]
+    Rejected { topic: Arc<str>, error: KafkaError },
     /// It did not take this record together with others; whether it is to blame, only it alone can tell.
-    #[error("{topic}: {source} (for the whole batch)")]
-    Unjudged { topic: Arc<str>, source: KafkaError },
+    #[error("{topic}: {error} (for the whole batch)")]
+    Unjudged { topic: Arc<str>, error: KafkaError },
     /// It was not sent: a producer was replaced meanwhile.
     #[error("{topic}: not sent: its producer was just replaced")]
     Replaced { topic: Arc<str> },
@@ -66,15 +66,15 @@ impl PublishError {
     /// The same about a record that was not alone.
     pub(super) fn unjudged(self) -> PublishError {
         match self {
-            PublishError::TooLarge { topic, source }
-            | PublishError::Rejected { topic, source }
-            | PublishError::Waits { topic, source } => PublishError::Unjudged { topic, source },
+            PublishError::TooLarge { topic, error }
+            | PublishError::Rejected { topic, error }
+            | PublishError::Waits { topic, error } => PublishError::Unjudged { topic, error },
             other => other,
         }
     }
 
     /// Whether it will never take this record for the time that it has.
     pub(crate) fn is_about_time(&self) -> bool {
-        matches!(self, PublishError::Rejected { source, .. } if source.rdkafka_error_code() == Some(RDKafkaErrorCode::InvalidTimestamp))
+        matches!(self, PublishError::Rejected { error, .. } if error.rdkafka_error_code() == Some(RDKafkaErrorCode::InvalidTimestamp))
     }
 }

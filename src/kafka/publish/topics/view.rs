@@ -25,8 +25,8 @@ pub(crate) enum LookError {
     #[error(transparent)]
     NoAnswer(#[from] KafkaError),
     /// Kafka did not answer, and the client said why before.
-    #[error("{source}: {reason}")]
-    NoConnection { source: KafkaError, reason: String },
+    #[error("{error}: {reason}")]
+    NoConnection { error: KafkaError, reason: String },
     /// Brokers that have not been taken in by a controller name nobody, not even themselves.
     #[error("Kafka lists no brokers: none is running, or none has joined the controller")]
     NoBrokers,
@@ -82,9 +82,9 @@ impl View {
         let topics: Vec<_> = specs.iter().map(|spec| (Arc::clone(&spec.name), spec.role)).collect();
         let look = move || {
             let why = || reason.lock().unwrap_or_else(PoisonError::into_inner);
-            let metadata = client.client().fetch_metadata(None, patience).map_err(|source| match &*why() {
-                Some(reason) => LookError::NoConnection { source, reason: reason.clone() },
-                None => LookError::NoAnswer(source),
+            let metadata = client.client().fetch_metadata(None, patience).map_err(|error| match &*why() {
+                Some(reason) => LookError::NoConnection { error, reason: reason.clone() },
+                None => LookError::NoAnswer(error),
             })?;
             // librdkafka says the same thing once, not at each attempt: what it said before is over.
             why().take();
