@@ -9,13 +9,13 @@
 //! Whoever sends a record gets librdkafka's own verdict on it, so that a record which is then spooled is in no queue
 //! any more. (It may still have landed: the answer can be lost.)
 //!
-//! **Senders' records** wait in a [`line`] for those before them, and go in bursts. How many producers share them follows the load
-//! ([`scale`]). Each is idempotent, and has several requests under way; only what Kafka itself has confirmed counts ([`report`]). Two
+//! **Senders' records** wait in a line (`line`) for those before them, and go in bursts. How many producers share them follows the load
+//! (`scale`). Each is idempotent, and has one request under way per broker; only what Kafka itself has confirmed counts (`report`). Two
 //! records that are under way together are promised no order, so any producer may take any record at any time: an event that
 //! arrives when another is answered finds that one written. `FutureProducer::send` is not used, since it waits for a full queue.
 //!
 //! **What comes from the spool** has producers of its own, which no sender waits for, with one request under way each: there one record
-//! follows another of its key without waiting for it, and by the same producer ([`clients`]). (A sender's record of the same key may
+//! follows another of its key without waiting for it, and by the same producer (`clients`). (A sender's record of the same key may
 //! still be under way then. It is not answered yet, so no order is promised.)
 //!
 //! A new producer takes the place of one that librdkafka declares fatally broken (its idempotence state is gone from the broker), of

@@ -5,7 +5,7 @@ use tokio::time::timeout;
 
 use super::clients::{Clients, Patience};
 use super::evidence::TopicPartition;
-use super::line::{Entered, LONGEST_WAIT, LinedUp, Released};
+use super::line::{Entered, LONGEST_FIRST_WAIT, LONGEST_WAIT, LinedUp, Released};
 use super::message::to_kafka;
 use super::slot::ProducerSlot;
 use super::{Publisher, Sent};
@@ -69,7 +69,12 @@ impl Publisher {
         slot: &ProducerSlot,
         mut later: oneshot::Receiver<(u64, Option<Sent>)>,
     ) -> (u64, Option<Sent>) {
-        let told = if let Ok(told) = timeout(LONGEST_WAIT, &mut later).await {
+        let mut told = timeout(LONGEST_WAIT, &mut later).await;
+        if told.is_err() {
+            self.send_released(slot, slot.line.release_known());
+            told = timeout(LONGEST_FIRST_WAIT, &mut later).await;
+        }
+        let told = if let Ok(told) = told {
             told
         } else {
             self.send_released(slot, slot.line.release());

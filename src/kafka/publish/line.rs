@@ -27,6 +27,9 @@ use crate::kafka::route::Record;
 /// How long a record waits for the burst before it, at the most: a partition that gives no verdict must not hold up the others.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
+/// The same beyond that for a record of a partition that has acknowledged nothing yet: the leader of a new topic takes its time.
+pub(super) const LONGEST_FIRST_WAIT: Duration = Duration::from_millis(900);
+
 /// The line in front of one producer.
 #[derive(Default)]
 pub(super) struct Line(Mutex<LineState>);
@@ -108,6 +111,15 @@ impl Line {
         released
     }
 
+    /// All that wait for partitions that are known, whatever is under way.
+    pub(super) fn release_known(&self) -> Option<Released> {
+        let mut state = self.state();
+        let known = std::mem::take(&mut state.known);
+        let released = state.release(|one| known.contains(&one.place));
+        state.known = known;
+        released
+    }
+
     /// All that wait, whatever is under way, and wherever they go.
     pub(super) fn release(&self) -> Option<Released> {
         self.state().release(|_| true)
@@ -158,14 +170,11 @@ impl LineState {
         true
     }
 
-    /// A burst of those that go now. The first one always does.
+    /// A burst of those that go now.
     fn release(&mut self, mut goes: impl FnMut(&LinedUp) -> bool) -> Option<Released> {
         self.waiting.retain(|one| !one.sent.is_closed());
-        if self.waiting.is_empty() {
-            return None;
-        }
         let burst: Vec<_> = self.waiting.extract_if(.., |one| goes(one)).collect();
-        Some((self.begin(burst.len()), burst))
+        if burst.is_empty() { None } else { Some((self.begin(burst.len()), burst)) }
     }
 }
 
@@ -250,6 +259,7 @@ mod tests {
         let expected = ["d", "g", "i", "j", "k"].map(String::from).to_vec();
         assert_eq!(keys(line.leave(3, &place(2), true)), Some((4, expected)));
         line.forget_partitions();
+        assert_eq!(keys(line.release_known()), None);
         let _waiting = [enter(&line, "l"), enter(&line, "m")];
         let all = ["h", "l", "m"].map(String::from).to_vec();
         assert_eq!(keys(line.release()), Some((5, all)), "nothing waits for longer than it may");
