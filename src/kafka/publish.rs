@@ -60,6 +60,7 @@ pub(crate) use clients::{Clients, Patience};
 pub(crate) use clock::span;
 use clock::{Clock, TimeRefusal};
 pub(crate) use error::{PrepareError, PublishError};
+use evidence::TopicPartition;
 use generation::Generation;
 use hand_over::{Handed, InBurst};
 use message::to_kafka_again;
@@ -83,8 +84,6 @@ const RETIRING: Duration = Duration::from_millis(50);
 /// What became of handing a record to librdkafka.
 struct Sent {
     at: Instant,
-    /// Of the record's key.
-    hash: u32,
     producer: Arc<Producer>,
     report: Result<DeliveryFuture, KafkaError>,
 }
@@ -265,22 +264,21 @@ impl Publisher {
         let clients = self.clients.load_full();
         let hash = partition::hash(record.key.as_bytes());
         let (stamp, sent_at) = self.clock.stamp(record.timestamp);
-        let (topic, timestamp) = (Arc::clone(&record.topic), record.timestamp);
-        let place = (Arc::clone(&topic), self.watch.partition(&topic, hash));
+        let timestamp = record.timestamp;
+        let place = (Arc::clone(&record.topic), self.watch.partition(&record.topic, hash));
         let number = clients.number(patience, hash, place.1);
-        let handed = self.hand_over(clients.slot(patience, number), patience, record, (&place, hash), stamp);
+        let handed = self.hand_over(clients.slot(patience, number), patience, record, &place, stamp);
         let is_sent = matches!(&handed, Handed::Sent(_, Some(Sent { report: Ok(_), .. })));
         let report = async move {
             let slot = clients.slot(patience, number);
             let (burst, sent) = match handed {
                 Handed::Sent(burst, sent) => (burst, sent),
                 Handed::Waits(later) => self.released(slot, later).await,
-                Handed::Replaced => return Err(PublishError::Replaced { topic }),
+                Handed::Replaced => return Err(PublishError::Replaced { topic: place.0 }),
             };
-            let mut in_burst = InBurst { publisher: self, slot, burst, place, acknowledged: false };
-            let (error, given_back) = match self.settle(slot, &topic, sent).await {
+            let in_burst = InBurst { publisher: self, slot, burst };
+            let (error, given_back) = match self.settle(slot, &place, sent).await {
                 Ok(partition) => {
-                    in_burst.acknowledged = true;
                     self.clock.taken(stamp, sent_at);
                     return Ok(partition);
                 }
@@ -290,12 +288,12 @@ impl Publisher {
             // Kafka refuses a batch as a whole: whether it was for this record, only it alone can tell.
             match (patience, given_back) {
                 (Patience::Alone, given_back) => {
-                    let (record, time) = self.with_another_time(&topic, stamp, error, given_back).await?;
-                    self.publish_alone(&clients.alone, hash, record, &topic, time).await
+                    let (record, time) = self.with_another_time(&place.0, stamp, error, given_back).await?;
+                    self.publish_alone(&clients.alone, record, &place, time).await
                 }
                 (_, None) => Err(error),
                 (Patience::Spool { .. }, Some(_)) => Err(error.unjudged()),
-                (_, Some(record)) => self.publish_alone(&clients.alone, hash, record, &topic, timestamp).await,
+                (_, Some(record)) => self.publish_alone(&clients.alone, record, &place, timestamp).await,
             }
         };
         Sending { is_sent, report }
@@ -305,17 +303,16 @@ impl Publisher {
     async fn publish_alone(
         &self,
         slot: &ProducerSlot,
-        hash: u32,
         mut record: OwnedMessage,
-        topic: &Arc<str>,
+        place: &TopicPartition,
         timestamp: i64,
     ) -> Result<i32, PublishError> {
         let mut wanted = timestamp;
         loop {
             let (stamp, sent_at) = self.clock.stamp(wanted);
-            let sent = self.send(slot, hash, to_kafka_again(&mut record, stamp));
+            let sent = self.send(slot, to_kafka_again(&mut record, stamp));
             drop(record);
-            let (error, given_back) = match self.settle(slot, topic, sent).await {
+            let (error, given_back) = match self.settle(slot, place, sent).await {
                 Ok(partition) => {
                     self.clock.taken(stamp, sent_at);
                     return Ok(partition);
@@ -323,7 +320,7 @@ impl Publisher {
                 Err(failed) => failed,
             };
             // That is earlier by a minute at least, so this ends.
-            (record, wanted) = self.with_another_time(topic, stamp, error, given_back).await?;
+            (record, wanted) = self.with_another_time(&place.0, stamp, error, given_back).await?;
         }
     }
 
@@ -346,12 +343,7 @@ impl Publisher {
     }
 
     /// Hands `record` to librdkafka, unless there is no producer.
-    fn send<K: ToBytes + ?Sized>(
-        &self,
-        slot: &ProducerSlot,
-        hash: u32,
-        record: FutureRecord<'_, K, [u8]>,
-    ) -> Option<Sent> {
+    fn send<K: ToBytes + ?Sized>(&self, slot: &ProducerSlot, record: FutureRecord<'_, K, [u8]>) -> Option<Sent> {
         let at = Instant::now();
         let producer = slot.get(&self.context).inspect_err(|error| {
             // It could be made at start.
@@ -359,14 +351,14 @@ impl Publisher {
         });
         let producer = producer.ok()?;
         let report = producer.send_result(record).map_err(|(error, _)| error);
-        Some(Sent { at, hash, producer, report })
+        Some(Sent { at, producer, report })
     }
 
-    /// Waits for the verdict on what was sent to `topic`; gives the partition it is in, or the record back, if librdkafka had it.
-    async fn settle(&self, slot: &ProducerSlot, topic: &Arc<str>, sent: Option<Sent>) -> Result<i32, Failed> {
+    /// Waits for the verdict on what was sent to `place`; gives the partition it is in, or the record back, if librdkafka had it.
+    async fn settle(&self, slot: &ProducerSlot, place: &TopicPartition, sent: Option<Sent>) -> Result<i32, Failed> {
+        let topic = &place.0;
         let waits = |error| PublishError::Waits { topic: Arc::clone(topic), error };
-        let Some(Sent { at, hash, producer, report }) = sent else { return Err((waits(KafkaError::Canceled), None)) };
-        let place = || (Arc::clone(topic), self.watch.partition(topic, hash));
+        let Some(Sent { at, producer, report }) = sent else { return Err((waits(KafkaError::Canceled), None)) };
         let (error, record) = match report {
             Ok(report) => match report::of(slot, &producer, place, at, report).await {
                 DeliveryReport::Acknowledged(partition) => {

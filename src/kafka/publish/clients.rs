@@ -45,12 +45,8 @@ const LONG_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What keeps the order of records that follow each other without waiting: none times out by itself, and when a batch is not
 /// taken, librdkafka sends nothing more of what came behind it.
-const IN_STEP: [(&str, &str); 4] = [
-    ("message.timeout.ms", "0"),
-    ("retries", "2147483647"),
-    ("enable.gapless.guarantee", "true"),
-    ("max.in.flight.requests.per.connection", "1"),
-];
+const IN_STEP: [(&str, &str); 3] =
+    [("message.timeout.ms", "0"), ("retries", "2147483647"), ("enable.gapless.guarantee", "true")];
 
 /// How many producers the spool has, and how many commands have, where nothing is said of it.
 const OTHERS: u32 = 4;
@@ -63,9 +59,7 @@ pub(crate) struct Clients {
     pub(super) for_senders: Box<[ProducerSlot]>,
     /// How many of them are in use: the first ones.
     in_use: AtomicUsize,
-    /// How many of them were made to be used.
-    made: AtomicUsize,
-    /// Whether both follow the load.
+    /// Whether that follows the load.
     is_auto: bool,
     /// Made when the spool has something.
     pub(super) for_spool: Box<[ProducerSlot]>,
@@ -97,7 +91,6 @@ impl Clients {
         let clients = Clients {
             for_senders: several(most, "senders", senders, &[]),
             in_use: AtomicUsize::new(in_use),
-            made: AtomicUsize::new(in_use),
             is_auto: settings.kafka.producers == Producers::Auto,
             for_spool: several(others, "the spool", long, &IN_STEP),
             for_commands: several(others, "commands", long, &[]),
@@ -135,22 +128,20 @@ impl Clients {
         }
     }
 
-    /// Takes those of the senders' producers into use that were made at the last call, which was a second ago: they are connected by
-    /// now. Makes more if that second's load needs them; or takes fewer into use, and gives those that are idle then.
+    /// Takes those of the senders' producers into use that the last second's load needs and that are there: what was made at the last
+    /// call is connected by now. Makes those that are missing. Gives those that are not in use and idle.
     pub(super) fn rescale(&self, context: &Context) -> Result<Vec<&ProducerSlot>, ConfigError> {
         let load = self.for_senders.iter().map(|slot| slot.line.take_load()).fold(LineLoad::default(), LineLoad::and);
         if !self.is_auto {
             return Ok(Vec::new());
         }
-        let (in_use, made) = (self.in_use.load(Ordering::Relaxed), self.made.load(Ordering::Relaxed));
+        let in_use = self.in_use.load(Ordering::Relaxed);
         let needed = load.producers(in_use);
-        if needed > in_use {
-            for slot in &self.for_senders[in_use..needed] {
-                slot.get(context)?;
-            }
+        let there = self.for_senders.iter().take_while(|slot| slot.current().is_some()).count();
+        for slot in &self.for_senders[..needed] {
+            slot.get(context)?;
         }
-        self.made.store(needed, Ordering::Relaxed);
-        self.in_use.store(needed.min(made.max(in_use)), Ordering::Relaxed);
+        self.in_use.store(needed.min(there.max(in_use)), Ordering::Relaxed);
         let further = &self.for_senders[needed.max(in_use)..];
         Ok(further.iter().filter(|slot| slot.idle().is_some()).collect())
     }

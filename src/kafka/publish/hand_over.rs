@@ -5,7 +5,7 @@ use tokio::time::timeout;
 
 use super::clients::{Clients, Patience};
 use super::evidence::TopicPartition;
-use super::line::{Entered, LONGEST_FIRST_WAIT, LONGEST_WAIT, LinedUp, Released};
+use super::line::{Entered, LONGEST_WAIT, LinedUp, Released};
 use super::message::to_kafka;
 use super::slot::ProducerSlot;
 use super::{Publisher, Sent};
@@ -29,14 +29,12 @@ pub(super) struct InBurst<'a> {
     pub(super) publisher: &'a Publisher,
     pub(super) slot: &'a ProducerSlot,
     pub(super) burst: u64,
-    pub(super) place: TopicPartition,
-    pub(super) acknowledged: bool,
 }
 
 impl Drop for InBurst<'_> {
     fn drop(&mut self) {
         if self.burst != NO_BURST {
-            self.publisher.send_released(self.slot, self.slot.line.leave(self.burst, &self.place, self.acknowledged));
+            self.publisher.send_released(self.slot, self.slot.line.leave(self.burst));
         }
     }
 }
@@ -48,18 +46,18 @@ impl Publisher {
         slot: &ProducerSlot,
         patience: Patience,
         record: Record,
-        (place, hash): (&TopicPartition, u32),
+        place: &TopicPartition,
         stamp: i64,
     ) -> Handed {
         let (burst, record) = match patience {
-            Patience::Sender => match slot.line.enter(record, place.clone(), hash, stamp) {
+            Patience::Sender => match slot.line.enter(record, place.clone(), stamp) {
                 Entered::Now(burst, record) => (burst, record),
                 Entered::Later(later) => return Handed::Waits(later),
             },
             Patience::Command | Patience::Spool { .. } | Patience::Alone => (NO_BURST, record),
         };
         let due = if let Patience::Spool { generation } = patience { Some(generation) } else { None };
-        let to_slot = || self.send(slot, hash, to_kafka(&record, stamp));
+        let to_slot = || self.send(slot, to_kafka(&record, stamp));
         self.generation.during(due, to_slot).map_or(Handed::Replaced, |sent| Handed::Sent(burst, sent))
     }
 
@@ -69,12 +67,7 @@ impl Publisher {
         slot: &ProducerSlot,
         mut later: oneshot::Receiver<(u64, Option<Sent>)>,
     ) -> (u64, Option<Sent>) {
-        let mut told = timeout(LONGEST_WAIT, &mut later).await;
-        if told.is_err() {
-            self.send_released(slot, slot.line.release_known());
-            told = timeout(LONGEST_FIRST_WAIT, &mut later).await;
-        }
-        let told = if let Ok(told) = told {
+        let told = if let Ok(told) = timeout(LONGEST_WAIT, &mut later).await {
             told
         } else {
             self.send_released(slot, slot.line.release());
@@ -89,8 +82,8 @@ impl Publisher {
         let Some((burst, mut waiting)) = released else { return };
         waiting.sort_by(|one, other| one.place.cmp(&other.place));
         self.generation.during(None, || {
-            for LinedUp { record, hash, stamp, sent, .. } in waiting {
-                if sent.send((burst, self.send(slot, hash, to_kafka(&record, stamp)))).is_err() {
+            for LinedUp { record, stamp, sent, .. } in waiting {
+                if sent.send((burst, self.send(slot, to_kafka(&record, stamp)))).is_err() {
                     // Nobody waits for its verdict. The burst ends without it, if only at `LONGEST_WAIT`.
                     tracing::trace!(topic = &*record.topic, "nobody waits for a record that was just sent");
                 }

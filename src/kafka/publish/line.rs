@@ -8,11 +8,7 @@
 //! librdkafka sends a record as soon as it can, and a request has the records of one partition. Records that come one by one make
 //! a request each, and a request costs Kafka and us more than a record does. A burst has the records of each partition side by side.
 //! The more records come during a burst, the larger is the next: nobody has to say for how long to wait.
-//!
-//! Of a partition that has acknowledged nothing of this producer yet, or not the last record, a burst has one record alone: what a
-//! leader that does not know the producer makes of two requests at a time is told in [`super::report`].
 
-use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,9 +23,6 @@ use crate::kafka::route::Record;
 /// How long a record waits for the burst before it, at the most: a partition that gives no verdict must not hold up the others.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
-/// The same beyond that for a record of a partition that has acknowledged nothing yet: the leader of a new topic takes its time.
-pub(super) const LONGEST_FIRST_WAIT: Duration = Duration::from_millis(900);
-
 /// The line in front of one producer.
 #[derive(Default)]
 pub(super) struct Line(Mutex<LineState>);
@@ -38,8 +31,6 @@ pub(super) struct Line(Mutex<LineState>);
 struct LineState {
     burst: Burst,
     waiting: Vec<LinedUp>,
-    /// Partitions that acknowledged the last record that they got.
-    known: HashSet<TopicPartition>,
     load: LineLoad,
 }
 
@@ -60,8 +51,6 @@ pub(super) struct LinedUp {
     pub(super) record: Record,
     /// Where it goes.
     pub(super) place: TopicPartition,
-    /// Of the record's key.
-    pub(super) hash: u32,
     /// The time that it gets, in milliseconds since 1970.
     pub(super) stamp: i64,
     /// To whoever waits for it: the number of its burst, and what was sent.
@@ -79,55 +68,25 @@ pub(super) enum Entered {
 }
 
 impl Line {
-    pub(super) fn enter(&self, record: Record, place: TopicPartition, hash: u32, stamp: i64) -> Entered {
+    pub(super) fn enter(&self, record: Record, place: TopicPartition, stamp: i64) -> Entered {
         let mut state = self.state();
         if state.burst.under_way == 0 && state.waiting.is_empty() {
             return Entered::Now(state.begin(1), record);
         }
         let (sent, later) = oneshot::channel();
-        state.waiting.push(LinedUp { record, place, hash, stamp, sent });
+        state.waiting.push(LinedUp { record, place, stamp, sent });
         Entered::Later(later)
     }
 
     /// A record of this burst has its verdict, or nobody waits for it any more. Gives the next burst, if that was the last one.
-    pub(super) fn leave(&self, burst: u64, place: &TopicPartition, acknowledged: bool) -> Option<Released> {
+    pub(super) fn leave(&self, burst: u64) -> Option<Released> {
         let mut state = self.state();
-        match (acknowledged, state.known.contains(place)) {
-            (true, false) => {
-                state.known.insert(place.clone());
-            }
-            (false, true) => {
-                state.known.remove(place);
-            }
-            _ => {}
-        }
-        if !state.end_one(burst) {
-            return None;
-        }
-        let known = std::mem::take(&mut state.known);
-        let mut first = HashSet::new();
-        let released = state.release(|one| known.contains(&one.place) || first.insert(one.place.clone()));
-        state.known = known;
-        released
+        if state.end_one(burst) { state.release() } else { None }
     }
 
-    /// All that wait for partitions that are known, whatever is under way.
-    pub(super) fn release_known(&self) -> Option<Released> {
-        let mut state = self.state();
-        let known = std::mem::take(&mut state.known);
-        let released = state.release(|one| known.contains(&one.place));
-        state.known = known;
-        released
-    }
-
-    /// All that wait, whatever is under way, and wherever they go.
+    /// All that wait, whatever is under way.
     pub(super) fn release(&self) -> Option<Released> {
-        self.state().release(|_| true)
-    }
-
-    /// Another producer takes the records from here on.
-    pub(super) fn forget_partitions(&self) {
-        self.state().known.clear();
+        self.state().release()
     }
 
     /// What went through it since this was last asked.
@@ -170,10 +129,10 @@ impl LineState {
         true
     }
 
-    /// A burst of those that go now.
-    fn release(&mut self, mut goes: impl FnMut(&LinedUp) -> bool) -> Option<Released> {
-        self.waiting.retain(|one| !one.sent.is_closed());
-        let burst: Vec<_> = self.waiting.extract_if(.., |one| goes(one)).collect();
+    /// A burst of all that wait and that somebody waits for.
+    fn release(&mut self) -> Option<Released> {
+        let mut burst = std::mem::take(&mut self.waiting);
+        burst.retain(|one| !one.sent.is_closed());
         if burst.is_empty() { None } else { Some((self.begin(burst.len()), burst)) }
     }
 }
@@ -186,24 +145,20 @@ mod tests {
         Record { topic: "t".into(), key: key.into(), value: None, headers: Vec::new(), timestamp: 0 }
     }
 
-    fn place(partition: i32) -> TopicPartition {
-        ("t".into(), partition)
-    }
-
     fn enter(line: &Line, key: &str) -> Entered {
-        line.enter(record(key), place(0), 0, 0)
+        line.enter(record(key), ("t".into(), 0), 0)
     }
 
-    /// A line whose partition 0 has acknowledged a record: burst 1.
+    /// A line that has sent a burst: number 1.
     fn line() -> Line {
         let line = Line::default();
         assert!(matches!(enter(&line, "first"), Entered::Now(1, _)));
-        assert!(line.leave(1, &place(0), true).is_none());
+        assert!(line.leave(1).is_none());
         line
     }
 
     fn leave(line: &Line, burst: u64) -> Option<(u64, Vec<String>)> {
-        keys(line.leave(burst, &place(0), true))
+        keys(line.leave(burst))
     }
 
     fn keys(released: Option<Released>) -> Option<(u64, Vec<String>)> {
@@ -241,27 +196,5 @@ mod tests {
         let _a = enter(&line, "a");
         drop(enter(&line, "gone"));
         assert!(leave(&line, 2).is_none() && line.is_idle());
-    }
-
-    #[tokio::test]
-    async fn of_a_partition_that_has_acknowledged_nothing_yet_one_record_goes_alone() {
-        let line = line();
-        let _a = enter(&line, "a");
-        let _waiting = [("b", 0), ("c", 1), ("d", 1), ("e", 2), ("f", 0)]
-            .map(|(key, partition)| line.enter(record(key), place(partition), 0, 0));
-        let expected = ["b", "c", "e", "f"].map(String::from).to_vec();
-        assert_eq!(leave(&line, 2), Some((3, expected)));
-        assert!(line.leave(3, &place(1), true).is_none());
-        assert!(line.leave(3, &place(0), false).is_none(), "it has refused one: it is not known any more");
-        assert!(line.leave(3, &place(2), true).is_none());
-        let _waiting = [("g", 0), ("h", 0), ("i", 1), ("j", 2), ("k", 2)]
-            .map(|(key, partition)| line.enter(record(key), place(partition), 0, 0));
-        let expected = ["d", "g", "i", "j", "k"].map(String::from).to_vec();
-        assert_eq!(keys(line.leave(3, &place(2), true)), Some((4, expected)));
-        line.forget_partitions();
-        assert_eq!(keys(line.release_known()), None);
-        let _waiting = [enter(&line, "l"), enter(&line, "m")];
-        let all = ["h", "l", "m"].map(String::from).to_vec();
-        assert_eq!(keys(line.release()), Some((5, all)), "nothing waits for longer than it may");
     }
 }

@@ -19,8 +19,8 @@ use super::evidence::TopicPartition;
 use super::producer::Producer;
 use super::slot::{self, ProducerSlot};
 
-/// How long after it is due a record's report may come before everything under way is called back, and how long
-/// after that it may still take.
+/// How long after a record has timed out its report may still come before everything under way is called back, and how long
+/// after that.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// What became of a record that librdkafka had.
@@ -41,7 +41,7 @@ pub(super) enum DeliveryReport {
 pub(super) async fn of(
     slot: &ProducerSlot,
     producer: &Arc<Producer>,
-    place: impl FnOnce() -> TopicPartition,
+    place: &TopicPartition,
     sent: Instant,
     report: DeliveryFuture,
 ) -> DeliveryReport {
@@ -50,7 +50,7 @@ pub(super) async fn of(
         told
     } else {
         // Until the report is there, whoever looks after the producers knows.
-        let _slow = slot.note_slow(producer, place(), sent);
+        let _slow = slot.note_slow(producer, place.clone(), sent);
         let latest = sent + slot.message_timeout + SCAN_INTERVAL + GRACE;
         match timeout_at(latest, &mut report).await {
             Ok(told) => told,
@@ -99,7 +99,8 @@ mod tests {
             let record = FutureRecord::<str, str>::to("t").key("k").payload(payload);
             producer.send_result(record).ok().unwrap()
         };
-        let report = |report| of(&slot, &producer, || ("t".into(), 0), Instant::now(), report);
+        let place = ("t".into(), 0);
+        let report = |report| of(&slot, &producer, &place, Instant::now(), report);
         assert!(matches!(report(send("before")).await, DeliveryReport::Acknowledged(0)));
 
         cluster.broker_round_trip_time(1, Duration::from_millis(500)).unwrap();

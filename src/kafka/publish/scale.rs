@@ -1,9 +1,9 @@
 //! How many producers the senders need (`kafka.producers = "auto"`): one, unless bursts take much longer than an acknowledgement does.
 //!
-//! A burst has a request for each of its partitions. One producer sends a few of them at a time to each broker, and a broker works
-//! on one request of a connection at a time: with copies on other brokers, each has to wait for these. With more producers
-//! the requests of a burst wait for their acknowledgements side by side. With a Kafka that is near and fast there is little to wait
-//! for, and each further producer only makes bursts smaller and requests more.
+//! A burst has a request for each of its partitions, and a producer sends one at a time to each broker. With a Kafka that is far, or
+//! that waits for copies on other brokers, a burst takes several times as long as an acknowledgement; with more producers its
+//! requests wait side by side. With a Kafka that is near and fast there is little to wait for, and each further producer only makes
+//! bursts smaller and requests more.
 
 use std::time::Duration;
 

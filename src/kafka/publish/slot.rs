@@ -189,7 +189,6 @@ impl ProducerSlot {
 
     /// Nothing is known yet of the producer that comes.
     fn begin_anew(&self) {
-        self.line.forget_partitions();
         *self.evidence() = Evidence::default();
         self.slow.store(false, Ordering::Relaxed);
     }

@@ -31,7 +31,7 @@ pub(crate) enum DecodeError {
     Unfit { id: u32, error: AvroError },
 }
 
-/// A schema that is none, or a record that does not follow it.
+/// A text that is not a schema, or a record that does not follow its schema.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AvroError {
     #[error(transparent)]
