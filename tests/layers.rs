@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the report")]
 
 #[path = "support/sources.rs"]
+#[allow(dead_code, reason = "shared with the tests that read what is in macros")]
 mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};

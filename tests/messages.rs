@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use sources::{files, is_for_tests, is_no_test};
+use sources::{each_token, files, is_for_tests, is_no_test};
 use syn::buffer::{Cursor, TokenBuffer};
 use syn::visit::{self, Visit};
 use syn::{
@@ -89,20 +89,14 @@ impl Messages {
     }
 
     /// All literals of a macro or an attribute, which need not be Rust.
-    fn note_tokens(&mut self, mut at: Cursor<'_>) {
-        while !at.eof() {
-            if let Some((inside, _, _, after)) = at.any_group() {
-                self.note_tokens(inside);
-                at = after;
-                continue;
-            }
+    fn note_tokens(&mut self, at: Cursor<'_>) {
+        each_token(at, &mut |at| {
             if let Some((literal, _)) = at.literal()
                 && let Lit::Str(literal) = Lit::new(literal)
             {
                 self.note(&literal);
             }
-            at = at.token_tree().expect("not at the end").1;
-        }
+        });
     }
 
     /// Visits an item, with its doc comments if clap shows them.

@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use syn::buffer::{Cursor, TokenBuffer};
+use syn::buffer::TokenBuffer;
 use syn::visit::{self, Visit};
-use syn::{ItemEnum, ItemFn, ItemImpl, ItemMod, ItemStruct, ItemTrait, ItemType, ItemUnion, Macro};
+use syn::{Item, Macro};
 
-use sources::{files, is_for_tests, is_no_test};
+use sources::{each_token, files, is_for_tests, is_no_test};
 
 /// The names of the types that `text`, a file of Rust, defines, each as often as it does.
 fn types_in(text: &str) -> Vec<String> {
@@ -30,78 +30,39 @@ impl Types {
     fn note(&mut self, name: &syn::Ident) {
         self.0.push(name.to_string());
     }
+}
+
+impl<'ast> Visit<'ast> for Types {
+    fn visit_item(&mut self, item: &'ast Item) {
+        let (attributes, name) = match item {
+            Item::Struct(item) => (&item.attrs, Some(&item.ident)),
+            Item::Enum(item) => (&item.attrs, Some(&item.ident)),
+            Item::Union(item) => (&item.attrs, Some(&item.ident)),
+            Item::Trait(item) => (&item.attrs, Some(&item.ident)),
+            Item::Type(item) => (&item.attrs, Some(&item.ident)),
+            Item::Mod(item) => (&item.attrs, None),
+            Item::Fn(item) => (&item.attrs, None),
+            Item::Impl(item) => (&item.attrs, None),
+            _ => return visit::visit_item(self, item),
+        };
+        if !is_for_tests(attributes) {
+            if let Some(name) = name {
+                self.note(name);
+            }
+            visit::visit_item(self, item);
+        }
+    }
 
     /// What a macro defines, as far as its tokens name it.
-    fn note_tokens(&mut self, mut at: Cursor<'_>) {
-        while !at.eof() {
-            if let Some((inside, _, _, after)) = at.any_group() {
-                self.note_tokens(inside);
-                at = after;
-                continue;
-            }
+    fn visit_macro(&mut self, called: &'ast Macro) {
+        each_token(TokenBuffer::new2(called.tokens.clone()).begin(), &mut |at| {
             if let Some((keyword, after)) = at.ident()
                 && ["struct", "enum", "union", "trait"].iter().any(|word| keyword == word)
                 && let Some((name, _)) = after.ident()
             {
                 self.note(&name);
             }
-            at = at.token_tree().expect("not at the end").1;
-        }
-    }
-}
-
-impl<'ast> Visit<'ast> for Types {
-    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        if !is_for_tests(&item.attrs) {
-            visit::visit_item_mod(self, item);
-        }
-    }
-
-    fn visit_item_fn(&mut self, item: &'ast ItemFn) {
-        if !is_for_tests(&item.attrs) {
-            visit::visit_item_fn(self, item);
-        }
-    }
-
-    fn visit_item_impl(&mut self, item: &'ast ItemImpl) {
-        if !is_for_tests(&item.attrs) {
-            visit::visit_item_impl(self, item);
-        }
-    }
-
-    fn visit_item_struct(&mut self, item: &'ast ItemStruct) {
-        if !is_for_tests(&item.attrs) {
-            self.note(&item.ident);
-        }
-    }
-
-    fn visit_item_enum(&mut self, item: &'ast ItemEnum) {
-        if !is_for_tests(&item.attrs) {
-            self.note(&item.ident);
-        }
-    }
-
-    fn visit_item_union(&mut self, item: &'ast ItemUnion) {
-        if !is_for_tests(&item.attrs) {
-            self.note(&item.ident);
-        }
-    }
-
-    fn visit_item_trait(&mut self, item: &'ast ItemTrait) {
-        if !is_for_tests(&item.attrs) {
-            self.note(&item.ident);
-            visit::visit_item_trait(self, item);
-        }
-    }
-
-    fn visit_item_type(&mut self, item: &'ast ItemType) {
-        if !is_for_tests(&item.attrs) {
-            self.note(&item.ident);
-        }
-    }
-
-    fn visit_macro(&mut self, called: &'ast Macro) {
-        self.note_tokens(TokenBuffer::new2(called.tokens.clone()).begin());
+        });
     }
 }
 

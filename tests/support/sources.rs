@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use syn::buffer::Cursor;
 use syn::{Attribute, Meta};
 
 /// All files of Rust below `folder` for which `wanted` holds, in order; a folder for which it does not is not looked into.
@@ -26,4 +27,17 @@ pub(crate) fn is_for_tests(attributes: &[Attribute]) -> bool {
         Meta::List(list) => list.path.is_ident("cfg") && list.tokens.to_string() == "test",
         Meta::NameValue(_) => false,
     })
+}
+
+/// Stops at each token from `at` on, within brackets too: of a macro or an attribute, which need not be Rust.
+pub(crate) fn each_token<'a>(mut at: Cursor<'a>, visit: &mut impl FnMut(Cursor<'a>)) {
+    while !at.eof() {
+        if let Some((inside, _, _, after)) = at.any_group() {
+            each_token(inside, visit);
+            at = after;
+            continue;
+        }
+        visit(at);
+        at = at.token_tree().expect("not at the end").1;
+    }
 }
