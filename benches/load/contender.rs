@@ -93,6 +93,17 @@ impl Drop for Other {
 }
 
 impl Running {
+    /// Starts a program that says where it listens on its first line, and waits for that. It ends when its standard input does,
+    /// should this process be killed.
+    fn of(mut command: Command) -> Running {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it runs");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("a pipe");
+        BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");
+        let address = line.trim().parse().expect("it listens");
+        Running { address, pid: child.id(), process: Process::Other(Other(child)) }
+    }
+
     /// The sum of a metric's series, of the bridge.
     pub(crate) fn metric(&self, name: &str) -> u64 {
         let Process::Bridge(bridge) = &self.process else { panic!("only the bridge has metrics") };
@@ -174,16 +185,12 @@ impl Contender {
                 });
                 Running { address: bridge.http, pid: bridge.pid(), process: Process::Bridge(Box::new(bridge)) }
             }
-            Who::Passthrough => self.start_passthrough(),
-            Who::Rival => {
-                let (address, child) = self.rival.as_ref().expect("it was told how").start();
-                Running { address, pid: child.id(), process: Process::Other(Other(child)) }
-            }
+            Who::Passthrough => Running::of(self.passthrough()),
+            Who::Rival => Running::of(self.rival.as_ref().expect("it was told how").command()),
         }
     }
 
-    /// It ends when its standard input does, should this process be killed.
-    fn start_passthrough(&self) -> Running {
+    fn passthrough(&self) -> Command {
         let Workload { bodies, longer_by, now, .. } = self.workload;
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         command.arg("passthrough").arg("--config").arg(self.setup.write());
@@ -192,12 +199,7 @@ impl Contender {
         {
             command.arg(option).arg(value);
         }
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("this program runs");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("a pipe");
-        BufReader::new(stdout).read_line(&mut line).expect("the passthrough says where it listens");
-        let address = line.trim().parse().expect("the passthrough listens");
-        Running { address, pid: child.id(), process: Process::Other(Other(child)) }
+        command
     }
 }
 

@@ -1,9 +1,7 @@
 //! The service that a team would write by hand, `benches/rivals/go`: built here, and started as a contender.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use hookbridge::bench::SECRET;
 
@@ -41,16 +39,11 @@ pub(crate) struct Rival {
 }
 
 impl Rival {
-    /// Starts it, and waits until it listens. It ends when its standard input does, should this process be killed.
-    pub(crate) fn start(&self) -> (SocketAddr, Child) {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.env("KAFKA", &self.kafka).env("REGISTRY", &self.registry).env("SECRET", SECRET);
         command.env("PREFIX", &self.prefix).env("SCHEMAS", &self.schemas).env("RECORDS", self.records.to_string());
         command.env("LISTEN", "127.0.0.1:0");
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the rival runs");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("a pipe");
-        BufReader::new(stdout).read_line(&mut line).expect("the rival says where it listens");
-        (line.trim().parse().expect("the rival listens"), child)
+        command
     }
 }
