@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
 
 use hookbridge::bench::{SECRET, TOKEN, Workload};
+use serde_json::Value;
 
 use crate::cluster::{Cluster, PARTITIONS};
 use crate::rival::{self, Rival};
@@ -174,20 +175,25 @@ impl Contender {
         Contender::new(Who::Bridge, &Setting::default(), cluster, prefix, none)
     }
 
-    /// Starts it, and waits until it can publish.
+    /// Starts it, and waits until it can publish, and has nothing else to do.
     pub(crate) fn start(&self) -> Running {
         match self.who {
             Who::Bridge => {
-                let bridge = self.setup.clone().start_unready();
-                eventually("the bridge publishes", SOON, || {
-                    let (status, report) = bridge.readyz();
-                    (status == 200 && report["kafka"]["ok"] == true && report["registry"]["ok"] == true).then_some(())
-                });
-                Running { address: bridge.http, pid: bridge.pid(), process: Process::Bridge(Box::new(bridge)) }
+                self.start_bridge(|report| report["kafka"]["ok"] == true && report["registry"]["ok"] == true)
             }
             Who::Passthrough => Running::of(self.passthrough()),
             Who::Rival => Running::of(self.rival.as_ref().expect("it was told how").command()),
         }
+    }
+
+    /// Starts the bridge, and waits until `/readyz` says what is waited for.
+    pub(crate) fn start_bridge(&self, is_ready: impl Fn(&Value) -> bool) -> Running {
+        let bridge = self.setup.clone().start_unready();
+        eventually("the bridge publishes", SOON, || {
+            let (status, report) = bridge.readyz();
+            (status == 200 && is_ready(&report)).then_some(())
+        });
+        Running { address: bridge.http, pid: bridge.pid(), process: Process::Bridge(Box::new(bridge)) }
     }
 
     fn passthrough(&self) -> Command {

@@ -25,6 +25,7 @@ mod report;
 mod rival;
 mod sender;
 mod stage;
+mod start;
 
 use std::io::{self, Read as _};
 use std::path::PathBuf;
@@ -142,6 +143,8 @@ enum Mode {
     Rival,
     /// How fast a backlog leaves the spool, by the number of its keys; with --stand-in
     Backlog,
+    /// How long the bridge takes from its start until it can publish
+    Start,
     #[value(hide = true)]
     Passthrough,
 }
@@ -185,6 +188,8 @@ fn main() -> ExitCode {
     if args.mode == Mode::Backlog {
         let events = args.events.and_then(|events| usize::try_from(events).ok()).unwrap_or(20_000);
         backlog::measure(&cluster, events, args.pairs);
+    } else if args.mode == Mode::Start {
+        start::measure(&cluster, args.pairs);
     } else if quick {
         show(&cluster);
     } else {
@@ -212,6 +217,7 @@ fn show(cluster: &Cluster) {
         let stage = prepared(cluster, &Plan { rival: Some((&program, 2)), ..plan });
         report::pairs(&stage, 400, Pace::Closed, &[stage.round(0, 400, Pace::Closed)]);
     }
+    start::measure(cluster, 1);
     println!("\nIt works. These figures are of a moment, and mean nothing.");
 }
 
@@ -241,7 +247,7 @@ fn measure(cluster: &Cluster, args: &Args) {
                 }
                 Mode::Settings => measure_settings(cluster, args, &plan),
                 Mode::Rival => measure_rival(cluster, args, &plan),
-                Mode::Backlog | Mode::Passthrough => {}
+                Mode::Backlog | Mode::Start | Mode::Passthrough => {}
             }
         }
         report::further_bytes(&sizes);

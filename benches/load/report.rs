@@ -162,6 +162,22 @@ A backlog of {events} events, acknowledged after {after:?}; {connections} connec
     }
 }
 
+/// From the start of the program until it can publish.
+pub(crate) struct Start {
+    /// Every topic was to be made, every schema to be registered.
+    pub(crate) cold: Duration,
+    /// The topics were there, and the ids known.
+    pub(crate) cached: Duration,
+}
+
+/// Starts in both states.
+pub(crate) fn starts(rounds: &[Start]) {
+    let row = |of: fn(&Start) -> Duration| spread(rounds.iter().map(|round| of(round).as_secs_f64()).collect(), 2);
+    println!("\nSeconds from the start of the program until it can publish; median (min..max)\n");
+    println!("| all topics to be made, all schemas to be registered | topics there, ids known |\n| --: | --: |");
+    println!("| {} | {} |", row(|start| start.cold), row(|start| start.cached));
+}
+
 /// The middle one; of an even number the upper of the two.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);

@@ -24,6 +24,9 @@ use crate::spool::Spool;
 /// The spool gets at least this long, also when Kafka used up the deadline.
 const APPEND_PATIENCE: Duration = Duration::from_secs(3);
 
+/// What Kafka did not confirm is sent again until then: later, its verdict would come too late for the sender.
+const EARLY: Duration = Duration::from_secs(1);
+
 /// Where deliveries are taken in.
 pub(crate) struct Intake {
     pub(crate) pipeline: Arc<Pipeline>,
@@ -44,7 +47,7 @@ impl Intake {
         let deferred = if self.pipeline.publisher.watch().is_away() || !lane.lets_past(&needs).await {
             Deferred::unsent(&lane.name, prepared.made.err())
         } else {
-            match self.deliver(prepared, deadline, trace).await {
+            match self.deliver_confirmed(delivery, prepared, deadline, trace).await {
                 Ok(end) => return Ok(end.into()),
                 Err(deferred) => deferred,
             }
@@ -81,14 +84,37 @@ impl Intake {
         Ok(prepared)
     }
 
-    /// Publishes it, or its dead letter.
-    async fn deliver(&self, prepared: Prepared<'_>, deadline: Instant, trace: &mut Trace) -> Result<End, Deferred> {
+    /// Publishes it, or its dead letter; and at once again those of its records that Kafka did not confirm, if that is early enough.
+    async fn deliver_confirmed(
+        &self,
+        delivery: &Verified,
+        prepared: Prepared<'_>,
+        deadline: Instant,
+        trace: &mut Trace,
+    ) -> Result<End, Deferred> {
+        let (verdicts, began) = (RecordVerdicts::default(), Instant::now());
+        let delivered = self.deliver(prepared, &verdicts, deadline, trace).await;
+        if delivered.as_ref().is_err_and(|deferred| deferred.unconfirmed) && began.elapsed() < EARLY {
+            let prepared = self.pipeline.prepare(delivery).await;
+            return self.deliver(prepared, &verdicts, deadline, trace).await;
+        }
+        delivered
+    }
+
+    /// Publishes those of its records that have no verdict yet, or its dead letter.
+    async fn deliver(
+        &self,
+        prepared: Prepared<'_>,
+        verdicts: &RecordVerdicts,
+        deadline: Instant,
+        trace: &mut Trace,
+    ) -> Result<End, Deferred> {
         let (source, event_type) = (prepared.delivery.source().name.as_str(), prepared.type_name());
         let (timer, mut span) = (self.pipeline.metrics.stage(Stage::Publish), trace.stage(Stage::Publish));
-        let (topic, verdicts) = (self.pipeline.topic(&prepared), RecordVerdicts::default());
-        let attempt = Attempt { deadline, patience: Patience::Sender, verdicts: &verdicts, on_all_sent: &|| () };
+        let topic = self.pipeline.topic(&prepared);
+        let attempt = Attempt { deadline, patience: Patience::Sender, verdicts, on_all_sent: &|| () };
         let delivered = self.pipeline.deliver(prepared, &attempt).await;
-        self.pipeline.record_outcome(&mut span, topic.as_deref(), &verdicts, delivered.as_ref().copied());
+        self.pipeline.record_outcome(&mut span, topic.as_deref(), verdicts, delivered.as_ref().copied());
         drop((timer, span));
         if let Ok(end) = delivered {
             self.pipeline.metrics.accepted(source, event_type, end);

@@ -425,6 +425,7 @@ fn all_taken(errors: impl Iterator<Item = (Gate, PublishError)>, lane: &Arc<str>
                 if let Some(before) = now {
                     both.gates.extend(before.gates);
                     both.alone |= before.alone;
+                    both.unconfirmed &= before.unconfirmed;
                 }
                 now = Some(both);
             }

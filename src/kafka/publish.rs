@@ -10,7 +10,7 @@
 //! any more. (It may still have landed: the answer can be lost.)
 //!
 //! **Senders' records** wait in a line (`line`) for those before them, and go in bursts. How many producers share them follows the load
-//! (`scale`). Each is idempotent, and has one request under way per broker; only what Kafka itself has confirmed counts (`report`). Two
+//! (`scale`). Each is idempotent, and has several requests under way; only what Kafka itself has confirmed counts (`report`). Two
 //! records that are under way together are promised no order, so any producer may take any record at any time: an event that
 //! arrives when another is answered finds that one written. `FutureProducer::send` is not used, since it waits for a full queue.
 //!
@@ -63,6 +63,7 @@ pub(crate) use error::{PrepareError, PublishError};
 use evidence::TopicPartition;
 use generation::Generation;
 use hand_over::{Handed, InBurst};
+use line::InLine;
 use message::to_kafka_again;
 use producer::{Context, Producer};
 pub(crate) use replication::{AskError, OneReplica};
@@ -266,17 +267,16 @@ impl Publisher {
         let (stamp, sent_at) = self.clock.stamp(record.timestamp);
         let timestamp = record.timestamp;
         let place = (Arc::clone(&record.topic), self.watch.partition(&record.topic, hash));
-        let number = clients.number(patience, hash, place.1);
-        let handed = self.hand_over(clients.slot(patience, number), patience, record, &place, stamp);
-        let is_sent = matches!(&handed, Handed::Sent(_, Some(Sent { report: Ok(_), .. })));
+        let handed = self.hand_over(&clients, patience, record, &place, stamp);
+        let is_sent = matches!(&handed, Handed::Sent(InLine { sent: Some(Sent { report: Ok(_), .. }), .. }));
         let report = async move {
-            let slot = clients.slot(patience, number);
-            let (burst, sent) = match handed {
-                Handed::Sent(burst, sent) => (burst, sent),
-                Handed::Waits(later) => self.released(slot, later).await,
+            let InLine { burst, producer, sent } = match handed {
+                Handed::Sent(sent) => sent,
+                Handed::Waits(later) => self.released(&clients, later).await,
                 Handed::Replaced => return Err(PublishError::Replaced { topic: place.0 }),
             };
-            let in_burst = InBurst { publisher: self, slot, burst };
+            let in_burst = InBurst { publisher: self, clients: &clients, burst };
+            let slot = clients.slot(patience, producer);
             let (error, given_back) = match self.settle(slot, &place, sent).await {
                 Ok(partition) => {
                     self.clock.taken(stamp, sent_at);
@@ -405,14 +405,14 @@ impl Publisher {
 
     /// Calls back everything that is not acknowledged yet; each record's sender gets it back.
     pub(crate) fn call_back_all(&self) {
-        self.release_all(&self.clients.load());
+        self.send_all_waiting(&self.clients.load());
         self.generation.next(|| self.clients.load().slots().for_each(ProducerSlot::purge_all));
     }
 
     /// Waits until everything sent is acknowledged or given up; says how many records are left.
     pub(crate) async fn flush(&self, timeout: Duration) -> i32 {
         let clients = self.clients.load_full();
-        self.release_all(&clients);
+        self.send_all_waiting(&clients);
         join_all(clients.slots().map(|slot| slot.flush(timeout))).await.into_iter().sum()
     }
 

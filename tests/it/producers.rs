@@ -4,13 +4,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::bridge::{Bridge, SOON, Setup};
-use crate::support::eventually;
 use crate::support::mock::Mock;
+use crate::support::{eventually, reader};
 use crate::tampering::Tampering;
 
 const BODY: &str = r#"{"event_key":"lead.updated","payload":{"id":"00000000-0000-4000-8000-00000000000b"}}"#;
 /// From the end of a fault to the first event that is published again, at the latest.
 const RECOVERY: Duration = Duration::from_secs(30);
+/// The same lead, later.
+const NEXT_BODY: &str =
+    r#"{"event_key":"lead.updated","payload":{"id":"00000000-0000-4000-8000-00000000000b","code":2}}"#;
 const ROUNDS: u32 = 4;
 const KEYS: u32 = 16;
 
@@ -97,4 +100,37 @@ fn a_producer_whose_records_get_no_answer_is_replaced_though_it_sees_its_brokers
         assert_eq!(bridge.deliver("wegly", BODY).status, 200);
         assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     }
+}
+
+/// librdkafka takes the success of a later request for that of one which Kafka turned away.
+#[test]
+fn what_kafka_turned_away_is_sent_again_while_its_sender_waits() {
+    let (kafka, mut setup) = Setup::on_its_own_kafka("unconfirmed", &[]);
+    setup.kafka = "latest_topics = false\n".into();
+    setup.http = "ack_timeout = \"5s\"\n".into();
+    let bridge = setup.start_unready();
+    bridge.wait_ready();
+    published_within(&bridge, SOON);
+    let topic = bridge.topic("wegly.lead");
+    let before = reader::read_from(&kafka.address, &topic).len();
+
+    kafka.acknowledge_after(Duration::from_millis(500));
+    kafka.turn_away_once();
+    let answers = thread::scope(|scope| {
+        let refused = scope.spawn(|| bridge.deliver("wegly", BODY));
+        // In a request of its own, while the other waits for its answer.
+        thread::sleep(Duration::from_millis(50));
+        let later = bridge.deliver("wegly", NEXT_BODY);
+        [refused.join().expect("an answer"), later]
+    });
+    for answer in answers {
+        assert_eq!(answer.sum(), (200, "published".into()));
+    }
+    let records = reader::read_from(&kafka.address, &topic);
+    let written: Vec<_> = records[before..].iter().map(|record| record.decode()["lead"]["code"].clone()).collect();
+    assert_eq!(
+        written,
+        [serde_json::json!(2), serde_json::Value::Null],
+        "each once, the one turned away behind the other"
+    );
 }

@@ -18,6 +18,7 @@ enum Order {
     Refuse(String, bool),
     Lead(String, i32, bool),
     After(Duration),
+    TurnAwayOnce,
     Down,
     Up,
 }
@@ -62,6 +63,10 @@ impl Mock {
                     Order::After(time) => {
                         cluster.broker_round_trip_time(1, time).expect("a broker that takes its time");
                     }
+                    Order::TurnAwayOnce => {
+                        let refused = [ErrorCode::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION];
+                        cluster.request_errors(RDKafkaApiKey::Produce, &refused);
+                    }
                     Order::Down => cluster.broker_down(1).expect("a broker that goes down"),
                     Order::Up => cluster.broker_up(1).expect("a broker that comes up"),
                 }
@@ -90,6 +95,12 @@ impl Mock {
     #[allow(dead_code, reason = "the fault suite has no use for it")]
     pub(crate) fn acknowledge_after(&self, time: Duration) {
         self.order(Order::After(time));
+    }
+
+    /// The next request to write is turned away: the broker does not lead that partition.
+    #[allow(dead_code, reason = "only the integration tests turn single requests away")]
+    pub(crate) fn turn_away_once(&self) {
+        self.order(Order::TurnAwayOnce);
     }
 
     pub(crate) fn go_down(&self) {

@@ -33,12 +33,15 @@ pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().e
 /// Asks again and again until `probe` gives something, for `limit` at the longest.
 pub(crate) fn eventually<T>(what: &str, limit: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
+    // What is nearly there is seen at once; what takes long is not asked all the time.
+    let mut wait = Duration::from_millis(2);
     loop {
         if let Some(found) = probe() {
             return found;
         }
         assert!(started.elapsed() < limit, "not within {limit:?}: {what}");
-        thread::sleep(Duration::from_millis(50));
+        thread::sleep(wait);
+        wait = (wait * 2).min(Duration::from_millis(50));
     }
 }
 

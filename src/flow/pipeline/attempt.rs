@@ -96,6 +96,8 @@ pub(crate) struct Deferred {
     pub(crate) gates: Vec<Gate>,
     /// It was refused together with others: it has to be judged alone.
     pub(crate) alone: bool,
+    /// Kafka did not confirm what librdkafka takes for written: to be sent again at once.
+    pub(crate) unconfirmed: bool,
     /// In words, for the log.
     pub(crate) why: String,
 }
@@ -105,9 +107,10 @@ impl Deferred {
     pub(super) fn at(gate: Gate, lane: &Arc<str>, rejection: Option<Rejection>, error: &PublishError) -> Deferred {
         let safe_to_spool = !matches!(error, PublishError::Unreported { .. });
         let alone = matches!(error, PublishError::Unjudged { .. });
-        let at_once = matches!(error, PublishError::Replaced { .. } | PublishError::Unconfirmed { .. });
+        let unconfirmed = matches!(error, PublishError::Unconfirmed { .. });
+        let at_once = unconfirmed || matches!(error, PublishError::Replaced { .. });
         let gates = if alone || at_once { Vec::new() } else { vec![gate] };
-        Deferred { lane: lane.to_string(), rejection, safe_to_spool, gates, alone, why: error.to_string() }
+        Deferred { lane: lane.to_string(), rejection, safe_to_spool, gates, alone, unconfirmed, why: error.to_string() }
     }
 
     /// Of a delivery of which nothing was sent: it waits behind others, or for what it lacks.
@@ -118,6 +121,7 @@ impl Deferred {
             safe_to_spool: true,
             gates: Vec::new(),
             alone: false,
+            unconfirmed: false,
             why: String::new(),
         }
     }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 
-use super::line;
+use super::line::{self, Line};
 use super::producer::{Context, LastFailure, Producer, client_config};
-use super::scale::{self, LineLoad};
+use super::scale;
 use super::slot::ProducerSlot;
 use crate::config::{ConfigError, Producers, Settings};
 use crate::kafka::partition;
@@ -45,8 +45,12 @@ const LONG_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What keeps the order of records that follow each other without waiting: none times out by itself, and when a batch is not
 /// taken, librdkafka sends nothing more of what came behind it.
-const IN_STEP: [(&str, &str); 3] =
-    [("message.timeout.ms", "0"), ("retries", "2147483647"), ("enable.gapless.guarantee", "true")];
+const IN_STEP: [(&str, &str); 4] = [
+    ("message.timeout.ms", "0"),
+    ("retries", "2147483647"),
+    ("enable.gapless.guarantee", "true"),
+    ("max.in.flight.requests.per.connection", "1"),
+];
 
 /// How many producers the spool has, and how many commands have, where nothing is said of it.
 const OTHERS: u32 = 4;
@@ -57,6 +61,8 @@ pub(crate) struct Clients {
     pub(super) reason: LastFailure,
     /// As many as there may be, each made when it is first needed.
     pub(super) for_senders: Box<[ProducerSlot]>,
+    /// What all of them share.
+    pub(super) line: Line,
     /// How many of them are in use: the first ones.
     in_use: AtomicUsize,
     /// Whether that follows the load.
@@ -90,6 +96,7 @@ impl Clients {
         let long = senders.max(LONG_PATIENCE);
         let clients = Clients {
             for_senders: several(most, "senders", senders, &[]),
+            line: Line::default(),
             in_use: AtomicUsize::new(in_use),
             is_auto: settings.kafka.producers == Producers::Auto,
             for_spool: several(others, "the spool", long, &IN_STEP),
@@ -104,14 +111,16 @@ impl Clients {
         Ok(clients)
     }
 
-    /// The number of the producer that takes a record: of senders' records one that is in use now, and all records of a partition have
-    /// the same. The others are shared by the keys' hashes, for good: their order hangs on it.
-    pub(super) fn number(&self, patience: Patience, hash: u32, partition: i32) -> usize {
+    /// How many producers share the senders' records now: the first ones.
+    pub(super) fn in_use(&self) -> usize {
+        self.in_use.load(Ordering::Relaxed)
+    }
+
+    /// The number of the producer that takes a record with a key of this hash: a sender's, if it goes alone, any that is in use. The others are
+    /// shared by the keys' hashes, for good: their order hangs on it.
+    pub(super) fn number(&self, patience: Patience, hash: u32) -> usize {
         match patience {
-            Patience::Sender => {
-                let of = u32::try_from(partition).unwrap_or(hash);
-                partition::of_hash(of, self.in_use.load(Ordering::Relaxed) as u32) as usize
-            }
+            Patience::Sender => partition::of_hash(hash, self.in_use() as u32) as usize,
             Patience::Command => partition::of_hash(hash, self.for_commands.len() as u32) as usize,
             Patience::Spool { .. } => partition::of_hash(hash, self.for_spool.len() as u32) as usize,
             Patience::Alone => 0,
@@ -131,11 +140,11 @@ impl Clients {
     /// Takes those of the senders' producers into use that the last second's load needs and that are there: what was made at the last
     /// call is connected by now. Makes those that are missing. Gives those that are not in use and idle.
     pub(super) fn rescale(&self, context: &Context) -> Result<Vec<&ProducerSlot>, ConfigError> {
-        let load = self.for_senders.iter().map(|slot| slot.line.take_load()).fold(LineLoad::default(), LineLoad::and);
+        let load = self.line.take_load();
         if !self.is_auto {
             return Ok(Vec::new());
         }
-        let in_use = self.in_use.load(Ordering::Relaxed);
+        let in_use = self.in_use();
         let needed = load.producers(in_use);
         let there = self.for_senders.iter().take_while(|slot| slot.current().is_some()).count();
         for slot in &self.for_senders[..needed] {

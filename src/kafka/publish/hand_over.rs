@@ -1,22 +1,22 @@
-//! The way of a record to librdkafka: a sender's by the line of its producer, any other at once.
+//! The way of a record to librdkafka: a sender's by the line, any other at once.
 
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::Publisher;
 use super::clients::{Clients, Patience};
 use super::evidence::TopicPartition;
-use super::line::{Entered, LONGEST_WAIT, LinedUp, Released};
+use super::line::{Entered, InLine, LONGEST_WAIT, LinedUp, Released};
 use super::message::to_kafka;
-use super::slot::ProducerSlot;
-use super::{Publisher, Sent};
+use crate::kafka::partition;
 use crate::kafka::route::Record;
 
 /// A record that was handed over.
 pub(super) enum Handed {
-    /// To librdkafka, with the burst of this number; [`NO_BURST`] when it did not come by the line.
-    Sent(u64, Option<Sent>),
+    /// To librdkafka; with [`NO_BURST`] when it did not come by the line.
+    Sent(InLine),
     /// To the line.
-    Waits(oneshot::Receiver<(u64, Option<Sent>)>),
+    Waits(oneshot::Receiver<InLine>),
     /// To nobody: another generation of producers has begun.
     Replaced,
 }
@@ -27,14 +27,14 @@ pub(super) const NO_BURST: u64 = 0;
 /// A record until its verdict is there. Then the line goes on.
 pub(super) struct InBurst<'a> {
     pub(super) publisher: &'a Publisher,
-    pub(super) slot: &'a ProducerSlot,
+    pub(super) clients: &'a Clients,
     pub(super) burst: u64,
 }
 
 impl Drop for InBurst<'_> {
     fn drop(&mut self) {
         if self.burst != NO_BURST {
-            self.publisher.send_released(self.slot, self.slot.line.leave(self.burst));
+            self.publisher.send_released(self.clients, self.clients.line.leave(self.burst));
         }
     }
 }
@@ -43,47 +43,52 @@ impl Publisher {
     /// Hands `record` to librdkafka: a sender's when it is its turn.
     pub(super) fn hand_over(
         &self,
-        slot: &ProducerSlot,
+        clients: &Clients,
         patience: Patience,
         record: Record,
         place: &TopicPartition,
         stamp: i64,
     ) -> Handed {
+        let producer = clients.number(patience, partition::hash(record.key.as_bytes()));
         let (burst, record) = match patience {
-            Patience::Sender => match slot.line.enter(record, place.clone(), stamp) {
+            Patience::Sender => match clients.line.enter(record, place.clone(), stamp) {
                 Entered::Now(burst, record) => (burst, record),
                 Entered::Later(later) => return Handed::Waits(later),
             },
             Patience::Command | Patience::Spool { .. } | Patience::Alone => (NO_BURST, record),
         };
         let due = if let Patience::Spool { generation } = patience { Some(generation) } else { None };
-        let to_slot = || self.send(slot, to_kafka(&record, stamp));
-        self.generation.during(due, to_slot).map_or(Handed::Replaced, |sent| Handed::Sent(burst, sent))
+        let to_slot = || self.send(clients.slot(patience, producer), to_kafka(&record, stamp));
+        let sent = self.generation.during(due, to_slot);
+        sent.map_or(Handed::Replaced, |sent| Handed::Sent(InLine { burst, producer, sent }))
     }
 
     /// Waits until a record in the line is sent.
-    pub(super) async fn released(
-        &self,
-        slot: &ProducerSlot,
-        mut later: oneshot::Receiver<(u64, Option<Sent>)>,
-    ) -> (u64, Option<Sent>) {
+    pub(super) async fn released(&self, clients: &Clients, mut later: oneshot::Receiver<InLine>) -> InLine {
         let told = if let Ok(told) = timeout(LONGEST_WAIT, &mut later).await {
             told
         } else {
-            self.send_released(slot, slot.line.release());
+            self.send_all_waiting(clients);
             later.await
         };
         // Whoever had it in hand ended before it was sent.
-        told.unwrap_or((NO_BURST, None))
+        told.unwrap_or(InLine { burst: NO_BURST, producer: 0, sent: None })
     }
 
-    /// Sends a burst, the records of each partition side by side.
-    pub(super) fn send_released(&self, slot: &ProducerSlot, released: Option<Released>) {
+    /// Sends a burst: the records of each partition side by side, and the partitions shared by the producers.
+    pub(super) fn send_released(&self, clients: &Clients, released: Option<Released>) {
         let Some((burst, mut waiting)) = released else { return };
         waiting.sort_by(|one, other| one.place.cmp(&other.place));
         self.generation.during(None, || {
-            for LinedUp { record, stamp, sent, .. } in waiting {
-                if sent.send((burst, self.send(slot, to_kafka(&record, stamp)))).is_err() {
+            let in_use = clients.in_use();
+            let mut before = None;
+            let mut partitions = 0;
+            for LinedUp { record, place, stamp, sent: waits } in waiting {
+                partitions += usize::from(before.as_ref().is_some_and(|before| *before != place));
+                before = Some(place);
+                let producer = partitions % in_use;
+                let sent = self.send(clients.slot(Patience::Sender, producer), to_kafka(&record, stamp));
+                if waits.send(InLine { burst, producer, sent }).is_err() {
                     // Nobody waits for its verdict. The burst ends without it, if only at `LONGEST_WAIT`.
                     tracing::trace!(topic = &*record.topic, "nobody waits for a record that was just sent");
                 }
@@ -91,8 +96,8 @@ impl Publisher {
         });
     }
 
-    /// Sends what waits in any line.
-    pub(super) fn release_all(&self, clients: &Clients) {
-        clients.slots().for_each(|slot| self.send_released(slot, slot.line.release()));
+    /// Sends what waits in the line.
+    pub(super) fn send_all_waiting(&self, clients: &Clients) {
+        self.send_released(clients, clients.line.release());
     }
 }

@@ -1,4 +1,4 @@
-//! The line in front of a producer: records wait in it for those before them, so that all together make few and full requests.
+//! The line in front of the senders' producers: records wait in it for those before them, so that all together make few and full requests.
 //!
 //! ```text
 //! record ─▶ nothing under way? ─yes─▶ sent at once, alone
@@ -23,7 +23,7 @@ use crate::kafka::route::Record;
 /// How long a record waits for the burst before it, at the most: a partition that gives no verdict must not hold up the others.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
-/// The line in front of one producer.
+/// The line in front of the senders' producers.
 #[derive(Default)]
 pub(super) struct Line(Mutex<LineState>);
 
@@ -53,8 +53,17 @@ pub(super) struct LinedUp {
     pub(super) place: TopicPartition,
     /// The time that it gets, in milliseconds since 1970.
     pub(super) stamp: i64,
-    /// To whoever waits for it: the number of its burst, and what was sent.
-    pub(super) sent: oneshot::Sender<(u64, Option<Sent>)>,
+    /// To whoever waits for it.
+    pub(super) sent: oneshot::Sender<InLine>,
+}
+
+/// A record that was sent from the line.
+pub(super) struct InLine {
+    /// The number of its burst.
+    pub(super) burst: u64,
+    /// The number of its producer.
+    pub(super) producer: usize,
+    pub(super) sent: Option<Sent>,
 }
 
 /// Records to be sent together, and the number of their burst.
@@ -64,7 +73,7 @@ pub(super) type Released = (u64, Vec<LinedUp>);
 pub(super) enum Entered {
     /// It goes at once, as a burst of this number.
     Now(u64, Record),
-    Later(oneshot::Receiver<(u64, Option<Sent>)>),
+    Later(oneshot::Receiver<InLine>),
 }
 
 impl Line {
@@ -92,12 +101,6 @@ impl Line {
     /// What went through it since this was last asked.
     pub(super) fn take_load(&self) -> LineLoad {
         std::mem::take(&mut self.state().load)
-    }
-
-    /// Whether nothing waits, and nothing is under way.
-    pub(super) fn is_idle(&self) -> bool {
-        let state = self.state();
-        state.burst.under_way == 0 && state.waiting.is_empty()
     }
 
     fn state(&self) -> MutexGuard<'_, LineState> {
@@ -141,6 +144,12 @@ impl LineState {
 mod tests {
     use super::*;
 
+    /// Whether nothing waits, and nothing is under way.
+    fn is_idle(line: &Line) -> bool {
+        let state = line.state();
+        state.burst.under_way == 0 && state.waiting.is_empty()
+    }
+
     fn record(key: &str) -> Record {
         Record { topic: "t".into(), key: key.into(), value: None, headers: Vec::new(), timestamp: 0 }
     }
@@ -175,7 +184,7 @@ mod tests {
         let _d = enter(&line, "d");
         assert_eq!(leave(&line, 3), None, "one of two is still under way");
         assert_eq!(leave(&line, 3), Some((4, vec!["d".into()])));
-        assert!(leave(&line, 4).is_none() && line.is_idle());
+        assert!(leave(&line, 4).is_none() && is_idle(&line));
         assert!(matches!(enter(&line, "e"), Entered::Now(5, _)));
     }
 
@@ -195,6 +204,6 @@ mod tests {
         let line = line();
         let _a = enter(&line, "a");
         drop(enter(&line, "gone"));
-        assert!(leave(&line, 2).is_none() && line.is_idle());
+        assert!(leave(&line, 2).is_none() && is_idle(&line));
     }
 }

@@ -55,8 +55,8 @@ pub(super) fn client_config(settings: &Settings) -> ClientConfig {
         .set("statistics.interval.ms", INTERVAL.as_millis().to_string())
         .set("acks", "all")
         .set("enable.idempotence", "true")
-        // With more, librdkafka may conclude that Kafka has a record which it turned away: see `report`.
-        .set("max.in.flight.requests.per.connection", "1")
+        // As many as idempotence allows: for what makes it safe see `report`.
+        .set("max.in.flight.requests.per.connection", "5")
         // The Java client's: topics written by either can be joined.
         .set("partitioner", "murmur2_random")
         // Topics are made with the partitions that were asked for, or not at all.

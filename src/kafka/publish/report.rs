@@ -1,6 +1,6 @@
 //! librdkafka's delivery reports: what became of a record.
 //!
-//! **Only Kafka's own answer counts.** With several requests under way, which our producers do not have, librdkafka takes the success of a batch for that of the batch
+//! **Only Kafka's own answer counts.** With several requests under way, as the senders' producers have them, librdkafka takes the success of a batch for that of the batch
 //! before it: a broker would have refused the gap. But a leader that has no state of this producer (its topic was made anew, its
 //! disk was lost) takes any batch as the first: it turns the earlier one away ("not leader yet"), takes the later one, and a record
 //! is reported that Kafka never had (confluentinc/confluent-kafka-go#921). Such a report has no offset, since none was ever

@@ -24,7 +24,6 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::evidence::{Evidence, TopicPartition};
-use super::line::Line;
 use super::producer::{Context, Producer, create};
 use crate::config::ConfigError;
 
@@ -54,8 +53,6 @@ pub(super) struct ProducerSlot {
     /// A record waits until it is acknowledged, refused or called back.
     pub(super) is_endless: bool,
     producer: ArcSwapOption<Producer>,
-    /// Of senders' records.
-    pub(super) line: Line,
     /// Something went wrong since it was last asked.
     suspect: Arc<AtomicBool>,
     /// Whether there is any evidence; looked at for each record.
@@ -107,7 +104,6 @@ impl ProducerSlot {
             message_timeout,
             is_endless,
             producer: ArcSwapOption::empty(),
-            line: Line::default(),
             suspect: Arc::default(),
             slow: AtomicBool::new(false),
             evidence: Mutex::default(),
@@ -151,7 +147,7 @@ impl ProducerSlot {
     /// The producer, if it works and has nothing to do.
     pub(super) fn idle(&self) -> Option<Arc<Producer>> {
         let producer = self.current()?;
-        (self.line.is_idle() && producer.in_flight_count() == 0 && !self.is_suspect()).then_some(producer)
+        (producer.in_flight_count() == 0 && !self.is_suspect()).then_some(producer)
     }
 
     /// Lets go of a producer that is fatally broken, or not needed; the next record makes a new one. Says whether it was still in use.
