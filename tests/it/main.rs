@@ -38,6 +38,7 @@ mod metrics;
 mod outages;
 mod overload;
 mod partitions;
+mod phones;
 mod private_files;
 mod producers;
 mod publishes;
