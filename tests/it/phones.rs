@@ -16,7 +16,7 @@ fn generated_numbers_are_what_googles_library_says() {
         Ok(python) => python,
         Err(missing) => return skip("phone numbers against Google's library", &missing, python::ENABLE),
     };
-    let seed = std::env::var("HOOKBRIDGE_TEST_SEED").unwrap_or_else(|_| "1".to_owned());
+    let seed = crate::support::variable("HOOKBRIDGE_TEST_SEED").unwrap_or_else(|| "1".to_owned());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/phones.py");
     let output = Command::new(python).arg(script).arg(&seed).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
