@@ -11,6 +11,7 @@
 //! After that nothing about a vendor is code: a third vendor is a folder.
 
 mod avsc;
+pub(crate) mod compatibility;
 mod derived;
 mod error;
 mod event_type;

@@ -8,6 +8,7 @@ mod dev;
 mod docs;
 mod forget;
 mod health;
+mod levels;
 mod partition;
 mod progress;
 mod reference;

@@ -70,6 +70,9 @@ def services():
             default = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", port)
             if not default.startswith("127.0.0.1:") and not default.startswith("0.0.0.0:8080:"):
                 finding(f"docker-compose.yml: {name}: {default} is open to others")
+    level = compose["services"]["registry"]["environment"].get("APICURIO_RULES_GLOBAL_COMPATIBILITY")
+    if level != "FULL_TRANSITIVE":
+        finding(f"docker-compose.yml: registry: its compatibility level is {level}, expected FULL_TRANSITIVE")
     ours = compose["services"]["hookbridge"]
     if "depends_on" in ours:
         finding("docker-compose.yml: hookbridge: expected no depends_on: it takes events without Kafka and the registry")

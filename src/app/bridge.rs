@@ -51,7 +51,7 @@ pub(crate) enum StartError {
     Locked(String),
     #[error("data_dir: {0}")]
     Spool(SpoolError),
-    #[error("the registry refuses {} schema(s):{}", .0.len(), list(.0))]
+    #[error("{} schema(s) refused:{}", .0.len(), list(.0))]
     Refused(Vec<RefusedSchema>),
 }
 

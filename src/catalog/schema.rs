@@ -1,8 +1,14 @@
-//! Self-contained schemas taken apart for people and for code generators.
+//! Self-contained schemas taken apart for people, for code generators, and for what compares or reads with them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+
+/// Kinds of types that have names.
+const NAMED: [&str; 3] = ["record", "enum", "fixed"];
+
+/// Kinds of types that have none.
+const UNNAMED: [&str; 10] = ["null", "boolean", "int", "long", "float", "double", "bytes", "string", "array", "map"];
 
 /// A field as a reader sees it.
 pub(crate) struct SchemaField<'a> {
@@ -49,6 +55,81 @@ pub(crate) fn full_name(record: &Value) -> String {
     format!("{}.{}", part("namespace"), part("name"))
 }
 
+/// The same schema with every name written in full, where it is defined and where it is used. Registries may write a name
+/// without its namespace wherever the namespace around it is the same.
+pub(crate) fn with_full_names(schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    qualify(&mut schema, "");
+    schema
+}
+
+fn qualify(ty: &mut Value, namespace: &str) {
+    match ty {
+        Value::String(name) => *name = in_full(name, namespace),
+        Value::Array(branches) => branches.iter_mut().for_each(|branch| qualify(branch, namespace)),
+        Value::Object(object) => match object.get_mut("type") {
+            Some(Value::String(kind)) if NAMED.contains(&kind.as_str()) => qualify_named(ty, namespace),
+            Some(Value::String(kind)) if !UNNAMED.contains(&kind.as_str()) => *ty = in_full(kind, namespace).into(),
+            Some(Value::String(_)) => {
+                for inner in ["items", "values"] {
+                    object.get_mut(inner).into_iter().for_each(|inner| qualify(inner, namespace));
+                }
+            }
+            // `{"type": {"type": "array", ...}}` is another way to write the type within.
+            Some(inner) => {
+                *ty = inner.take();
+                qualify(ty, namespace);
+            }
+            None => {}
+        },
+        _ => {}
+    }
+}
+
+fn qualify_named(ty: &mut Value, around: &str) {
+    let namespace = ty["namespace"].as_str().unwrap_or(around);
+    let name = in_full(ty["name"].as_str().unwrap_or_default(), namespace);
+    let within = name.rsplit_once('.').map_or("", |(namespace, _)| namespace).to_owned();
+    if let Some(object) = ty.as_object_mut() {
+        object.remove("namespace");
+        object.insert("name".into(), name.into());
+    }
+    for field in ty["fields"].as_array_mut().into_iter().flatten() {
+        field.get_mut("type").into_iter().for_each(|ty| qualify(ty, &within));
+    }
+}
+
+fn in_full(name: &str, namespace: &str) -> String {
+    if name.contains('.') || namespace.is_empty() || UNNAMED.contains(&name) {
+        return name.to_owned();
+    }
+    format!("{namespace}.{name}")
+}
+
+/// The named types of a schema [with full names](with_full_names), by their names.
+pub(crate) fn definitions(schema: &Value) -> BTreeMap<&str, &Value> {
+    let mut found = BTreeMap::new();
+    define(schema, &mut found);
+    found
+}
+
+fn define<'a>(ty: &'a Value, found: &mut BTreeMap<&'a str, &'a Value>) {
+    for branch in ty.as_array().into_iter().flatten() {
+        define(branch, found);
+    }
+    if let (Some(kind), Some(name)) = (ty["type"].as_str(), ty["name"].as_str())
+        && NAMED.contains(&kind)
+    {
+        found.insert(name, ty);
+    }
+    for field in ty["fields"].as_array().into_iter().flatten() {
+        define(&field["type"], found);
+    }
+    for inner in ["items", "values"].into_iter().filter_map(|inner| ty.get(inner)) {
+        define(inner, found);
+    }
+}
+
 /// When an event fires: its record's doc, without the type in front of it.
 pub(crate) fn when<'a>(doc: &'a str, event_type: &str) -> &'a str {
     doc.strip_prefix(event_type).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(doc)
@@ -80,8 +161,36 @@ fn word(ty: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::catalog::Catalog;
+
+    #[test]
+    fn a_name_is_written_in_full_wherever_it_stands() {
+        let written = json!({
+            "type": "record", "name": "A", "namespace": "x", "fields": [
+                {"name": "one", "type": {"type": "record", "name": "B", "fields": [{"name": "a", "type": ["null", "A"]}]}},
+                {"name": "many", "type": {"type": "array", "items": "B"}},
+                {"name": "other", "type": {"type": "enum", "name": "y.C", "symbols": ["Z"]}},
+                {"name": "wrapped", "type": {"type": {"type": "map", "values": {"type": "B"}}}},
+                {"name": "plain", "type": {"type": "string", "connect.name": "J"}},
+                {"name": "named_so", "type": "y.C"},
+            ]
+        });
+        let full = with_full_names(&written);
+        assert_eq!(full["name"], "x.A");
+        let types: Vec<_> = full["fields"].as_array().unwrap().iter().map(|field| &field["type"]).collect();
+        assert_eq!(types[0]["name"], "x.B");
+        assert_eq!(types[0]["fields"][0]["type"], json!(["null", "x.A"]));
+        assert_eq!(types[1], &json!({"type": "array", "items": "x.B"}));
+        assert_eq!(types[2]["name"], "y.C");
+        assert_eq!(types[3], &json!({"type": "map", "values": "x.B"}));
+        assert_eq!(types[4], &json!({"type": "string", "connect.name": "J"}));
+        assert_eq!(types[5], "y.C");
+        assert_eq!(definitions(&full).into_keys().collect::<Vec<_>>(), ["x.A", "x.B", "y.C"]);
+        assert_eq!(with_full_names(&full), full);
+    }
 
     #[test]
     fn each_type_comes_after_those_it_refers_to() {

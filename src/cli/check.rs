@@ -7,11 +7,12 @@ use openssl::asn1::Asn1Time;
 use openssl::x509::X509;
 use rustix::fs::Access;
 
+use super::levels::low_levels;
 use super::{Ending, fail_config, on_runtime, print};
 use crate::config::{self, Settings};
 use crate::http::Identity;
 use crate::kafka::publish::{Differing, OneReplica, Publisher, TopicState, View, span};
-use crate::kafka::registry::{Registry, SubjectStatus};
+use crate::kafka::registry::{Registry, SubjectReport, SubjectStatus};
 use crate::kafka::route::Routes;
 use crate::media::{self, Unfit};
 use crate::observe::traces::{Collector, NotCollected};
@@ -278,17 +279,25 @@ async fn topic_configs(publisher: &Publisher, view: &View, report: &mut Report) 
 
 async fn schemas(settings: &Settings, registry: &Registry, report: &mut Report) {
     let url = &settings.registry.url;
-    let standings = match registry.standings().await {
-        Ok(standings) => standings,
+    let reports = match registry.reports().await {
+        Ok(reports) => reports,
         Err(error) => return report.unavailable(&format!("registry {url}: {error}")),
     };
     well(&format!("registry {url}"));
+    if let Some(words) = low_levels(url, &reports) {
+        warn(&words);
+    }
     let (mut registered, mut new) = (0, 0);
-    for (subject, standing) in standings {
-        match standing {
-            SubjectStatus::Registered(_) => registered += 1,
-            SubjectStatus::New | SubjectStatus::Compatible => new += 1,
-            SubjectStatus::Refused(reasons) => report.finding(&format!("subject {}: {reasons}", subject.name)),
+    for SubjectReport { subject, status, conflicts, .. } in &reports {
+        let against = match status {
+            SubjectStatus::Refused(reasons) => reasons,
+            SubjectStatus::Registered(_) => conflicts,
+            SubjectStatus::New | SubjectStatus::Compatible => &Vec::new(),
+        };
+        registered += usize::from(matches!(status, SubjectStatus::Registered(_)));
+        new += usize::from(matches!(status, SubjectStatus::New | SubjectStatus::Compatible));
+        for reason in against {
+            report.finding(&format!("subject {}: {reason}", subject.name));
         }
     }
     well(&format!("schemas: {registered} registered, {new} new"));

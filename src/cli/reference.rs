@@ -30,7 +30,7 @@ them share.
 | 1 | `check` or `schemas check` has findings; `send` got answers other than 2xx; `dead-letters replay` left some, or was interrupted; `audit` misses events; `dead-letters show` found no such dead letter; `spool drain` left some; `spool recover` finds damage; `health` finds the bridge not alive, or not ready; a second signal ended `serve` or `dev` |
 | 64 | wrong usage |
 | 69 | not available: Kafka, a topic, the registry or a bucket (for all commands but `serve`, which starts without them); an address to listen on; `data_dir`, because another process uses it; the spool's file |
-| 78 | the configuration or the catalog is not usable; the registry refuses a schema (its reasons are printed); an output file cannot be written |
+| 78 | the configuration or the catalog is not usable; a schema is refused (the reasons are printed); an output file cannot be written |
 
 ## What `send` measures
 

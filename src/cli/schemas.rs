@@ -10,12 +10,13 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::connect::Connect;
-use super::{Ending, fail, fail_config, fail_start, on_runtime, print};
+use super::levels::low_levels;
+use super::{Ending, fail, fail_config, fail_start, on_runtime, print, warn};
 use crate::app::bridge::StartError;
 use crate::catalog::EventType;
 use crate::catalog::schema::{self, SchemaField};
 use crate::config::Settings;
-use crate::kafka::registry::{Registry, SubjectStatus};
+use crate::kafka::registry::{Registry, SubjectReport, SubjectStatus};
 use crate::kafka::route::Routes;
 
 const HELP: &str = "\
@@ -27,7 +28,12 @@ Examples:
   hookbridge schemas check --registry http://localhost:8081
   hookbridge schemas register --registry http://localhost:8081
 
-Exit codes: 0 all well, 1 `check` found a schema that is refused, 69 the registry cannot be used, 78 configuration.";
+Every schema is compared with all versions of its subject, whatever level the registry has (that
+stands behind the subject): each version has to read what any other wrote, and no field is removed
+or changed.
+
+Exit codes: 0 all well, 1 a version does not go with the schema, 69 the registry cannot be used,
+78 configuration or, for `register`, a schema that is refused: then nothing was registered.";
 
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
@@ -56,9 +62,9 @@ enum SchemasCommand {
         #[arg(long)]
         bundle: bool,
     },
-    /// Register the schemas that the registry does not have
+    /// Register the schemas that the registry does not have, if none of them is refused
     Register,
-    /// Compare the schemas with the registry; write nothing
+    /// Compare the schemas with all versions that the registry has; write nothing
     Check,
 }
 
@@ -170,33 +176,51 @@ fn with_registry(settings: &Settings, register: bool) -> Ending {
         Err(error) => return fail_config(&error),
     };
     let ended = on_runtime(async {
-        let standings = registry.standings().await.map_err(|error| fail(&error, Ending::Unavailable))?;
+        let reports = registry.reports().await.map_err(|error| fail(&error, Ending::Unavailable))?;
         if register {
             registry.start().await.map_err(|refusals| fail_start(&StartError::Refused(refusals)))?;
+            registry.trouble().map_or(Ok(()), |words| Err(fail(&words, Ending::Unavailable)))?;
         }
-        Ok::<_, Ending>(standings)
+        Ok::<_, Ending>(reports)
     });
-    let standings = match ended {
-        Ok(Ok(standings)) => standings,
+    let reports = match ended {
+        Ok(Ok(reports)) => reports,
         Ok(Err(ending)) | Err(ending) => return ending,
     };
-    let mut refused = 0;
+    let (text, findings) = table(&reports, register);
+    print(&text);
+    if let Some(words) = low_levels(&settings.registry.url, &reports) {
+        warn(format_args!("{words}"));
+    }
+    if findings == 0 { Ending::Well } else { Ending::Findings }
+}
+
+/// A line per subject with its level, and below it what more stands against its schema; and how much that is.
+fn table(reports: &[SubjectReport], register: bool) -> (String, usize) {
     let mut text = String::new();
-    for (subject, standing) in standings {
-        let word = match standing {
-            SubjectStatus::Registered(id) => format!("same        id {id}"),
+    let mut findings = 0;
+    for SubjectReport { subject, status, conflicts, level } in reports {
+        let (word, further) = match status {
+            SubjectStatus::Registered(id) => (format!("same        id {id}"), &conflicts[..]),
             SubjectStatus::New | SubjectStatus::Compatible if register => {
-                format!("registered  id {}", subject.id().map_or_else(|| "unknown".into(), |id| id.to_string()))
+                let id = subject.id().map_or_else(|| "unknown".into(), |id| id.to_string());
+                (format!("registered  id {id}"), &[][..])
             }
-            SubjectStatus::New => "new         not registered yet".into(),
-            SubjectStatus::Compatible => "compatible  a new version".into(),
+            SubjectStatus::New => ("new         not registered yet".into(), &[][..]),
+            SubjectStatus::Compatible => ("compatible  a new version".into(), &[][..]),
             SubjectStatus::Refused(reasons) => {
-                refused += 1;
-                format!("REFUSED     {reasons}")
+                let (first, further) =
+                    reasons.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+                findings += 1;
+                (format!("REFUSED     {first}"), further)
             }
         };
-        let _ = writeln!(text, "{:<64} {word}", subject.name);
+        let level = level.as_deref().unwrap_or("unknown");
+        let _ = writeln!(text, "{:<56} {level:<19} {word}", subject.name);
+        for reason in further {
+            let _ = writeln!(text, "{:<76} against it:  {reason}", "");
+        }
+        findings += further.len();
     }
-    print(&text);
-    if refused == 0 { Ending::Well } else { Ending::Findings }
+    (text, findings)
 }

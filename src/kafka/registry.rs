@@ -1,24 +1,26 @@
 //! The schemas' ids: from the registry, or from what it said last time.
 //!
 //! ```text
-//! pass:  look up every subject ─▶ check the missing ones' compatibility ─▶ register them ─▶ ids, also to disk
+//! pass:  look up every subject ─▶ compare the missing ones with all their versions ─▶ register them ─▶ ids, also to disk
 //!        (lookup mode: only look, for a version that is equal)
 //! ```
 //!
-//! Nothing waits for the first pass but events of types whose id is not known. A schema without a known id that the
-//! registry refuses then stops the program. Later passes run every `registry.verify_interval`, since a registry can be
+//! Nothing waits for the first pass but events of types whose id is not known. A schema without a known id that is
+//! refused then, here or by the registry, stops the program. Later passes run every `registry.verify_interval`, since a registry can be
 //! replaced by one with other ids: a refusal then marks its type and leaves the others alone, and so it does in the first
 //! pass where the id is known from before. While the registry cannot be reached, ids known from before are used.
 
 mod cache;
+mod canonical;
 mod client;
 mod error;
+mod standing;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use tokio::sync::Notify;
 
@@ -27,9 +29,10 @@ use crate::kafka::route::Subject;
 use cache::Cache;
 pub(crate) use client::Client;
 pub(crate) use client::SchemaReader;
-use client::Search;
 use error::RegistryError;
 pub(crate) use error::{ClientError, NoSchema, RegistryUnavailable};
+pub(crate) use standing::SubjectStatus;
+use standing::{conflicts, standing};
 
 /// How many requests are under way at once.
 const CONCURRENCY: usize = 8;
@@ -38,23 +41,31 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// The longest wait while an id is not known: events wait for it.
 const URGENT_RETRY: Duration = Duration::from_secs(2);
 
-/// A schema the registry refused.
+/// A schema that does not go with what its subject has, or that the registry does not want.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct RefusedSchema {
     pub(crate) subject: String,
     pub(crate) reasons: String,
 }
 
-/// What the registry would do with a subject's schema.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum SubjectStatus {
-    /// It is there, with this id.
-    Registered(u32),
-    /// The subject is not there.
-    New,
-    /// The subject is there, and this schema goes with what it has.
-    Compatible,
-    Refused(String),
+/// The level at which a registry lets in what we promise, and nothing else.
+pub(crate) const PROMISED_LEVEL: &str = "FULL_TRANSITIVE";
+
+/// How a subject stands, looked at more closely than a start needs.
+pub(crate) struct SubjectReport {
+    pub(crate) subject: Arc<Subject>,
+    pub(crate) status: SubjectStatus,
+    /// What stands between a registered schema and other versions of its subject, a sentence each.
+    pub(crate) conflicts: Vec<String>,
+    /// The registry's own level of compatibility, where it says.
+    pub(crate) level: Option<String>,
+}
+
+impl SubjectReport {
+    /// The level, if it lets in less than we promise.
+    pub(crate) fn low_level(&self) -> Option<&str> {
+        self.level.as_deref().filter(|level| *level != PROMISED_LEVEL)
+    }
 }
 
 struct RegistryState {
@@ -131,7 +142,7 @@ impl Registry {
         self.state.lock().ok()?.unavailable.clone()
     }
 
-    /// The schemas it refuses.
+    /// The schemas that are refused.
     #[must_use]
     pub(crate) fn refusals(&self) -> Vec<RefusedSchema> {
         self.state.lock().map(|state| state.refusals.clone()).unwrap_or_default()
@@ -140,7 +151,7 @@ impl Registry {
     /// The first pass. It is no error when the registry cannot be reached.
     ///
     /// # Errors
-    /// The registry's own reasons for every schema it refuses, when the id of one of them is not known from before.
+    /// The reasons for every schema that is refused, when the id of one of them is not known from before.
     /// Nothing was written then.
     pub(crate) async fn start(&self) -> Result<(), Vec<RefusedSchema>> {
         match self.pass(true).await {
@@ -152,25 +163,13 @@ impl Registry {
                 report(&refusals);
                 Ok(())
             }
-            Ok(refusals) => Err(self.explain(refusals).await),
+            Ok(refusals) => Err(refusals),
             Err(error) => {
                 let (known, all) = self.known();
                 tracing::warn!(known, all, reason = %error, "the registry is unavailable; using the cached schema ids until it is back");
                 Ok(())
             }
         }
-    }
-
-    /// Some registries give their reasons only when they refuse to register. What they called incompatible they do
-    /// refuse, so nothing is written.
-    async fn explain(&self, mut refusals: Vec<RefusedSchema>) -> Vec<RefusedSchema> {
-        for refusal in refusals.iter_mut().filter(|r| r.reasons == client::NO_REASONS) {
-            let Some(subject) = self.subjects.iter().find(|s| s.name == refusal.subject) else { continue };
-            if let Err(RegistryError::Refused { reasons, .. }) = self.client.load_full().register(subject).await {
-                refusal.reasons = reasons;
-            }
-        }
-        refusals
     }
 
     /// Takes over the ids of what is registered, and what is refused; writes nothing.
@@ -217,6 +216,7 @@ impl Registry {
 
     /// Verifies the ids from time to time, until the task is dropped.
     pub(crate) async fn keep(&self) {
+        self.warn_of_its_level().await;
         let mut retry = FIRST_RETRY;
         loop {
             let away = self.trouble().is_some();
@@ -240,6 +240,18 @@ impl Registry {
                     retry = (retry * 2).min(longest.max(FIRST_RETRY));
                 }
             }
+        }
+    }
+
+    /// Our own check does not keep others from registering what breaks readers.
+    async fn warn_of_its_level(&self) {
+        if let Some(level) = self.client.load_full().level(None).await.filter(|level| level != PROMISED_LEVEL) {
+            let promised = PROMISED_LEVEL;
+            tracing::warn!(
+                level,
+                promised,
+                "the registry lets in schemas that break readers: set its compatibility level"
+            );
         }
     }
 
@@ -271,6 +283,7 @@ impl Registry {
                 SubjectStatus::New | SubjectStatus::Compatible => new.push(subject),
                 SubjectStatus::Refused(reasons) => {
                     stops |= first && subject.id().is_none();
+                    let reasons = client::clip(reasons.join("; "));
                     refusals.push(RefusedSchema { subject: subject.name.clone(), reasons });
                 }
             }
@@ -310,7 +323,7 @@ impl Registry {
     pub(crate) async fn standings(&self) -> Result<Vec<(Arc<Subject>, SubjectStatus)>, RegistryUnavailable> {
         let looks = stream::iter(self.subjects.clone()).map(|subject| async move {
             let standing = match standing(&self.client.load_full(), self.mode, &subject).await {
-                Err(RegistryError::Refused { reasons, .. }) => Ok(SubjectStatus::Refused(reasons)),
+                Err(RegistryError::Refused { reasons, .. }) => Ok(SubjectStatus::Refused(vec![reasons])),
                 Err(RegistryError::Unavailable(error)) => Err(error),
                 Ok(standing) => Ok(standing),
             };
@@ -323,30 +336,39 @@ impl Registry {
         }
         Ok(standings)
     }
-}
 
-async fn standing(client: &Client, mode: RegistryMode, subject: &Subject) -> Result<SubjectStatus, RegistryError> {
-    if mode == RegistryMode::Lookup {
-        return Ok(match client.equal_version(subject).await? {
-            Some(id) => SubjectStatus::Registered(id),
-            None => SubjectStatus::Refused(
-                "no registered version equals this schema, and registry.mode \"lookup\" registers none".into(),
-            ),
+    /// How each subject stands, with the registry's levels and what stands between registered versions; writes nothing.
+    ///
+    /// # Errors
+    /// When the registry cannot be used.
+    pub(crate) async fn reports(&self) -> Result<Vec<SubjectReport>, RegistryUnavailable> {
+        let standings = self.standings().await?;
+        let client = &self.client.load_full();
+        let general = &client.level(None).await;
+        let reports = stream::iter(standings).map(|(subject, status)| async move {
+            let level = match status {
+                SubjectStatus::New => None,
+                _ => client.level(Some(&subject)).await,
+            };
+            let conflicts = match status {
+                SubjectStatus::Registered(id) => conflicts(client, &subject, id).await,
+                _ => Ok(Vec::new()),
+            };
+            let level = level.or_else(|| general.clone());
+            match conflicts {
+                Ok(conflicts) => Ok(SubjectReport { subject, status, conflicts, level }),
+                Err(RegistryError::Unavailable(error)) => Err(error),
+                Err(refused @ RegistryError::Refused { .. }) => Err(RegistryUnavailable(refused.to_string())),
+            }
         });
+        reports.buffered(CONCURRENCY).try_collect().await
     }
-    match client.find(subject).await? {
-        Search::Found(id) => return Ok(SubjectStatus::Registered(id)),
-        Search::NoSubject => return Ok(SubjectStatus::New),
-        Search::NoSchema => {}
-    }
-    let reasons = client.incompatibilities(subject).await?;
-    Ok(reasons.map_or(SubjectStatus::Compatible, SubjectStatus::Refused))
 }
 
-/// Says what the registry refuses.
+/// Says what is refused.
 fn report<'a>(refusals: impl IntoIterator<Item = &'a RefusedSchema>) {
     for RefusedSchema { subject, reasons } in refusals {
-        tracing::error!(subject, reasons, "the registry refuses a schema; events of this type wait in the spool");
+        tracing::error!(subject, reasons, "a schema is refused; events of this type wait in the spool");
     }
 }
 

@@ -37,6 +37,12 @@ struct Store {
     checked: BTreeMap<String, String>,
     /// The token that whoever asks has to have, if any.
     token: Option<String>,
+    /// Whether a schema can be checked against one version only, as in Karapace.
+    checks_one_version_only: bool,
+    /// A subject to which it says no when asked, for reasons of its own.
+    refused: Option<String>,
+    /// How many schemas were posted to be registered.
+    posted: usize,
 }
 
 type Shared = Arc<Mutex<Store>>;
@@ -54,8 +60,11 @@ impl StandIn {
             .route("/subjects/{subject}/versions", get(versions).post(register))
             .route("/subjects/{subject}/versions/{version}", get(version))
             .route("/schemas/ids/{id}", get(by_id))
-            .route("/compatibility/subjects/{subject}/versions", post(compatible))
-            .route("/config/{subject}", put(configure))
+            .route("/compatibility/subjects/{subject}/versions", post(compatible_with_all))
+            .route("/compatibility/subjects/{subject}/versions/{version}", post(compatible_with_one))
+            .route("/config", get(general_level))
+            .route("/config/{subject}", put(configure).get(level))
+            .fallback(no_such_route)
             .layer(middleware::from_fn_with_state(Arc::clone(&state), guard))
             .with_state(Arc::clone(&state));
         let task = tokio::spawn(serve(listener, router));
@@ -65,6 +74,21 @@ impl StandIn {
     /// From here on only who has `token` is answered.
     pub(crate) fn ask_for(&self, token: &str) {
         self.state.lock().expect("the store").token = Some(token.to_owned());
+    }
+
+    /// From here on it has no route that checks a schema against all versions at once.
+    pub(crate) fn check_one_version_only(&self) {
+        self.state.lock().expect("the store").checks_one_version_only = true;
+    }
+
+    /// From here on it says no when it is asked about `subject`.
+    pub(crate) fn refuse(&self, subject: &str) {
+        self.state.lock().expect("the store").refused = Some(subject.to_owned());
+    }
+
+    /// How many schemas were posted to be registered.
+    pub(crate) fn posted(&self) -> usize {
+        self.state.lock().expect("the store").posted
     }
 
     /// How many subjects it holds.
@@ -97,6 +121,11 @@ fn no_such_subject() -> Answer {
     (StatusCode::NOT_FOUND, Json(json!({"error_code": 40401, "message": "Subject not found."})))
 }
 
+/// As a proxy says it, or the framework that a registry is made with.
+async fn no_such_route() -> Answer {
+    (StatusCode::NOT_FOUND, Json(json!({"error_code": 404, "message": "HTTP 404 Not Found"})))
+}
+
 fn text(body: &Value) -> String {
     body["schema"].as_str().unwrap_or_default().to_owned()
 }
@@ -120,6 +149,7 @@ async fn find(State(store): State<Shared>, Path(subject): Path<String>, Json(bod
 
 async fn register(State(store): State<Shared>, Path(subject): Path<String>, Json(body): Json<Value>) -> Answer {
     let mut store = store.lock().expect("the store");
+    store.posted += 1;
     let wanted = text(&body);
     let reasons = store.reasons(&subject, &wanted);
     if !reasons.is_empty() {
@@ -160,12 +190,31 @@ async fn by_id(State(store): State<Shared>, Path(id): Path<usize>) -> Answer {
     }
 }
 
-async fn compatible(State(store): State<Shared>, Path(subject): Path<String>, Json(body): Json<Value>) -> Answer {
+async fn compatible_with_all(store: State<Shared>, subject: Path<String>, body: Json<Value>) -> Answer {
+    if store.lock().expect("the store").checks_one_version_only {
+        return (StatusCode::NOT_FOUND, Json(json!({"detail": "Not Found"})));
+    }
+    compatible(store, subject, body)
+}
+
+async fn compatible_with_one(
+    store: State<Shared>,
+    Path((subject, version)): Path<(String, String)>,
+    body: Json<Value>,
+) -> Answer {
+    assert_eq!(version, "latest", "nobody asks about another one");
+    compatible(store, Path(subject), body)
+}
+
+fn compatible(State(store): State<Shared>, Path(subject): Path<String>, Json(body): Json<Value>) -> Answer {
     let store = store.lock().expect("the store");
     if !store.subjects.contains_key(&subject) {
         return no_such_subject();
     }
-    let reasons = store.reasons(&subject, &text(&body));
+    let mut reasons = store.reasons(&subject, &text(&body));
+    if store.refused.as_ref() == Some(&subject) {
+        reasons.push("not on a Friday".into());
+    }
     (StatusCode::OK, Json(json!({"is_compatible": reasons.is_empty(), "messages": reasons})))
 }
 
@@ -173,6 +222,17 @@ async fn configure(State(store): State<Shared>, Path(subject): Path<String>, Jso
     let level = body["compatibility"].as_str().unwrap_or_default().to_owned();
     store.lock().expect("the store").checked.insert(subject, level);
     (StatusCode::OK, Json(body))
+}
+
+async fn general_level() -> Json<Value> {
+    Json(json!({"compatibilityLevel": "NONE"}))
+}
+
+async fn level(State(store): State<Shared>, Path(subject): Path<String>) -> Answer {
+    match store.lock().expect("the store").checked.get(&subject) {
+        Some(level) => (StatusCode::OK, Json(json!({"compatibilityLevel": level}))),
+        None => (StatusCode::NOT_FOUND, Json(json!({"error_code": 40408, "message": "No level of its own."}))),
+    }
 }
 
 impl Store {

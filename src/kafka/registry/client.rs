@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::error::{NoSchema, RegistryError};
+use super::canonical::CanonicalSchema;
+use super::error::{NoSchema, RegistryError, RegistryUnavailable};
 use crate::config::{ConfigError, RegistryAuth, RegistrySettings};
 use crate::kafka::route::Subject;
 use crate::outbound::{self, with_causes};
@@ -24,11 +25,15 @@ const MAX_ANSWER: usize = 4 << 20;
 /// Of its reasons, what is kept: they stand in logs and in `/readyz`.
 const MAX_REASONS: usize = 16 << 10;
 
-/// Confluent's error code for a subject that is not there.
-const NO_SUBJECT: u32 = 40401;
+/// Confluent's error codes for a subject that is not there, or has no such version. A mere 404 says no more than that
+/// nobody answers at this path, which may be a proxy's word or a wrong address.
+const NO_SUBJECT: [u32; 2] = [40401, 40402];
+
+/// Confluent's error code for a schema that is not there.
+const NO_SCHEMA: u32 = 40403;
 
 /// What is said where the registry says no more than no.
-pub(super) const NO_REASONS: &str = "incompatible with an earlier version";
+const NO_REASONS: &str = "the registry calls it incompatible with an earlier version, and does not say why";
 
 /// What a search for a schema found.
 pub(super) enum Search {
@@ -38,10 +43,21 @@ pub(super) enum Search {
     NoSchema,
 }
 
+/// A version of a subject as the registry has it.
+pub(super) struct SubjectVersion {
+    pub(super) version: u32,
+    pub(super) id: Option<u32>,
+    pub(super) text: String,
+    /// `AVRO`, `JSON` or `PROTOBUF`; may be missing where it is Avro.
+    pub(super) format: Option<String>,
+}
+
 /// Why a call has no answer.
 enum CallError {
     /// The registry's own error.
     Said(RawError),
+    /// What answers has nothing at this path.
+    NoRoute(String),
     /// It cannot be reached, or is no registry.
     Failed(String),
 }
@@ -86,18 +102,36 @@ impl Client {
 
     async fn call<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CallError> {
         let (status, body) = self.answer(request).await?;
+        let url = &self.registry.url;
         if status.is_success() {
-            let no_answer =
-                |e| format!("registry {}: the answer is not that of a schema registry: {e}", self.registry.url);
+            let no_answer = |e| {
+                format!("registry {url}: the answer is not that of a schema registry: {e}; {}", self.right_address())
+            };
             return serde_json::from_slice(&body).map_err(|e| CallError::Failed(no_answer(e)));
         }
-        Err(match serde_json::from_slice::<RawError>(&body) {
-            Ok(mut words) => {
+        let words = serde_json::from_slice::<RawError>(&body).ok();
+        let no_route = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED].contains(&status);
+        Err(match words {
+            Some(mut words) if !no_route || words.error_code >= 10_000 => {
                 words.message = clip(words.message);
                 CallError::Said(words)
             }
-            Err(_) => CallError::Failed(format!("registry {}: {status}", self.registry.url)),
+            _ if no_route => CallError::NoRoute(format!(
+                "registry {url}: {status}: this is not the address of a schema registry's API; {}",
+                self.right_address()
+            )),
+            _ => CallError::Failed(format!("registry {url}: {status}")),
         })
+    }
+
+    /// What to do when something answers that is no registry.
+    fn right_address(&self) -> &'static str {
+        if self.registry.url.contains("/apis/ccompat/") {
+            "is there a proxy in front of it that does not know this path?"
+        } else {
+            "write the API's whole address in registry.url: Apicurio's ends in /apis/ccompat/v7, those of Confluent and \
+             Karapace have no path"
+        }
     }
 
     /// The time by the registry's clock, in milliseconds since 1970, give or take a second; `None` when it does not say.
@@ -111,9 +145,9 @@ impl Client {
     pub(super) async fn find(&self, subject: &Subject) -> Result<Search, RegistryError> {
         let path = format!("{}?deleted=false", path_of(subject));
         match self.call::<RawRegisteredSchema>(self.post(&path, &body(subject))).await {
-            Ok(found) => Ok(found.id.map_or(Search::NoSchema, Search::Found)),
-            Err(CallError::Said(words)) if words.error_code == NO_SUBJECT => Ok(Search::NoSubject),
-            Err(error) if error.is_not_found() => Ok(Search::NoSchema),
+            Ok(found) => found.id.map(Search::Found).ok_or_else(|| without(subject, "id")),
+            Err(error) if error.is_no_subject() => Ok(Search::NoSubject),
+            Err(CallError::Said(words)) if words.error_code == NO_SCHEMA => Ok(Search::NoSchema),
             Err(error) => Err(error.about(subject)),
         }
     }
@@ -126,27 +160,44 @@ impl Client {
         posted.id.ok_or_else(|| without(subject, "id"))
     }
 
-    /// The id of the newest version that is equal in parsing canonical form and logical types.
-    pub(super) async fn equal_version(&self, subject: &Subject) -> Result<Option<u32>, RegistryError> {
-        let path = format!("{}/versions", path_of(subject));
-        let mut versions: Vec<u32> = match self.call(self.get(&path)).await {
-            Err(error) if error.is_not_found() => return Ok(None),
+    /// The numbers of the subject's versions, in their order; none where there is no such subject.
+    pub(super) async fn versions(&self, subject: &Subject) -> Result<Vec<u32>, RegistryError> {
+        let mut versions: Vec<u32> = match self.call(self.get(&format!("{}/versions", path_of(subject)))).await {
+            Err(error) if error.is_no_subject() => return Ok(Vec::new()),
             versions => versions.map_err(|error| error.about(subject))?,
         };
         versions.sort_unstable();
+        Ok(versions)
+    }
+
+    /// One of the subject's versions; `None` if it was deleted meanwhile.
+    pub(super) async fn version(
+        &self,
+        subject: &Subject,
+        version: u32,
+    ) -> Result<Option<SubjectVersion>, RegistryError> {
+        let path = format!("{}/versions/{version}", path_of(subject));
+        let found: RawRegisteredSchema = match self.call(self.get(&path)).await {
+            Err(error) if error.is_no_subject() => return Ok(None),
+            found => found.map_err(|error| error.about(subject))?,
+        };
+        let text = found.schema.ok_or_else(|| without(subject, "schema"))?;
+        Ok(Some(SubjectVersion { version, id: found.id, text, format: found.schema_type }))
+    }
+
+    /// The id of the newest version that is equal in parsing canonical form and logical types.
+    pub(super) async fn equal_version(&self, subject: &Subject) -> Result<Option<u32>, RegistryError> {
         let ours = CanonicalSchema::of(&subject.schema);
-        for version in versions.into_iter().rev() {
-            let found: RawRegisteredSchema =
-                self.call(self.get(&format!("{path}/{version}"))).await.map_err(|error| error.about(subject))?;
-            let schema = found.schema.ok_or_else(|| without(subject, "schema"))?;
-            if ours.is_some() && CanonicalSchema::of(&schema) == ours {
+        for version in self.versions(subject).await?.into_iter().rev() {
+            let Some(found) = self.version(subject, version).await? else { continue };
+            if ours.is_some() && CanonicalSchema::of(&found.text) == ours {
                 return found.id.map(Some).ok_or_else(|| without(subject, "id"));
             }
         }
         Ok(None)
     }
 
-    /// Why the schema does not go with the versions before it; `None` when it does.
+    /// Why the registry would not have the schema beside the versions before it; `None` when it would, or has no check.
     pub(super) async fn incompatibilities(&self, subject: &Subject) -> Result<Option<String>, RegistryError> {
         #[derive(Deserialize)]
         struct Compatibility {
@@ -154,33 +205,43 @@ impl Client {
             #[serde(default)]
             messages: Vec<String>,
         }
-        let path = format!("/compatibility{}/versions?verbose=true", path_of(subject));
-        let (status, answer) =
-            self.answer(self.post(&path, &body(subject))).await.map_err(|error| error.about(subject))?;
-        match status {
-            // A subject that is not there yet has nothing to be incompatible with.
-            StatusCode::NOT_FOUND => Ok(None),
-            StatusCode::UNPROCESSABLE_ENTITY | StatusCode::CONFLICT => {
-                Ok(Some(clip(String::from_utf8_lossy(&answer).into_owned())))
-            }
-            status if !status.is_success() => {
-                Err(RegistryError::unavailable(format!("compatibility check of {}: {status}", subject.name)))
-            }
-            _ => {
-                let verdict: Compatibility = serde_json::from_slice(&answer)
-                    .map_err(|e| RegistryError::unavailable(format!("compatibility check of {}: {e}", subject.name)))?;
-                let reasons =
-                    if verdict.messages.is_empty() { NO_REASONS.to_owned() } else { verdict.messages.join("; ") };
-                Ok((!verdict.is_compatible).then(|| clip(reasons)))
-            }
+        let all = format!("/compatibility{}/versions", path_of(subject));
+        // Not every registry checks against all versions at once.
+        for path in [format!("{all}?verbose=true"), format!("{all}/latest?verbose=true")] {
+            return match self.call::<Compatibility>(self.post(&path, &body(subject))).await {
+                Ok(Compatibility { is_compatible: true, .. }) => Ok(None),
+                Ok(Compatibility { messages, .. }) if messages.is_empty() => Ok(Some(NO_REASONS.into())),
+                Ok(Compatibility { messages, .. }) => Ok(Some(clip(messages.join("; ")))),
+                Err(CallError::NoRoute(_)) => continue,
+                // A subject that is not there has nothing to be incompatible with.
+                Err(error) if error.is_no_subject() => Ok(None),
+                Err(error) => match error.about(subject) {
+                    RegistryError::Refused { reasons, .. } => Ok(Some(reasons)),
+                    unavailable @ RegistryError::Unavailable(_) => Err(unavailable),
+                },
+            };
         }
+        Ok(None)
+    }
+
+    /// The level at which the registry itself checks `subject`, or all that have none of their own; `None` where it does not say.
+    pub(super) async fn level(&self, subject: Option<&Subject>) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Level {
+            #[serde(rename = "compatibilityLevel")]
+            level: String,
+        }
+        let path = match subject {
+            Some(subject) => format!("/config/{}?defaultToGlobal=true", escaped(&subject.name)),
+            None => "/config".into(),
+        };
+        self.call::<Level>(self.get(&path)).await.ok().map(|answer| clip(answer.level))
     }
 }
 
 impl CallError {
-    /// 404 as a status, or as the first three digits of Confluent's five-digit codes.
-    fn is_not_found(&self) -> bool {
-        matches!(self, CallError::Said(words) if status(words) == 404)
+    fn is_no_subject(&self) -> bool {
+        matches!(self, CallError::Said(words) if NO_SUBJECT.contains(&words.error_code))
     }
 
     /// A schema it refuses (409 incompatible, 422 invalid) is not the same as a registry that cannot be used.
@@ -192,7 +253,7 @@ impl CallError {
             CallError::Said(words) => {
                 RegistryError::unavailable(format!("{}: {} ({})", subject.name, words.message, words.error_code))
             }
-            CallError::Failed(words) => RegistryError::unavailable(words),
+            CallError::NoRoute(words) | CallError::Failed(words) => RegistryError::unavailable(words),
         }
     }
 }
@@ -206,7 +267,7 @@ fn without(subject: &Subject, what: &str) -> RegistryError {
 }
 
 /// The beginning of what may be long.
-fn clip(mut words: String) -> String {
+pub(super) fn clip(mut words: String) -> String {
     if words.len() > MAX_REASONS {
         let end = (0..=MAX_REASONS).rev().find(|&end| words.is_char_boundary(end));
         words.truncate(end.unwrap_or(0));
@@ -216,7 +277,11 @@ fn clip(mut words: String) -> String {
 }
 
 fn path_of(subject: &Subject) -> String {
-    format!("/subjects/{}", subject.name.replace('/', "%2F"))
+    format!("/subjects/{}", escaped(&subject.name))
+}
+
+fn escaped(name: &str) -> String {
+    name.replace('/', "%2F")
 }
 
 /// Reads schemas by id, for those who read topics.
@@ -230,15 +295,19 @@ impl SchemaReader {
     }
 
     /// The text of the schema with this id.
+    ///
+    /// # Errors
+    /// When the registry has none, or does not answer.
     pub(crate) async fn schema(&self, id: u32) -> Result<String, NoSchema> {
         let found = self.0.call::<RawRegisteredSchema>(self.0.get(&format!("/schemas/ids/{id}?deleted=true"))).await;
-        let why = match found {
+        let failed = |words| NoSchema::Unavailable { id, why: RegistryUnavailable(words) };
+        Err(match found {
             Ok(RawRegisteredSchema { schema: Some(schema), .. }) => return Ok(schema),
-            Ok(_) => "the registry's answer has no schema".to_owned(),
-            Err(CallError::Said(words)) => words.message,
-            Err(CallError::Failed(words)) => words,
-        };
-        Err(NoSchema { id, why })
+            Ok(_) => failed("the registry's answer has no schema".to_owned()),
+            Err(CallError::Said(words)) if status(&words) == 404 => NoSchema::Unknown { id, why: words.message },
+            Err(CallError::Said(words)) => failed(words.message),
+            Err(CallError::NoRoute(words) | CallError::Failed(words)) => failed(words),
+        })
     }
 }
 
@@ -259,38 +328,6 @@ fn in_clear_only(attempt: Attempt<'_>) -> Action {
 
 fn body(subject: &Subject) -> Value {
     json!({ "schema": subject.schema, "schemaType": "AVRO" })
-}
-
-/// What makes two schemas equal for us: parsing canonical form, and the logical types it leaves out.
-#[derive(PartialEq, Eq)]
-struct CanonicalSchema {
-    canonical: String,
-    logical: Vec<String>,
-}
-
-impl CanonicalSchema {
-    fn of(text: &str) -> Option<CanonicalSchema> {
-        let canonical = apache_avro::Schema::parse_str(text).ok()?.canonical_form();
-        let mut logical = Vec::new();
-        collect_logical(&serde_json::from_str(text).ok()?, &mut logical);
-        Some(CanonicalSchema { canonical, logical })
-    }
-}
-
-/// One entry per type that is not a record, in the order they are written; empty where there is no logical type.
-fn collect_logical(ty: &Value, found: &mut Vec<String>) {
-    match ty {
-        Value::Array(branches) => branches.iter().for_each(|branch| collect_logical(branch, found)),
-        Value::Object(object) if object.contains_key("fields") => {
-            let fields = object["fields"].as_array().into_iter().flatten();
-            fields.filter_map(|field| field.get("type")).for_each(|ty| collect_logical(ty, found));
-        }
-        Value::Object(object) if object.contains_key("items") => collect_logical(&object["items"], found),
-        Value::Object(object) if object.get("type").is_some_and(|ty| !ty.is_string()) => {
-            collect_logical(&object["type"], found);
-        }
-        _ => found.push(ty.get("logicalType").and_then(Value::as_str).unwrap_or_default().to_owned()),
-    }
 }
 
 #[cfg(test)]
@@ -367,18 +404,5 @@ mod tests {
         let client = reqwest::Client::builder().redirect(Policy::custom(in_clear_only)).build().unwrap();
         let words = with_causes(&client.post(url).send().await.unwrap_err());
         assert!(words.contains("redirects to https://: write that address in registry.url"), "{words}");
-    }
-
-    #[test]
-    fn equal_is_what_reads_the_same_whatever_the_docs_say() {
-        let text = |ty: &str, doc: &str| {
-            format!(r#"{{"type":"record","name":"a.B","doc":"{doc}","fields":[{{"name":"f","type":["null",{ty}]}}]}}"#)
-        };
-        let plain = CanonicalSchema::of(&text(r#""string""#, "x"));
-        assert!(plain.is_some());
-        assert!(plain == CanonicalSchema::of(&text(r#"{"type":"string"}"#, "y")));
-        assert!(plain != CanonicalSchema::of(&text(r#"{"type":"string","logicalType":"uuid"}"#, "x")));
-        assert!(plain != CanonicalSchema::of(&text(r#""long""#, "x")));
-        assert!(CanonicalSchema::of("{").is_none());
     }
 }

@@ -36,8 +36,11 @@ pub(crate) enum ClientError {
 
 /// The registry does not give the schema with this id.
 #[derive(Debug, thiserror::Error)]
-#[error("schema {id}: {why}")]
-pub(crate) struct NoSchema {
-    pub(super) id: u32,
-    pub(super) why: String,
+pub(crate) enum NoSchema {
+    /// It has none.
+    #[error("schema {id}: {why}")]
+    Unknown { id: u32, why: String },
+    /// Another time it may.
+    #[error("schema {id}: {why}")]
+    Unavailable { id: u32, why: RegistryUnavailable },
 }

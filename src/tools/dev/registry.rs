@@ -17,7 +17,8 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
-const DEFAULT_LEVEL: &str = "BACKWARD";
+/// What hookbridge promises of its schemas, as docker-compose.yml has it.
+const DEFAULT_LEVEL: &str = "FULL_TRANSITIVE";
 const LEVELS: [&str; 7] =
     ["NONE", "BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE"];
 
