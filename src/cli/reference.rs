@@ -54,7 +54,8 @@ latency from scheduled time: p50 3.6 ms, p90 4.5 ms, p99 7.0 ms, max 10.3 ms
 
 `tail` takes topics by name or pattern (`'wegly.*'`) and starts at `--from`: `beginning` (the default), `end`, an offset, or a time
 such as `2026-06-02T12:00:00Z`. `--key`, `--type` and `--count` narrow the result. It ends at the records that were there when it began,
-unless `--follow` or `--from end` is given. It joins no consumer group and commits nothing.
+unless `--follow` or `--from end` is given. It joins no consumer group and commits nothing. When the registry cannot be reached it ends with 69 and shows
+nothing that it cannot decode; a record whose schema the registry does not have, or that does not follow it, is shown as text, and the exit code is 1.
 
 On a terminal it shows records for people. Otherwise it writes one JSON object per line (`--format`); there is no order between partitions.
 Dead letters are shown as text. The mark that follows a [replayed](dead-letters.md#replay) dead letter is shown as `replayed`, with the

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::connect::Connect;
 use super::{Ending, fail, fail_config, on_runtime, warn};
 use crate::kafka::dead_letter::{REASON, REPLAYED_AT};
-use crate::kafka::registry::SchemaReader;
-use crate::tools::read::{From, ReadError, ReadRecord, Reader, Schemas};
+use crate::kafka::registry::{NoSchema, SchemaReader};
+use crate::tools::read::{DecodeError, From, ReadError, ReadRecord, Reader, Schemas};
 use crate::values::{printable, time};
 
 const HELP: &str = "\
@@ -24,7 +24,9 @@ Examples:
   hookbridge tail wegly.chat --type chat.message_received --from 2026-06-02T12:00:00Z --count 10 --headers
   hookbridge tail hookbridge.dead-letters --config hookbridge.toml
 
-Exit codes: 0 all shown, 69 Kafka cannot be reached or the topic does not exist, 78 configuration.";
+Exit codes: 0 all shown, 1 some records are shown as text, since they do not follow a schema that
+the registry has, 69 Kafka or the registry cannot be reached or the topic does not exist,
+78 configuration.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum TailFormat {
@@ -82,7 +84,10 @@ pub(super) fn run(args: &TailArgs, file: Option<&Path>) -> Ending {
         Err(error) => return fail(&error, Ending::Unavailable),
     };
     match on_runtime(show_all(args, reader, Schemas::new(registry))) {
-        Ok(Ok(())) => Ending::Well,
+        Ok(Ok(0)) => Ending::Well,
+        Ok(Ok(undecoded)) => {
+            fail(&format!("{undecoded} record(s) could not be decoded and are shown as text"), Ending::Findings)
+        }
         // Whoever closed the pipe has seen enough.
         Ok(Err(TailError::Output(error))) if error.kind() == io::ErrorKind::BrokenPipe => Ending::Well,
         Ok(Err(error)) => fail(&error, Ending::Unavailable),
@@ -96,19 +101,29 @@ enum TailError {
     Output(#[from] io::Error),
     #[error(transparent)]
     Read(#[from] ReadError),
+    #[error("{place}: {why}")]
+    Registry { place: String, why: NoSchema },
 }
 
-async fn show_all(args: &TailArgs, mut reader: Reader, mut schemas: Schemas) -> Result<(), TailError> {
+/// Shows what is wanted. How many records should have been decoded, and could not be.
+async fn show_all(args: &TailArgs, mut reader: Reader, mut schemas: Schemas) -> Result<u64, TailError> {
     let terminal = io::stdout().is_terminal();
     let text = args.format == TailFormat::Text || (args.format == TailFormat::Auto && terminal);
     let mut left = args.count.unwrap_or(u64::MAX);
+    let mut undecoded = 0;
     let mut out = io::stdout().lock();
     while left > 0 {
         let Some(found) = reader.next()? else { break };
         if !wanted(args, &found) {
             continue;
         }
-        let value = readable(&found, &mut schemas).await;
+        let value = match readable(&found, &mut schemas).await? {
+            Readable::Shown(value) => value,
+            Readable::Undecoded(text) => {
+                undecoded += 1;
+                text
+            }
+        };
         let shown = if text {
             for_people(args, &found, &value, terminal)
         } else {
@@ -117,7 +132,7 @@ async fn show_all(args: &TailArgs, mut reader: Reader, mut schemas: Schemas) -> 
         writeln!(out, "{shown}").and_then(|()| out.flush())?;
         left -= 1;
     }
-    Ok(())
+    Ok(undecoded)
 }
 
 fn wanted(args: &TailArgs, found: &ReadRecord) -> bool {
@@ -129,20 +144,31 @@ fn wanted(args: &TailArgs, found: &ReadRecord) -> bool {
     key && event_type
 }
 
-/// The value as JSON: the decoded record; or a text, where there is no schema to it; or null, for a tombstone.
-async fn readable(found: &ReadRecord, schemas: &mut Schemas) -> String {
-    let Some(value) = &found.value else { return "null".into() };
+/// A value as JSON.
+enum Readable {
+    /// The decoded record; or a text, where there is no schema to it; or null, for a tombstone.
+    Shown(String),
+    /// The text of what names a schema and does not follow it, or one that the registry does not have.
+    Undecoded(String),
+}
+
+async fn readable(found: &ReadRecord, schemas: &mut Schemas) -> Result<Readable, TailError> {
+    let Some(value) = &found.value else { return Ok(Readable::Shown("null".into())) };
     let as_text = || Value::from(String::from_utf8_lossy(value)).to_string();
     if found.header(REASON).is_some() {
-        return as_text();
+        return Ok(Readable::Shown(as_text()));
     }
-    match schemas.json_of(value).await {
-        Ok(json) => json,
-        Err(words) => {
-            warn(format_args!("{}/{}@{}: {words}", found.topic, found.partition, found.offset));
-            as_text()
+    let place = format!("{}/{}@{}", found.topic, found.partition, found.offset);
+    let why = match schemas.json_of(value).await {
+        Ok(json) => return Ok(Readable::Shown(json)),
+        // Without the registry nothing can be decoded, what follows no more than this.
+        Err(DecodeError::NoSchema(why @ NoSchema::Unavailable { .. })) => {
+            return Err(TailError::Registry { place, why });
         }
-    }
+        Err(why) => why,
+    };
+    warn(format_args!("{place}: {why}"));
+    Ok(if let DecodeError::NotFramed = why { Readable::Shown(as_text()) } else { Readable::Undecoded(as_text()) })
 }
 
 fn text_of(bytes: Option<&Vec<u8>>) -> Value {

@@ -17,7 +17,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::config::KafkaSettings;
 pub(crate) use decode::{Schemas, render};
-pub(crate) use error::ReadError;
+pub(crate) use error::{DecodeError, ReadError};
 pub(crate) use places::{PlaceReader, RecordPlace};
 
 /// How long Kafka may take to answer a question.

@@ -53,6 +53,7 @@ mod signatures;
 mod smuggling;
 mod spool;
 mod strangers;
+mod tail;
 mod tampering;
 mod terminal;
 mod third_vendor;

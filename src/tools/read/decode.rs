@@ -12,6 +12,7 @@ use apache_avro::types::Value as Avro;
 use serde_json::Value as Json;
 
 use super::error::{AvroError, DecodeError};
+use crate::catalog::schema::{definitions, with_full_names};
 use crate::kafka::registry::SchemaReader;
 use crate::values::time;
 
@@ -53,42 +54,17 @@ pub(crate) fn render(schema: &str, avro: &[u8]) -> Result<String, AvroError> {
 
 fn parse(schema: &str) -> Result<(Schema, Json), AvroError> {
     let json = serde_json::from_str(schema)?;
-    Ok((Schema::parse(&json)?, json))
+    Ok((Schema::parse(&json)?, with_full_names(&json)))
 }
 
 fn decode(schema: &Schema, json: &Json, mut avro: &[u8]) -> Result<String, AvroError> {
     let value = GenericDatumReader::builder(schema).build()?.read_value(&mut avro)?;
-    let mut names = BTreeMap::new();
-    collect(json, "", &mut names);
     let mut out = String::new();
-    write(&mut out, json, &names, &value);
+    write(&mut out, json, &definitions(json), &value);
     Ok(out)
 }
 
-type NamedTypes<'a> = BTreeMap<String, &'a Json>;
-
-/// Named types by full name.
-fn collect<'a>(ty: &'a Json, namespace: &str, names: &mut NamedTypes<'a>) {
-    match ty {
-        Json::Array(branches) => branches.iter().for_each(|branch| collect(branch, namespace, names)),
-        Json::Object(object) => {
-            let namespace = ty["namespace"].as_str().unwrap_or(namespace);
-            if let Some(name) = ty["name"].as_str() {
-                let full = if name.contains('.') { name.to_owned() } else { format!("{namespace}.{name}") };
-                names.insert(full, ty);
-            }
-            for field in ty["fields"].as_array().into_iter().flatten() {
-                collect(&field["type"], namespace, names);
-            }
-            for inner in ["items", "values"] {
-                object.get(inner).into_iter().for_each(|inner| collect(inner, namespace, names));
-            }
-        }
-        _ => {}
-    }
-}
-
-fn write(out: &mut String, ty: &Json, names: &NamedTypes<'_>, value: &Avro) {
+fn write(out: &mut String, ty: &Json, names: &BTreeMap<&str, &Json>, value: &Avro) {
     let ty = ty.as_str().and_then(|name| names.get(name).copied()).unwrap_or(ty);
     match value {
         Avro::Union(index, value) => {
@@ -150,5 +126,15 @@ mod tests {
         let mut out = String::new();
         one_line(&mut out, "{\"a b\": [1.50,\n \"x \\\" y\\\\\" ] }");
         assert_eq!(out, "{\"a b\":[1.50,\"x \\\" y\\\\\"]}");
+    }
+    #[test]
+    fn a_type_is_known_again_when_its_name_is_shortened() {
+        let inner = r#"{"type":"record","name":"B","fields":[{"name":"extra","type":{"type":"string","connect.name":"io.debezium.data.Json"}}]}"#;
+        let schema = format!(
+            r#"{{"type":"record","name":"A","namespace":"x","fields":[{{"name":"one","type":{inner}}},{{"name":"two","type":["null","B"]}},{{"name":"all","type":{{"type":"array","items":"x.B"}}}}]}}"#
+        );
+        // `{}` as the text of three `extra`, the second behind its branch, the third alone in its list.
+        let avro = b"\x04{}\x02\x04{}\x02\x04{}\x00";
+        assert_eq!(render(&schema, avro).unwrap(), r#"{"one":{"extra":{}},"two":{"extra":{}},"all":[{"extra":{}}]}"#);
     }
 }
