@@ -15,9 +15,9 @@ use crate::tools::dev::{Dev, DevError, Options};
 
 const HELP: &str = "\
 Starts an embedded broker, an embedded registry and the bridge with two demo sources, and prints
-where they are and what to type next. Clients of Kafka and of the registry can connect; Kafka Streams
-and Java's admin client want a real Kafka (--kafka). For trying out: everything is in memory. Reads no
-configuration file.
+where they are and what to type next. Any client of Kafka or of the registry can connect. What makes
+topics (Kafka Streams) or uses the new group protocol (KIP-848) needs a real Kafka: --kafka.
+For trying out: everything is in memory. Reads no configuration file.
 
 Examples:
   hookbridge dev

@@ -1,12 +1,13 @@
 //! Everything in one process, for trying out: a broker, a registry, and the bridge with demo sources.
 //!
 //! ```text
-//! send ─▶ bridge ─▶ broker (librdkafka's mock cluster, behind a forwarder on a steady port) ─▶ tail, any client
+//! send ─▶ bridge ─▶ broker (librdkafka's mock cluster, with its answers mended) ─▶ tail, any client
 //!            └────▶ registry (in memory) ◀──────────────────────────────────────────────────────┘
 //! ```
 
 mod broker;
 mod registry;
+mod translate;
 
 use std::collections::BTreeMap;
 use std::io;

@@ -13,15 +13,15 @@ use crate::support::bridge::{EVENT_TOPICS, SUBJECTS};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_hookbridge");
 
 /// A running `dev` on free ports; killed when dropped.
-struct Dev {
+pub(crate) struct Dev {
     child: Child,
     url: String,
-    kafka: String,
-    registry: String,
+    pub(crate) kafka: String,
+    pub(crate) registry: String,
 }
 
 impl Dev {
-    fn start() -> Dev {
+    pub(crate) fn start() -> Dev {
         let free = ["--listen", "--admin-listen", "--kafka-listen", "--registry-listen"];
         let args = free.iter().flat_map(|flag| [*flag, "127.0.0.1:0"]);
         let mut child =
@@ -42,12 +42,12 @@ impl Dev {
         Dev { child, url: flag("--url"), kafka: flag("--kafka"), registry: flag("--registry") }
     }
 
-    fn send(&self, args: &[&str]) -> Output {
+    pub(crate) fn send(&self, args: &[&str]) -> Output {
         run(&[&["send"], args, &["--url", &self.url]].concat())
     }
 
     /// Lines of `tail`, as JSON.
-    fn tail(&self, args: &[&str]) -> Vec<Value> {
+    pub(crate) fn tail(&self, args: &[&str]) -> Vec<Value> {
         let output = run(&[&["tail"], args, &["--kafka", &self.kafka, "--registry", &self.registry]].concat());
         assert!(output.status.success(), "{}", text(&output.stderr));
         text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()

@@ -42,6 +42,7 @@ mod phones;
 mod private_files;
 mod producers;
 mod publishes;
+mod readers;
 mod refuses;
 mod registry_answers;
 mod registry_changes;

@@ -171,6 +171,12 @@ pub(crate) struct KafkaProgram {
 }
 
 impl KafkaProgram {
+    /// Where Java finds its classes, and those of Kafka's client.
+    #[allow(dead_code, reason = "only the integration tests run programs of their own with it")]
+    pub(crate) fn class_path(&self) -> &str {
+        &self.class_path
+    }
+
     /// Fetched, where it was not yet; or what is missing.
     pub(crate) fn get() -> Result<KafkaProgram, String> {
         let java = java(17)?;

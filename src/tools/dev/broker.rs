@@ -1,16 +1,17 @@
 //! A broker for trying out: librdkafka's mock cluster, which speaks Kafka's protocol on TCP and keeps its records in
 //! memory. Not for production: 5 MiB per partition, then the oldest records go, and all of them with the process.
 //!
-//! The cluster's own port changes from run to run, so a forwarder listens on a steady one: clients bootstrap there,
-//! learn the real port from the metadata, and connect to that.
+//! The cluster's own port changes from run to run, and it was made for one client only. So clients connect to a steady
+//! port, and [`translate`](super::translate) carries what they say.
 
 use std::sync::mpsc;
-use std::{io, thread};
+use std::thread;
 
 use rdkafka::error::KafkaError;
 use rdkafka::mocking::MockCluster;
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
+
+use super::translate::carry;
 
 /// What a partition keeps, as librdkafka has it.
 pub(crate) const BYTES_PER_PARTITION: usize = 5 << 20;
@@ -60,16 +61,12 @@ impl EmbeddedBroker {
         loop {
             match listener.accept().await {
                 Ok((client, _)) => {
-                    tokio::spawn(carry(client, self.address.clone()));
+                    let address = self.address.clone();
+                    // Whatever ends a connection, its client notices.
+                    tokio::spawn(async move { carry(client, &address).await });
                 }
                 Err(error) => tracing::warn!(%error, "cannot accept a connection to the broker"),
             }
         }
     }
-}
-
-async fn carry(mut client: TcpStream, address: String) -> io::Result<()> {
-    let mut broker = TcpStream::connect(address).await?;
-    copy_bidirectional(&mut client, &mut broker).await?;
-    Ok(())
 }
