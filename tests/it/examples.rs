@@ -97,7 +97,7 @@ fn example(name: &str) -> PathBuf {
 }
 
 /// Builds an example with Maven, its own tests included; says what is missing where that cannot be.
-fn build(name: &str, jar: &str) -> Option<PathBuf> {
+pub(crate) fn build(name: &str, jar: &str) -> Option<PathBuf> {
     let kafka = if servers().is_mock() { Err("it needs a real Kafka".to_owned()) } else { Ok(()) };
     if let Err(missing) = kafka.and_then(|()| java::available(17)).and_then(|()| judge()) {
         skip(&format!("examples/{name}"), &missing, "install Java 17, Maven and Python 3.11");

@@ -16,6 +16,7 @@ mod admin_door;
 mod audit;
 mod batches;
 mod check;
+mod connect;
 mod console;
 mod console_browser;
 mod damage;

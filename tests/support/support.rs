@@ -65,6 +65,13 @@ pub(crate) fn say(words: &str) {
     let _ = writeln!(stderr(), "integration tests: {words}");
 }
 
+/// Says that a test did not run and how to enable it, also where real servers are required: it needs a tool that is large or
+/// not in every distribution.
+#[allow(dead_code, reason = "only the integration tests have such tools")]
+pub(crate) fn leave_out(test: &str, why: &str, enable: &str) {
+    say(&format!("LEFT OUT {test}: {why}; to enable it, {enable}"));
+}
+
 /// Says that a test did not run and how to enable it; an error where real servers are required.
 pub(crate) fn skip(test: &str, why: &str, enable: &str) {
     assert!(!servers::require_real(), "HOOKBRIDGE_TEST_REQUIRE_REAL: {test} cannot run: {why}; {enable}");
