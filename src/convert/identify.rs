@@ -19,7 +19,8 @@ pub(crate) struct Identified<'a> {
     pub(crate) occurred_at: Option<i64>,
     /// For each of the type's join topics the ids of the entities it is linked to, each once.
     pub(crate) links: Vec<Vec<String>>,
-    /// When the entity was last changed, where the type tells its last state. Milliseconds since 1970.
+    /// When the entity was last changed, where the type tells its last state. Milliseconds since 1970. A time of the
+    /// [far future](time::FAR_FUTURE) says nothing: with it one state would be the newest for ever.
     pub(crate) updated_at: Option<i64>,
 }
 
@@ -55,7 +56,7 @@ pub(crate) fn identify<'a>(doc: &Document<'_>, profile: &'a Profile) -> Result<I
             let payload = payload.unwrap_or(Node::ROOT);
             let links = event_type.joins.iter().map(|join| links(doc, payload, join)).collect();
             let updated_at = event_type.latest.as_ref().and_then(|latest| instant(doc, payload, &latest.updated));
-            let updated_at = updated_at.map(|instant| instant.millis);
+            let updated_at = updated_at.map(|instant| instant.millis).filter(|&millis| millis < time::FAR_FUTURE);
             Ok(Identified { event_type, key, occurred_at, links, updated_at })
         }
         Err(why) => Err(Unidentified { event_type: Some(event_type), occurred_at, why }),
@@ -90,9 +91,11 @@ fn by_rule<'a>(doc: &Document<'_>, profile: &'a Profile, rule: &Rule) -> Result<
         json::Kind::Array | json::Kind::Object => doc.kind(node).word().into(),
         _ => doc.text(node).map_or_else(|| doc.raw(node).into(), |text| text.text),
     };
+    // A rule that knows true and false takes all that means them.
+    let meant = || spelling::boolean(doc, node).map(|value| value.to_string());
     let name = match &rule.values {
         None => Some(text.as_ref()),
-        Some(values) => values.get(text.as_ref()).map(String::as_str),
+        Some(values) => values.get(text.as_ref()).or_else(|| values.get(&meant()?)).map(String::as_str),
     };
     match name.and_then(|name| profile.types.get(name)) {
         Some(event_type) => Ok(Some(event_type)),

@@ -11,7 +11,8 @@ use crate::values::uuid_text::uuid;
 /// How a value is made of another.
 #[derive(Clone, Debug)]
 pub(crate) enum How {
-    /// JSON of open shape: the text itself, or this member of an object, also where that JSON stands in a string.
+    /// JSON of open shape: the text or number itself, or this member of an object, also where that JSON stands in a string;
+    /// without white space around it.
     Reference { member: String },
     /// A phone number as digits of E.164; one without a country's code is taken to be of this region. WhatsApp writes whole
     /// numbers as digits alone; people leave away their own country's code.
@@ -71,11 +72,16 @@ fn reference(doc: &Document<'_>, node: Node, member: &str) -> Option<String> {
                 },
             }
         }
+        Kind::Number => text(doc, node).map(Cow::into_owned),
         _ => None,
     };
-    let found = found.filter(|text| !text.trim().is_empty() && text.len() <= LONGEST_REFERENCE)?;
+    let found = found?;
+    let found = found.trim();
+    if found.is_empty() || found.len() > LONGEST_REFERENCE {
+        return None;
+    }
     // A UUID as keys have it, so that it meets them.
-    Some(uuid(&found).map_or(found, |uuid| uuid.to_string()))
+    Some(uuid(found).map_or_else(|| found.to_owned(), |uuid| uuid.to_string()))
 }
 
 /// A member of an object, if there is one of this name: of two, no two readers take the same.
@@ -107,6 +113,13 @@ mod tests {
             (r#""[not json""#, Some("[not json")),
             (r#""\"deal-5\"""#, Some("deal-5")),
             (r#""42""#, Some("42")),
+            ("42", Some("42")),
+            ("4.20", Some("4.20")),
+            (r#""  deal-7\n""#, Some("deal-7")),
+            (r#"{"externalKey": "\u00a0 deal-8 "}"#, Some("deal-8")),
+            (r#"" {\"externalKey\": \" deal-9 \"} ""#, Some("deal-9")),
+            (r#"" \" deal-10 \" ""#, Some("deal-10")),
+            (r#"" 0A000000-0000-4000-8000-0000000000D1""#, Some("0a000000-0000-4000-8000-0000000000d1")),
             (r#""0A000000-0000-4000-8000-0000000000D1""#, Some("0a000000-0000-4000-8000-0000000000d1")),
             (r#""null""#, None),
             (r#""[\"deal-6\"]""#, None),
@@ -118,7 +131,7 @@ mod tests {
             (r#""""#, None),
             (r#""\ud800""#, None),
             ("null", None),
-            ("42", None),
+            ("true", None),
             (r#"["deal-4"]"#, None),
         ] {
             assert_eq!(reference_of(json, &how).as_deref(), expected, "{json}");

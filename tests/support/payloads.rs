@@ -272,7 +272,7 @@ fn fill(name: &str, dice: &mut Dice, from_me: Option<bool>) -> (Members, Map<Str
 }
 
 fn is_json(ty: &Value) -> bool {
-    ty["connect.name"] == "io.debezium.data.Json"
+    ty["connect.name"] == spellings::JSON_NAME
 }
 
 /// A value of type `ty`, and what is due in the record.

@@ -328,7 +328,11 @@ fn compare(names: &JsonTypes, ty: &Json, read: &Value, sent: &SentJson) -> Resul
         (Value::String(read), Some("io.debezium.data.Json")) => *read == text,
         (Value::String(read), None) => *read == spelled,
         (Value::Uuid(read), _) => read.to_string() == spelled.to_lowercase(),
-        (Value::Boolean(read), _) => read.to_string() == text,
+        (Value::Boolean(read), _) => match spelled.to_lowercase().as_str() {
+            "true" | "1" | "1.0" => *read,
+            "false" | "0" | "-0" | "0.0" => !*read,
+            _ => false,
+        },
         (Value::Long(read), _) => match spelled.parse::<i64>() {
             Ok(sent) => sent == *read,
             Err(_) => spelled.parse::<f64>().is_ok_and(|sent| sent == *read as f64),
