@@ -2,7 +2,7 @@
 //!
 //! Only what a payload needs is taken: `boolean`, `long`, `double`, `string`, the logical types `uuid`,
 //! `timestamp-millis` and `date`, JSON text (`connect.name` `io.debezium.data.Json`), arrays, records by name, and a
-//! union of null and one of these. The attribute `json` gives the field's name in the source where it differs; a field
+//! union of null and one of these. (A `uuid` may have the `connect.name` `io.debezium.data.Uuid`, for sinks.) The attribute `json` gives the field's name in the source where it differs; a field
 //! with the attribute `derive` is not sent but made here, from another one.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +21,8 @@ pub(super) const EVENT: &str = "event";
 
 /// The `connect.name` of a string that holds JSON text; sinks know it.
 const JSON_NAME: &str = "io.debezium.data.Json";
+/// That of a UUID; with it sinks make columns of the database's own type.
+const UUID_NAME: &str = "io.debezium.data.Uuid";
 
 /// The type of a field, nullability aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -233,7 +235,7 @@ fn read_type(namespace: &str, ty: &Value) -> Result<Type, FlawAt> {
     let name = ty.as_str().or_else(|| attribute("type"));
     Ok(match (name, attribute("logicalType"), attribute("connect.name")) {
         (Some("string"), None, Some(JSON_NAME)) => Type::Json,
-        (Some("string"), Some("uuid"), None) => Type::Uuid,
+        (Some("string"), Some("uuid"), None | Some(UUID_NAME)) => Type::Uuid,
         (Some("string"), None, None) => Type::String,
         (Some("long"), Some("timestamp-millis"), None) => Type::Timestamp,
         (Some("long"), None, None) => Type::Long,

@@ -17,7 +17,7 @@ fn fields(profile: &str, record: &str) -> BTreeMap<String, (Value, bool)> {
     let schema: Value = serde_json::from_str(&text).unwrap();
     let fields = schema["fields"].as_array().unwrap().iter();
     fields
-        .filter(|f| f["name"] != "event" && f["name"] != "extra")
+        .filter(|f| f["name"] != "event" && f["name"] != "extra" && f["derive"].is_null())
         .map(|f| {
             let json = f["json"].as_str().or(f["name"].as_str()).unwrap().to_owned();
             match f["type"].as_array() {
@@ -117,13 +117,66 @@ fn assert_documented(ty: &Value) {
             assert!(ty["doc"].as_str().is_some_and(|d| d.len() > 5), "{}", ty["name"]);
             for field in ty["fields"].as_array().unwrap() {
                 let name = field["name"].as_str().unwrap();
-                assert!(field["doc"].as_str().is_some_and(|d| d.len() > 3), "{}.{name}", ty["name"]);
+                let doc = field["doc"].as_str().unwrap_or_default();
+                assert!(doc.len() >= 25 && doc.ends_with('.'), "{}.{name}: write for an analyst: {doc:?}", ty["name"]);
+                assert_says_what_it_counts(field, doc);
                 assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{name}");
                 assert_documented(&field["type"]);
             }
         }
         Value::Object(object) => object.get("items").into_iter().for_each(assert_documented),
         _ => {}
+    }
+}
+
+/// A number says its unit or meaning, or that the vendor does not; known values stand in the doc and, for programs, beside it.
+fn assert_says_what_it_counts(field: &Value, doc: &str) {
+    let types = field["type"].as_array().map_or([&field["type"], &field["type"]], |union| [&union[0], &union[1]]);
+    let items = &types[1]["items"];
+    let is_number = types.iter().chain([&items]).any(|ty| ["long", "double"].iter().any(|word| *ty == word));
+    let values: Vec<&Value> = field["hookbridge.values"].as_array().into_iter().flatten().collect();
+    if is_number && values.is_empty() {
+        let says = ["vendor", "Identifier", "in bytes"];
+        assert!(says.iter().any(|word| doc.contains(word)), "{}: what does it count? {doc:?}", field["name"]);
+    }
+    assert_eq!(!values.is_empty(), doc.contains("Known values") || doc.contains("1 = "), "{doc:?}");
+    for entry in values {
+        let value = entry["value"].as_str().map_or_else(|| entry["value"].to_string(), str::to_owned);
+        let said = entry["meaning"].as_str().map_or_else(|| value.clone(), |meaning| format!("{value} = {meaning}"));
+        assert!(doc.contains(&said), "{said}: not in {doc:?}");
+        assert_eq!(entry["value"].is_i64(), is_number, "{doc:?}");
+    }
+}
+
+/// What an earlier version registered: without what is only for those who read the text.
+fn without_notes(ty: &Value) -> Value {
+    match ty {
+        Value::Array(items) => items.iter().map(without_notes).collect(),
+        Value::Object(object) => {
+            let kept = object.iter().filter(|(key, _)| {
+                let notes = ["doc", "hookbridge.values", "connect.name", "connect.version"];
+                !notes.contains(&key.as_str())
+            });
+            kept.map(|(key, value)| (key.clone(), without_notes(value))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn docs_and_names_for_sinks_change_nothing_for_readers() {
+    use apache_avro::schema_compatibility::SchemaCompatibility;
+    let catalog = Catalog::load(None).unwrap();
+    for event_type in catalog.profiles.values().flat_map(|profile| profile.types.values()) {
+        for schema in event_type.schemas() {
+            let bare = without_notes(&serde_json::from_str(&schema.text).unwrap()).to_string();
+            let [with, without] = [&schema.text, &bare].map(|text| apache_avro::Schema::parse_str(text).unwrap());
+            assert_eq!(with.canonical_form(), without.canonical_form());
+            SchemaCompatibility::mutual_read(&with, &without).unwrap();
+            let uuids = schema.text.matches(r#""logicalType":"uuid""#).count();
+            let named = r#""logicalType":"uuid","connect.name":"io.debezium.data.Uuid","connect.version":1"#;
+            assert_eq!(schema.text.matches(named).count(), uuids, "{}", schema.name);
+        }
     }
 }
 
@@ -135,6 +188,7 @@ fn the_registered_text_keeps_every_attribute_and_stands_alone() {
         r#""connect.name":"io.debezium.data.Json","connect.version":1"#,
         r#""json":"messageId""#,
         r#""logicalType":"timestamp-millis""#,
+        r#""hookbridge.values":[{"value":"manual"},{"value":"bot"},{"value":"API"}]"#,
     ] {
         assert!(text.contains(attribute), "{attribute}");
     }
