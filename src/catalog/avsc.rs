@@ -117,7 +117,7 @@ impl Derive {
     /// The type of what it is made from.
     pub(super) fn takes(&self) -> Type {
         match self.how {
-            How::Reference { .. } => Type::Json,
+            How::Reference { .. } | How::Member { .. } => Type::Json,
             How::Phone { .. } => Type::String,
         }
     }
@@ -128,6 +128,7 @@ impl Derive {
 struct WrittenDerive {
     from: String,
     reference: Option<String>,
+    member: Option<String>,
     phone: Option<String>,
     whatsapp: Option<String>,
 }
@@ -136,10 +137,11 @@ impl TryFrom<WrittenDerive> for Derive {
     type Error = Flaw;
 
     fn try_from(written: WrittenDerive) -> Result<Derive, Flaw> {
-        let how = match (written.reference, written.phone, written.whatsapp) {
-            (Some(member), None, None) => How::Reference { member },
-            (None, Some(region), None) => How::phone(&region, false)?,
-            (None, None, Some(region)) => How::phone(&region, true)?,
+        let how = match (written.reference, written.member, written.phone, written.whatsapp) {
+            (Some(member), None, None, None) => How::Reference { member },
+            (None, Some(member), None, None) => How::Member { member },
+            (None, None, Some(region), None) => How::phone(&region, false)?,
+            (None, None, None, Some(region)) => How::phone(&region, true)?,
             _ => return Err(Flaw::Derive),
         };
         Ok(Derive { from: written.from, how })

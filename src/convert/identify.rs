@@ -54,7 +54,7 @@ pub(crate) fn identify<'a>(doc: &Document<'_>, profile: &'a Profile) -> Result<I
     match key(doc, profile.payload.as_deref(), payload, &event_type.key) {
         Ok(key) => {
             let payload = payload.unwrap_or(Node::ROOT);
-            let links = event_type.joins.iter().map(|join| links(doc, payload, join)).collect();
+            let links = event_type.joins.iter().map(|join| links(doc, profile, payload, join)).collect();
             let updated_at = event_type.latest.as_ref().and_then(|latest| instant(doc, payload, &latest.updated));
             let updated_at = updated_at.map(|instant| instant.millis).filter(|&millis| millis < time::FAR_FUTURE);
             Ok(Identified { event_type, key, occurred_at, links, updated_at })
@@ -152,8 +152,9 @@ fn id(doc: &Document<'_>, value: Node, leaf: &Type) -> Option<String> {
     }
 }
 
-/// The ids of the entities at the keys of `join`, each once, in their order; blank ones and what is no id are none.
-fn links(doc: &Document<'_>, payload: Node, join: &Join) -> Vec<String> {
+/// The ids of the entities at the keys of `join`, each once, in their order, hashed where the record has them so; blank ones and
+/// what is no id are none.
+fn links(doc: &Document<'_>, profile: &Profile, payload: Node, join: &Join) -> Vec<String> {
     let mut ids = IndexSet::new();
     for path in &join.keys {
         doc.reach(payload, &path.steps, &mut |node| {
@@ -161,6 +162,7 @@ fn links(doc: &Document<'_>, payload: Node, join: &Join) -> Vec<String> {
                 Some(how) => derive(doc, node, how),
                 None => id(doc, node, &join.id),
             };
+            let found = if path.hashed { found.and_then(|id| profile.hasher.hash(&id)) } else { found };
             ids.extend(found.filter(|id| !id.trim().is_empty()));
         });
     }
