@@ -100,6 +100,22 @@ fn python_joins_both_vendors_by_reference_and_by_number() {
 }
 
 #[test]
+fn flink_sql_joins_both_vendors_by_reference_and_by_number() {
+    let Some(jar) = build("flink-sql", "flink-sql.jar") else { return };
+    let sent = Sent::new("vendors-flink", 3_500, 500);
+    let output = Command::new("java")
+        .args(["-Xmx512m", "-jar"])
+        .arg(jar)
+        .args(["tables.sql", "phones.sql", "messages-with-deals.sql"])
+        .envs(sent.environment())
+        .current_dir(example("flink-sql"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    sent.compare(&String::from_utf8(output.stdout).unwrap(), &[]);
+}
+
+#[test]
 fn kafka_streams_joins_both_vendors_by_reference_and_by_number() {
     let Some(jar) = build("kafka-streams", "chat-with-deal.jar") else { return };
     let sent = Sent::new("vendors-streams", 3_500, 500);
