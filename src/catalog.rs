@@ -24,7 +24,7 @@ mod plan;
 mod profile;
 pub(crate) mod schema;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ use crate::values::hash::Hasher;
 pub(crate) use avsc::Type;
 pub(crate) use error::CatalogError;
 use error::{Flaw, FlawAt};
-pub(crate) use event_type::{DerivedTopic, EventType, Join, Latest, Schema};
+pub(crate) use event_type::{EventType, FurtherTopics, Join, JoinKind, JoinTopics, Latest, Schema};
 pub(crate) use path::Path;
 pub(crate) use plan::{FieldKind, FieldPlan, Guard, KeySlots};
 pub(crate) use profile::{Method, Profile, Rule};
@@ -69,13 +69,19 @@ impl Catalog {
     }
 
     /// Leaves away the further topics of events that are not `wanted`.
-    pub(crate) fn keep(&mut self, wanted: &[DerivedTopic]) {
+    pub(crate) fn keep(&mut self, wanted: &FurtherTopics) {
         for profile in self.profiles.values_mut().filter_map(Arc::get_mut) {
             for event_type in profile.types.values_mut() {
-                event_type.joins.retain(|join| wanted.contains(&join.kind));
-                event_type.latest.take_if(|_| !wanted.contains(&DerivedTopic::Latest));
+                event_type.joins.retain(|join| wanted.has(join));
+                event_type.latest.take_if(|_| !wanted.latest);
             }
         }
+    }
+
+    /// The names of all join topics, in order, timelines aside.
+    pub(crate) fn join_topics(&self) -> BTreeSet<&str> {
+        let joins = self.profiles.values().flat_map(|p| p.types.values()).flat_map(|ty| &ty.joins);
+        joins.filter(|join| join.kind != JoinKind::Timeline).map(|join| join.topic.as_str()).collect()
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) use settings::{
 pub(crate) use spool::SpoolSettings;
 pub(crate) use tls::TlsSettings;
 pub(crate) use tracing::TracingSettings;
-use units::{Bytes, OneOrMany, Period, Text};
+use units::{Bytes, OneOrMany, Period, SwitchOrNames, Text};
 
 /// Why the configuration cannot be used; the message names the key.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +128,7 @@ struct WrittenKafka {
     timestamp: Option<Text<String>>,
     producers: Option<Text<String>>,
     max_record_bytes: Option<Text<Bytes>>,
-    join_topics: Option<Text<bool>>,
+    join_topics: Option<SwitchOrNames>,
     latest_topics: Option<Text<bool>>,
     timeline_topics: Option<Text<bool>>,
     properties: toml::Table,

@@ -146,6 +146,9 @@ impl Straight<'_> {
 
 /// What is not sent, but made of what is: the member of an object, or a phone number in one form, by the same library as ours.
 fn derived(how: &Json, from: &Json) -> Option<String> {
+    if let Some(member) = how["member"].as_str() {
+        return id(&from[member]);
+    }
     match (how["reference"].as_str(), from) {
         // It may stand in JSON that stands in a string, or be that string.
         (Some(member), Json::String(inner)) => match serde_json::from_str::<Json>(inner) {

@@ -2,7 +2,7 @@
 //!
 //! Only what a payload needs is taken: `boolean`, `long`, `double`, `string`, the logical types `uuid`,
 //! `timestamp-millis` and `date`, JSON text (`connect.name` `io.debezium.data.Json`), arrays, records by name, and a
-//! union of null and one of these. The attribute `json` gives the field's name in the source where it differs; a field
+//! union of null and one of these. (A `uuid` may have the `connect.name` `io.debezium.data.Uuid`, for sinks.) The attribute `json` gives the field's name in the source where it differs; a field
 //! with the attribute `derive` is not sent but made here, from another one.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +21,8 @@ pub(super) const EVENT: &str = "event";
 
 /// The `connect.name` of a string that holds JSON text; sinks know it.
 const JSON_NAME: &str = "io.debezium.data.Json";
+/// That of a UUID; with it sinks make columns of the database's own type.
+const UUID_NAME: &str = "io.debezium.data.Uuid";
 
 /// The type of a field, nullability aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,7 +117,7 @@ impl Derive {
     /// The type of what it is made from.
     pub(super) fn takes(&self) -> Type {
         match self.how {
-            How::Reference { .. } => Type::Json,
+            How::Reference { .. } | How::Member { .. } => Type::Json,
             How::Phone { .. } => Type::String,
         }
     }
@@ -126,6 +128,7 @@ impl Derive {
 struct WrittenDerive {
     from: String,
     reference: Option<String>,
+    member: Option<String>,
     phone: Option<String>,
     whatsapp: Option<String>,
 }
@@ -134,10 +137,11 @@ impl TryFrom<WrittenDerive> for Derive {
     type Error = Flaw;
 
     fn try_from(written: WrittenDerive) -> Result<Derive, Flaw> {
-        let how = match (written.reference, written.phone, written.whatsapp) {
-            (Some(member), None, None) => How::Reference { member },
-            (None, Some(region), None) => How::phone(&region, false)?,
-            (None, None, Some(region)) => How::phone(&region, true)?,
+        let how = match (written.reference, written.member, written.phone, written.whatsapp) {
+            (Some(member), None, None, None) => How::Reference { member },
+            (None, Some(member), None, None) => How::Member { member },
+            (None, None, Some(region), None) => How::phone(&region, false)?,
+            (None, None, None, Some(region)) => How::phone(&region, true)?,
             _ => return Err(Flaw::Derive),
         };
         Ok(Derive { from: written.from, how })
@@ -233,7 +237,7 @@ fn read_type(namespace: &str, ty: &Value) -> Result<Type, FlawAt> {
     let name = ty.as_str().or_else(|| attribute("type"));
     Ok(match (name, attribute("logicalType"), attribute("connect.name")) {
         (Some("string"), None, Some(JSON_NAME)) => Type::Json,
-        (Some("string"), Some("uuid"), None) => Type::Uuid,
+        (Some("string"), Some("uuid"), None | Some(UUID_NAME)) => Type::Uuid,
         (Some("string"), None, None) => Type::String,
         (Some("long"), Some("timestamp-millis"), None) => Type::Timestamp,
         (Some("long"), None, None) => Type::Long,

@@ -59,7 +59,7 @@ pub(super) enum Flaw {
     #[error("no event has a field {0}")]
     InNoEvent(String),
 
-    #[error("expected `from` and exactly one of `reference`, `phone` and `whatsapp`")]
+    #[error("expected `from` and exactly one of `reference`, `member`, `phone` and `whatsapp`")]
     Derive,
     #[error(transparent)]
     Region(#[from] UnknownRegion),

@@ -59,12 +59,51 @@ impl EventType {
     }
 }
 
-/// The kinds of topics that events go to besides their own; `kafka.join_topics` and so on switch them on and off.
+/// What a topic is that has events' own records once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DerivedTopic {
-    Join,
+pub(crate) enum JoinKind {
+    /// On by default or not, as its profile says.
+    Join {
+        by_default: bool,
+    },
     Timeline,
-    Latest,
+}
+
+/// Which join topics events go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum JoinTopics {
+    None,
+    /// Those that their profiles have on by default.
+    Default,
+    All,
+    /// These, such as `wegly.chat-by-deal`, and no others.
+    Only(Vec<String>),
+}
+
+/// Which topics events go to besides their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FurtherTopics {
+    pub(crate) joins: JoinTopics,
+    pub(crate) timelines: bool,
+    pub(crate) latest: bool,
+}
+
+impl Default for FurtherTopics {
+    fn default() -> Self {
+        FurtherTopics { joins: JoinTopics::Default, timelines: false, latest: true }
+    }
+}
+
+impl FurtherTopics {
+    pub(super) fn has(&self, join: &Join) -> bool {
+        match (join.kind, &self.joins) {
+            (JoinKind::Timeline, _) => self.timelines,
+            (JoinKind::Join { .. }, JoinTopics::None) => false,
+            (JoinKind::Join { by_default }, JoinTopics::Default) => by_default,
+            (JoinKind::Join { .. }, JoinTopics::All) => true,
+            (JoinKind::Join { .. }, JoinTopics::Only(topics)) => topics.contains(&join.topic),
+        }
+    }
 }
 
 /// The same record again, once for each distinct entity found at `keys`.
@@ -72,7 +111,7 @@ pub(crate) enum DerivedTopic {
 pub(crate) struct Join {
     /// Without prefix, such as `wegly.chat-by-deal`.
     pub(crate) topic: String,
-    pub(crate) kind: DerivedTopic,
+    pub(crate) kind: JoinKind,
     /// Where the entities' ids stand, from the payload on.
     pub(crate) keys: Vec<Path>,
     /// What an id is; one in JSON of open shape has to be one of these as well.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::avsc::{self, EVENT, EXTRA, RecordSchema, RecordSchemas, Type};
-use super::event_type::{DerivedTopic, EventType, Join, Latest, Schema, check_topic_name};
+use super::event_type::{EventType, Join, JoinKind, Latest, Schema, check_topic_name};
 use super::guard::Guards;
 use super::plan::{Guard, RecordPlan};
 use super::{Flaw, FlawAt, Path};
@@ -19,6 +19,40 @@ pub(super) struct WrittenJoin {
     from: Vec<String>,
     /// Paths by Avro names, through lists and into JSON.
     keys: Vec<String>,
+    /// What an id is, where all `keys` lead into JSON.
+    id: Option<WrittenId>,
+    /// Whether it is written without being asked for.
+    #[serde(default = "yes")]
+    default: bool,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WrittenId {
+    Uuid,
+    Long,
+    String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl WrittenJoin {
+    fn id(&self) -> Option<Type> {
+        self.id.map(|id| match id {
+            WrittenId::Uuid => Type::Uuid,
+            WrittenId::Long => Type::Long,
+            WrittenId::String => Type::String,
+        })
+    }
+}
+
+/// The section of a profile that join topics stand in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    Joins,
+    Timelines,
 }
 
 /// `[latest_topics]`, by topic.
@@ -32,15 +66,19 @@ pub(super) struct WrittenLatest {
 /// Adds to `types` the topics of `written`.
 pub(super) fn add_joins(
     profile: &str,
-    kind: DerivedTopic,
+    section: Section,
     written: &BTreeMap<String, WrittenJoin>,
     records: &RecordSchemas,
     guards: &Guards,
     types: &mut BTreeMap<String, EventType>,
 ) -> Result<(), FlawAt> {
-    let section = if kind == DerivedTopic::Timeline { "timeline_topics" } else { "join_topics" };
+    let name = if section == Section::Timelines { "timeline_topics" } else { "join_topics" };
     for (topic, join) in written {
-        let fail = |key: &str, what: String| FlawAt::new(format!("{section}.{topic:?}{key}"), what);
+        let fail = |key: &str, what: String| FlawAt::new(format!("{name}.{topic:?}{key}"), what);
+        let kind = match section {
+            Section::Joins => JoinKind::Join { by_default: join.default },
+            Section::Timelines => JoinKind::Timeline,
+        };
         check_topic(profile, topic, types).map_err(|what| fail("", what.to_string()))?;
         for (key, list) in [(".from", &join.from), (".keys", &join.keys)] {
             if list.is_empty() {
@@ -49,7 +87,7 @@ pub(super) fn add_joins(
         }
         // What a key is not of in one type it may be of in another; in one at least.
         let mut found: BTreeMap<&str, Vec<Path>> = BTreeMap::new();
-        let mut id = None;
+        let mut id = join.id();
         for (at, key) in join.keys.iter().enumerate() {
             let mut not_found = String::from("no event type of `from` has it");
             let mut used = false;
@@ -57,10 +95,15 @@ pub(super) fn add_joins(
                 types.iter().filter(|(_, ty)| join.from.iter().any(|from| ty.comes_from(profile, from)))
             {
                 match Path::reach(records, &event_type.schema.name, key) {
-                    Ok(path) => {
-                        if let Some(guard) = guards.of(&path) {
-                            let what = format!("{key} is {}, but the record's key would show it", guard.word());
-                            return Err(fail(&format!(".keys[{at}]"), what));
+                    Ok(mut path) => {
+                        match guards.of(&path) {
+                            None => {}
+                            // The key is the hash, which says as much as the record does.
+                            Some(Guard::Hashed) if is_text(&path) => path.hashed = true,
+                            Some(guard) => {
+                                let what = format!("{key} is {}, but the record's key would show it", guard.word());
+                                return Err(fail(&format!(".keys[{at}]"), what));
+                            }
                         }
                         let leaf = if path.derived.is_some() { &Type::String } else { &path.leaf };
                         if *leaf != Type::Json && *id.get_or_insert_with(|| leaf.clone()) != *leaf {
@@ -97,6 +140,11 @@ pub(super) fn add_joins(
         }
     }
     Ok(())
+}
+
+/// Whether what is there is a text, sent or derived of one, and no JSON.
+fn is_text(path: &Path) -> bool {
+    path.leaf == Type::String
 }
 
 /// The full names of the records of latest topics.

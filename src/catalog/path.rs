@@ -13,6 +13,8 @@ pub(crate) struct Path {
     pub(crate) leaf: Type,
     /// Set when the last step leads to what the value is made from.
     pub(crate) derived: Option<How>,
+    /// Whether the value is hashed.
+    pub(crate) hashed: bool,
     /// Whether nothing on the way may be null.
     pub(super) required: bool,
     /// The fields on the way: full name of the record, JSON name.
@@ -45,7 +47,8 @@ impl Path {
     ) -> Result<Path, Flaw> {
         let leaf = Type::Record(record.to_owned());
         let (steps, fields) = (Vec::new(), Vec::new());
-        let mut path = Path { text: text.to_owned(), steps, leaf, derived: None, required: true, fields };
+        let mut path =
+            Path { text: text.to_owned(), steps, leaf, derived: None, hashed: false, required: true, fields };
         for step in text.split('.') {
             let leaf = match &path.leaf {
                 Type::Array(items) if reach => items,

@@ -7,10 +7,10 @@ use serde::Deserialize;
 
 use super::avsc::{self, EVENT, EXTRA, RecordSchemas, Type};
 use super::derived;
-use super::event_type::{DerivedTopic, EventType, Schema, check_topic_name, is_word};
+use super::event_type::{EventType, Schema, check_topic_name, is_word};
 use super::files::{Folder, HEAD_FOLDER, PROFILE_FILE};
 use super::guard;
-use super::linked::{self, WrittenJoin, WrittenLatest};
+use super::linked::{self, Section, WrittenJoin, WrittenLatest};
 use super::media::{self, WrittenMediaField};
 use super::plan::{self, KeySlots, RecordPlan};
 use super::{CatalogError, Flaw, FlawAt, Path};
@@ -196,9 +196,9 @@ pub(super) fn resolve(name: &str, folder: &Folder, mut records: RecordSchemas) -
         resolved.media = media.field(&resolved.schema.name, resolved.payload_slot.is_some());
         types.insert(type_name.clone(), resolved);
     }
-    let linked = linked::add_joins(name, DerivedTopic::Join, &written.join_topics, records, &guards, &mut types)
+    let linked = linked::add_joins(name, Section::Joins, &written.join_topics, records, &guards, &mut types)
         .and_then(|()| {
-            linked::add_joins(name, DerivedTopic::Timeline, &written.timeline_topics, records, &guards, &mut types)
+            linked::add_joins(name, Section::Timelines, &written.timeline_topics, records, &guards, &mut types)
         })
         .and_then(|()| linked::add_latest(name, &written.latest_topics, records, &plans, &guards, &mut types));
     linked.map_err(|flaw| flaw.of(&file.label))?;

@@ -35,7 +35,8 @@ them share.
 ## What `send` measures
 
 `send` makes bodies from the catalog, so every event type has samples: fresh ids and dates, optional fields sometimes left out or
-null, and entities that live on from event to event. Without an event type it sends all types of the profile in turn.
+null, and entities that live on from event to event. Deals, leads and phone numbers are the same in every run, so that samples of Wegly and Whazing
+meet: by deal, by `ticket.reference` and by number. Without an event type it sends all types of the profile in turn.
 
 - `--count` sends one event after another. `--rate` sends that many a second for `--for` or `--count`, without waiting for answers
   (up to 1024 unanswered). Its latencies are counted from the scheduled time of each event, so a bridge that stalls shows.

@@ -24,7 +24,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 const HELP: &str = "\
 Bodies are made from the catalog, with fresh ids and dates; chat messages are linked to deals sent
-before them. A load (--rate) does not wait for answers: latency is measured from the scheduled time
+before them. Deals, leads and phone numbers are the same in every run, so that samples of Wegly and
+Whazing can be joined by deal, by reference and by number. A load (--rate) does not wait for answers: latency is measured from the scheduled time
 of each event. Ctrl-C stops and prints the report.
 
 Examples:

@@ -13,12 +13,12 @@ use http::{HeaderName, HeaderValue};
 use tokio::sync::Semaphore;
 
 use super::address::AddressRule;
-use super::units::{OneOrMany, Text};
+use super::units::{OneOrMany, SwitchOrNames, Text};
 use super::{
     ConfigError, HttpSettings, KafkaSettings, Producers, RegistryAuth, RegistryMode, RegistrySettings, Settings,
     Timestamps, Topics, WrittenHttp, WrittenKafka, WrittenRegistry, WrittenSettings, WrittenSource, WrittenTls,
 };
-use crate::catalog::{Catalog, DerivedTopic, Method};
+use crate::catalog::{Catalog, FurtherTopics, JoinTopics, Method};
 use crate::source::Source;
 use crate::source::verify::Verifier;
 use crate::values::secret::Secret;
@@ -55,6 +55,28 @@ fn producers(text: &str) -> Result<Producers, ConfigError> {
     }
 }
 
+fn join_topics(written: SwitchOrNames) -> JoinTopics {
+    match written {
+        SwitchOrNames::Word(word) => match word.as_str() {
+            "true" => JoinTopics::Default,
+            "false" => JoinTopics::None,
+            "all" => JoinTopics::All,
+            _ => JoinTopics::Only(vec![word]),
+        },
+        SwitchOrNames::Names(names) => JoinTopics::Only(names),
+    }
+}
+
+/// Every join topic that is named is one of the catalog's.
+fn check_join_topics(wanted: &JoinTopics, catalog: &Catalog) -> Result<(), ConfigError> {
+    let JoinTopics::Only(names) = wanted else { return Ok(()) };
+    let known = catalog.join_topics();
+    let Some(unknown) = names.iter().find(|name| !known.contains(name.as_str())) else { return Ok(()) };
+    let known = known.into_iter().collect::<Vec<_>>().join(", ");
+    let words = format!("got {unknown:?}, expected true, false, \"all\", or a list of: {known}");
+    Err(ConfigError::key("kafka.join_topics", words))
+}
+
 fn address(key: &str, written: Option<Text<String>>, default: &str) -> Result<SocketAddr, ConfigError> {
     let text = or(written, default.to_owned());
     let found = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
@@ -65,6 +87,7 @@ impl WrittenSettings {
     pub(super) fn resolve(self) -> Result<Settings, ConfigError> {
         let mut catalog = self.catalog.load(&self.sources)?;
         let kafka = self.kafka.resolve()?;
+        check_join_topics(&kafka.further_topics.joins, &catalog)?;
         catalog.keep(&kafka.further_topics);
         let http = self.http.resolve()?;
         let headers = catalog.profiles.values().filter_map(|p| HeaderName::try_from(&p.header).ok());
@@ -222,11 +245,11 @@ impl WrittenKafka {
                 "must be at least 1: with 0 every event would be a dead letter",
             ));
         }
-        let further = [
-            (DerivedTopic::Join, or(self.join_topics, true)),
-            (DerivedTopic::Latest, or(self.latest_topics, true)),
-            (DerivedTopic::Timeline, or(self.timeline_topics, false)),
-        ];
+        let further_topics = FurtherTopics {
+            joins: self.join_topics.map_or(JoinTopics::Default, join_topics),
+            timelines: or(self.timeline_topics, false),
+            latest: or(self.latest_topics, true),
+        };
         let timestamps = [("received", Timestamps::Received), ("occurred", Timestamps::Occurred)];
         Ok(KafkaSettings {
             bootstrap_servers: servers,
@@ -243,7 +266,7 @@ impl WrittenKafka {
             producers: self.producers.map_or(Ok(Producers::Auto), |Text(text)| producers(&text))?,
             // A broker takes batches of 1,048,588 bytes unless told otherwise; the rest is for what wraps a record.
             max_record_bytes,
-            further_topics: further.into_iter().filter_map(|(which, on)| on.then_some(which)).collect(),
+            further_topics,
             properties,
         })
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Logging, MediaSettings, SpoolSettings, TlsSettings, TracingSettings};
-use crate::catalog::DerivedTopic;
+use crate::catalog::FurtherTopics;
 use crate::source::Source;
 use crate::values::secret::Secret;
 
@@ -83,7 +83,7 @@ pub(crate) struct KafkaSettings {
     pub(crate) producers: Producers,
     pub(crate) max_record_bytes: usize,
     /// What is switched on of the topics that events go to besides their own.
-    pub(crate) further_topics: Vec<DerivedTopic>,
+    pub(crate) further_topics: FurtherTopics,
     /// librdkafka's, passed through; values may be secrets.
     pub(crate) properties: BTreeMap<String, Secret>,
 }

@@ -200,7 +200,19 @@ fn what_is_wrong_is_told_by_its_key() {
         ),
         (with("[sources.whazing]", "[sources.other]"), "sources.other.profile: unknown profile \"other\""),
         (with("[sources.whazing]", "[sources.Big]"), "sources.Big: expected a name of"),
-        (with("[kafka]", "[kafka]\njoin_topics = \"yes\""), "kafka.join_topics: provided string was not"),
+        (
+            with("[kafka]", "[kafka]\njoin_topics = \"yes\""),
+            "kafka.join_topics: got \"yes\", expected true, false, \"all\", or a list of: wegly.chat-by-deal, ",
+        ),
+        (
+            with("[kafka]", "[kafka]\njoin_topics = [\"wegly.chat-by-deal\", \"chat-by-lead\"]"),
+            "kafka.join_topics: got \"chat-by-lead\"",
+        ),
+        (with("[kafka]", "[kafka]\njoin_topics = 1"), "kafka.join_topics: "),
+        (
+            with("[kafka]", "[kafka]\njoin_topics = [\"wegly.deal-timeline\"]"),
+            "kafka.join_topics: got \"wegly.deal-timeline\"",
+        ),
         (
             with("[kafka]", "[kafka]\nproducers = 65"),
             "kafka.producers: got \"65\", expected \"auto\" or a number from 1 to 64",

@@ -81,6 +81,40 @@ impl<'de> Deserialize<'de> for OneOrMany {
     }
 }
 
+/// A switch (`true`, `false`, or another word), or a list of names.
+#[derive(Debug)]
+pub(super) enum SwitchOrNames {
+    Word(String),
+    Names(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for SwitchOrNames {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = SwitchOrNames;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false, a word or a list of names")
+            }
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<SwitchOrNames, E> {
+                Ok(SwitchOrNames::Word(word.to_owned()))
+            }
+            fn visit_bool<E: de::Error>(self, on: bool) -> Result<SwitchOrNames, E> {
+                Ok(SwitchOrNames::Word(on.to_string()))
+            }
+            refuse!(visit_i64: i64, visit_f64: f64, visit_u64: u64, visit_i128: i128, visit_u128: u128);
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<SwitchOrNames, A::Error> {
+                let mut names = Vec::new();
+                while let Some(Text(name)) = list.next_element()? {
+                    names.push(name);
+                }
+                Ok(SwitchOrNames::Names(names))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
 /// Why a text is not what its key takes.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UnitError {

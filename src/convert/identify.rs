@@ -19,7 +19,8 @@ pub(crate) struct Identified<'a> {
     pub(crate) occurred_at: Option<i64>,
     /// For each of the type's join topics the ids of the entities it is linked to, each once.
     pub(crate) links: Vec<Vec<String>>,
-    /// When the entity was last changed, where the type tells its last state. Milliseconds since 1970.
+    /// When the entity was last changed, where the type tells its last state. Milliseconds since 1970. A time of the
+    /// [far future](time::FAR_FUTURE) says nothing: with it one state would be the newest for ever.
     pub(crate) updated_at: Option<i64>,
 }
 
@@ -53,9 +54,9 @@ pub(crate) fn identify<'a>(doc: &Document<'_>, profile: &'a Profile) -> Result<I
     match key(doc, profile.payload.as_deref(), payload, &event_type.key) {
         Ok(key) => {
             let payload = payload.unwrap_or(Node::ROOT);
-            let links = event_type.joins.iter().map(|join| links(doc, payload, join)).collect();
+            let links = event_type.joins.iter().map(|join| links(doc, profile, payload, join)).collect();
             let updated_at = event_type.latest.as_ref().and_then(|latest| instant(doc, payload, &latest.updated));
-            let updated_at = updated_at.map(|instant| instant.millis);
+            let updated_at = updated_at.map(|instant| instant.millis).filter(|&millis| millis < time::FAR_FUTURE);
             Ok(Identified { event_type, key, occurred_at, links, updated_at })
         }
         Err(why) => Err(Unidentified { event_type: Some(event_type), occurred_at, why }),
@@ -90,9 +91,11 @@ fn by_rule<'a>(doc: &Document<'_>, profile: &'a Profile, rule: &Rule) -> Result<
         json::Kind::Array | json::Kind::Object => doc.kind(node).word().into(),
         _ => doc.text(node).map_or_else(|| doc.raw(node).into(), |text| text.text),
     };
+    // A rule that knows true and false takes all that means them.
+    let meant = || spelling::boolean(doc, node).map(|value| value.to_string());
     let name = match &rule.values {
         None => Some(text.as_ref()),
-        Some(values) => values.get(text.as_ref()).map(String::as_str),
+        Some(values) => values.get(text.as_ref()).or_else(|| values.get(&meant()?)).map(String::as_str),
     };
     match name.and_then(|name| profile.types.get(name)) {
         Some(event_type) => Ok(Some(event_type)),
@@ -149,8 +152,9 @@ fn id(doc: &Document<'_>, value: Node, leaf: &Type) -> Option<String> {
     }
 }
 
-/// The ids of the entities at the keys of `join`, each once, in their order; blank ones and what is no id are none.
-fn links(doc: &Document<'_>, payload: Node, join: &Join) -> Vec<String> {
+/// The ids of the entities at the keys of `join`, each once, in their order, hashed where the record has them so; blank ones and
+/// what is no id are none.
+fn links(doc: &Document<'_>, profile: &Profile, payload: Node, join: &Join) -> Vec<String> {
     let mut ids = IndexSet::new();
     for path in &join.keys {
         doc.reach(payload, &path.steps, &mut |node| {
@@ -158,6 +162,7 @@ fn links(doc: &Document<'_>, payload: Node, join: &Join) -> Vec<String> {
                 Some(how) => derive(doc, node, how),
                 None => id(doc, node, &join.id),
             };
+            let found = if path.hashed { found.and_then(|id| profile.hasher.hash(&id)) } else { found };
             ids.extend(found.filter(|id| !id.trim().is_empty()));
         });
     }

@@ -7,7 +7,7 @@ mod workload;
 use rlibphonenumber::Region;
 use serde_json::{Value, json};
 
-use crate::catalog::{Catalog, DerivedTopic, EventType, Path, Profile};
+use crate::catalog::{Catalog, EventType, FurtherTopics, Path, Profile};
 use crate::tools::sample::{self, Sampler};
 use crate::values::derive::How;
 use crate::values::phone;
@@ -75,8 +75,7 @@ pub struct Place {
 #[expect(clippy::expect_used, reason = "a benchmark has nobody to report to")]
 pub fn cases(bodies: u64) -> (Bench, Vec<Case>) {
     let mut catalog = Catalog::load(None).expect("the catalog");
-    // What is on by default.
-    catalog.keep(&[DerivedTopic::Join, DerivedTopic::Latest]);
+    catalog.keep(&FurtherTopics::default());
     let each = catalog.profiles.values().flat_map(|p| p.types.values().map(move |t| (p, t)));
     let cases = each.map(|(profile, event_type)| case(profile, event_type, bodies)).collect();
     (Bench { catalog }, cases)
@@ -108,6 +107,7 @@ fn steps(path: &Path) -> Vec<String> {
 fn place(path: &Path) -> Place {
     let how = path.derived.as_ref().map(|how| match how {
         How::Reference { member } => json!({"reference": member}),
+        How::Member { member } => json!({"member": member}),
         How::Phone { region, whatsapp: true } => json!({"whatsapp": format!("{region:?}")}),
         How::Phone { region, whatsapp: false } => json!({"phone": format!("{region:?}")}),
     });

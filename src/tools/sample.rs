@@ -2,8 +2,9 @@
 //!
 //! The same seed and time give the same bodies. Values follow the field's kind and, where that helps a reader, its
 //! name. Entities live on from body to body, so that one deal has several events, and chat messages are linked to
-//! deals that exist.
+//! deals that exist. [Some](shared) are the same in every run, so that samples of several vendors meet.
 
+mod shared;
 mod words;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ use crate::convert::identify::{Identified, identify};
 use crate::tools::random::Random;
 use crate::values::json::{Document, MAX_DEPTH};
 use crate::values::time::to_rfc3339;
+
+use shared::SHARED;
 
 /// A `UUIDv4`, but for its randomness.
 fn uuid(random: &mut Random) -> String {
@@ -47,6 +50,8 @@ pub(crate) struct Sampler<'a> {
     now: i64,
     /// Ids of the entities so far, by what they are (`deal`, `lead`, `ticket`).
     entities: BTreeMap<String, Vec<Value>>,
+    /// Which of the shared deals the body is about, unless it is that of a deal.
+    about: usize,
 }
 
 /// How many entities of a kind live at a time.
@@ -54,12 +59,15 @@ const ENTITIES: usize = 200;
 
 impl<'a> Sampler<'a> {
     pub(crate) fn new(profile: &'a Profile, seed: u64, now: i64) -> Self {
-        Sampler { profile, random: Random::new(seed), now, entities: BTreeMap::new() }
+        Sampler { profile, random: Random::new(seed), now, entities: BTreeMap::new(), about: 0 }
     }
 
     /// A body of `event_type`, as its sender would write it.
     pub(crate) fn body(&mut self, event_type: &EventType) -> String {
         let fields = &self.profile.records[event_type.record].fields;
+        // The first ones more often: these have been sent before.
+        let (pick, sent) = (self.random.below(SHARED).min(self.random.below(SHARED)), self.living("deal"));
+        self.about = if sent == 0 { pick } else { pick % sent };
         let mut payload = match event_type.payload_slot.map(|slot| &fields[slot]) {
             Some(field) => match &field.kind {
                 FieldKind::Record(inner) => self.record(&field.json, *inner),
@@ -75,6 +83,7 @@ impl<'a> Sampler<'a> {
         if let Some(entity) = entity {
             settle(entity, &event_type.name);
         }
+        shared::agree(&mut payload, self.about);
         let mut around = Map::new();
         for rule in &self.profile.recognise {
             let told = match &rule.values {
@@ -122,14 +131,23 @@ impl<'a> Sampler<'a> {
     /// An id for what stands under `place`: of an entity that lives already, or of a new one.
     fn id(&mut self, place: &str, kind: &FieldKind) -> Value {
         let entity = place.strip_prefix("associated_").unwrap_or(place).trim_end_matches('s').to_owned();
-        let living = self.entities.get(&entity).map_or(0, Vec::len);
-        if living >= ENTITIES || (living > 0 && (entity != place || self.random.below(2) == 0)) {
+        let living = self.living(&entity);
+        let most = if shared::is_shared(&entity) { SHARED } else { ENTITIES };
+        if living >= most || (living > 0 && (entity != place || self.random.below(2) == 0)) {
             let at = self.random.below(living);
             return self.entities[&entity][at].clone();
         }
-        let id = self.value(place, "id", kind);
+        let id = match kind {
+            FieldKind::Uuid if shared::is_shared(&entity) => json!(shared::id(&entity, living)),
+            _ => self.value(place, "id", kind),
+        };
         self.entities.entry(entity).or_default().push(id.clone());
         id
+    }
+
+    /// How many entities of a kind there have been.
+    fn living(&self, entity: &str) -> usize {
+        self.entities.get(entity).map_or(0, Vec::len)
     }
 
     fn value(&mut self, place: &str, name: &str, kind: &FieldKind) -> Value {
@@ -143,6 +161,7 @@ impl<'a> Sampler<'a> {
                 json!(self.random.below(50) as f64 / 10.0)
             }
             FieldKind::Double => json!(self.random.below(1_000_000) as f64 / 100.0),
+            FieldKind::Uuid if name.ends_with("deal_id") => json!(shared::id("deal", self.about)),
             FieldKind::Uuid => json!(uuid(&mut self.random)),
             // Without an envelope's ISO dates, the one timestamp there is comes in Unix time.
             FieldKind::Timestamp if self.profile.payload.is_none() => json!(self.instant() / 1000),
@@ -150,7 +169,10 @@ impl<'a> Sampler<'a> {
             FieldKind::Date => json!(to_rfc3339(self.instant())[..10]),
             FieldKind::String => json!(words::text(&mut self.random, place, name)),
             FieldKind::Json { .. } => {
-                let id = uuid(&mut self.random);
+                let id = match name {
+                    "deal" | "deals" | "crm_deal" => shared::id("deal", self.about),
+                    _ => uuid(&mut self.random),
+                };
                 words::open(&mut self.random, name, &id)
             }
             FieldKind::Record(record) => Value::Object(self.record(name, *record)),
@@ -167,8 +189,16 @@ impl<'a> Sampler<'a> {
     }
 }
 
-/// Makes what stands in an entity agree: it changed after it was made, and is won or lost if the event says so.
+/// Makes what stands in an entity agree: it changed after it was made, is won or lost if the event says so, and was sent by whom the
+/// event says.
 fn settle(entity: &mut Map<String, Value>, event_type: &str) {
+    let sent = event_type.ends_with("_sent");
+    if let Some(from_me) = entity.get_mut("from_me").filter(|from_me| !from_me.is_null()) {
+        *from_me = json!(sent);
+    }
+    if let Some(sent_via) = entity.get_mut("sent_via").filter(|via| !via.is_null() && sent == (**via == "CONTACT")) {
+        *sent_via = json!(if sent { "API" } else { "CONTACT" });
+    }
     if let (Some(created), Some(updated)) = (entity.get("created_at").cloned(), entity.get("updated_at").cloned())
         && created.as_str() > updated.as_str()
     {
@@ -231,5 +261,79 @@ mod tests {
             }
         }
         assert!(linked > 10, "{linked}");
+    }
+
+    /// The body of an event of `profile`, without its envelope.
+    fn payloads(profile: &Profile, seed: u64, event_types: &[&str]) -> Vec<Value> {
+        let mut sampler = Sampler::new(profile, seed, 1_780_401_600_000);
+        let bodies = (0..100).flat_map(|_| event_types).map(|name| sampler.body(&profile.types[*name]));
+        let payload = |body: Value| if profile.payload.is_some() { body["payload"].clone() } else { body };
+        bodies.map(|body| payload(serde_json::from_str(&body).unwrap())).collect()
+    }
+
+    #[test]
+    fn samples_of_both_vendors_meet_by_reference_and_by_number_whatever_the_seed() {
+        let catalog = Catalog::load(None).unwrap();
+        let derived = |profile: &str, body: &str| {
+            let (identified, _) = converted(&catalog.profiles[profile], body, 0).unwrap();
+            let topics = identified.event_type.joins.iter().map(|join| join.topic.clone());
+            topics.zip(identified.links).collect::<BTreeMap<_, _>>()
+        };
+        let mut keys: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (profile, seed) in [("wegly", 1), ("whazing", 2)] {
+            let profile = &catalog.profiles[profile];
+            let mut sampler = Sampler::new(profile, seed, 1_780_401_600_000);
+            for event_type in profile.types.values().cycle().take(profile.types.len() * 10) {
+                let body = sampler.body(event_type);
+                let (identified, _) = converted(profile, &body, 0).unwrap();
+                if event_type.name.starts_with("deal.") {
+                    keys.entry("deal".into()).or_default().push(identified.key);
+                }
+                for (topic, links) in derived(&profile.name, &body) {
+                    keys.entry(topic).or_default().extend(links);
+                }
+            }
+        }
+        let met = |topic: &str, of: &str| {
+            let all = &keys[topic];
+            (all.iter().filter(|key| keys[of].contains(key)).count(), all.len())
+        };
+        for (topic, of) in [
+            ("whazing.message-by-reference", "deal"),
+            ("whazing.ticket-by-reference", "deal"),
+            ("whazing.message-by-phone", "wegly.deal-by-phone"),
+            ("wegly.task-by-deal", "deal"),
+            ("wegly.delivery-by-deal", "deal"),
+            ("wegly.contract-by-deal", "deal"),
+            ("wegly.satisfaction-by-deal", "deal"),
+        ] {
+            let (met, all) = met(topic, of);
+            assert!(all > 3 && met * 2 >= all, "{topic}: {met} of {all} meet");
+        }
+    }
+
+    #[test]
+    fn a_sample_agrees_with_itself() {
+        let catalog = Catalog::load(None).unwrap();
+        let wegly = &catalog.profiles["wegly"];
+        for (name, from_me) in [("chat.message_received", false), ("chat.message_sent", true)] {
+            for message in payloads(wegly, 3, &[name]) {
+                let told = message["from_me"].as_bool().unwrap_or(from_me);
+                let by_contact = message["sent_via"].as_str().map_or(!from_me, |via| via == "CONTACT");
+                assert_eq!((told, by_contact), (from_me, !from_me), "{message}");
+            }
+        }
+        let digits = |text: &Value| text.as_str().map(|text| text.replace(|c: char| !c.is_ascii_digit(), ""));
+        let mut both = 0;
+        for deal in payloads(wegly, 4, &["deal.updated"]) {
+            for chat in deal["whatsapp_chats"].as_array().into_iter().flatten() {
+                let Some((raw, shown)) = digits(&chat["raw_number"]).zip(digits(&chat["display_number"])) else {
+                    continue;
+                };
+                both += 1;
+                assert_eq!(raw, shown, "{chat}");
+            }
+        }
+        assert!(both > 20, "{both}");
     }
 }

@@ -1,4 +1,5 @@
-//! What is made of a field and not sent: the reference to a record of another system, and a phone number in one form.
+//! What is made of a field and not sent: the reference to a record of another system, a member of JSON of open shape, and a phone
+//! number in one form.
 
 use std::borrow::Cow;
 
@@ -11,8 +12,11 @@ use crate::values::uuid_text::uuid;
 /// How a value is made of another.
 #[derive(Clone, Debug)]
 pub(crate) enum How {
-    /// JSON of open shape: the text itself, or this member of an object, also where that JSON stands in a string.
+    /// JSON of open shape: the text or number itself, or this member of an object, also where that JSON stands in a string;
+    /// without white space around it.
     Reference { member: String },
+    /// JSON of open shape: this member of an object, also where that object stands in a string.
+    Member { member: String },
     /// A phone number as digits of E.164; one without a country's code is taken to be of this region. WhatsApp writes whole
     /// numbers as digits alone; people leave away their own country's code.
     Phone { region: Region, whatsapp: bool },
@@ -38,11 +42,13 @@ impl How {
 }
 
 /// Longer ones are no references: they stand in keys and headers, once for each record.
-const LONGEST_REFERENCE: usize = 1024;
+const LONGEST: usize = 1024;
+
 /// What is made of the value at `node`; nothing when it is not of that kind, or blank.
 pub(crate) fn derive(doc: &Document<'_>, node: Node, how: &How) -> Option<String> {
     match how {
-        How::Reference { member } => reference(doc, node, member),
+        How::Reference { member } => tidy(&reference(doc, node, member)?),
+        How::Member { member } => tidy(&within(doc, node, member)?),
         How::Phone { region, whatsapp } => phone(&text(doc, node)?, *region, *whatsapp),
     }
 }
@@ -56,7 +62,7 @@ fn text<'a>(doc: &Document<'a>, node: Node) -> Option<Cow<'a, str>> {
 }
 
 fn reference(doc: &Document<'_>, node: Node, member: &str) -> Option<String> {
-    let found = match doc.kind(node) {
+    match doc.kind(node) {
         Kind::Object => member_of(doc, node, member),
         Kind::String | Kind::Escaped => {
             let outer = text(doc, node)?;
@@ -71,11 +77,29 @@ fn reference(doc: &Document<'_>, node: Node, member: &str) -> Option<String> {
                 },
             }
         }
+        Kind::Number => text(doc, node).map(Cow::into_owned),
         _ => None,
-    };
-    let found = found.filter(|text| !text.trim().is_empty() && text.len() <= LONGEST_REFERENCE)?;
-    // A UUID as keys have it, so that it meets them.
-    Some(uuid(&found).map_or(found, |uuid| uuid.to_string()))
+    }
+}
+
+/// A text as keys have it, so that it meets them: without white space around it, a UUID in small letters.
+fn tidy(text: &str) -> Option<String> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > LONGEST {
+        return None;
+    }
+    Some(uuid(text).map_or_else(|| text.to_owned(), |uuid| uuid.to_string()))
+}
+
+fn within(doc: &Document<'_>, node: Node, member: &str) -> Option<String> {
+    match doc.kind(node) {
+        Kind::Object => member_of(doc, node, member),
+        _ => {
+            let outer = doc.text(node)?;
+            let inner = Document::scan(outer.text.as_bytes(), MAX_DEPTH).ok()?;
+            member_of(&inner, Node::ROOT, member)
+        }
+    }
 }
 
 /// A member of an object, if there is one of this name: of two, no two readers take the same.
@@ -97,8 +121,8 @@ mod tests {
     fn a_reference_is_found_in_every_shape_it_comes_in() {
         let how = How::Reference { member: "externalKey".into() };
         let long = |length| format!("\"{}\"", "x".repeat(length));
-        assert!(reference_of(&long(LONGEST_REFERENCE), &how).is_some());
-        assert_eq!(reference_of(&long(LONGEST_REFERENCE + 1), &how), None);
+        assert!(reference_of(&long(LONGEST), &how).is_some());
+        assert_eq!(reference_of(&long(LONGEST + 1), &how), None);
         for (json, expected) in [
             (r#""deal-1""#, Some("deal-1")),
             (r#"{"other": 1, "externalKey": "deal-2"}"#, Some("deal-2")),
@@ -107,6 +131,13 @@ mod tests {
             (r#""[not json""#, Some("[not json")),
             (r#""\"deal-5\"""#, Some("deal-5")),
             (r#""42""#, Some("42")),
+            ("42", Some("42")),
+            ("4.20", Some("4.20")),
+            (r#""  deal-7\n""#, Some("deal-7")),
+            (r#"{"externalKey": "\u00a0 deal-8 "}"#, Some("deal-8")),
+            (r#"" {\"externalKey\": \" deal-9 \"} ""#, Some("deal-9")),
+            (r#"" \" deal-10 \" ""#, Some("deal-10")),
+            (r#"" 0A000000-0000-4000-8000-0000000000D1""#, Some("0a000000-0000-4000-8000-0000000000d1")),
             (r#""0A000000-0000-4000-8000-0000000000D1""#, Some("0a000000-0000-4000-8000-0000000000d1")),
             (r#""null""#, None),
             (r#""[\"deal-6\"]""#, None),
@@ -118,8 +149,31 @@ mod tests {
             (r#""""#, None),
             (r#""\ud800""#, None),
             ("null", None),
-            ("42", None),
+            ("true", None),
             (r#"["deal-4"]"#, None),
+        ] {
+            assert_eq!(reference_of(json, &how).as_deref(), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_member_is_found_in_an_object_and_nowhere_else() {
+        let how = How::Member { member: "id".into() };
+        for (json, expected) in [
+            (
+                r#"{"name": "x", "id": " 0A000000-0000-4000-8000-0000000000D1 "}"#,
+                Some("0a000000-0000-4000-8000-0000000000d1"),
+            ),
+            (r#"{"id": 42.0}"#, Some("42.0")),
+            (r#""{\"id\": \"Proposta enviada\"}""#, Some("Proposta enviada")),
+            (r#"{"id": true}"#, None),
+            (r#"{"id": {"id": 1}}"#, None),
+            (r#"{"id": 1, "id": 1}"#, None),
+            (r#"[{"id": 1}]"#, None),
+            (r#""id""#, None),
+            (r#""[\"id\"]""#, None),
+            ("42", None),
+            ("null", None),
         ] {
             assert_eq!(reference_of(json, &how).as_deref(), expected, "{json}");
         }

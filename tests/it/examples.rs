@@ -87,12 +87,12 @@ fn join(args: &[&str]) -> std::process::Output {
 }
 
 /// Whether that script can run.
-fn judge() -> Result<(), String> {
+pub(crate) fn judge() -> Result<(), String> {
     let old = "import sys; sys.exit(sys.version_info < (3, 11))";
     java::run(Command::new("python3").args(["-c", old])).map_err(|words| format!("no Python 3.11 or later: {words}"))
 }
 
-fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
 }
 
@@ -110,7 +110,7 @@ pub(crate) fn build(name: &str, jar: &str) -> Option<PathBuf> {
 }
 
 /// A program that is ended with the test.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -120,7 +120,7 @@ impl Drop for Running {
 }
 
 /// Waits until the group has read all there is of `topics` now.
-fn wait_until_caught_up(bootstrap: &str, group: &str, topics: &[String]) {
+pub(crate) fn wait_until_caught_up(bootstrap: &str, group: &str, topics: &[String]) {
     let consumer: BaseConsumer =
         ClientConfig::new().set("bootstrap.servers", bootstrap).set("group.id", group).create().expect("a consumer");
     let mut ends = Vec::new();

@@ -25,6 +25,7 @@ fn setup(test: &str, key: &str) -> Setup {
     let secret = setup.dir.path().join("hash-key");
     fs::write(&secret, format!("{KEY}\n")).unwrap();
     let section = format!("[catalog]\ndir = {:?}\n{key}\n", catalog.display().to_string());
+    setup.kafka = "join_topics = [\"whazing.message-by-reference\", \"whazing.message-by-phone\"]\n".into();
     setup.sources.push_str(&section.replace("FILE", &secret.display().to_string()));
     setup
 }
@@ -35,7 +36,9 @@ fn hash(text: &str) -> Value {
 
 #[test]
 fn a_number_that_is_hashed_can_be_joined_by_and_stands_nowhere_in_clear() {
-    let bridge = setup("hashed", "hash_key = \"${file:FILE}\"").start();
+    let setup = setup("hashed", "hash_key = \"${file:FILE}\"");
+    setup.prepare(&["whazing.message-by-phone"]);
+    let bridge = setup.start();
     let message = json!({
         "messageId": "m-1", "fromMe": false, "timestamp": 1_780_401_600,
         "ticket": {"id": 7, "apiConfig": "deal-1"},
@@ -44,8 +47,13 @@ fn a_number_that_is_hashed_can_be_joined_by_and_stands_nowhere_in_clear() {
         "user": {"id": 5, "name": "Ana"},
     });
     assert_eq!(bridge.deliver("whazing", message.to_string()).sum(), (200, "published".into()));
-    for topic in ["whazing.message", "whazing.message-by-reference"] {
+    for (topic, key) in [
+        ("whazing.message", "7".into()),
+        ("whazing.message-by-reference", "deal-1".into()),
+        ("whazing.message-by-phone", hash(E164)),
+    ] {
         let record = reader::read(&bridge.topic(topic)).remove(0);
+        assert_eq!((record.key.as_str(), record.header("ce_subject")), (key.as_str().unwrap(), key.as_str()));
         let shown = String::from_utf8_lossy(&record.value);
         assert!(![NUMBER, E164, "Zulmira"].iter().any(|clear| shown.contains(clear)), "{shown}");
         let decoded = record.decode();

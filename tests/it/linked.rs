@@ -169,6 +169,79 @@ fn whatever_touches_a_deal_is_in_its_timeline_if_asked_for() {
 }
 
 #[test]
+fn whatever_has_a_deal_a_reference_or_a_number_is_keyed_by_it_if_asked_for() {
+    let mut setup = Setup::new("all-joins");
+    setup.kafka = "join_topics = \"all\"\n".into();
+    let by_deal = ["delivery", "task", "contract", "satisfaction"].map(|entity| format!("wegly.{entity}-by-deal"));
+    let others =
+        ["wegly.deal-by-phone", "wegly.lead-by-phone", "whazing.message-by-phone", "whazing.ticket-by-reference"];
+    let all: Vec<_> = by_deal.iter().map(String::as_str).chain(others).collect();
+    setup.prepare(&all);
+    let bridge = setup.start();
+    let event = |event_type: &str, payload: Value| json!({"event_key": event_type, "payload": payload}).to_string();
+    let upper = DEAL.to_uppercase();
+    let chats = json!([{"id": LEAD, "raw_number": "551187654321"}, {"id": OTHER, "raw_number": "+55 11 98765-4321"},
+        {"id": DEAL, "raw_number": "551133334444"}, {"id": DEAL, "raw_number": "no number"}]);
+    let stage = json!({"id": upper, "name": " Proposta "});
+    for body in [
+        event(
+            "delivery.created",
+            json!({"delivery": {"id": LEAD, "deal_id": DEAL, "deal": {"id": upper}, "stage": stage}}),
+        ),
+        event("task.completed", json!({"task": {"id": LEAD, "crm_deal": {"id": upper}}})),
+        event(
+            "contract.updated",
+            json!({"id": LEAD, "deal": {"id": upper}, "deals": [{"id": OTHER}, {"id": DEAL}, {"id": "x"}]}),
+        ),
+        event(
+            "satisfaction.public_submission_created",
+            json!({"submission": {"id": LEAD, "crm_deal_id": upper}, "link": {"id": LEAD, "crm_deal_id": OTHER}}),
+        ),
+        event("deal.updated", json!({"id": DEAL, "whatsapp_chats": chats, "stage": stage})),
+        event(
+            "lead.won",
+            json!({"lead": {"id": LEAD, "whatsapp_chats": chats, "stage": "Proposta", "stage_id": "sent"}}),
+        ),
+    ] {
+        published(&bridge, "wegly", &body);
+    }
+    let contact = json!({"id": 1, "phoneNumber": "551187654321@s.whatsapp.net"});
+    let ticket = json!({"id": 1, "apiConfig": upper});
+    for body in [
+        json!({"messageId": "1", "fromMe": "true", "ticket": ticket, "contact": contact}),
+        json!({"Type": "NewTicket", "ticket": ticket, "contact": contact}),
+    ] {
+        published(&bridge, "whazing", &body.to_string());
+    }
+    let keys = |topic: &str| {
+        let records = reader::read(&bridge.topic(topic));
+        assert!(records.iter().all(|record| record.header("ce_subject") == Some(&record.key)), "{topic}");
+        records.into_iter().map(|record| record.key).collect::<BTreeSet<_>>()
+    };
+    let set = |keys: &[&str]| keys.iter().map(|&key| key.to_owned()).collect::<BTreeSet<_>>();
+    for (topic, expected) in [
+        ("wegly.delivery-by-deal", set(&[DEAL])),
+        ("wegly.task-by-deal", set(&[DEAL])),
+        ("wegly.contract-by-deal", set(&[DEAL, OTHER])),
+        ("wegly.satisfaction-by-deal", set(&[DEAL, OTHER])),
+        ("wegly.deal-by-phone", set(&["5511987654321", "551133334444"])),
+        ("wegly.lead-by-phone", set(&["5511987654321", "551133334444"])),
+        ("whazing.message-by-phone", set(&["5511987654321"])),
+        ("whazing.message-by-reference", set(&[DEAL])),
+        ("whazing.ticket-by-reference", set(&[DEAL])),
+    ] {
+        assert_eq!(keys(topic), expected, "{topic}");
+    }
+    let deal = &reader::read(&bridge.topic("wegly.deal-latest"))[0].decode()["deal"];
+    assert_eq!((&deal["stage_id"], &deal["stage_name"]), (&json!(DEAL), &json!("Proposta")));
+    let delivery = &reader::read(&bridge.topic("wegly.delivery-latest"))[0].decode()["delivery"];
+    assert_eq!((&delivery["stage_id"], &delivery["stage_name"]), (&Value::Null, &json!("Proposta")));
+    let lead = &reader::read(&bridge.topic("wegly.lead-latest"))[0].decode()["lead"];
+    assert_eq!((&lead["stage_id"], &lead["stage_name"]), (&Value::Null, &Value::Null));
+    assert_eq!(lead["extra"], r#"{"stage_id":"sent"}"#);
+}
+
+#[test]
 fn a_number_is_told_in_one_form_beside_the_number_as_sent() {
     let bridge = Setup::new("phones").start();
     let contact = json!({"id": 1, "phoneNumber": "551187654321"});

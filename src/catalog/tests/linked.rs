@@ -63,8 +63,34 @@ fn a_third_vendor_has_join_and_latest_topics_by_its_files_alone() {
     let by_item = ("loja.order-by-item".to_owned(), Type::String);
     let timeline = ("loja.item-timeline".to_owned(), Type::Long);
     assert_eq!(paid(&catalog), (vec![by_item.clone(), timeline], Some("loja.order-latest".into())));
-    catalog.keep(&[DerivedTopic::Join]);
+    catalog.keep(&FurtherTopics { latest: false, ..FurtherTopics::default() });
     assert_eq!(paid(&catalog), (vec![by_item], None));
+}
+
+#[test]
+fn join_topics_are_written_by_default_by_name_or_all() {
+    let off = [
+        "contract-by-deal",
+        "deal-by-phone",
+        "delivery-by-deal",
+        "lead-by-phone",
+        "satisfaction-by-deal",
+        "task-by-deal",
+    ];
+    let off = off.map(|name| format!("wegly.{name}")).into_iter();
+    let off: Vec<_> =
+        off.chain(["message-by-phone", "ticket-by-reference"].map(|name| format!("whazing.{name}"))).collect();
+    let on = ["wegly.chat-by-deal", "wegly.chat-by-lead", "whazing.message-by-reference"].map(str::to_owned);
+    let kept = |joins: JoinTopics| {
+        let mut catalog = Catalog::load(None).unwrap();
+        catalog.keep(&FurtherTopics { joins, ..FurtherTopics::default() });
+        catalog.join_topics().into_iter().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(kept(JoinTopics::Default), on.clone().into());
+    assert_eq!(kept(JoinTopics::None), BTreeSet::new());
+    assert_eq!(kept(JoinTopics::All), on.into_iter().chain(off).collect());
+    let named = BTreeSet::from(["wegly.task-by-deal".to_owned()]);
+    assert_eq!(kept(JoinTopics::Only(named.iter().cloned().collect())), named);
 }
 
 #[test]
@@ -189,6 +215,18 @@ fn what_is_wrong_with_derived_fields_is_named_by_file_and_place() {
             "order.extra.sku",
             ".keys[1]: order.extra.sku: `extra` is made by hookbridge, not sent by the source",
         ),
+        (
+            "profile.toml",
+            "keys = [\"order.items.sku\"",
+            "id = \"long\", keys = [\"order.items.sku\"",
+            ".keys[0]: order.items.sku: text, but all keys of a topic must have the same type",
+        ),
+        (
+            "profile.toml",
+            "keys = [\"order.items.sku\"",
+            "id = \"json\", keys = [\"order.items.sku\"",
+            "unknown variant `json`",
+        ),
         ("profile.toml", "keys = [\"order.id\"]", "keys = []", "timeline_topics.\"item-timeline\".keys: empty"),
         (
             "profile.toml",
@@ -207,7 +245,7 @@ fn what_is_wrong_with_derived_fields_is_named_by_file_and_place() {
             "Order.avsc",
             ",\"reference\":\"sku\"",
             "",
-            "Order.avsc: /fields/3/derive: expected `from` and exactly one of `reference`, `phone`",
+            "Order.avsc: /fields/3/derive: expected `from` and exactly one of `reference`, `member`, `phone`",
         ),
         (
             "Order.avsc",

@@ -110,7 +110,9 @@ fn avro(page: &Page, name: &str, ty: &str, place: &str) -> Value {
     let items = ty.strip_suffix("[]").or_else(|| ty.strip_prefix("Array<").and_then(|t| t.strip_suffix('>')));
     match (ty, items) {
         (_, Some(items)) => json!({ "type": "array", "items": avro(page, name, items, place) }),
-        ("UUID", _) => json!({ "type": "string", "logicalType": "uuid" }),
+        ("UUID", _) => {
+            json!({ "type": "string", "logicalType": "uuid", "connect.name": "io.debezium.data.Uuid", "connect.version": 1 })
+        }
         ("ISODateString", _) => json!({ "type": "long", "logicalType": "timestamp-millis" }),
         ("Record<string, unknown>", _) => json_text,
         ("string", _) => json!("string"),

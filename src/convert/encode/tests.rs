@@ -48,6 +48,9 @@ fn values_are_converted_as_the_table_says() {
         (r#""title":"\u00e9\ud83d\ude00\n""#, "title", json!("é😀\n")),
         (r#""value":"150.25""#, "value", json!(150.25)),
         (r#""value":1e400,"x":1"#, "value", json!(null)),
+        (r#""value":"1.10""#, "value", json!(1.1)),
+        (r#""has_whatsapp_chat":"true""#, "has_whatsapp_chat", json!(true)),
+        (r#""has_whatsapp_chat":0"#, "has_whatsapp_chat", json!(false)),
         (r#""created_at":"2026-06-02T09:00:00-03:00""#, "created_at", json!(1_780_401_600_000_i64)),
         (r#""created_at":"2026-06-02""#, "created_at", json!(1_780_358_400_000_i64)),
         (r#""created_at":1780401600"#, "created_at", json!(1_780_401_600_000_i64)),
@@ -74,7 +77,12 @@ fn what_does_not_fit_is_null_and_whole_in_extra() {
         (r#""code":"12a""#, "code", r#"{"code":"12a"}"#),
         (r#""title":{"a": 1}"#, "title", r#"{"title":{"a": 1}}"#),
         (r#""created_at":"hoje""#, "created_at", r#"{"created_at":"hoje"}"#),
-        (r#""has_whatsapp_chat":"true""#, "has_whatsapp_chat", r#"{"has_whatsapp_chat":"true"}"#),
+        (r#""has_whatsapp_chat":"sim""#, "has_whatsapp_chat", r#"{"has_whatsapp_chat":"sim"}"#),
+        (r#""has_whatsapp_chat":2"#, "has_whatsapp_chat", r#"{"has_whatsapp_chat":2}"#),
+        (r#""value":9007199254740993"#, "value", r#"{"value":9007199254740993}"#),
+        (r#""value":"12345678901234567.89""#, "value", r#"{"value":"12345678901234567.89"}"#),
+        (r#""created_at":20260602120500"#, "created_at", r#"{"created_at":20260602120500}"#),
+        (r#""created_at":"0""#, "created_at", r#"{"created_at":"0"}"#),
         (r#""tags":[{"name":"sem id"}, 1]"#, "tags", r#"{"tags":[{"name":"sem id"}, 1]}"#),
         (r#""responsible":{"id":"x"}"#, "responsible", r#"{"responsible":{"id":"x"}}"#),
         (r#""tags":{}"#, "tags", r#"{"tags":{}}"#),
@@ -146,10 +154,27 @@ fn a_required_value_that_is_missing_is_named() {
         fault("whazing", r#"{"messageId":[],"fromMe":true,"ticket":{"id":1}}"#),
         "messageId: got an array, expected a string"
     );
+}
+
+#[test]
+fn a_message_is_recognised_by_whatever_means_true_or_false() {
+    let event_type = |from_me: &str| {
+        let body = format!(r#"{{"messageId":"a","fromMe":{from_me},"ticket":{{"id":1}}}}"#);
+        let record = judge::plain(&decode("whazing", &body).record);
+        (record["event"]["type"].clone(), record["from_me"].clone())
+    };
+    for from_me in ["true", r#""true""#, r#""TRUE""#, "1", r#""1""#] {
+        assert_eq!(event_type(from_me), ("message.sent".into(), true.into()), "{from_me}");
+    }
+    for from_me in ["false", r#""False""#, "0", r#""0""#] {
+        assert_eq!(event_type(from_me), ("message.received".into(), false.into()), "{from_me}");
+    }
     assert_eq!(
-        fault("whazing", r#"{"messageId":"a","fromMe":"true","ticket":{"id":1}}"#),
-        "fromMe: got a string, expected a boolean"
+        fault("whazing", r#"{"messageId":"a","fromMe":"no","ticket":{"id":1}}"#),
+        "fromMe: expected false or true, got \"no\""
     );
+    let trial = decode("whazing", r#"{"newTenantTest":1,"email":"a@b.c"}"#);
+    assert_eq!(judge::plain(&trial.record)["event"]["type"], "tenant.trial_started");
 }
 
 #[test]
@@ -166,6 +191,24 @@ fn secrets_of_a_channel_are_nowhere_in_the_record() {
     let body = r#"{"Type":"NewTicket","ticket":{"id":1},"channel":{"qrcode":"SECRET","name":"n"}}"#;
     let extra = judge::extra(&decode("whazing", body).record);
     assert_eq!(extra.as_deref(), Some(r#"{"channel":{"qrcode":"","name":"n"}}"#));
+}
+
+#[test]
+fn the_token_of_a_public_form_is_nowhere_in_the_record() {
+    let body = format!(
+        r#"{{"event_key":"satisfaction.public_submission_created","payload":{{"submission":{{"id":"{ID}"}},
+            "link":{{"id":"{ID}","token":"SECRET","form_id":"{ID}"}}}}}}"#
+    );
+    let record = judge::plain(&decode("wegly", &body).record);
+    assert_eq!(
+        (&record["link"]["token"], &record["link"]["extra"]),
+        (&serde_json::Value::Null, &serde_json::Value::Null)
+    );
+    // Where the link does not fit it is kept as it came, but for the token.
+    let record =
+        judge::plain(&decode("wegly", &body.replace(&format!(r#""link":{{"id":"{ID}""#), r#""link":{"id":7"#)).record);
+    assert_eq!(record["link"], serde_json::Value::Null);
+    assert!(!record.to_string().contains("SECRET") && record.to_string().contains("form_id"), "{record}");
 }
 
 #[test]

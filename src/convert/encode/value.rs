@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{Encoder, Misfit};
 use crate::catalog::FieldKind;
-use crate::convert::spelling::{long, timestamp};
+use crate::convert::spelling::{boolean, double, long, timestamp};
 use crate::values::json::{self, Document, Node};
 use crate::values::uuid_text::uuid;
 use crate::values::{redact, time};
@@ -20,10 +20,9 @@ pub(super) enum Fit {
 pub(super) fn write(encoder: &mut Encoder<'_>, kind: &FieldKind, node: Node) -> Result<Fit, Misfit> {
     let doc = encoder.doc;
     match kind {
-        FieldKind::Boolean => match doc.kind(node) {
-            json::Kind::True => encoder.out.push(1),
-            json::Kind::False => encoder.out.push(0),
-            _ => return misfit(doc, node, "a boolean"),
+        FieldKind::Boolean => match boolean(doc, node) {
+            Some(value) => encoder.out.push(u8::from(value)),
+            None => return misfit(doc, node, "a boolean"),
         },
         FieldKind::Long => match long(doc, node) {
             Some(value) => encoder.long(value),
@@ -31,7 +30,7 @@ pub(super) fn write(encoder: &mut Encoder<'_>, kind: &FieldKind, node: Node) -> 
         },
         FieldKind::Double => match double(doc, node) {
             Some(value) => encoder.out.extend_from_slice(&value.to_le_bytes()),
-            None => return misfit(doc, node, "a number"),
+            None => return misfit(doc, node, "a number that a double holds"),
         },
         FieldKind::String => return string(encoder, node),
         FieldKind::Uuid => match doc.text(node).and_then(|t| uuid(&t.text)) {
@@ -80,19 +79,4 @@ fn string(encoder: &mut Encoder<'_>, node: Node) -> Result<Fit, Misfit> {
         _ => return misfit(doc, node, "a string"),
     }
     Ok(Fit::Whole)
-}
-
-/// A number, or a decimal in a string, that a double can hold: not infinite, and zero only when it is zero.
-fn double(doc: &Document<'_>, node: Node) -> Option<f64> {
-    let text;
-    let (value, spelling) = match doc.kind(node) {
-        json::Kind::Number => (doc.raw(node).parse().ok()?, doc.raw(node)),
-        _ => {
-            text = doc.text(node)?.text;
-            (json::double_in_string(&text)?, &*text)
-        }
-    };
-    let mantissa = spelling.split(['e', 'E']).next()?;
-    let vanished = value == 0.0 && mantissa.bytes().any(|b| (b'1'..=b'9').contains(&b));
-    (value.is_finite() && !vanished).then_some(value)
 }

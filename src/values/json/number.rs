@@ -21,10 +21,41 @@ pub(crate) fn long_in_string(text: &str) -> Option<i64> {
     text.parse().ok()
 }
 
-/// A decimal in a string (`12`, `-0.5`, `1e3`) as a double.
-pub(crate) fn double_in_string(text: &str) -> Option<f64> {
-    parts(text)?;
-    text.parse().ok()
+/// A JSON number, or a decimal from a string (`12`, `-0.5`, `1e3`), as a double, if the double gives the number back: its shortest
+/// text is the same number. `0.10` and `1e2` are; `9007199254740993`, `0.12345678901234567890` and `1e400` are not.
+pub(crate) fn double(spelling: &str) -> Option<f64> {
+    parts(spelling)?;
+    let value = spelling.parse().ok()?;
+    // So many digits always come back; an exponent may lead to where a double has fewer.
+    let short = spelling.len() <= f64::DIGITS as usize && !spelling.contains(['e', 'E']);
+    (short || gives_back(value, spelling)).then_some(value)
+}
+
+fn gives_back(value: f64, spelling: &str) -> bool {
+    // Large whole numbers may be held to the last digit, though fewer would tell them apart.
+    let held = || scaled(spelling, 0).is_some_and(|(whole, exact)| exact && value as i128 == whole);
+    value.is_finite() && (is_same(&format!("{value:e}"), spelling) || held())
+}
+
+/// Whether two spellings are the same number.
+fn is_same(a: &str, b: &str) -> bool {
+    match (significant(a), significant(b)) {
+        (Some((a_sign, a_digits, a_point)), Some((b_sign, b_digits, b_point))) => {
+            (a_sign, a_point) == (b_sign, b_point) && a_digits.eq(b_digits)
+        }
+        _ => false,
+    }
+}
+
+/// Sign, the digits from the first to the last that is not zero, and how many stand before the point.
+fn significant(spelling: &str) -> Option<(bool, impl Iterator<Item = u8>, i64)> {
+    let (negative, whole, fraction, exponent) = parts(spelling)?;
+    let digits = || whole.bytes().chain(fraction.bytes());
+    let leading_zeros = digits().take_while(|&b| b == b'0').count();
+    let trailing_zeros = digits().rev().take_while(|&b| b == b'0').count();
+    let count = (whole.len() + fraction.len() - leading_zeros).saturating_sub(trailing_zeros);
+    let point = if count == 0 { 0 } else { whole.len() as i64 - leading_zeros as i64 + exponent };
+    Some((negative, digits().skip(leading_zeros).take(count), point))
 }
 
 /// `spelling` times ten to the power of `shift`, cut to a whole number, and whether nothing was cut.
@@ -85,6 +116,7 @@ fn all_digits(text: &str) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn whole_numbers_are_known_by_value_not_by_spelling() {
@@ -135,11 +167,76 @@ mod tests {
     }
 
     #[test]
-    fn decimals_in_strings_are_doubles_and_words_are_not() {
-        assert_eq!(double_in_string("150.00"), Some(150.0));
-        assert_eq!(double_in_string("-1e3"), Some(-1000.0));
+    fn decimals_are_doubles_and_words_are_not() {
+        assert_eq!(double("150.00"), Some(150.0));
+        assert_eq!(double("-1e3"), Some(-1000.0));
         for text in ["", "NaN", "inf", "1,5", ".5", "5.", "+1", "1 "] {
-            assert_eq!(double_in_string(text), None, "{text:?}");
+            assert_eq!(double(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_double_is_taken_only_if_it_gives_the_number_back() {
+        for spelling in [
+            "0",
+            "-0",
+            "0.0",
+            "0e999999999999999999999",
+            "0.1",
+            "1.10",
+            "1e2",
+            "100.000000000000000000000",
+            "000000000000000000007.50",
+            "0.30000000000000004",
+            "9007199254740991",
+            "9007199254740992",
+            "9007199254740994.0",
+            "-123456789012345680000",
+            "1180591620717411303424",
+            "1e22",
+            "10000000000000000000000",
+            "1.7976931348623157e308",
+            "2.2250738585072014E-308",
+            "5e-324",
+            "0.000000000000000000000000000001",
+        ] {
+            let value = double(spelling).unwrap_or_else(|| panic!("{spelling}"));
+            assert_eq!(Ok(value), spelling.parse(), "{spelling}");
+        }
+        for spelling in [
+            "9007199254740993",
+            "9007199254740993.0",
+            "900719925474099.3e1",
+            "-9007199254740993",
+            "12345678901234567.89",
+            "0.1234567890123456789",
+            "1180591620717411303425",
+            "123456789012345678901234567890",
+            "1.23456789e-320",
+            "3e-324",
+            "1e-400",
+            "1e400",
+            "1e999999999999999999999",
+            "1e-999999999999999999999",
+        ] {
+            assert_eq!(double(spelling), None, "{spelling}");
+        }
+    }
+
+    proptest! {
+        /// What another program writes of a double is taken.
+        #[test]
+        fn every_double_as_it_is_written_is_taken(value in any::<f64>().prop_filter("finite", |value| value.is_finite())) {
+            for spelling in [format!("{value}"), format!("{value:e}"), format!("{value:E}"), format!("{value:?}")] {
+                prop_assert_eq!(double(&spelling), Some(value), "{}", spelling);
+            }
+        }
+
+        /// So is every whole number that a double holds to the last digit.
+        #[test]
+        fn whole_numbers_that_a_double_holds_are_taken(bits in any::<i64>(), shift in 0..63) {
+            let whole = (bits >> shift) as f64;
+            prop_assert_eq!(double(&(whole as i128).to_string()), Some(whole));
         }
     }
 }

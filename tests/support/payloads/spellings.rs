@@ -37,7 +37,7 @@ const INSTANTS: [(&str, i64, bool); 16] = [
     ("\"1780401600\"", NOON, true),
     ("1780401600123", NOON + 123, true),
     ("\"1780401600123\"", NOON + 123, true),
-    ("0", 0, true),
+    ("1", 1000, true),
     ("99999999999", 99_999_999_999_000, true),
     ("100000000000", 100_000_000_000, true),
     ("\"0001-01-01T00:00:00Z\"", -62_135_596_800_000, true),
@@ -68,7 +68,7 @@ const LONGS: [(&str, i64); 9] = [
     ("-9223372036854775808", i64::MIN),
 ];
 
-const DOUBLES: [(&str, f64); 7] = [
+const DOUBLES: [(&str, f64); 9] = [
     ("0", 0.0),
     ("1500.75", 1500.75),
     ("\"1500.75\"", 1500.75),
@@ -76,7 +76,23 @@ const DOUBLES: [(&str, f64); 7] = [
     ("\"12\"", 12.0),
     ("1.7976931348623157e308", f64::MAX),
     ("4.35", 4.35),
+    ("\"1.10\"", 1.1),
+    ("9007199254740992", 9_007_199_254_740_992.0),
 ];
+
+const BOOLEANS: [(&str, bool); 8] = [
+    ("true", true),
+    ("false", false),
+    ("\"true\"", true),
+    ("\"False\"", false),
+    ("1", true),
+    ("0", false),
+    ("\"1\"", true),
+    ("\"0\"", false),
+];
+
+/// How a schema marks JSON text.
+pub(super) const JSON_NAME: &str = "io.debezium.data.Json";
 
 const JSONS: [&str; 12] = [
     "true",
@@ -132,7 +148,7 @@ pub(super) fn instant(text: &str) -> Option<i64> {
 /// A value that fits, and what is due in the record.
 pub(super) fn scalar(ty: &Value, dice: &mut Dice) -> (String, Value) {
     let name = ty["logicalType"].as_str().or(ty["type"].as_str()).or(ty.as_str()).unwrap_or_default();
-    if ty["connect.name"].is_string() {
+    if ty["connect.name"] == JSON_NAME {
         let text = some_json(dice, 3);
         return (text.clone(), text.into());
     }
@@ -156,11 +172,8 @@ pub(super) fn scalar(ty: &Value, dice: &mut Dice) -> (String, Value) {
             (text.to_owned(), json!(value))
         }
         "boolean" => {
-            if dice.roll(2) == 0 {
-                ("true".to_owned(), true.into())
-            } else {
-                ("false".to_owned(), false.into())
-            }
+            let (text, value) = BOOLEANS[dice.roll(BOOLEANS.len() as u64) as usize];
+            (text.to_owned(), value.into())
         }
         "string" => {
             let (text, value) = TEXTS[dice.roll(TEXTS.len() as u64) as usize];
@@ -175,11 +188,11 @@ pub(super) fn misfit(ty: &Value, dice: &mut Dice) -> (String, Value) {
     let name = ty["logicalType"].as_str().or(ty["type"].as_str()).or(ty.as_str()).unwrap_or_default();
     let texts: &[&str] = match name {
         "uuid" => &["\"not-a-uuid\"", "7", "\"\"", "{\"id\": 1}"],
-        "timestamp-millis" => &["\"soon\"", "true", "\"2026-02-30T00:00:00Z\"", "1e30", "[]"],
+        "timestamp-millis" => &["\"soon\"", "true", "\"2026-02-30T00:00:00Z\"", "1e30", "[]", "0", "20260602120500"],
         "date" => &["\"2026-13-01\"", "20260630", "\"2026-06-30T00:00:00Z\""],
         "long" => &["1.5", "\"seven\"", "true", "9223372036854775808", "[1]", "\" 7\""],
-        "double" => &["\"1,5\"", "false", "1e999", "\"\"", "{}"],
-        "boolean" => &["\"true\"", "1", "[ ]"],
+        "double" => &["\"1,5\"", "false", "1e999", "\"\"", "{}", "9007199254740993", "\"12345678901234567.89\""],
+        "boolean" => &["\"no\"", "2", "[ ]", "\"\""],
         "array" => &["{\"0\": 1}", "\"none\"", "0", "[{\"id\": 1}, [\"no item of ours\"]]"],
         "string" => {
             if dice.roll(2) == 0 {
@@ -190,7 +203,7 @@ pub(super) fn misfit(ty: &Value, dice: &mut Dice) -> (String, Value) {
         _ => &["\"a name instead of an object\"", "7", "[]", "false"],
     };
     // An array of JSON takes any item.
-    let texts = if name == "array" && ty["items"]["connect.name"].is_string() { &texts[..3] } else { texts };
+    let texts = if name == "array" && ty["items"]["connect.name"] == JSON_NAME { &texts[..3] } else { texts };
     (pick(dice, texts).to_owned(), Value::Null)
 }
 

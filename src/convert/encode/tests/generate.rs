@@ -110,7 +110,7 @@ fn spelled_key(random: &mut Random, key: &str, odd: Odd) -> String {
 fn fitting(random: &mut Random, profile: &Profile, kind: &FieldKind, odd: Odd, depth: usize) -> SentJson {
     let digits = random.next() as i64 >> random.below(63);
     SentJson::Scalar(match kind {
-        FieldKind::Boolean => random.word(&["true", "false"]).to_string(),
+        FieldKind::Boolean => random.word(&["true", "false", "\"true\"", "\"False\"", "0", "1", "\"1\""]).to_string(),
         FieldKind::Long => match random.below(4) {
             0 => format!("\"{digits}\""),
             1 => format!("{}.0", digits % 1_000_000),

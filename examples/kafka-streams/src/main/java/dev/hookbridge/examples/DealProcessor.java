@@ -53,7 +53,7 @@ final class DealProcessor extends ContextualFixedKeyProcessor<String, GenericRec
     }
 
     /** A state that does not say its time is older than any that does. */
-    private static long updatedAt(GenericRecord latest) {
+    static long updatedAt(GenericRecord latest) {
         Object updatedAt = ((GenericRecord) latest.get("deal")).get("updated_at");
         return updatedAt == null ? Long.MIN_VALUE : (long) updatedAt;
     }

@@ -1,33 +1,44 @@
 package dev.hookbridge.examples;
 
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.LongAdder;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.KafkaStreams.State;
+import org.apache.kafka.streams.Topology;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
 
-/** Checks the topics, runs the topology until SIGTERM or Ctrl-C, and says how many rows were written. */
+/**
+ * Checks the topics, runs a topology until SIGTERM or Ctrl-C, and says how many rows were written: {@link ChatWithDeal}, or with
+ * the argument {@code messages-with-deals} {@link MessagesWithDeals}.
+ */
 public final class Main {
     private Main() {}
 
     public static void main(String[] args) throws InterruptedException {
-        Settings settings = Settings.from(System.getenv());
+        boolean bothVendors = List.of(args).contains("messages-with-deals");
+        Settings settings = Settings.from(System.getenv(), bothVendors ? "messages-with-deals" : "chat-with-deal");
+        List<String> inputs = bothVendors
+                ? MessagesWithDeals.inputs(settings)
+                : List.of(settings.chatTopic(), settings.dealTopic());
         try {
-            Topics.prepare(settings);
+            Topics.prepare(settings, inputs);
         } catch (IllegalStateException e) {
             System.err.println(e.getMessage());
             System.exit(1);
         }
 
         LongAdder written = new LongAdder();
-        KafkaStreams streams = new KafkaStreams(
-                ChatWithDeal.topology(settings, new AvroSerde(settings.registryUrl()), written), settings.streams());
+        AvroSerde avro = new AvroSerde(settings.registryUrl());
+        Topology topology = bothVendors
+                ? MessagesWithDeals.topology(settings, avro, written)
+                : ChatWithDeal.topology(settings, avro, written);
+        KafkaStreams streams = new KafkaStreams(topology, settings.streams());
         CountDownLatch failed = new CountDownLatch(1);
         streams.setStateListener((now, before) -> {
             if (now == State.RUNNING) {
-                System.out.printf("joining %s with %s into %s%n",
-                        settings.chatTopic(), settings.dealTopic(), settings.outputTopic());
+                System.out.printf("joining %s into %s%n", String.join(" with ", inputs), settings.outputTopic());
             } else if (now == State.ERROR) {
                 failed.countDown();
             }

@@ -51,7 +51,7 @@ final class Row {
         return DEAL_FIELDS.stream().allMatch(field -> Objects.equals(a.get(field), b.get(field)));
     }
 
-    private static Schema load(String resource) {
+    static Schema load(String resource) {
         try (InputStream in = Row.class.getResourceAsStream(resource)) {
             return new Schema.Parser().parse(in);
         } catch (IOException e) {

@@ -9,21 +9,24 @@ import org.apache.kafka.streams.StreamsConfig;
 record Settings(
         String bootstrapServers,
         String registryUrl,
+        String prefix,
         String chatTopic,
         String dealTopic,
         String outputTopic,
         String applicationId,
         Path stateDir) {
 
-    static Settings from(Map<String, String> env) {
+    /** {@code name} is that of the join. */
+    static Settings from(Map<String, String> env, String name) {
         String prefix = env.getOrDefault("TOPIC_PREFIX", "");
-        String applicationId = env.getOrDefault("APPLICATION_ID", "chat-with-deal");
+        String applicationId = env.getOrDefault("APPLICATION_ID", name);
         return new Settings(
                 env.getOrDefault("BOOTSTRAP_SERVERS", "localhost:9092"),
                 env.getOrDefault("REGISTRY_URL", "http://localhost:8081"),
+                prefix,
                 prefix + "wegly.chat-by-deal",
                 prefix + "wegly.deal-latest",
-                env.getOrDefault("OUTPUT_TOPIC", prefix + "chat-with-deal"),
+                env.getOrDefault("OUTPUT_TOPIC", prefix + name),
                 applicationId,
                 env.containsKey("STATE_DIR") ? Path.of(env.get("STATE_DIR")) : defaultStateDir(env));
     }

@@ -1,5 +1,6 @@
 package dev.hookbridge.examples;
 
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -23,20 +24,22 @@ final class Topics {
      *
      * @throws IllegalStateException if they cannot be joined; its message says why
      */
-    static void prepare(Settings settings) throws InterruptedException {
+    static void prepare(Settings settings, List<String> inputs) throws InterruptedException {
         Map<String, Object> config = Map.of(
                 AdminClientConfig.BOOTSTRAP_SERVERS_CONFIG, settings.bootstrapServers(),
                 AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, 10_000,
                 AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, 10_000);
         try (Admin admin = Admin.create(config)) {
-            int chat = inputPartitions(admin, settings.chatTopic());
-            int deal = inputPartitions(admin, settings.dealTopic());
-            if (chat != deal) {
-                throw new IllegalStateException(settings.chatTopic() + " has " + chat + " partitions and "
-                        + settings.dealTopic() + " " + deal + ": a join by key needs equal numbers.");
+            int first = inputPartitions(admin, inputs.get(0));
+            for (String input : inputs) {
+                int count = inputPartitions(admin, input);
+                if (count != first) {
+                    throw new IllegalStateException(inputs.get(0) + " has " + first + " partitions and "
+                            + input + " " + count + ": a join by key needs equal numbers.");
+                }
             }
             if (partitions(admin, settings.outputTopic()).isEmpty()) {
-                create(admin, settings.outputTopic(), chat);
+                create(admin, settings.outputTopic(), first);
             }
         } catch (ExecutionException e) {
             throw new IllegalStateException(
@@ -46,7 +49,8 @@ final class Topics {
 
     private static int inputPartitions(Admin admin, String topic) throws ExecutionException, InterruptedException {
         return partitions(admin, topic).orElseThrow(() -> new IllegalStateException(
-                "There is no topic " + topic + ": is hookbridge's topic_prefix another than TOPIC_PREFIX?"));
+                "There is no topic " + topic + ": is hookbridge's topic_prefix another than TOPIC_PREFIX,"
+                        + " or is the topic off in its join_topics?"));
     }
 
     private static Optional<Integer> partitions(Admin admin, String topic)

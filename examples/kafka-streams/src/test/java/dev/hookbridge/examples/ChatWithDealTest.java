@@ -46,7 +46,7 @@ class ChatWithDealTest {
     @BeforeEach
     void start() throws Exception {
         registry = new FakeRegistry();
-        settings = Settings.from(Map.of("STATE_DIR", "target/state", "TOPIC_PREFIX", "test."));
+        settings = Settings.from(Map.of("STATE_DIR", "target/state", "TOPIC_PREFIX", "test."), "chat-with-deal");
         AvroSerde avro = new AvroSerde(registry.url());
         topology = ChatWithDeal.topology(settings, avro, written);
         driver = new TopologyTestDriver(topology, settings.streams(), START);

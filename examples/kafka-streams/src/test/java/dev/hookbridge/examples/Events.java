@@ -46,6 +46,23 @@ final class Events {
         return event("DealLatest", "deal", deal);
     }
 
+    /** Of Whazing. */
+    static GenericRecord whatsapp(String id, String text) {
+        Schema schema = SchemaBuilder.record("MessageReceived").namespace("whazing").fields()
+                .requiredString("message_id")
+                .optionalString("message_body")
+                .name("timestamp").type().optional().type(TIME)
+                .requiredBoolean("from_me")
+                .optionalString("extra")
+                .endRecord();
+        GenericRecord message = new GenericData.Record(schema);
+        message.put("message_id", id);
+        message.put("message_body", text);
+        message.put("timestamp", 1_780_000_000_000L);
+        message.put("from_me", false);
+        return message;
+    }
+
     private static GenericRecord message(String type, String id, String text, boolean fromMe) {
         GenericRecord message = new GenericData.Record(MESSAGE);
         message.put("id", id);
