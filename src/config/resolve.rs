@@ -227,6 +227,10 @@ impl WrittenKafka {
             (DerivedTopic::Latest, or(self.latest_topics, true)),
             (DerivedTopic::Timeline, or(self.timeline_topics, false)),
         ];
+        let latest_keys = or(self.latest_keys, 500_000);
+        if !(1000..=100_000_000).contains(&latest_keys) {
+            return Err(ConfigError::key("kafka.latest_keys", "must be from 1,000 to 100,000,000"));
+        }
         let timestamps = [("received", Timestamps::Received), ("occurred", Timestamps::Occurred)];
         Ok(KafkaSettings {
             bootstrap_servers: servers,
@@ -243,6 +247,7 @@ impl WrittenKafka {
             producers: self.producers.map_or(Ok(Producers::Auto), |Text(text)| producers(&text))?,
             // A broker takes batches of 1,048,588 bytes unless told otherwise; the rest is for what wraps a record.
             max_record_bytes,
+            latest_keys,
             further_topics: further.into_iter().filter_map(|(which, on)| on.then_some(which)).collect(),
             properties,
         })

@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     fn record(key: &str) -> Record {
-        Record { topic: "t".into(), key: key.into(), value: None, headers: Vec::new(), timestamp: 0 }
+        Record { topic: "t".into(), key: key.into(), value: None, headers: Vec::new(), timestamp: 0, version: None }
     }
 
     fn enter(line: &Line, key: &str) -> Entered {
