@@ -142,20 +142,20 @@ impl Follower {
         self.open_late();
     }
 
-    /// Reads what is not known, up to the ends of the last look; at first up to those of this one. Says whether there
-    /// are any topics yet.
+    /// Reads what is not known, up to the ends of the last look; at first up to those of this one. Says whether
+    /// Kafka is there.
     async fn round(&mut self) -> Result<bool, FollowError> {
-        let watch = self.publisher.watch();
-        let topics = self.latest.topics().iter();
-        let there: Vec<_> =
-            topics.filter_map(|topic| Some((Arc::clone(topic), watch.partition_count(topic)?))).collect();
-        if there.is_empty() {
+        if self.publisher.watch().is_away() {
             return Ok(false);
         }
         if self.reader.is_none() {
-            let reader = TopicReader::new(watch.client_config())?;
+            let reader = TopicReader::new(self.publisher.watch().client_config())?;
             self.check_cluster(&reader).await?;
             self.reader = Some(reader);
+        }
+        let there = self.there().await?;
+        if there.is_empty() {
+            return Ok(true);
         }
         let before: Vec<Vec<i64>> = there.iter().map(|(topic, count)| self.next(topic, *count)).collect();
         let Some(reader) = &self.reader else { return Ok(false) };
@@ -167,6 +167,25 @@ impl Follower {
             }
         }
         Ok(true)
+    }
+
+    /// The topics that are there, with how many partitions each has. One that is missing has no states.
+    async fn there(&mut self) -> Result<Vec<(Arc<str>, u32)>, FollowError> {
+        let watch = self.publisher.watch();
+        let seen = |topic: &Arc<str>| Some((Arc::clone(topic), watch.partition_count(topic)?));
+        let there: Vec<_> = self.latest.topics().iter().filter_map(seen).collect();
+        let (true, Some(reader)) = (self.latest.held().is_some(), &self.reader) else { return Ok(there) };
+        if there.len() == self.latest.topics().len() {
+            return Ok(there);
+        }
+        // Who makes the missing ones may take a while.
+        let there = reader.counts(self.latest.topics()).await?;
+        for topic in self.latest.topics() {
+            if !there.iter().any(|(found, _)| found == topic) {
+                self.latest.open(topic);
+            }
+        }
+        Ok(there)
     }
 
     fn next(&self, topic: &str, count: u32) -> Vec<i64> {

@@ -169,6 +169,11 @@ impl LatestTopics {
         self.number(topic).is_none_or(|number| *self.open[usize::from(number)].borrow())
     }
 
+    /// A topic of which no states may be written yet.
+    pub(crate) fn held(&self) -> Option<&str> {
+        self.topics.iter().zip(&self.open).find(|(_, open)| !*open.borrow()).map(|(topic, _)| &**topic)
+    }
+
     /// Waits until states of this topic may be written.
     pub(crate) async fn opened(&self, topic: &str) {
         if let Some(number) = self.number(topic) {

@@ -89,14 +89,15 @@ fn what_waits_in_the_spool_does_not_go_backwards_either() {
     let latest = setup.topic(LATEST);
     let bridge = setup.start_unready();
     bridge.wait_ready();
+    bridge.wait_kafka(true);
     publish(&bridge, 1, Some(5), "a");
-    kafka.refuse(&latest, true);
+    (0..3).for_each(|partition| kafka.lead(&latest, partition, false));
     let states =
         [(Some(7), "b"), (Some(4), "old"), (Some(7), "again"), (None, "untold"), (Some(8), "c"), (Some(7), "late")];
     for (updated_at, mark) in states {
         assert_eq!(bridge.deliver("wegly", body(1, updated_at, mark)).sum(), (202, "spooled".into()), "{mark}");
     }
-    kafka.refuse(&latest, false);
+    (0..3).for_each(|partition| kafka.lead(&latest, partition, true));
     eventually("the rest is left out", SOON, || (counted(&bridge, "skipped") == 3).then_some(()));
     let written = || reader::read_from(&kafka.address, &latest).iter().map(title).collect::<Vec<_>>();
     // A record whose refusal is not final may be there twice.

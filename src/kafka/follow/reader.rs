@@ -116,6 +116,23 @@ impl TopicReader {
         asked.ok_or(FollowError::NoCluster)
     }
 
+    /// Those of `topics` that are there, with how many partitions each has.
+    pub(super) async fn counts(&self, topics: &[Arc<str>]) -> Result<Vec<(Arc<str>, u32)>, FollowError> {
+        let consumer = Arc::clone(&self.0);
+        // All topics are asked for: to ask for one by name may make it.
+        let metadata = spawn_blocking(move || consumer.fetch_metadata(None, PATIENCE)).await??;
+        // Brokers that have not been taken in by a controller know of nothing.
+        if metadata.brokers().is_empty() {
+            return Err(FollowError::NotConnected);
+        }
+        let of = |topic: &Arc<str>| {
+            let found = metadata.topics().iter().find(|found| found.name() == &**topic && found.error().is_none())?;
+            let count = u32::try_from(found.partitions().len()).ok().filter(|&count| count > 0)?;
+            Some((Arc::clone(topic), count))
+        };
+        Ok(topics.iter().filter_map(of).collect())
+    }
+
     /// The ends of partitions, those of each topic by their number: the offsets that their next records get.
     pub(super) async fn ends(&self, partitions: &[(Arc<str>, u32)]) -> Result<Vec<Vec<i64>>, FollowError> {
         let mut list = TopicPartitionList::new();
