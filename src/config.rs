@@ -130,6 +130,7 @@ struct WrittenKafka {
     max_record_bytes: Option<Text<Bytes>>,
     join_topics: Option<SwitchOrNames>,
     latest_topics: Option<Text<bool>>,
+    latest_keys: Option<Text<usize>>,
     timeline_topics: Option<Text<bool>>,
     properties: toml::Table,
 }

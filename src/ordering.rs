@@ -16,6 +16,8 @@ pub(crate) enum Gate {
     Partition(Arc<str>, i32),
     /// A subject whose schema's id is not known.
     Schema(Arc<str>),
+    /// A latest topic whose newest states are not known.
+    States(Arc<str>),
     /// The store of large files.
     Media,
 }
@@ -26,6 +28,7 @@ impl fmt::Display for Gate {
             Gate::Partition(topic, ANY_PARTITION) => write!(f, "{topic}"),
             Gate::Partition(topic, partition) => write!(f, "{topic}, partition {partition}"),
             Gate::Schema(subject) => write!(f, "the schema of {subject}"),
+            Gate::States(topic) => write!(f, "the newest states of {topic}"),
             Gate::Media => write!(f, "the media store"),
         }
     }

@@ -29,7 +29,7 @@ CREATE TABLE chat_by_deal (
   'value.fields-include' = 'EXCEPT_KEY'
 );
 
--- The state of each deal that was accepted last. A tombstone deletes the row.
+-- The newest state of each deal. A tombstone deletes the row.
 CREATE TABLE deal_latest (
   deal_id STRING,
   event ROW<id STRING, type STRING, occurred_at TIMESTAMP(3), received_at TIMESTAMP(3)>,
@@ -97,8 +97,8 @@ CREATE TABLE deal_bytes (
   'value.fields-include' = 'EXCEPT_KEY'
 );
 
--- The newest state of each deal, whatever the order they were accepted in: of those after its last tombstone, the one with
--- the greatest updated_at, and the later one of equals.
+-- The newest state of each deal, whatever the order of the records: of those after its last tombstone, the one with
+-- the greatest updated_at, and the later one of equals. One without updated_at is older than all with: null is the least.
 CREATE VIEW deals AS
 SELECT deal_id, deal
 FROM (

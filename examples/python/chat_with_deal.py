@@ -24,7 +24,7 @@ SET TimeZone = 'UTC';
 CREATE TABLE IF NOT EXISTS messages (
     deal_id UUID, message_id UUID, from_me BOOLEAN, body_text VARCHAR, sent_at TIMESTAMPTZ, received_at TIMESTAMPTZ);
 CREATE TABLE IF NOT EXISTS deals (
-    deal_id UUID, title VARCHAR, status BIGINT, value DOUBLE, updated_at TIMESTAMPTZ, version TIMESTAMPTZ);
+    deal_id UUID, title VARCHAR, status BIGINT, value DOUBLE, updated_at TIMESTAMPTZ);
 CREATE VIEW IF NOT EXISTS chat_with_deal AS
     SELECT m.deal_id, m.message_id, m.from_me, m.body_text, m.sent_at,
            d.title AS deal_title, d.status AS deal_status, d.value AS deal_value, d.updated_at AS deal_updated_at
@@ -42,8 +42,8 @@ class Window:
         self.seen = OrderedDict()  # identity -> (clock, position), oldest first
 
     def is_new(self, identity, timestamp, position):
-        # Records are not in the order of their timestamps (deal-latest has the deal's updated_at), so they age by the
-        # partition's clock: the greatest timestamp so far.
+        # Records need not be in the order of their timestamps (kafka.timestamp), so they age by the partition's clock:
+        # the greatest timestamp so far.
         self.clock = max(self.clock, timestamp)
         while self.seen and next(iter(self.seen.values()))[0] <= self.clock - self.span:
             self.seen.popitem(last=False)
@@ -72,8 +72,13 @@ def message_row(deal_id, record):
 
 def deal_row(deal_id, record):
     deal = record["deal"]
-    version = deal["updated_at"] or record["event"]["received_at"]
-    return deal_id, deal["title"], deal["status"], deal["value"], deal["updated_at"], version
+    return deal_id, deal["title"], deal["status"], deal["value"], deal["updated_at"]
+
+
+def is_older(row, kept):
+    """Whether a state is older than the one that is kept. One without updated_at is older than all with."""
+    updated_at, kept_at = row[-1], kept[-1]
+    return kept_at is not None and (updated_at is None or updated_at < kept_at)
 
 
 def insert(db, into, rows):
@@ -92,7 +97,9 @@ def store(db, records, windows, chat_topic, decode):
         place = record.topic(), record.partition()
         window, position, key = windows[place], record.offset(), record.key().decode()
         progress[place] = position + 1
-        if event_id := dict(record.headers() or []).get("ce_id", b"").decode():
+        # A state that comes again is the later of two equal ones; a message that comes again is not another message.
+        event_id = dict(record.headers() or []).get("ce_id", b"").decode() if record.topic() == chat_topic else None
+        if event_id:
             if not window.is_new((key, event_id), record.timestamp()[1], position):
                 continue
             seen.append((*place, position, window.clock, key, event_id))
@@ -107,7 +114,7 @@ def store(db, records, windows, chat_topic, decode):
             deals.pop(deal_id, None)
         else:
             row = deal_row(deal_id, value)
-            if deal_id not in deals or row[-1] >= deals[deal_id][-1]:
+            if deal_id not in deals or not is_older(row, deals[deal_id]):
                 deals[deal_id] = row
     db.begin()
     insert(db, "INTO messages", messages)

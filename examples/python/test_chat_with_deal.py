@@ -63,10 +63,18 @@ class StoreTest(unittest.TestCase):
 
     def test_the_greater_updated_at_stays(self):
         self.store(Record(0, state("new", 9)), Record(1, state("old", 8)))
-        self.store(Record(2, state("older", 7)), Record(3, state("without: received at 5", None)))
+        self.store(Record(2, state("older", 7)), Record(3, state("without", None)))
         self.assertEqual(self.titles(), ["new"])
         self.store(Record(4, state("newest", 9)))
         self.assertEqual(self.titles(), ["newest"])
+
+    def test_a_state_without_updated_at_is_older_than_all_with_and_of_equal_ones_the_later_stays(self):
+        self.store(Record(0, state("a", None), event_id="1"), Record(1, state("b", None)))
+        self.assertEqual(self.titles(), ["b"])
+        self.store(Record(2, state("a", None), event_id="1"))
+        self.assertEqual(self.titles(), ["a"])
+        self.store(Record(3, state("before it was received", 1)), Record(4, state("later", None)))
+        self.assertEqual(self.titles(), ["before it was received"])
 
     def test_a_tombstone_removes_and_what_follows_it_counts(self):
         self.store(Record(0, state("a", 9)), Record(1, None))

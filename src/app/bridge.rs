@@ -22,8 +22,10 @@ use crate::flow::drain::Drain;
 use crate::flow::intake::Intake;
 use crate::flow::pipeline::{LARGE_AT_ONCE, Pipeline, RecordsRoom};
 use crate::http::ANSWER_CODES;
+use crate::kafka::follow::Follower;
+use crate::kafka::latest::store::LatestStore;
 use crate::kafka::publish::Publisher;
-use crate::kafka::registry::{RefusedSchema, Registry};
+use crate::kafka::registry::{RefusedSchema, Registry, SchemaReader};
 use crate::kafka::route::{DEAD_LETTERS, Role, Routes};
 use crate::media::Store;
 use crate::observe::metrics::Metrics;
@@ -76,6 +78,9 @@ pub(crate) fn pipeline(settings: &Settings) -> Result<Pipeline, ConfigError> {
         .map_err(|e| ConfigError::key("metrics", e.to_string()))?;
     for topic in routes.topics.iter().filter(|topic| matches!(topic.role, Role::Links | Role::Latest)) {
         metrics.refused_records.announce(&topic.name);
+        if topic.role == Role::Latest {
+            metrics.latest.announce(&topic.name);
+        }
     }
     let publisher = Arc::new(Publisher::new(settings, &routes)?);
     Ok(Pipeline {
@@ -97,6 +102,7 @@ pub(crate) fn pipeline(settings: &Settings) -> Result<Pipeline, ConfigError> {
 pub(crate) struct Core {
     pub(crate) intake: Arc<Intake>,
     pub(crate) registry: Arc<Registry>,
+    follower: Option<Follower>,
     drain: Drain,
     to_drain: UnboundedReceiver<Arc<Lane>>,
     exporter: Option<Exporter>,
@@ -131,6 +137,8 @@ impl Core {
         let (dir, metrics) = (&settings.data_dir, Arc::clone(metrics));
         let (spool, to_drain) = Spool::open(dir, settings.spool, metrics, lane_of)?;
         let registry = Registry::new(&settings.registry, &settings.data_dir, routes.subjects.clone())?;
+        // The ids that the registry told an earlier run are known by now.
+        let follower = follower(settings, &pipeline)?;
         let spool = Arc::new(spool);
         let drain = Drain {
             pipeline: Arc::clone(&pipeline),
@@ -140,13 +148,16 @@ impl Core {
             stop: CancellationToken::new(),
         };
         let intake = Arc::new(Intake { pipeline, spool });
-        Ok(Core { intake, registry: Arc::new(registry), drain, to_drain, exporter, lock })
+        Ok(Core { intake, registry: Arc::new(registry), follower, drain, to_drain, exporter, lock })
     }
 
     /// Starts what goes on in the background: the looks at Kafka and the registry, and emptying the spool.
     pub(crate) fn start(self) -> Running {
         let mut watches = JoinSet::new();
         watches.spawn(Arc::clone(&self.intake.pipeline.publisher).keep_watch());
+        if let Some(follower) = self.follower {
+            watches.spawn(follower.keep());
+        }
         let (refuse, refused) = oneshot::channel();
         let counted = Arc::clone(&self.intake.pipeline);
         watches.spawn(async move { counted.media.keep_count().await });
@@ -156,6 +167,28 @@ impl Core {
         let exporting = self.exporter.map(Exporter::start);
         Running { intake: self.intake, stop, drain, exporting, refused, _watches: watches, _lock: self.lock }
     }
+}
+
+/// Who follows the latest topics, if there are any. None of their states is written until enough is known of them.
+fn follower(settings: &Settings, pipeline: &Pipeline) -> Result<Option<Follower>, ConfigError> {
+    let latest = pipeline.publisher.latest();
+    if latest.topics().is_empty() {
+        return Ok(None);
+    }
+    let registry = SchemaReader::new(&settings.registry)?;
+    let store = match LatestStore::open(&settings.data_dir, latest.topics()) {
+        Ok((store, saved)) => {
+            latest.load(saved);
+            Some(store)
+        }
+        Err(error) => {
+            let dir = settings.data_dir.display();
+            tracing::warn!(%dir, %error, "cannot keep what is known of the latest topics on disk; each start reads them from the beginning");
+            None
+        }
+    };
+    latest.hold();
+    Ok(Some(Follower::new(&pipeline.publisher, &pipeline.routes, registry, store)))
 }
 
 /// Asks the registry for ids, at once and from time to time; tells `refuse` when the start fails by what it says.

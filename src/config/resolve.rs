@@ -250,6 +250,10 @@ impl WrittenKafka {
             timelines: or(self.timeline_topics, false),
             latest: or(self.latest_topics, true),
         };
+        let latest_keys = or(self.latest_keys, 500_000);
+        if !(1000..=100_000_000).contains(&latest_keys) {
+            return Err(ConfigError::key("kafka.latest_keys", "must be from 1,000 to 100,000,000"));
+        }
         let timestamps = [("received", Timestamps::Received), ("occurred", Timestamps::Occurred)];
         Ok(KafkaSettings {
             bootstrap_servers: servers,
@@ -266,6 +270,7 @@ impl WrittenKafka {
             producers: self.producers.map_or(Ok(Producers::Auto), |Text(text)| producers(&text))?,
             // A broker takes batches of 1,048,588 bytes unless told otherwise; the rest is for what wraps a record.
             max_record_bytes,
+            latest_keys,
             further_topics,
             properties,
         })

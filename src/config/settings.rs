@@ -84,6 +84,8 @@ pub(crate) struct KafkaSettings {
     pub(crate) max_record_bytes: usize,
     /// What is switched on of the topics that events go to besides their own.
     pub(crate) further_topics: FurtherTopics,
+    /// Of how many keys of latest topics the newest state is known.
+    pub(crate) latest_keys: usize,
     /// librdkafka's, passed through; values may be secrets.
     pub(crate) properties: BTreeMap<String, Secret>,
 }

@@ -73,6 +73,7 @@ fn the_sample_documents_every_key_and_is_valid() {
         "max_record_bytes",
         "join_topics",
         "latest_topics",
+        "latest_keys",
         "timeline_topics",
         "url",
         "mode",

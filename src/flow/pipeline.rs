@@ -8,6 +8,7 @@
 //! ```
 
 mod attempt;
+mod records_room;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -21,8 +22,8 @@ use crate::blocking::{LARGE_BODY, off_the_hot_path};
 use crate::catalog::EventType;
 use crate::convert::prepare::{self, ConvertedEvent, Parts, Prepared};
 use crate::kafka::dead_letter;
-use crate::kafka::publish::{Patience, PublishError, Publisher, Sending};
-use crate::kafka::route::{Event, Record, Route, Routes, Subject};
+use crate::kafka::publish::{Landed, Patience, PublishError, Publisher, Sending};
+use crate::kafka::route::{Event, Record, Route, Routes, Subject, Target};
 use crate::media::{File, Store, StoreUnavailable, Stored};
 use crate::observe::metrics::Metrics;
 use crate::observe::traces::{Span, Traces};
@@ -32,6 +33,7 @@ use crate::source::verify::Verified;
 use crate::values::time;
 use attempt::RecordVerdict;
 pub(crate) use attempt::{Attempt, Deferred, RecordVerdicts};
+pub(crate) use records_room::RecordsRoom;
 
 /// How many large bodies are converted at once.
 pub(crate) const LARGE_AT_ONCE: u32 = 2;
@@ -64,24 +66,6 @@ pub(crate) struct Pipeline {
     pub(crate) records_room: RecordsRoom,
     /// Of keys. Nobody outside can tell which of them share a hash.
     pub(crate) hashing: RandomState,
-}
-
-/// Bytes that may be in use at once.
-pub(crate) struct RecordsRoom {
-    most: u32,
-    left: Semaphore,
-}
-
-impl RecordsRoom {
-    pub(crate) fn of(bytes: usize) -> RecordsRoom {
-        let most = u32::try_from(bytes).unwrap_or(u32::MAX);
-        RecordsRoom { most, left: Semaphore::new(most as usize) }
-    }
-
-    /// Takes `bytes` until what this gives is dropped, or all there are, if those are fewer.
-    fn take(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
-        self.left.try_acquire_many(u32::try_from(bytes).unwrap_or(u32::MAX).min(self.most)).ok()
-    }
 }
 
 /// Why Kafka does not have a delivery's record: there is none that it will ever take, or it did not take it now.
@@ -128,9 +112,12 @@ impl Pipeline {
         let gates = main_and_latest.chain(links().map(|(join, id)| (join, id.as_str())));
         let gates = gates.map(|(target, key)| self.publisher.gate(&target.topic, key));
         let schemas = route.unknown().map(|subject| Gate::Schema(subject.name.as_str().into()));
+        let latest = self.publisher.latest();
+        let states = route.latest.as_ref().filter(|target| !latest.is_open(&target.topic));
+        let states = states.map(|target| Gate::States(Arc::clone(&target.topic)));
         let media = made.file.as_ref().map(|_| Gate::Media);
         let keys = prepared.keys().map(|key| self.hashing.hash_one(key)).collect();
-        Needs::new(keys, gates.chain(schemas).chain(media).collect())
+        Needs::new(keys, gates.chain(schemas).chain(states).chain(media).collect())
     }
 
     /// What a dead letter needs: it is in nobody's order.
@@ -255,6 +242,11 @@ impl Pipeline {
             return Err(not_now(gate, format!("{subject}: the schema id is not known yet")));
         };
         self.check_size(&records).map_err(NotTaken::Ever)?;
+        if let Some(Target { topic, .. }) = &route.latest
+            && !self.states_are_known_before(topic, attempt.deadline).await
+        {
+            return Err(not_now(Gate::States(Arc::clone(topic)), format!("{topic}: its newest states are being read")));
+        }
         if let Some(file) = file
             && let Err(away) = self.store_file(&event.delivery.source().name, &file, attempt.deadline).await
         {
@@ -286,6 +278,16 @@ impl Pipeline {
         asked.is_ok() && (began.elapsed() < TO_PUBLISH || self.publisher.trouble().is_none())
     }
 
+    /// Waits until it is known which states may be written, while there is time to publish before `deadline`.
+    async fn states_are_known_before(&self, topic: &str, deadline: Instant) -> bool {
+        let latest = self.publisher.latest();
+        if latest.is_open(topic) {
+            return true;
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        timeout(left.saturating_sub(TO_PUBLISH).max(left / 2), latest.opened(topic)).await.is_ok()
+    }
+
     /// Sends all records of an event at once whose verdict is pending, and waits for all.
     async fn publish_all(&self, records: Vec<Record>, lane: &Arc<str>, attempt: &Attempt<'_>) -> Result<(), NotTaken> {
         attempt.verdicts.register(records.iter().map(|record| self.publisher.gate(&record.topic, &record.key)));
@@ -311,13 +313,18 @@ impl Pipeline {
         at: usize,
         topic: Arc<str>,
         sent_at: Instant,
-        report: impl Future<Output = Result<i32, PublishError>>,
+        report: impl Future<Output = Result<Landed, PublishError>>,
         attempt: &Attempt<'_>,
     ) -> Option<(Gate, PublishError)> {
         let error = match report.await {
-            Ok(partition) => {
+            Ok(Landed::At(partition, _)) => {
                 attempt.verdicts.set(at, RecordVerdict::Acknowledged(partition));
                 self.metrics.ack_seconds.observe(sent_at.elapsed().as_secs_f64());
+                return None;
+            }
+            Ok(Landed::Superseded) => {
+                attempt.verdicts.set(at, RecordVerdict::Superseded);
+                self.metrics.latest.skipped.with_label_values(&[&*topic]).inc();
                 return None;
             }
             Err(error) => error,
@@ -396,7 +403,7 @@ impl Pipeline {
         rejection: &Rejection,
         timestamp: i64,
         attempt: &Attempt<'_>,
-    ) -> Result<i32, PublishError> {
+    ) -> Result<Landed, PublishError> {
         let bytes = event.delivery.body().len();
         let turn = self.turn(bytes).await;
         let mut record = off_the_hot_path(bytes, || dead_letter::record(&self.routes.dead_letters, event, rejection));

@@ -67,6 +67,7 @@ impl Health {
         let Pipeline { metrics, media, .. } = &*self.pipeline;
         metrics.ready.set(self.report().0.into());
         metrics.kafka.show(&self.pipeline.publisher.statistics(), self.pipeline.publisher.replaced());
+        metrics.latest.show(self.pipeline.publisher.latest());
         self.pipeline.publisher.watch().for_each_topic(|topic| metrics.kafka.show_topic(&topic));
         metrics.patience.show();
         // A disk that does not answer must not keep the other figures from being read.

@@ -43,13 +43,20 @@ pub(crate) fn record(topic: &Arc<str>, event: &Event<'_>, rejection: &Rejection)
         _ => delivery.body().clone(),
     };
     let timestamp = delivery.received_at();
-    Record { topic: Arc::clone(topic), key: delivery.id().to_owned(), value: Some(value), headers, timestamp }
+    Record {
+        topic: Arc::clone(topic),
+        key: delivery.id().to_owned(),
+        value: Some(value),
+        headers,
+        timestamp,
+        version: None,
+    }
 }
 
 /// The mark behind the dead letter `id`: it was published at `now`.
 pub(crate) fn mark(topic: &Arc<str>, id: String, now: i64) -> Record {
     let headers = vec![("ce_id".into(), id.clone().into()), (REPLAYED_AT.into(), time::to_rfc3339(now).into())];
-    Record { topic: Arc::clone(topic), key: id, value: None, headers, timestamp: now }
+    Record { topic: Arc::clone(topic), key: id, value: None, headers, timestamp: now, version: None }
 }
 
 #[cfg(test)]

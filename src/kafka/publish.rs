@@ -35,6 +35,7 @@ mod producer;
 mod replication;
 mod report;
 mod scale;
+mod sending;
 mod slot;
 mod statistics;
 mod supervisor;
@@ -53,21 +54,20 @@ use rdkafka::producer::{DeliveryFuture, FutureRecord, Producer as _};
 use tokio::time::{Instant, sleep};
 
 use crate::config::{ConfigError, Settings};
+use crate::kafka::latest::LatestTopics;
 use crate::kafka::partition;
-use crate::kafka::route::{Record, Routes};
+use crate::kafka::route::Routes;
 use crate::ordering::Gate;
 pub(crate) use clients::{Clients, Patience};
+use clock::Clock;
 pub(crate) use clock::span;
-use clock::{Clock, TimeRefusal};
 pub(crate) use error::{PrepareError, PublishError};
 use evidence::TopicPartition;
 use generation::Generation;
-use hand_over::{Handed, InBurst};
-use line::InLine;
-use message::to_kafka_again;
 use producer::{Context, Producer};
 pub(crate) use replication::{AskError, OneReplica};
 use report::DeliveryReport;
+pub(crate) use sending::{Landed, Sending};
 use slot::ProducerSlot;
 #[cfg(test)]
 pub(crate) use statistics::Failures;
@@ -89,14 +89,6 @@ struct Sent {
     report: Result<DeliveryFuture, KafkaError>,
 }
 
-/// A record that is with librdkafka.
-pub(crate) struct Sending<F> {
-    /// Whether it is, and not given back at once.
-    pub(crate) is_sent: bool,
-    /// Waits for Kafka's verdict, which librdkafka gives in time for whoever waits for it, and tells the partition it is in.
-    pub(crate) report: F,
-}
-
 /// Why a record is not known to be in Kafka; and the record itself, where it may be taken when it is alone.
 type Failed = (PublishError, Option<OwnedMessage>);
 
@@ -111,6 +103,7 @@ pub(crate) struct Publisher {
     since: Instant,
     replaced: Replaced,
     generation: Generation,
+    latest: Arc<LatestTopics>,
 }
 
 impl Publisher {
@@ -133,6 +126,7 @@ impl Publisher {
             since: Instant::now(),
             replaced: Replaced::default(),
             generation: Generation::default(),
+            latest: LatestTopics::new(routes.latest_times().keys().cloned().collect(), settings.kafka.latest_keys),
         })
     }
 
@@ -145,7 +139,7 @@ impl Publisher {
         // Why these do not work has nothing to do with those.
         let context = Context { reason: Arc::default(), ..self.context.clone() };
         let clients = Clients::new(settings, &context)?;
-        if self.trouble().is_some() {
+        if self.unreachable().is_some() {
             return Ok(clients);
         }
         let producer = clients.first(&context)?;
@@ -190,6 +184,12 @@ impl Publisher {
     /// Why Kafka cannot take events, or not those of one producer; `None` when it can.
     #[must_use]
     pub(crate) fn trouble(&self) -> Option<String> {
+        let unknown = || self.latest.held().map(|topic| format!("the newest states of {topic} are not known yet"));
+        self.unreachable().or_else(unknown)
+    }
+
+    /// Why Kafka cannot be reached, or not by one producer.
+    fn unreachable(&self) -> Option<String> {
         self.watch.trouble().or_else(|| self.clients.load().slots().find_map(ProducerSlot::trouble))
     }
 
@@ -197,6 +197,11 @@ impl Publisher {
     #[must_use]
     pub(crate) fn watch(&self) -> &Watch {
         &self.watch
+    }
+
+    /// What is known of the latest topics.
+    pub(crate) fn latest(&self) -> &Arc<LatestTopics> {
+        &self.latest
     }
 
     /// The time that records get.
@@ -256,92 +261,6 @@ impl Publisher {
         self.generation.now()
     }
 
-    /// Sends `record` at once, even if nobody waits for the report. Meanwhile it is librdkafka's alone.
-    pub(crate) fn publish(
-        &self,
-        record: Record,
-        patience: Patience,
-    ) -> Sending<impl Future<Output = Result<i32, PublishError>> + use<'_>> {
-        let clients = self.clients.load_full();
-        let hash = partition::hash(record.key.as_bytes());
-        let (stamp, sent_at) = self.clock.stamp(record.timestamp);
-        let timestamp = record.timestamp;
-        let place = (Arc::clone(&record.topic), self.watch.partition(&record.topic, hash));
-        let handed = self.hand_over(&clients, patience, record, &place, stamp);
-        let is_sent = matches!(&handed, Handed::Sent(InLine { sent: Some(Sent { report: Ok(_), .. }), .. }));
-        let report = async move {
-            let InLine { burst, producer, sent } = match handed {
-                Handed::Sent(sent) => sent,
-                Handed::Waits(later) => self.released(&clients, later).await,
-                Handed::Replaced => return Err(PublishError::Replaced { topic: place.0 }),
-            };
-            let in_burst = InBurst { publisher: self, clients: &clients, burst };
-            let slot = clients.slot(patience, producer);
-            let (error, given_back) = match self.settle(slot, &place, sent).await {
-                Ok(partition) => {
-                    self.clock.taken(stamp, sent_at);
-                    return Ok(partition);
-                }
-                Err(failed) => failed,
-            };
-            drop(in_burst);
-            // Kafka refuses a batch as a whole: whether it was for this record, only it alone can tell.
-            match (patience, given_back) {
-                (Patience::Alone, given_back) => {
-                    let (record, time) = self.with_another_time(&place.0, stamp, error, given_back).await?;
-                    self.publish_alone(&clients.alone, record, &place, time).await
-                }
-                (_, None) => Err(error),
-                (Patience::Spool { .. }, Some(_)) => Err(error.unjudged()),
-                (_, Some(record)) => self.publish_alone(&clients.alone, record, &place, timestamp).await,
-            }
-        };
-        Sending { is_sent, report }
-    }
-
-    /// Sends a record that was refused with its batch once more, in a batch of its own: this verdict is about the record.
-    async fn publish_alone(
-        &self,
-        slot: &ProducerSlot,
-        mut record: OwnedMessage,
-        place: &TopicPartition,
-        timestamp: i64,
-    ) -> Result<i32, PublishError> {
-        let mut wanted = timestamp;
-        loop {
-            let (stamp, sent_at) = self.clock.stamp(wanted);
-            let sent = self.send(slot, to_kafka_again(&mut record, stamp));
-            drop(record);
-            let (error, given_back) = match self.settle(slot, place, sent).await {
-                Ok(partition) => {
-                    self.clock.taken(stamp, sent_at);
-                    return Ok(partition);
-                }
-                Err(failed) => failed,
-            };
-            // That is earlier by a minute at least, so this ends.
-            (record, wanted) = self.with_another_time(&place.0, stamp, error, given_back).await?;
-        }
-    }
-
-    /// The time that a record may be taken with which was refused alone, if it was refused for its time; else the verdict.
-    async fn with_another_time(
-        &self,
-        topic: &Arc<str>,
-        stamp: i64,
-        error: PublishError,
-        given_back: Option<OwnedMessage>,
-    ) -> Result<(OwnedMessage, i64), PublishError> {
-        if !error.is_about_time() {
-            return Err(error);
-        }
-        match (self.clock.refused(&self.watch, topic, stamp).await, given_back) {
-            (TimeRefusal::Age, _) => Err(error),
-            (TimeRefusal::Clock { again: Some(earlier), .. }, Some(same)) => Ok((same, earlier)),
-            (TimeRefusal::Clock { words, .. }, _) => Err(PublishError::Clock { topic: Arc::clone(topic), words }),
-        }
-    }
-
     /// Hands `record` to librdkafka, unless there is no producer.
     fn send<K: ToBytes + ?Sized>(&self, slot: &ProducerSlot, record: FutureRecord<'_, K, [u8]>) -> Option<Sent> {
         let at = Instant::now();
@@ -354,18 +273,23 @@ impl Publisher {
         Some(Sent { at, producer, report })
     }
 
-    /// Waits for the verdict on what was sent to `place`; gives the partition it is in, or the record back, if librdkafka had it.
-    async fn settle(&self, slot: &ProducerSlot, place: &TopicPartition, sent: Option<Sent>) -> Result<i32, Failed> {
+    /// Waits for the verdict on what was sent to `place`; gives its partition and offset, or the record back, if librdkafka had it.
+    async fn settle(
+        &self,
+        slot: &ProducerSlot,
+        place: &TopicPartition,
+        sent: Option<Sent>,
+    ) -> Result<(i32, i64), Failed> {
         let topic = &place.0;
         let waits = |error| PublishError::Waits { topic: Arc::clone(topic), error };
         let Some(Sent { at, producer, report }) = sent else { return Err((waits(KafkaError::Canceled), None)) };
         let (error, record) = match report {
             Ok(report) => match report::of(slot, &producer, place, at, report).await {
-                DeliveryReport::Acknowledged(partition) => {
+                DeliveryReport::Acknowledged(partition, offset) => {
                     self.last_ack.store(self.millis(Instant::now()), Ordering::Relaxed);
                     self.watch.mark_reachable();
                     slot.note_acknowledged(topic, partition, at.elapsed());
-                    return Ok(partition);
+                    return Ok((partition, offset));
                 }
                 DeliveryReport::Inferred => return Err((PublishError::Unconfirmed { topic: Arc::clone(topic) }, None)),
                 DeliveryReport::Failed(error, record) => (error, record),

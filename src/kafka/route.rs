@@ -12,6 +12,7 @@ use bytes::Bytes;
 use crate::catalog::{EventType, Schema, Type};
 use crate::config::{KafkaSettings, Settings, Timestamps, Topics};
 use crate::convert::prepare::{ConvertedEvent, Parts, Prepared};
+use crate::kafka::latest::{self, StateVersion};
 use crate::outcome::Rejection;
 use crate::source::Source;
 use crate::source::verify::Verified;
@@ -126,6 +127,8 @@ pub(crate) struct Routes {
     pub(crate) warnings: Vec<String>,
     /// What the keys of a latest topic are.
     latest_keys: BTreeMap<Arc<str>, Type>,
+    /// Where the records of a latest topic have the time of the state, such as `deal.updated_at`.
+    latest_times: BTreeMap<Arc<str>, String>,
     timestamps: Timestamps,
 }
 
@@ -136,15 +139,16 @@ impl Routes {
         let kafka = &settings.kafka;
         let mut records_of: BTreeMap<Arc<str>, BTreeSet<&str>> = BTreeMap::new();
         let mut sources_of: BTreeMap<Arc<str>, BTreeSet<&str>> = BTreeMap::new();
-        let (mut roles, mut latest_keys) = (BTreeMap::new(), BTreeMap::new());
+        let (mut roles, mut latest_keys, mut latest_times) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let each = || settings.sources.values().flat_map(|s| s.profile.types.values().map(move |t| (s, t)));
         for (source, event_type) in each() {
             for (role, topic, schema) in outlets(kafka, source, event_type) {
                 let topic: Arc<str> = topic.into();
                 records_of.entry(Arc::clone(&topic)).or_default().insert(&schema.name);
                 sources_of.entry(Arc::clone(&topic)).or_default().insert(&source.name);
-                if role == Role::Latest {
+                if let Some(latest) = event_type.latest.as_ref().filter(|_| role == Role::Latest) {
                     latest_keys.insert(Arc::clone(&topic), event_type.key.leaf.clone());
+                    latest_times.insert(Arc::clone(&topic), latest.updated.text.clone());
                 }
                 roles.insert(topic, role);
             }
@@ -176,7 +180,7 @@ impl Routes {
         let mut topics: Vec<_> = roles
             .into_iter()
             .map(|(name, role)| {
-                let configs = if role == Role::Latest { latest_configs() } else { Vec::new() };
+                let configs = if role == Role::Latest { latest::topic_configs() } else { Vec::new() };
                 TopicSpec { name, role, configs }
             })
             .collect();
@@ -189,6 +193,7 @@ impl Routes {
             dead_letters,
             warnings: shared_serial_ids(settings, &sources_of),
             latest_keys,
+            latest_times,
             timestamps: kafka.timestamps,
         }
     }
@@ -206,6 +211,11 @@ impl Routes {
             Type::Long => id.parse::<i64>().ok().map(|id| id.to_string()),
             _ => Some(id.to_owned()).filter(|id| !id.trim().is_empty()),
         }
+    }
+
+    /// By latest topic, where its records have the time of the state.
+    pub(crate) fn latest_times(&self) -> &BTreeMap<Arc<str>, String> {
+        &self.latest_times
     }
 
     /// The route of `event_type` from `source`.
@@ -238,6 +248,7 @@ impl Routes {
             value: Some(value),
             headers,
             timestamp,
+            version: None,
         };
         let key = event.key.as_deref().unwrap_or_default();
         let mut headers = Event { key: Some(key.into()), ..*event }.cloud_event_headers();
@@ -254,7 +265,8 @@ impl Routes {
         if let (Some(target), Some(state)) = (&route.latest, records.latest) {
             // By this, versioned tables can order what arrives late; never ahead of our clock.
             let timestamp = record_time(updated_at, received_at);
-            all.push(record(target, key, headers.clone(), state.framed(id(&target.subject)?).into(), timestamp));
+            let state = record(target, key, headers.clone(), state.framed(id(&target.subject)?).into(), timestamp);
+            all.push(Record { version: Some(StateVersion::of(updated_at)), ..state });
         }
         let schema_id = id(&route.main.subject)?;
         all.insert(0, record(&route.main, key, headers, records.event.framed(schema_id).into(), timestamp));
@@ -336,25 +348,6 @@ fn share_lanes(routes: &mut BTreeMap<String, BTreeMap<String, Route>>) {
     }
 }
 
-/// Latest topics are tables: compacted, and good for a reader that was away for some days.
-///
-/// A record's time is that of its state, which an import has from many years. Kafka closes a segment when a record is
-/// `segment.ms` later than the segment's first: of old states in their order, one a week apart, each would have a segment
-/// and its open files. So that is a year. What closes segments, so that they are compacted, is their size.
-/// `max.compaction.lag.ms` is left alone, since Kafka takes the smaller of the two.
-fn latest_configs() -> Vec<(&'static str, String)> {
-    const DAY: i64 = 24 * 60 * 60 * 1000;
-    vec![
-        ("cleanup.policy", "compact".to_owned()),
-        ("segment.ms", (365 * DAY).to_string()),
-        ("segment.bytes", (64 << 20).to_string()),
-        // Each state of the last day is there: for tables that know what was when.
-        ("min.compaction.lag.ms", DAY.to_string()),
-        // Who comes back within a week finds the tombstones that it missed.
-        ("delete.retention.ms", (7 * DAY).to_string()),
-    ]
-}
-
 /// A dead letter waits until someone looks at it, and is as large as the largest body and its headers.
 fn dead_letter_configs(settings: &Settings) -> Vec<(&'static str, String)> {
     vec![("retention.ms", "-1".to_owned()), ("max.message.bytes", largest_dead_letter(settings).to_string())]
@@ -419,7 +412,7 @@ impl Event<'_> {
 
 /// The record after which a latest topic knows nothing of `key` any more.
 pub(crate) fn tombstone(topic: &Arc<str>, key: String, now: i64) -> Record {
-    Record { topic: Arc::clone(topic), key, value: None, headers: Vec::new(), timestamp: now }
+    Record { topic: Arc::clone(topic), key, value: None, headers: Vec::new(), timestamp: now, version: None }
 }
 
 /// Headers of a Kafka record.
@@ -435,6 +428,8 @@ pub(crate) struct Record {
     pub(crate) headers: Headers,
     /// Milliseconds since 1970.
     pub(crate) timestamp: i64,
+    /// Of a state: what those of its key are ordered by.
+    pub(crate) version: Option<StateVersion>,
 }
 
 impl Record {

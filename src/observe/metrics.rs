@@ -16,6 +16,7 @@
 mod damage;
 mod drift;
 mod kafka;
+mod latest;
 mod listener;
 mod make;
 pub(crate) mod names;
@@ -36,6 +37,7 @@ use crate::outcome::{Accepted, End, Reason};
 use damage::Damage;
 use drift::Drift;
 use kafka::Kafka;
+use latest::LatestMetrics;
 use listener::Listener;
 use make::Make;
 use names::REFUSED;
@@ -107,6 +109,7 @@ pub(crate) struct Metrics {
     pub(crate) ack_seconds: Histogram,
     pub(crate) drift: Drift,
     pub(crate) refused_records: RefusedRecords,
+    pub(crate) latest: LatestMetrics,
     pub(crate) patience: PatienceGauge,
     pub(crate) space: Space,
     pub(crate) damage: Damage,
@@ -210,6 +213,7 @@ impl Metrics {
                 .histogram("kafka_ack_seconds", "Seconds from sending a record to its acknowledgement.")?,
             drift,
             refused_records: RefusedRecords::new(&make)?,
+            latest: LatestMetrics::new(&make)?,
             patience: PatienceGauge::new(&make, settings)?,
             space: Space::new(&make, settings)?,
             damage: Damage::new(&make)?,

@@ -47,7 +47,7 @@ fn a_latest_topic_that_was_made_otherwise_is_a_finding() {
     for (key, is, expected) in [
         ("cleanup.policy", "delete", "compact"),
         ("segment.ms", "604800000", "31536000000"),
-        ("min.compaction.lag.ms", "0", "86400000"),
+        ("min.compaction.lag.ms", "0", "604800000"),
         ("delete.retention.ms", "86400000", "604800000"),
     ] {
         let finding = format!("FAIL   topic {topic}: {key} is {is}, expected {expected}");

@@ -31,6 +31,7 @@ mod forget;
 mod h2_frames;
 mod hashed;
 mod kafka_security;
+mod latest_order;
 mod latest_topics;
 mod leaderless;
 mod linked;

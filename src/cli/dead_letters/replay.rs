@@ -13,7 +13,9 @@ use crate::cli::shutdown::Shutdown;
 use crate::cli::{Ending, fail, fail_config, fail_start, on_runtime, print, progress, warn};
 use crate::config::Settings;
 use crate::disk::private::keep_new_files_private;
-use crate::kafka::registry::Registry;
+use crate::flow::pipeline::Pipeline;
+use crate::kafka::follow::Follower;
+use crate::kafka::registry::{Registry, SchemaReader};
 use crate::tools::dead_letter_index::Letter;
 use crate::tools::read::PlaceReader;
 use crate::tools::replay::{Fate, Replay};
@@ -23,7 +25,8 @@ const HELP: &str = "\
 Needs a configuration with the sources of the dead letters. Each dead letter is converted by the
 current catalog, in the order received, keeps its event id, and is marked as replayed once Kafka has
 acknowledged its record. One that still cannot be converted stays, and is listed with the current
-reason. The *-latest topics are not written unless --latest is given: they may hold a newer state.
+reason. The *-latest topics are not written unless --latest is given, and then only with a state that is
+no older than the one there; for that they are read from the beginning first, which may take a while.
 Ctrl-C stops after the dead letters in flight. You can interrupt and repeat a replay: a replayed dead
 letter is not replayed again, unless an outage or a kill came before its mark was written.
 
@@ -47,7 +50,7 @@ pub(super) struct ReplayArgs {
     /// Show what would happen to each; write neither records nor schemas
     #[arg(long)]
     dry_run: bool,
-    /// Write to the *-latest topics too: the dead letter's state replaces the one there
+    /// Write to the *-latest topics too: the dead letter's state replaces one that is no newer
     #[arg(long)]
     latest: bool,
     #[command(flatten)]
@@ -92,6 +95,9 @@ async fn replay(settings: &Settings, args: &ReplayArgs) -> Result<Ending, Ending
             return Err(unavailable(&words));
         }
         pipeline.publisher.start().await;
+        if args.latest {
+            read_latest(settings, &pipeline).await?;
+        }
         let mut sources = letters.iter().filter_map(|letter| settings.sources.get(&*letter.source));
         if sources.any(|source| source.profile.has_media()) {
             pipeline.media.prepare().map_err(|error| fail_config(&error))?;
@@ -127,6 +133,21 @@ async fn replay(settings: &Settings, args: &ReplayArgs) -> Result<Ending, Ending
     say(&tally.sum(args.dry_run, left));
     ended.map_err(|error| unavailable(&error))?;
     Ok(if tally.published == letters.len() && found_all { Ending::Well } else { Ending::Findings })
+}
+
+/// Reads which states the latest topics hold.
+async fn read_latest(settings: &Settings, pipeline: &Pipeline) -> Result<(), Ending> {
+    let registry = SchemaReader::new(&settings.registry).map_err(|error| fail_config(&error))?;
+    let bar = progress::bar(0).with_message("reading the latest topics");
+    let told = bar.clone();
+    let mut follower = Follower::new(&pipeline.publisher, &pipeline.routes, registry, None);
+    let read = follower.read_once(move |read, of| {
+        told.set_length(of);
+        told.set_position(read);
+    });
+    let read = read.await;
+    bar.finish_and_clear();
+    read.map_err(|error| unavailable(&error))
 }
 
 fn unavailable(words: &dyn std::fmt::Display) -> Ending {

@@ -23,6 +23,8 @@ pub(super) enum RecordVerdict {
     Acknowledged(i32),
     /// Kafka will never take it. The event's own record is there without it.
     Refused,
+    /// A state that is left out: its topic has a newer one.
+    Superseded,
 }
 
 impl RecordVerdicts {

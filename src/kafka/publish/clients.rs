@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 
+use super::evidence::TopicPartition;
 use super::line::{self, Line};
 use super::producer::{Context, LastFailure, Producer, client_config};
 use super::scale;
@@ -111,16 +112,15 @@ impl Clients {
         Ok(clients)
     }
 
-    /// How many producers share the senders' records now: the first ones.
-    pub(super) fn in_use(&self) -> usize {
-        self.in_use.load(Ordering::Relaxed)
-    }
-
-    /// The number of the producer that takes a record with a key of this hash: a sender's, if it goes alone, any that is in use. The others are
-    /// shared by the keys' hashes, for good: their order hangs on it.
-    pub(super) fn number(&self, patience: Patience, hash: u32) -> usize {
+    /// The number of the producer that takes a record to `place` with a key of this hash: of senders' records one that is in use now, and all
+    /// records of a partition have the same. The others are shared by the keys' hashes, for good: their order hangs on it.
+    pub(super) fn number(&self, patience: Patience, hash: u32, place: &TopicPartition) -> usize {
         match patience {
-            Patience::Sender => partition::of_hash(hash, self.in_use() as u32) as usize,
+            Patience::Sender => {
+                let of_topic = partition::hash(place.0.as_bytes());
+                let of_place = of_topic.wrapping_add(u32::try_from(place.1).unwrap_or(hash));
+                partition::of_hash(of_place, self.in_use.load(Ordering::Relaxed) as u32) as usize
+            }
             Patience::Command => partition::of_hash(hash, self.for_commands.len() as u32) as usize,
             Patience::Spool { .. } => partition::of_hash(hash, self.for_spool.len() as u32) as usize,
             Patience::Alone => 0,
@@ -144,7 +144,7 @@ impl Clients {
         if !self.is_auto {
             return Ok(Vec::new());
         }
-        let in_use = self.in_use();
+        let in_use = self.in_use.load(Ordering::Relaxed);
         let needed = load.producers(in_use);
         let there = self.for_senders.iter().take_while(|slot| slot.current().is_some()).count();
         for slot in &self.for_senders[..needed] {

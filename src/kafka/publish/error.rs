@@ -43,6 +43,9 @@ pub(crate) enum PublishError {
     /// It was not sent: a producer was replaced meanwhile.
     #[error("{topic}: not sent: its producer was just replaced")]
     Replaced { topic: Arc<str> },
+    /// It was not sent: a record before it with its key is not acknowledged, and decides whether it may be.
+    #[error("{topic}: not sent: the record before it with its key is not acknowledged yet")]
+    Behind { topic: Arc<str> },
     /// It will take this record when the clocks are right.
     #[error("{topic}: Kafka rejects the timestamp of the record: {words}")]
     Clock { topic: Arc<str>, words: String },
@@ -59,6 +62,7 @@ impl PublishError {
             | PublishError::Unconfirmed { .. }
             | PublishError::Unjudged { .. }
             | PublishError::Replaced { .. }
+            | PublishError::Behind { .. }
             | PublishError::Clock { .. } => None,
         }
     }

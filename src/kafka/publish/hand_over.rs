@@ -3,20 +3,19 @@
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::Publisher;
 use super::clients::{Clients, Patience};
 use super::evidence::TopicPartition;
-use super::line::{Entered, InLine, LONGEST_WAIT, LinedUp, Released};
+use super::line::{Entered, LONGEST_WAIT, LinedUp, Released};
 use super::message::to_kafka;
-use crate::kafka::partition;
+use super::{Publisher, Sent};
 use crate::kafka::route::Record;
 
 /// A record that was handed over.
 pub(super) enum Handed {
-    /// To librdkafka; with [`NO_BURST`] when it did not come by the line.
-    Sent(InLine),
+    /// To librdkafka, with the burst of this number; [`NO_BURST`] when it did not come by the line.
+    Sent(u64, Option<Sent>),
     /// To the line.
-    Waits(oneshot::Receiver<InLine>),
+    Waits(oneshot::Receiver<(u64, Option<Sent>)>),
     /// To nobody: another generation of producers has begun.
     Replaced,
 }
@@ -40,18 +39,17 @@ impl Drop for InBurst<'_> {
 }
 
 impl Publisher {
-    /// Hands `record` to librdkafka: a sender's when it is its turn.
+    /// Hands `record` to the producer of this number: a sender's when it is its turn.
     pub(super) fn hand_over(
         &self,
         clients: &Clients,
-        patience: Patience,
+        (patience, producer): (Patience, usize),
         record: Record,
         place: &TopicPartition,
         stamp: i64,
     ) -> Handed {
-        let producer = clients.number(patience, partition::hash(record.key.as_bytes()));
         let (burst, record) = match patience {
-            Patience::Sender => match clients.line.enter(record, place.clone(), stamp) {
+            Patience::Sender => match clients.line.enter(record, place.clone(), stamp, producer) {
                 Entered::Now(burst, record) => (burst, record),
                 Entered::Later(later) => return Handed::Waits(later),
             },
@@ -59,12 +57,15 @@ impl Publisher {
         };
         let due = if let Patience::Spool { generation } = patience { Some(generation) } else { None };
         let to_slot = || self.send(clients.slot(patience, producer), to_kafka(&record, stamp));
-        let sent = self.generation.during(due, to_slot);
-        sent.map_or(Handed::Replaced, |sent| Handed::Sent(InLine { burst, producer, sent }))
+        self.generation.during(due, to_slot).map_or(Handed::Replaced, |sent| Handed::Sent(burst, sent))
     }
 
     /// Waits until a record in the line is sent.
-    pub(super) async fn released(&self, clients: &Clients, mut later: oneshot::Receiver<InLine>) -> InLine {
+    pub(super) async fn released(
+        &self,
+        clients: &Clients,
+        mut later: oneshot::Receiver<(u64, Option<Sent>)>,
+    ) -> (u64, Option<Sent>) {
         let told = if let Ok(told) = timeout(LONGEST_WAIT, &mut later).await {
             told
         } else {
@@ -72,23 +73,17 @@ impl Publisher {
             later.await
         };
         // Whoever had it in hand ended before it was sent.
-        told.unwrap_or(InLine { burst: NO_BURST, producer: 0, sent: None })
+        told.unwrap_or((NO_BURST, None))
     }
 
-    /// Sends a burst: the records of each partition side by side, and the partitions shared by the producers.
+    /// Sends a burst, the records of each partition side by side.
     pub(super) fn send_released(&self, clients: &Clients, released: Option<Released>) {
         let Some((burst, mut waiting)) = released else { return };
         waiting.sort_by(|one, other| one.place.cmp(&other.place));
         self.generation.during(None, || {
-            let in_use = clients.in_use();
-            let mut before = None;
-            let mut partitions = 0;
-            for LinedUp { record, place, stamp, sent: waits } in waiting {
-                partitions += usize::from(before.as_ref().is_some_and(|before| *before != place));
-                before = Some(place);
-                let producer = partitions % in_use;
-                let sent = self.send(clients.slot(Patience::Sender, producer), to_kafka(&record, stamp));
-                if waits.send(InLine { burst, producer, sent }).is_err() {
+            for LinedUp { record, stamp, producer, sent, .. } in waiting {
+                let handed = self.send(clients.slot(Patience::Sender, producer), to_kafka(&record, stamp));
+                if sent.send((burst, handed)).is_err() {
                     // Nobody waits for its verdict. The burst ends without it, if only at `LONGEST_WAIT`.
                     tracing::trace!(topic = &*record.topic, "nobody waits for a record that was just sent");
                 }

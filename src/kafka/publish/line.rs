@@ -53,17 +53,10 @@ pub(super) struct LinedUp {
     pub(super) place: TopicPartition,
     /// The time that it gets, in milliseconds since 1970.
     pub(super) stamp: i64,
-    /// To whoever waits for it.
-    pub(super) sent: oneshot::Sender<InLine>,
-}
-
-/// A record that was sent from the line.
-pub(super) struct InLine {
-    /// The number of its burst.
-    pub(super) burst: u64,
     /// The number of its producer.
     pub(super) producer: usize,
-    pub(super) sent: Option<Sent>,
+    /// To whoever waits for it: the number of its burst, and what was sent.
+    pub(super) sent: oneshot::Sender<(u64, Option<Sent>)>,
 }
 
 /// Records to be sent together, and the number of their burst.
@@ -73,17 +66,17 @@ pub(super) type Released = (u64, Vec<LinedUp>);
 pub(super) enum Entered {
     /// It goes at once, as a burst of this number.
     Now(u64, Record),
-    Later(oneshot::Receiver<InLine>),
+    Later(oneshot::Receiver<(u64, Option<Sent>)>),
 }
 
 impl Line {
-    pub(super) fn enter(&self, record: Record, place: TopicPartition, stamp: i64) -> Entered {
+    pub(super) fn enter(&self, record: Record, place: TopicPartition, stamp: i64, producer: usize) -> Entered {
         let mut state = self.state();
         if state.burst.under_way == 0 && state.waiting.is_empty() {
             return Entered::Now(state.begin(1), record);
         }
         let (sent, later) = oneshot::channel();
-        state.waiting.push(LinedUp { record, place, stamp, sent });
+        state.waiting.push(LinedUp { record, place, stamp, producer, sent });
         Entered::Later(later)
     }
 
@@ -151,11 +144,11 @@ mod tests {
     }
 
     fn record(key: &str) -> Record {
-        Record { topic: "t".into(), key: key.into(), value: None, headers: Vec::new(), timestamp: 0 }
+        Record { topic: "t".into(), key: key.into(), value: None, headers: Vec::new(), timestamp: 0, version: None }
     }
 
     fn enter(line: &Line, key: &str) -> Entered {
-        line.enter(record(key), ("t".into(), 0), 0)
+        line.enter(record(key), ("t".into(), 0), 0, 0)
     }
 
     /// A line that has sent a burst: number 1.

@@ -26,8 +26,8 @@ const GRACE: Duration = Duration::from_secs(1);
 /// What became of a record that librdkafka had.
 #[derive(Debug)]
 pub(super) enum DeliveryReport {
-    /// Kafka has it, in this partition.
-    Acknowledged(i32),
+    /// Kafka has it, in this partition, at this offset.
+    Acknowledged(i32, i64),
     /// librdkafka concludes that Kafka has it; Kafka did not say so.
     Inferred,
     /// It is given back, where librdkafka had it.
@@ -64,7 +64,7 @@ pub(super) async fn of(
         }
     };
     match told {
-        Ok(Ok(delivery)) if delivery.offset >= 0 => DeliveryReport::Acknowledged(delivery.partition),
+        Ok(Ok(delivery)) if delivery.offset >= 0 => DeliveryReport::Acknowledged(delivery.partition, delivery.offset),
         Ok(Ok(_)) => DeliveryReport::Inferred,
         Ok(Err((error, record))) => DeliveryReport::Failed(error, Some(record)),
         // A report that can no longer come: its producer is gone.
@@ -101,7 +101,7 @@ mod tests {
         };
         let place = ("t".into(), 0);
         let report = |report| of(&slot, &producer, &place, Instant::now(), report);
-        assert!(matches!(report(send("before")).await, DeliveryReport::Acknowledged(0)));
+        assert!(matches!(report(send("before")).await, DeliveryReport::Acknowledged(0, _)));
 
         cluster.broker_round_trip_time(1, Duration::from_millis(500)).unwrap();
         let refused = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION];
@@ -111,7 +111,7 @@ mod tests {
         sleep(Duration::from_millis(100)).await;
         let later = send("later");
         assert!(matches!(report(refused).await, DeliveryReport::Inferred));
-        assert!(matches!(report(later).await, DeliveryReport::Acknowledged(0)));
+        assert!(matches!(report(later).await, DeliveryReport::Acknowledged(0, _)));
         let (_, records) = producer.client().fetch_watermarks("t", 0, PATIENCE).unwrap();
         assert_eq!(records, 2, "the one before, and the later one");
     }

@@ -201,6 +201,16 @@ impl Watch {
         count.and_then(|count| i32::try_from(partition::of_hash(hash, count)).ok()).unwrap_or(ANY_PARTITION)
     }
 
+    /// How many partitions a topic has, as was last seen.
+    pub(crate) fn partition_count(&self, topic: &str) -> Option<u32> {
+        self.counts.load().get(topic).copied()
+    }
+
+    /// The configuration of the clients in use.
+    pub(crate) fn client_config(&self) -> ClientConfig {
+        ClientConfig::clone(&self.config.load())
+    }
+
     /// Any topic of ours, for those who only want to see the brokers: a list of all topics may be long.
     pub(super) fn a_topic(&self) -> Arc<str> {
         self.topics.first().map(|topic| Arc::clone(&topic.name)).unwrap_or_default()
