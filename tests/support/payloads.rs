@@ -241,7 +241,7 @@ fn fill(name: &str, dice: &mut Dice, from_me: Option<bool>) -> (Members, Map<Str
             continue;
         }
         let (ty, optional) = field["type"].as_array().map_or((&field["type"], false), |union| (&union[1], true));
-        let redacted = ["qrcode", "pairingCode", "token"].contains(&json_name.as_str());
+        let redacted = ["qrcode", "pairingCode"].contains(&json_name.as_str());
         let (text, due) = match (dice.roll(10), from_me) {
             (_, Some(from_me)) if avro_name == "from_me" => (Some(from_me.to_string()), from_me.into()),
             (0, _) if optional => (None, Value::Null),

@@ -277,7 +277,7 @@ fn compare_record(
             }
         } else if let Some(f) = known {
             let name = f["name"].as_str().unwrap_or_default();
-            let redacted = ["qrcode", "pairing_code", "token"].contains(&name);
+            let redacted = ["qrcode", "pairing_code"].contains(&name);
             if !redacted {
                 compare(names, branch(&f["type"]), field(record, name), value).map_err(|e| format!("{key}.{e}"))?;
             }

@@ -194,24 +194,6 @@ fn secrets_of_a_channel_are_nowhere_in_the_record() {
 }
 
 #[test]
-fn the_token_of_a_public_form_is_nowhere_in_the_record() {
-    let body = format!(
-        r#"{{"event_key":"satisfaction.public_submission_created","payload":{{"submission":{{"id":"{ID}"}},
-            "link":{{"id":"{ID}","token":"SECRET","form_id":"{ID}"}}}}}}"#
-    );
-    let record = judge::plain(&decode("wegly", &body).record);
-    assert_eq!(
-        (&record["link"]["token"], &record["link"]["extra"]),
-        (&serde_json::Value::Null, &serde_json::Value::Null)
-    );
-    // Where the link does not fit it is kept as it came, but for the token.
-    let record =
-        judge::plain(&decode("wegly", &body.replace(&format!(r#""link":{{"id":"{ID}""#), r#""link":{"id":7"#)).record);
-    assert_eq!(record["link"], serde_json::Value::Null);
-    assert!(!record.to_string().contains("SECRET") && record.to_string().contains("form_id"), "{record}");
-}
-
-#[test]
 fn what_is_redacted_by_name_is_nowhere_wherever_it_stood() {
     let message = |members: &str| format!(r#"{{"messageId":"m","fromMe":true,"ticket":{{"id":1}},{members}}}"#);
     for (members, field, expected) in [
