@@ -19,8 +19,7 @@ pub(crate) struct Identified<'a> {
     pub(crate) occurred_at: Option<i64>,
     /// For each of the type's join topics the ids of the entities it is linked to, each once.
     pub(crate) links: Vec<Vec<String>>,
-    /// When the entity was last changed, where the type tells its last state. Milliseconds since 1970. A time of the
-    /// [far future](time::FAR_FUTURE) says nothing: with it one state would be the newest for ever.
+    /// When the entity was last changed, where the type tells its last state. Milliseconds since 1970.
     pub(crate) updated_at: Option<i64>,
 }
 
@@ -56,7 +55,7 @@ pub(crate) fn identify<'a>(doc: &Document<'_>, profile: &'a Profile) -> Result<I
             let payload = payload.unwrap_or(Node::ROOT);
             let links = event_type.joins.iter().map(|join| links(doc, profile, payload, join)).collect();
             let updated_at = event_type.latest.as_ref().and_then(|latest| instant(doc, payload, &latest.updated));
-            let updated_at = updated_at.map(|instant| instant.millis).filter(|&millis| millis < time::FAR_FUTURE);
+            let updated_at = updated_at.map(|instant| instant.millis);
             Ok(Identified { event_type, key, occurred_at, links, updated_at })
         }
         Err(why) => Err(Unidentified { event_type: Some(event_type), occurred_at, why }),

@@ -28,8 +28,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{oneshot, watch};
 
-use crate::values::time;
-
 use coverage::Coverage;
 use known::{Changes, KeyHash, KnownState, KnownStates, StatePlace, hash_of};
 pub(crate) use settings::topic_configs;
@@ -44,11 +42,9 @@ pub(crate) struct StateVersion(i64);
 impl StateVersion {
     const NONE: i64 = i64::MIN;
 
-    /// Of a state that was last changed then, in milliseconds since 1970, if it says so. A time in the far future says nothing: with it
-    /// one state would be the newest for ever.
+    /// Of a state that was last changed then, in milliseconds since 1970, if it says so.
     pub(crate) fn of(updated_at: Option<i64>) -> StateVersion {
-        let plausible = updated_at.filter(|&at| at < time::FAR_FUTURE);
-        StateVersion(plausible.map_or(Self::NONE, |at| at.max(Self::NONE + 1)))
+        StateVersion(updated_at.map_or(Self::NONE, |at| at.max(Self::NONE + 1)))
     }
 }
 

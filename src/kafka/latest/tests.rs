@@ -188,13 +188,6 @@ proptest! {
 }
 
 #[test]
-fn a_time_in_the_far_future_makes_no_state_the_newest_for_ever() {
-    let of = |at| StateVersion::of(Some(at));
-    assert_eq!(of(i64::MAX), StateVersion::of(None));
-    assert!(StateVersion::of(None) < of(0) && of(0) < of(1_780_000_000_000));
-}
-
-#[test]
 fn a_dropped_ticket_is_one_that_was_not_written() {
     let latest = latest();
     let way = (Channel::Apart, Waits::Long);
