@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::kafka::latest::store::LatestStore;
 use crate::kafka::latest::{LatestTopics, Overtaken};
@@ -30,13 +30,14 @@ use times::Times;
 
 /// How long between two looks at the ends.
 const BETWEEN: Duration = Duration::from_secs(1);
-/// The same while the topics have not been seen, or were not to be read.
-const AT_START: Duration = Duration::from_millis(50);
+/// The same after one that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// After how many failures in a row that is said.
 const FAILURES: u32 = 3;
 /// How long reading may keep states from being written. After that they are, and what goes backwards is written once more.
 const HOLD: Duration = Duration::from_secs(20);
+/// How long a partition may give nothing of what it has, and a state take to be written once more. Then the others have their turn.
+const STALLED: Duration = Duration::from_secs(5);
 /// How many states are written once more between two looks.
 const AT_ONCE: usize = 500;
 /// How often is said how far reading is.
@@ -61,6 +62,14 @@ pub(crate) struct Follower {
     on_progress: Box<dyn Fn(u64, u64) + Send + Sync>,
     /// How often in a row reading failed.
     failures: u32,
+}
+
+/// How a look ended.
+enum Round {
+    /// All is read that was to be read.
+    Read,
+    /// Kafka does not answer.
+    Away,
 }
 
 /// How far a reading is.
@@ -97,16 +106,21 @@ impl Follower {
     pub(crate) async fn keep(mut self) {
         loop {
             let pause = match self.round().await {
-                Ok(any_seen) => {
+                Ok(Round::Read) => {
                     self.failures = 0;
-                    if any_seen { BETWEEN } else { AT_START }
+                    // Only what was read is known to be overtaken still.
+                    self.rewrite().await;
+                    BETWEEN
                 }
+                Ok(Round::Away) => BETWEEN,
                 Err(error) => {
                     self.fail(&error).await;
+                    if error.is_forbidden() {
+                        self.rewrite().await;
+                    }
                     AFTER_FAILURE
                 }
             };
-            self.rewrite().await;
             self.save().await;
             sleep(pause).await;
         }
@@ -121,7 +135,12 @@ impl Follower {
         on_progress: impl Fn(u64, u64) + Send + Sync + 'static,
     ) -> Result<(), FollowError> {
         self.on_progress = Box::new(on_progress);
-        self.round().await.map(drop)
+        // Kafka itself is asked which topics are there.
+        self.latest.hold();
+        match self.round().await? {
+            Round::Read if self.latest.held().is_none() => Ok(()),
+            Round::Read | Round::Away => Err(FollowError::NotConnected),
+        }
     }
 
     /// Says why reading failed, once, and begins anew with another client.
@@ -129,12 +148,19 @@ impl Follower {
         // A topic that was just made may not be known everywhere yet, and that Kafka is away is said by the watch.
         self.failures = if self.publisher.watch().is_away() { 0 } else { self.failures.saturating_add(1) };
         if self.failures == FAILURES {
+            let remedy = if error.is_forbidden() { ". This principal needs READ on them" } else { "" };
             tracing::warn!(
                 %error,
-                "cannot read the latest topics: what other instances write there is not seen, and states may go backwards until it is. \
-                 This principal needs READ on them"
+                "cannot read all latest topics: what other instances write there is not seen, and states may go backwards until it is{remedy}"
             );
         }
+        if error.is_forbidden() {
+            // The other topics are read by the same client.
+            self.open_late();
+            return;
+        }
+        // What was written since the last look may have been read by nobody: the next one reads to the present ends.
+        self.ends.clear();
         if let Some(reader) = self.reader.take() {
             // It ends with its threads.
             let _ = spawn_blocking(|| drop(reader)).await;
@@ -142,11 +168,11 @@ impl Follower {
         self.open_late();
     }
 
-    /// Reads what is not known, up to the ends of the last look; at first up to those of this one. Says whether
-    /// Kafka is there.
-    async fn round(&mut self) -> Result<bool, FollowError> {
+    /// Reads what is not known, up to the ends of the last look; at first up to those of this one. A topic that cannot be read keeps
+    /// no other from it.
+    async fn round(&mut self) -> Result<Round, FollowError> {
         if self.publisher.watch().is_away() {
-            return Ok(false);
+            return Ok(Round::Away);
         }
         if self.reader.is_none() {
             let reader = TopicReader::new(self.publisher.watch().client_config())?;
@@ -155,18 +181,22 @@ impl Follower {
         }
         let there = self.there().await?;
         if there.is_empty() {
-            return Ok(true);
+            return Ok(Round::Read);
         }
         let before: Vec<Vec<i64>> = there.iter().map(|(topic, count)| self.next(topic, *count)).collect();
-        let Some(reader) = &self.reader else { return Ok(false) };
+        let Some(reader) = &self.reader else { return Err(FollowError::NotConnected) };
         let ends = reader.ends(&there).await?;
+        let mut failed = None;
         for (((topic, _), ends), before) in there.iter().zip(&ends).zip(&before) {
-            self.read_on(topic, ends, before).await?;
-            if self.latest.open(topic) {
-                tracing::debug!(topic = &**topic, "the newest states of a latest topic are known");
+            match self.read_on(topic, ends, before).await {
+                Ok(()) if self.latest.open(topic) => {
+                    tracing::debug!(topic = &**topic, "the newest states of a latest topic are known");
+                }
+                Ok(()) => {}
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
-        Ok(true)
+        failed.map_or(Ok(Round::Read), Err)
     }
 
     /// The topics that are there, with how many partitions each has. One that is missing has no states.
@@ -212,11 +242,16 @@ impl Follower {
     }
 
     /// Reads what is not known of one topic; `before` says what was known of its partitions before the look at their `ends`.
-    async fn read_on(&mut self, topic: &Arc<str>, ends: &[i64], before: &[i64]) -> Result<(), FollowError> {
+    async fn read_on(&mut self, topic: &Arc<str>, ends: &[Option<i64>], before: &[i64]) -> Result<(), FollowError> {
         let first = !self.latest.is_open(topic);
-        self.compare(topic, ends.iter().zip(before).any(|(end, before)| end < before), first);
+        self.compare(topic, ends.iter().zip(before).any(|(end, before)| end.is_some_and(|end| end < *before)), first);
         let mut wanted = Wanted::new();
         for (partition, &end) in (0..).zip(ends) {
+            let Some(end) = end else {
+                // Nobody leads it, so nobody writes to it. When it is back, it is read to its end then.
+                self.ends.remove(&(Arc::clone(topic), partition));
+                continue;
+            };
             // What was written within the last second may be ours, and its acknowledgement on its way.
             let last = self.ends.insert((Arc::clone(topic), partition), end);
             let target = if first { end } else { last.unwrap_or(end).min(end) };
@@ -248,9 +283,17 @@ impl Follower {
         let mut progress = ReadingProgress { records: 0, of, said: Instant::now() };
         let (all, mut left) = (wanted.clone(), wanted);
         reader.begin(topic, &left).await?;
+        let mut moved = Instant::now();
         while !left.is_empty() {
+            let before = left.len();
             let (found, rest) = reader.next(topic, left).await?;
             left = rest;
+            if !found.is_empty() || left.len() < before {
+                moved = Instant::now();
+            } else if moved.elapsed() > STALLED {
+                reader.stop().await?;
+                return Err(FollowError::Stalled);
+            }
             progress.records += found.len() as u64;
             for state in found {
                 self.note(topic, &state).await?;
@@ -306,11 +349,13 @@ impl Follower {
 
     /// Writes the newest states once more that have older ones behind them.
     async fn rewrite(&mut self) {
+        let mut goes_on = true;
         for (at, overtaken) in self.latest.take_overtaken().into_iter().enumerate() {
             // Others write meanwhile, and are to be read.
-            let written = if at < AT_ONCE { self.write_again(&overtaken).await } else { Ok(false) };
+            let written = if goes_on && at < AT_ONCE { self.write_again(&overtaken).await } else { Ok(false) };
             if let Err(error) = &written {
                 tracing::debug!(topic = &*overtaken.topic, error, "a newer state cannot be written again yet");
+                goes_on = false;
             }
             if !written.is_ok_and(|written| written) {
                 self.latest.put_back(&overtaken);
@@ -321,6 +366,10 @@ impl Follower {
     /// Says whether that was done, or cannot be.
     async fn write_again(&mut self, overtaken: &Overtaken) -> Result<bool, String> {
         let (topic, place) = (&overtaken.topic, (overtaken.partition, overtaken.offset));
+        if !self.ends.contains_key(&(Arc::clone(topic), overtaken.partition)) {
+            // Nobody leads the partition.
+            return Ok(false);
+        }
         let found = self.fetch(topic, place).await.map_err(|error| error.to_string())?;
         let Some(FoundState { key, value: Some(value), headers, timestamp, .. }) = found else {
             tracing::error!(
@@ -334,7 +383,9 @@ impl Follower {
         };
         let version = Some(overtaken.version);
         let record = Record { topic: Arc::clone(topic), key, value: Some(value), headers, timestamp, version };
-        match self.publisher.publish(record, Patience::Command).report.await {
+        let report = self.publisher.publish(record, Patience::Command).report;
+        let written = timeout(STALLED, report).await.map_err(|_| "Kafka did not answer in time".to_owned())?;
+        match written {
             Ok(Landed::At(..)) => self.latest.count_rewritten(topic),
             Ok(Landed::Superseded) => {}
             Err(error) if error.refusal().is_some() => {
@@ -385,8 +436,12 @@ async fn fetch(
 ) -> Result<Option<FoundState>, FollowError> {
     let mut wanted = Wanted::from([(partition, offset..offset + 1)]);
     reader.begin(topic, &wanted).await?;
-    let mut found = Vec::new();
+    let (mut found, began) = (Vec::new(), Instant::now());
     while found.is_empty() && !wanted.is_empty() {
+        if began.elapsed() > STALLED {
+            reader.stop().await?;
+            return Err(FollowError::Stalled);
+        }
         (found, wanted) = reader.next(topic, wanted).await?;
     }
     reader.stop().await?;

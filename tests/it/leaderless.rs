@@ -1,11 +1,12 @@
 //! Partitions without a leader: who is told, and that nothing else suffers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::partitions;
-use crate::support::bridge::{Bridge, SOON, words};
+use crate::support::bridge::{Bridge, SOON, Setup, words};
 use crate::support::mock::Mock;
 use crate::support::{eventually, reader};
 
@@ -136,4 +137,21 @@ fn a_bridge_that_cannot_write_any_event_says_that_kafka_is_at_fault() {
     assert_eq!(bridge.metric("hookbridge_kafka_up"), 0);
     lead("whazing.ticket", true);
     bridge.wait_ready();
+}
+
+/// With longer, states are written without the others being known.
+const HOLD: Duration = Duration::from_secs(20);
+
+#[test]
+fn a_leaderless_partition_of_a_latest_topic_holds_up_no_other_state_at_the_start() {
+    let (kafka, setup) = Setup::on_its_own_kafka("leaderless-latest", &[]);
+    kafka.lead(&setup.topic("wegly.deal-latest"), 1, false);
+    let bridge = setup.start_unready();
+    bridge.wait_kafka(true);
+    let mut codes = 0..;
+    eventually("states are written", HOLD / 2, || {
+        let body = lead("00000000-0000-4000-8000-000000000001", codes.next()?);
+        (bridge.deliver("wegly", body).status == 200).then_some(())
+    });
+    assert_eq!(lines(&bridge, "are not known yet"), [""; 0]);
 }

@@ -35,6 +35,16 @@ pub(crate) enum FollowError {
     NoCluster,
     #[error("not connected")]
     NotConnected,
+    #[error("a partition gives nothing of what it has")]
+    Stalled,
+}
+
+impl FollowError {
+    /// Whether a right is missing.
+    pub(super) fn is_forbidden(&self) -> bool {
+        let code = if let FollowError::Kafka(error) = self { error.rdkafka_error_code() } else { None };
+        code == Some(RDKafkaErrorCode::TopicAuthorizationFailed)
+    }
 }
 
 /// A record of a latest topic.
@@ -64,6 +74,11 @@ impl FoundState {
             headers: headers.map(header).collect(),
         }
     }
+}
+
+fn is_leaderless(outcome: Result<(), KafkaError>) -> bool {
+    let leaderless = RDKafkaErrorCode::LeaderNotAvailable;
+    outcome.is_err_and(|error| error.rdkafka_error_code() == Some(leaderless))
 }
 
 struct Quiet;
@@ -133,8 +148,8 @@ impl TopicReader {
         Ok(topics.iter().filter_map(of).collect())
     }
 
-    /// The ends of partitions, those of each topic by their number: the offsets that their next records get.
-    pub(super) async fn ends(&self, partitions: &[(Arc<str>, u32)]) -> Result<Vec<Vec<i64>>, FollowError> {
+    /// The ends of partitions, those of each topic by their number: the offsets that their next records get; `None` where nobody leads.
+    pub(super) async fn ends(&self, partitions: &[(Arc<str>, u32)]) -> Result<Vec<Vec<Option<i64>>>, FollowError> {
         let mut list = TopicPartitionList::new();
         for (topic, count) in partitions {
             for partition in 0..i32::try_from(*count).unwrap_or(i32::MAX) {
@@ -142,14 +157,25 @@ impl TopicReader {
             }
         }
         let consumer = Arc::clone(&self.0);
-        let found = spawn_blocking(move || consumer.offsets_for_times(list, PATIENCE)).await??;
-        let mut ends: Vec<Vec<i64>> = partitions.iter().map(|(_, count)| vec![0; *count as usize]).collect();
+        let ask = move || {
+            let found = consumer.offsets_for_times(list, PATIENCE)?;
+            if found.elements().iter().any(|element| is_leaderless(element.error())) {
+                // librdkafka does not look for a leader again that was missing when it last looked.
+                let _ = consumer.fetch_metadata(None, PATIENCE);
+            }
+            Ok::<_, KafkaError>(found)
+        };
+        let found = spawn_blocking(ask).await??;
+        let mut ends: Vec<Vec<Option<i64>>> = partitions.iter().map(|(_, count)| vec![None; *count as usize]).collect();
         for element in found.elements() {
+            if is_leaderless(element.error()) {
+                continue;
+            }
             element.error()?;
             let at = partitions.iter().position(|(topic, _)| **topic == *element.topic());
             let place = at.and_then(|at| ends[at].get_mut(usize::try_from(element.partition()).ok()?));
             if let (Some(place), Offset::Offset(end)) = (place, element.offset()) {
-                *place = end;
+                *place = Some(end);
             }
         }
         Ok(ends)

@@ -23,10 +23,9 @@ pub(super) struct Times {
     paths: BTreeMap<Arc<str>, String>,
     /// The schemas that we write with, by id, as far as they were known at the start.
     texts: HashMap<u32, String>,
-    /// `None` where the registry does not give the schema.
-    known: HashMap<(Arc<str>, u32), Option<TimePath>>,
-    /// Since when the registry does not give a schema.
-    missing: HashMap<u32, Instant>,
+    known: HashMap<(Arc<str>, u32), TimePath>,
+    /// Since when the registry does not give a schema, and when it was last asked for it.
+    missing: HashMap<u32, (Instant, Instant)>,
 }
 
 impl Times {
@@ -48,10 +47,11 @@ impl Times {
         let id = u32::from_be_bytes([*a, *b, *c, *d]);
         let place = (Arc::clone(topic), id);
         if !self.known.contains_key(&place) {
-            let path = self.path(topic, id).await;
+            // The registry may be back for the next state.
+            let Some(path) = self.path(topic, id).await else { return by_timestamp };
             self.known.insert(place.clone(), path);
         }
-        let read = self.known.get(&place).and_then(Option::as_ref).map(|path| path.read(avro));
+        let read = self.known.get(&place).map(|path| path.read(avro));
         read.and_then(Result::ok).map_or(by_timestamp, StateVersion::of)
     }
 
@@ -60,12 +60,25 @@ impl Times {
         if let Some(text) = self.texts.get(&id) {
             return TimePath::new(text, path);
         }
+        if self
+            .missing
+            .get(&id)
+            .is_some_and(|(since, asked)| since.elapsed() >= SCHEMA_PATIENCE && asked.elapsed() < SCHEMA_PATIENCE)
+        {
+            return None;
+        }
         loop {
             match self.registry.schema(id).await {
-                Ok(text) => return TimePath::new(&text, path),
+                Ok(text) => {
+                    self.missing.remove(&id);
+                    return TimePath::new(&text, path);
+                }
                 Err(error) => {
-                    if self.missing.entry(id).or_insert_with(Instant::now).elapsed() >= SCHEMA_PATIENCE {
-                        tracing::warn!(topic = &**topic, %error, "states of this schema are ordered by the timestamps of their records");
+                    let now = Instant::now();
+                    let (since, asked) = self.missing.entry(id).or_insert((now, now));
+                    *asked = now;
+                    if since.elapsed() >= SCHEMA_PATIENCE {
+                        tracing::warn!(topic = &**topic, %error, "states of this schema are ordered by the timestamps of their records for now");
                         return None;
                     }
                     sleep(AGAIN).await;
