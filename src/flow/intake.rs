@@ -95,8 +95,10 @@ impl Intake {
         let (verdicts, began) = (RecordVerdicts::default(), Instant::now());
         let delivered = self.deliver(prepared, &verdicts, deadline, trace).await;
         if delivered.as_ref().is_err_and(|deferred| deferred.unconfirmed) && began.elapsed() < EARLY {
-            let prepared = self.pipeline.prepare(delivery).await;
-            return self.deliver(prepared, &verdicts, deadline, trace).await;
+            let again = timeout_at(deadline, self.pipeline.prepare(delivery)).await;
+            if let Ok(prepared) = again {
+                return self.deliver(prepared, &verdicts, deadline, trace).await;
+            }
         }
         delivered
     }

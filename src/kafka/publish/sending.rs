@@ -7,7 +7,7 @@
 //! ```
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rdkafka::message::OwnedMessage;
 use tokio::time::timeout;
@@ -22,6 +22,9 @@ use super::{PublishError, Publisher, Sent};
 use crate::kafka::latest::{Channel, Claim, Queued, Ticket, Turned, Waits, WriteEnd};
 use crate::kafka::partition;
 use crate::kafka::route::Record;
+
+/// How long a sender's state waits for one before it.
+const LONGEST_TURN: Duration = Duration::from_secs(1);
 
 /// A record that is with librdkafka.
 pub(crate) struct Sending<F> {
@@ -42,9 +45,7 @@ pub(crate) enum Landed {
 
 /// A record that was handed over, and how.
 struct HandedOver {
-    clients: Arc<Clients>,
-    number: usize,
-    place: TopicPartition,
+    way: Way,
     /// The time that it was to have, and the one that it got then.
     timestamp: i64,
     stamp: i64,
@@ -52,10 +53,17 @@ struct HandedOver {
     handed: Handed,
 }
 
+/// By which producer a record goes, decided once: whether it may go behind another of its key hangs on it.
+struct Way {
+    clients: Arc<Clients>,
+    place: TopicPartition,
+    number: usize,
+}
+
 /// What became of a record at once.
 enum Begun {
     Sent(HandedOver, Option<Ticket>),
-    Waits(Queued, Record),
+    Waits(Queued, Record, Way),
     Superseded,
 }
 
@@ -66,13 +74,14 @@ impl Publisher {
         record: Record,
         patience: Patience,
     ) -> Sending<impl Future<Output = Result<Landed, PublishError>> + use<'_>> {
-        let begun = match self.claim(&record, patience) {
-            None => Begun::Sent(self.send_off(record, patience), None),
+        let way = self.way(&record, patience);
+        let begun = match self.claim(&record, patience, &way) {
+            None => Begun::Sent(self.send_off(record, patience, way), None),
             Some(Claim::Now(ticket)) => {
-                let (sent, ticket) = self.send_state(record, patience, ticket);
+                let (sent, ticket) = self.send_state(record, patience, way, ticket);
                 Begun::Sent(sent, Some(ticket))
             }
-            Some(Claim::Later(queued)) => Begun::Waits(queued, record),
+            Some(Claim::Later(queued)) => Begun::Waits(queued, record, way),
             Some(Claim::Superseded) => Begun::Superseded,
         };
         let is_sent = match &begun {
@@ -83,11 +92,11 @@ impl Publisher {
             let (sent, mut ticket) = match begun {
                 Begun::Sent(sent, ticket) => (sent, ticket),
                 Begun::Superseded => return Ok(Landed::Superseded),
-                Begun::Waits(queued, record) => {
+                Begun::Waits(queued, record, way) => {
                     let Some(ticket) = self.turn(queued, &record.topic, patience).await? else {
                         return Ok(Landed::Superseded);
                     };
-                    let (sent, ticket) = self.send_state(record, patience, ticket);
+                    let (sent, ticket) = self.send_state(record, patience, way, ticket);
                     (sent, Some(ticket))
                 }
             };
@@ -101,25 +110,27 @@ impl Publisher {
     }
 
     /// Whether a state may be written; `None` of what is none.
-    fn claim(&self, record: &Record, patience: Patience) -> Option<Claim> {
+    fn claim(&self, record: &Record, patience: Patience, way: &Way) -> Option<Claim> {
         let version = record.version?;
-        let channel = self.channel(record, patience);
+        let channel = self.channel(patience, way);
         Some(self.latest.claim(&record.topic, &record.key, version, (channel, waits(patience))))
     }
 
-    /// What keeps the order of a record and those of its key before and behind it.
-    fn channel(&self, record: &Record, patience: Patience) -> Channel {
+    /// The way of a record from here.
+    fn way(&self, record: &Record, patience: Patience) -> Way {
+        let clients = self.clients.load_full();
         let hash = partition::hash(record.key.as_bytes());
         let place = (Arc::clone(&record.topic), self.watch.partition(&record.topic, hash));
-        let number = |clients: &Clients| clients.number(patience, hash, &place);
+        let number = clients.number(patience, hash, &place);
+        Way { clients, place, number }
+    }
+
+    /// What keeps the order of a record and those of its key before and behind it.
+    fn channel(&self, patience: Patience, way: &Way) -> Channel {
         match patience {
-            Patience::Sender => {
-                Channel::Ordered { producer: number(&self.clients.load()), generation: self.generation.now() }
-            }
+            Patience::Sender => Channel::Ordered { producer: way.number, generation: self.generation.now() },
             // The two have producers of their own.
-            Patience::Spool { generation } => {
-                Channel::Ordered { producer: usize::MAX - number(&self.clients.load()), generation }
-            }
+            Patience::Spool { generation } => Channel::Ordered { producer: usize::MAX - way.number, generation },
             Patience::Command | Patience::Alone => Channel::Apart,
         }
     }
@@ -128,9 +139,8 @@ impl Publisher {
     async fn turn(&self, queued: Queued, topic: &Arc<str>, patience: Patience) -> Result<Option<Ticket>, PublishError> {
         let behind = || PublishError::Behind { topic: Arc::clone(topic) };
         let turned = if waits(patience) == Waits::Short {
-            // If Kafka takes nothing, the sender's answer waits for the event's other records as long.
-            let longest = self.clients.load().for_senders[0].message_timeout * 3 / 4;
-            timeout(longest, queued.turn()).await.map_err(|_| behind())?
+            // What was sent then may still time out, after the sender's own time.
+            timeout(LONGEST_TURN, queued.turn()).await.map_err(|_| behind())?
         } else {
             queued.turn().await
         };
@@ -141,21 +151,17 @@ impl Publisher {
         }
     }
 
-    fn send_state(&self, record: Record, patience: Patience, ticket: Ticket) -> (HandedOver, Ticket) {
-        let sent = self.send_off(record, patience);
+    fn send_state(&self, record: Record, patience: Patience, way: Way, ticket: Ticket) -> (HandedOver, Ticket) {
+        let sent = self.send_off(record, patience, way);
         ticket.hand();
         (sent, ticket)
     }
 
-    fn send_off(&self, record: Record, patience: Patience) -> HandedOver {
-        let clients = self.clients.load_full();
-        let hash = partition::hash(record.key.as_bytes());
+    fn send_off(&self, record: Record, patience: Patience, way: Way) -> HandedOver {
         let (stamp, sent_at) = self.clock.stamp(record.timestamp);
         let timestamp = record.timestamp;
-        let place = (Arc::clone(&record.topic), self.watch.partition(&record.topic, hash));
-        let number = clients.number(patience, hash, &place);
-        let handed = self.hand_over(&clients, (patience, number), record, &place, stamp);
-        HandedOver { clients, number, place, timestamp, stamp, sent_at, handed }
+        let handed = self.hand_over(&way.clients, (patience, way.number), record, &way.place, stamp);
+        HandedOver { way, timestamp, stamp, sent_at, handed }
     }
 
     /// Waits for the verdict on what was handed over.
@@ -165,7 +171,7 @@ impl Publisher {
         patience: Patience,
         ticket: &mut Option<Ticket>,
     ) -> Result<Landed, PublishError> {
-        let HandedOver { clients, number, place, timestamp, stamp, sent_at, handed } = sent;
+        let HandedOver { way: Way { clients, place, number }, timestamp, stamp, sent_at, handed } = sent;
         let (burst, sent) = match handed {
             Handed::Sent(burst, sent) => (burst, sent),
             Handed::Waits(later) => self.released(&clients, later).await,

@@ -160,7 +160,10 @@ impl Watch {
         if let Ok(view) = found {
             self.mark_reachable();
             let count = |topic: &TopicState| Some((Arc::clone(&topic.name), u32::try_from(topic.count()?).ok()?));
-            self.counts.store(Arc::new(view.topics.iter().filter_map(count).collect()));
+            // A broker that lags behind may not know a topic: its partitions are still those that were seen.
+            let mut counts = BTreeMap::clone(&self.counts.load());
+            counts.extend(view.topics.iter().filter_map(count));
+            self.counts.store(Arc::new(counts));
         }
         self.judge(found);
     }
