@@ -180,6 +180,10 @@ fn with_registry(settings: &Settings, register: bool) -> Ending {
         if register {
             registry.start().await.map_err(|refusals| fail_start(&StartError::Refused(refusals)))?;
             registry.trouble().map_or(Ok(()), |words| Err(fail(&words, Ending::Unavailable)))?;
+            let refusals = registry.refusals();
+            if !refusals.is_empty() {
+                return Err(fail_start(&StartError::Refused(refusals)));
+            }
         }
         Ok::<_, Ending>(reports)
     });

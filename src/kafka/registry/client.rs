@@ -146,8 +146,11 @@ impl Client {
         let path = format!("{}?deleted=false", path_of(subject));
         match self.call::<RawRegisteredSchema>(self.post(&path, &body(subject))).await {
             Ok(found) => found.id.map(Search::Found).ok_or_else(|| without(subject, "id")),
-            Err(error) if error.is_no_subject() => Ok(Search::NoSubject),
-            Err(CallError::Said(words)) if words.error_code == NO_SCHEMA => Ok(Search::NoSchema),
+            Err(CallError::Said(words)) if words.error_code == NO_SUBJECT[0] => Ok(Search::NoSubject),
+            // Some say that there is no such version.
+            Err(CallError::Said(words)) if [NO_SUBJECT[1], NO_SCHEMA].contains(&words.error_code) => {
+                Ok(Search::NoSchema)
+            }
             Err(error) => Err(error.about(subject)),
         }
     }
