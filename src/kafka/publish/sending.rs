@@ -45,7 +45,7 @@ pub(crate) enum Landed {
 
 /// A record that was handed over, and how.
 struct HandedOver {
-    way: Way,
+    chosen: ProducerChoice,
     /// The time that it was to have, and the one that it got then.
     timestamp: i64,
     stamp: i64,
@@ -54,7 +54,7 @@ struct HandedOver {
 }
 
 /// By which producer a record goes, decided once: whether it may go behind another of its key hangs on it.
-struct Way {
+struct ProducerChoice {
     clients: Arc<Clients>,
     place: TopicPartition,
     number: usize,
@@ -63,7 +63,7 @@ struct Way {
 /// What became of a record at once.
 enum Begun {
     Sent(HandedOver, Option<Ticket>),
-    Waits(Queued, Record, Way),
+    Waits(Queued, Record, ProducerChoice),
     Superseded,
 }
 
@@ -74,14 +74,14 @@ impl Publisher {
         record: Record,
         patience: Patience,
     ) -> Sending<impl Future<Output = Result<Landed, PublishError>> + use<'_>> {
-        let way = self.way(&record, patience);
-        let begun = match self.claim(&record, patience, &way) {
-            None => Begun::Sent(self.send_off(record, patience, way), None),
+        let chosen = self.choose_producer(&record, patience);
+        let begun = match self.claim(&record, patience, &chosen) {
+            None => Begun::Sent(self.send_off(record, patience, chosen), None),
             Some(Claim::Now(ticket)) => {
-                let (sent, ticket) = self.send_state(record, patience, way, ticket);
+                let (sent, ticket) = self.send_state(record, patience, chosen, ticket);
                 Begun::Sent(sent, Some(ticket))
             }
-            Some(Claim::Later(queued)) => Begun::Waits(queued, record, way),
+            Some(Claim::Later(queued)) => Begun::Waits(queued, record, chosen),
             Some(Claim::Superseded) => Begun::Superseded,
         };
         let is_sent = match &begun {
@@ -92,11 +92,11 @@ impl Publisher {
             let (sent, mut ticket) = match begun {
                 Begun::Sent(sent, ticket) => (sent, ticket),
                 Begun::Superseded => return Ok(Landed::Superseded),
-                Begun::Waits(queued, record, way) => {
+                Begun::Waits(queued, record, chosen) => {
                     let Some(ticket) = self.turn(queued, &record.topic, patience).await? else {
                         return Ok(Landed::Superseded);
                     };
-                    let (sent, ticket) = self.send_state(record, patience, way, ticket);
+                    let (sent, ticket) = self.send_state(record, patience, chosen, ticket);
                     (sent, Some(ticket))
                 }
             };
@@ -110,27 +110,27 @@ impl Publisher {
     }
 
     /// Whether a state may be written; `None` of what is none.
-    fn claim(&self, record: &Record, patience: Patience, way: &Way) -> Option<Claim> {
+    fn claim(&self, record: &Record, patience: Patience, chosen: &ProducerChoice) -> Option<Claim> {
         let version = record.version?;
-        let channel = self.channel(patience, way);
+        let channel = self.channel(patience, chosen);
         Some(self.latest.claim(&record.topic, &record.key, version, (channel, waits(patience))))
     }
 
-    /// The way of a record from here.
-    fn way(&self, record: &Record, patience: Patience) -> Way {
+    /// Chooses the producer of a record.
+    fn choose_producer(&self, record: &Record, patience: Patience) -> ProducerChoice {
         let clients = self.clients.load_full();
         let hash = partition::hash(record.key.as_bytes());
         let place = (Arc::clone(&record.topic), self.watch.partition(&record.topic, hash));
         let number = clients.number(patience, hash, &place);
-        Way { clients, place, number }
+        ProducerChoice { clients, place, number }
     }
 
     /// What keeps the order of a record and those of its key before and behind it.
-    fn channel(&self, patience: Patience, way: &Way) -> Channel {
+    fn channel(&self, patience: Patience, chosen: &ProducerChoice) -> Channel {
         match patience {
-            Patience::Sender => Channel::Ordered { producer: way.number, generation: self.generation.now() },
+            Patience::Sender => Channel::Ordered { producer: chosen.number, generation: self.generation.now() },
             // The two have producers of their own.
-            Patience::Spool { generation } => Channel::Ordered { producer: usize::MAX - way.number, generation },
+            Patience::Spool { generation } => Channel::Ordered { producer: usize::MAX - chosen.number, generation },
             Patience::Command | Patience::Alone => Channel::Apart,
         }
     }
@@ -151,17 +151,23 @@ impl Publisher {
         }
     }
 
-    fn send_state(&self, record: Record, patience: Patience, way: Way, ticket: Ticket) -> (HandedOver, Ticket) {
-        let sent = self.send_off(record, patience, way);
+    fn send_state(
+        &self,
+        record: Record,
+        patience: Patience,
+        chosen: ProducerChoice,
+        ticket: Ticket,
+    ) -> (HandedOver, Ticket) {
+        let sent = self.send_off(record, patience, chosen);
         ticket.hand();
         (sent, ticket)
     }
 
-    fn send_off(&self, record: Record, patience: Patience, way: Way) -> HandedOver {
+    fn send_off(&self, record: Record, patience: Patience, chosen: ProducerChoice) -> HandedOver {
         let (stamp, sent_at) = self.clock.stamp(record.timestamp);
         let timestamp = record.timestamp;
-        let handed = self.hand_over(&way.clients, (patience, way.number), record, &way.place, stamp);
-        HandedOver { way, timestamp, stamp, sent_at, handed }
+        let handed = self.hand_over(&chosen.clients, (patience, chosen.number), record, &chosen.place, stamp);
+        HandedOver { chosen, timestamp, stamp, sent_at, handed }
     }
 
     /// Waits for the verdict on what was handed over.
@@ -171,7 +177,7 @@ impl Publisher {
         patience: Patience,
         ticket: &mut Option<Ticket>,
     ) -> Result<Landed, PublishError> {
-        let HandedOver { way: Way { clients, place, number }, timestamp, stamp, sent_at, handed } = sent;
+        let HandedOver { chosen: ProducerChoice { clients, place, number }, timestamp, stamp, sent_at, handed } = sent;
         let (burst, sent) = match handed {
             Handed::Sent(burst, sent) => (burst, sent),
             Handed::Waits(later) => self.released(&clients, later).await,
