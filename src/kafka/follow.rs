@@ -30,7 +30,8 @@ use times::Times;
 
 /// How long between two looks at the ends.
 const BETWEEN: Duration = Duration::from_secs(1);
-/// The same after one that failed.
+/// The same while topics have not been read, and after a look that failed.
+const AT_START: Duration = Duration::from_millis(100);
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// After how many failures in a row that is said.
 const FAILURES: u32 = 3;
@@ -122,7 +123,8 @@ impl Follower {
                 }
             };
             self.save().await;
-            sleep(pause).await;
+            // Events wait for the first reading.
+            sleep(if self.latest.held().is_some() { AT_START } else { pause }).await;
         }
     }
 

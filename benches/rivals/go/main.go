@@ -171,6 +171,7 @@ func (s *service) records(body []byte, received time.Time) (string, []*kgo.Recor
 		}
 	}
 	headers = append(headers, kgo.RecordHeader{Key: "content-type", Value: []byte("application/avro")})
+	lead.derive()
 	value, err := s.encode(&s.event, &e.Payload)
 	if err != nil {
 		return "", nil, err

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/bytedance/sonic"
 )
 
 // jsonText is JSON of open shape, kept as it was written.
@@ -81,7 +83,28 @@ type lead struct {
 	Followers             *[]user     `json:"followers" avro:"followers"`
 	HasWhatsappChat       *bool       `json:"has_whatsapp_chat" avro:"has_whatsapp_chat"`
 	WhatsappChats         *[]chat     `json:"whatsapp_chats" avro:"whatsapp_chats"`
+	StageID               *string     `json:"-" avro:"stage_id"`
+	StageName             *string     `json:"-" avro:"stage_name"`
 	Extra                 *string     `json:"-" avro:"extra"`
+}
+
+// derive fills the fields that are not sent.
+func (l *lead) derive() {
+	if l.Stage != nil {
+		var stage struct {
+			ID   *string `json:"id"`
+			Name *string `json:"name"`
+		}
+		if sonic.UnmarshalString(string(*l.Stage), &stage) == nil {
+			l.StageID, l.StageName = stage.ID, stage.Name
+		}
+	}
+	if l.WhatsappChats != nil {
+		for i := range *l.WhatsappChats {
+			chat := &(*l.WhatsappChats)[i]
+			chat.PhoneE164 = chat.RawNumber
+		}
+	}
 }
 
 // phones are the distinct numbers of the lead's chats, nil when there are none.
@@ -136,5 +159,6 @@ type chat struct {
 	Person           *jsonText   `json:"person" avro:"person"`
 	ResponsibleAgent *jsonText   `json:"responsible_agent" avro:"responsible_agent"`
 	Participants     *[]jsonText `json:"participants" avro:"participants"`
+	PhoneE164        *string     `json:"-" avro:"phone_e164"`
 	Extra            *string     `json:"-" avro:"extra"`
 }

@@ -7,7 +7,7 @@
 //! ```
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rdkafka::message::OwnedMessage;
 use tokio::time::timeout;
@@ -22,9 +22,6 @@ use super::{PublishError, Publisher, Sent};
 use crate::kafka::latest::{Channel, Claim, Queued, Ticket, Turned, Waits, WriteEnd};
 use crate::kafka::partition;
 use crate::kafka::route::Record;
-
-/// How long a sender's state waits for one before it.
-const LONGEST_TURN: Duration = Duration::from_secs(1);
 
 /// A record that is with librdkafka.
 pub(crate) struct Sending<F> {
@@ -139,8 +136,9 @@ impl Publisher {
     async fn turn(&self, queued: Queued, topic: &Arc<str>, patience: Patience) -> Result<Option<Ticket>, PublishError> {
         let behind = || PublishError::Behind { topic: Arc::clone(topic) };
         let turned = if waits(patience) == Waits::Short {
-            // What was sent then may still time out, after the sender's own time.
-            timeout(LONGEST_TURN, queued.turn()).await.map_err(|_| behind())?
+            // If Kafka takes nothing, the sender's answer waits for the event's other records as long.
+            let longest = self.clients.load().for_senders[0].message_timeout * 3 / 4;
+            timeout(longest, queued.turn()).await.map_err(|_| behind())?
         } else {
             queued.turn().await
         };
