@@ -56,11 +56,11 @@ pub(crate) fn timestamp(doc: &Document<'_>, node: Node) -> Option<time::Iso> {
             &text
         }
     };
-    let (thousandths, _) = json::scaled(unix, 3)?;
+    let (thousandths, exact) = json::scaled(unix, 3)?;
     let whole = thousandths / 1000;
     // No event is of the first moment of 1970: a zero says that there is no time. And what reads as the digits of a date
     // is none of the year 2600 or so.
-    if thousandths == 0 || is_clock(whole) {
+    if (thousandths == 0 && exact) || is_clock(whole) {
         return None;
     }
     let millis = match whole.abs() {
