@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::ops::RangeBounds;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -23,36 +23,50 @@ use crate::support::{eventually, java, python, skip};
 const LIMIT: Duration = Duration::from_secs(180);
 const TOPICS: [&str; 2] = ["wegly.chat-by-deal", "wegly.deal-latest"];
 
-/// Chats and deals of a test's own, and a bridge to send them to.
-struct Inputs {
-    bridge: Bridge,
-    bodies: Vec<String>,
+/// Events of a test's own, and the bridge that they are sent to.
+pub(crate) struct Inputs {
+    pub(crate) bridge: Bridge,
+    /// Their sources and bodies.
+    events: Vec<(String, String)>,
     file: PathBuf,
+    /// Makes them, and judges what was made of them.
+    script: &'static str,
 }
 
 impl Inputs {
+    /// Chats and deals.
     fn new(test: &str, messages: usize, deals: usize) -> Inputs {
         let mut setup = Setup::new(test);
         setup.partitions = 12;
+        Inputs::of(setup, "join.py", [messages, deals], |line| ("wegly".to_owned(), line.to_owned()))
+    }
+
+    /// What `script` makes of so many messages and deals, line by line.
+    pub(crate) fn of(
+        setup: Setup,
+        script: &'static str,
+        [messages, deals]: [usize; 2],
+        event: impl Fn(&str) -> (String, String),
+    ) -> Inputs {
         let bridge = setup.start();
         let file = bridge.setup.dir.path().join("events.jsonl");
-        let made = join(&["events", "1", &messages.to_string(), &deals.to_string()]);
+        let made = join(script, &["events", "1", &messages.to_string(), &deals.to_string()]);
         assert!(made.status.success(), "{made:?}");
         fs::write(&file, &made.stdout).unwrap();
-        let bodies: Vec<_> = String::from_utf8(made.stdout).unwrap().lines().map(str::to_owned).collect();
-        assert!(bodies.len() > messages + deals);
-        Inputs { bridge, bodies, file }
+        let events: Vec<_> = String::from_utf8(made.stdout).unwrap().lines().map(event).collect();
+        assert!(events.len() > messages + deals);
+        Inputs { bridge, events, file, script }
     }
 
     /// Sends some of them, several at a time.
-    fn send(&self, some: impl RangeBounds<usize>) {
-        let bodies = &self.bodies[(some.start_bound().cloned(), some.end_bound().cloned())];
+    pub(crate) fn send(&self, some: impl RangeBounds<usize>) {
+        let events = &self.events[(some.start_bound().cloned(), some.end_bound().cloned())];
         let next = AtomicUsize::new(0);
         thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    while let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let answer = self.bridge.deliver("wegly", body);
+                    while let Some((source, body)) = events.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let answer = self.bridge.deliver(source, body);
                         assert_eq!(answer.sum(), (200, "published".into()), "{answer:?}");
                     }
                 });
@@ -61,7 +75,7 @@ impl Inputs {
     }
 
     /// How an example is told where to look.
-    fn environment(&self) -> [(&str, &str); 3] {
+    pub(crate) fn environment(&self) -> [(&str, &str); 3] {
         let setup = &self.bridge.setup;
         [
             ("BOOTSTRAP_SERVERS", &setup.bootstrap),
@@ -71,19 +85,19 @@ impl Inputs {
     }
 
     /// Holds `rows`, JSON lines, against the join of what was sent.
-    fn compare(&self, rows: &str, more: &[&str]) {
+    pub(crate) fn compare(&self, rows: &str, more: &[&str]) {
         let file = self.bridge.setup.dir.path().join("rows.jsonl");
         fs::write(&file, rows).unwrap();
         let args = ["compare", self.file.to_str().unwrap(), file.to_str().unwrap()];
-        let judged = join(&[&args, more].concat());
+        let judged = join(self.script, &[&args, more].concat());
         assert!(judged.status.success(), "{judged:?}");
     }
 }
 
-/// Runs the plain script.
-fn join(args: &[&str]) -> std::process::Output {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/join.py");
-    Command::new("python3").arg(script).args(args).output().expect("python3 runs")
+/// Runs one of the plain scripts.
+fn join(script: &str, args: &[&str]) -> Output {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it").join(script);
+    Command::new("python3").arg("-B").arg(script).args(args).output().expect("python3 runs")
 }
 
 /// Whether that script can run.

@@ -3,83 +3,35 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::examples::{Running, build, example, judge, wait_until_caught_up};
-use crate::support::bridge::{Bridge, SOON, Setup, signal};
+use crate::examples::{Inputs, Running, build, example, judge, wait_until_caught_up};
+use crate::support::bridge::{SOON, Setup, signal};
 use crate::support::servers::servers;
 use crate::support::{eventually, python, skip};
 
 const TOPICS: [&str; 4] =
     ["whazing.message-by-reference", "wegly.deal-latest", "whazing.message-by-phone", "wegly.deal-by-phone"];
 
-/// Runs the plain script.
-fn join(args: &[&str]) -> Output {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/join_vendors.py");
-    Command::new("python3").args(["-B", script]).args(args).output().expect("python3 runs")
-}
-
-/// Messages and deals of a test's own, and the bridge that they were sent to.
-struct Sent {
-    bridge: Bridge,
-    file: PathBuf,
-}
-
-impl Sent {
-    fn new(test: &str, messages: usize, deals: usize) -> Sent {
-        let mut setup = Setup::new(test);
-        setup.partitions = 12;
-        setup.kafka = "join_topics = \"all\"\n".into();
-        if servers().is_mock() {
-            let by_deal = ["delivery", "task", "contract", "satisfaction"].map(|name| format!("wegly.{name}-by-deal"));
-            let others = ["wegly.lead-by-phone", "whazing.ticket-by-reference"];
-            setup.prepare(&by_deal.iter().map(String::as_str).chain(TOPICS).chain(others).collect::<Vec<_>>());
-        }
-        let bridge = setup.start();
-        let file = bridge.setup.dir.path().join("events.jsonl");
-        let made = join(&["events", "1", &messages.to_string(), &deals.to_string()]);
-        assert!(made.status.success(), "{made:?}");
-        fs::write(&file, &made.stdout).unwrap();
-        let bodies = String::from_utf8(made.stdout).unwrap();
-        let events: Vec<Value> = bodies.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert!(events.len() > messages + deals);
-        let next = AtomicUsize::new(0);
-        thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    while let Some(event) = events.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let answer = bridge.deliver(event["source"].as_str().unwrap(), event["body"].to_string());
-                        assert_eq!(answer.sum(), (200, "published".into()), "{answer:?}");
-                    }
-                });
-            }
-        });
-        Sent { bridge, file }
+/// Messages and deals, sent.
+fn sent(test: &str) -> Inputs {
+    let mut setup = Setup::new(test);
+    setup.partitions = 12;
+    setup.kafka = "join_topics = \"all\"\n".into();
+    if servers().is_mock() {
+        let by_deal = ["delivery", "task", "contract", "satisfaction"].map(|name| format!("wegly.{name}-by-deal"));
+        let others = ["wegly.lead-by-phone", "whazing.ticket-by-reference"];
+        setup.prepare(&by_deal.iter().map(String::as_str).chain(TOPICS).chain(others).collect::<Vec<_>>());
     }
-
-    /// How an example is told where to look.
-    fn environment(&self) -> [(&str, &str); 3] {
-        let setup = &self.bridge.setup;
-        [
-            ("BOOTSTRAP_SERVERS", &setup.bootstrap),
-            ("REGISTRY_URL", &setup.registry_url),
-            ("TOPIC_PREFIX", &setup.prefix),
-        ]
-    }
-
-    /// Holds `rows`, JSON lines, against the join of what was sent.
-    fn compare(&self, rows: &str, more: &[&str]) {
-        let file = self.bridge.setup.dir.path().join("rows.jsonl");
-        fs::write(&file, rows).unwrap();
-        let args = ["compare", self.file.to_str().unwrap(), file.to_str().unwrap()];
-        let judged = join(&[&args, more].concat());
-        assert!(judged.status.success(), "{judged:?}");
-    }
+    let event = |line: &str| {
+        let event: Value = serde_json::from_str(line).unwrap();
+        (event["source"].as_str().unwrap().to_owned(), event["body"].to_string())
+    };
+    let inputs = Inputs::of(setup, "join_vendors.py", [3_500, 500], event);
+    inputs.send(..);
+    inputs
 }
 
 #[test]
@@ -91,7 +43,7 @@ fn python_joins_both_vendors_by_reference_and_by_number() {
         Ok(python) => python,
         Err(missing) => return skip("examples/python, both vendors", &missing, python::ENABLE),
     };
-    let sent = Sent::new("vendors-python", 3_500, 500);
+    let sent = sent("vendors-python");
     let mut command = Command::new(&python);
     command.arg("messages_with_deals.py").envs(sent.environment()).current_dir(example("python"));
     let output = command.output().unwrap();
@@ -102,7 +54,7 @@ fn python_joins_both_vendors_by_reference_and_by_number() {
 #[test]
 fn flink_sql_joins_both_vendors_by_reference_and_by_number() {
     let Some(jar) = build("flink-sql", "flink-sql.jar") else { return };
-    let sent = Sent::new("vendors-flink", 3_500, 500);
+    let sent = sent("vendors-flink");
     let output = Command::new("java")
         .args(["-Xmx512m", "-jar"])
         .arg(jar)
@@ -118,7 +70,7 @@ fn flink_sql_joins_both_vendors_by_reference_and_by_number() {
 #[test]
 fn kafka_streams_joins_both_vendors_by_reference_and_by_number() {
     let Some(jar) = build("kafka-streams", "chat-with-deal.jar") else { return };
-    let sent = Sent::new("vendors-streams", 3_500, 500);
+    let sent = sent("vendors-streams");
     let setup = &sent.bridge.setup;
     // Not where temporary files are: Kafka Streams warns of that.
     let state = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
