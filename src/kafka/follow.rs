@@ -30,9 +30,8 @@ use times::Times;
 
 /// How long between two looks at the ends.
 const BETWEEN: Duration = Duration::from_secs(1);
-/// The same while topics have not been read, and after a look that failed.
+/// The same while topics have not been read.
 const AT_START: Duration = Duration::from_millis(100);
-const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// After how many failures in a row that is said.
 const FAILURES: u32 = 3;
 /// How long reading may keep states from being written. After that they are, and what goes backwards is written once more.
@@ -106,25 +105,23 @@ impl Follower {
     /// Follows them until the task is dropped.
     pub(crate) async fn keep(mut self) {
         loop {
-            let pause = match self.round().await {
+            // Only what was read is known to be overtaken still.
+            match self.round().await {
                 Ok(Round::Read) => {
                     self.failures = 0;
-                    // Only what was read is known to be overtaken still.
                     self.rewrite().await;
-                    BETWEEN
                 }
-                Ok(Round::Away) => BETWEEN,
+                Ok(Round::Away) => {}
                 Err(error) => {
                     self.fail(&error).await;
                     if error.is_forbidden() {
                         self.rewrite().await;
                     }
-                    AFTER_FAILURE
                 }
-            };
+            }
             self.save().await;
             // Events wait for the first reading.
-            sleep(if self.latest.held().is_some() { AT_START } else { pause }).await;
+            sleep(if self.latest.held().is_some() { AT_START } else { BETWEEN }).await;
         }
     }
 
@@ -356,7 +353,7 @@ impl Follower {
             // Others write meanwhile, and are to be read.
             let written = if goes_on && at < AT_ONCE { self.write_again(&overtaken).await } else { Ok(false) };
             if let Err(error) = &written {
-                tracing::debug!(topic = &*overtaken.topic, error, "a newer state cannot be written again yet");
+                tracing::debug!(topic = &*overtaken.topic, %error, "a newer state cannot be written again yet");
                 goes_on = false;
             }
             if !written.is_ok_and(|written| written) {
@@ -366,13 +363,13 @@ impl Follower {
     }
 
     /// Says whether that was done, or cannot be.
-    async fn write_again(&mut self, overtaken: &Overtaken) -> Result<bool, String> {
+    async fn write_again(&mut self, overtaken: &Overtaken) -> Result<bool, FollowError> {
         let (topic, place) = (&overtaken.topic, (overtaken.partition, overtaken.offset));
         if !self.ends.contains_key(&(Arc::clone(topic), overtaken.partition)) {
             // Nobody leads the partition.
             return Ok(false);
         }
-        let found = self.fetch(topic, place).await.map_err(|error| error.to_string())?;
+        let found = self.fetch(topic, place).await?;
         let Some(FoundState { key, value: Some(value), headers, timestamp, .. }) = found else {
             tracing::error!(
                 topic = &**topic,
@@ -386,14 +383,13 @@ impl Follower {
         let version = Some(overtaken.version);
         let record = Record { topic: Arc::clone(topic), key, value: Some(value), headers, timestamp, version };
         let report = self.publisher.publish(record, Patience::Command).report;
-        let written = timeout(STALLED, report).await.map_err(|_| "Kafka did not answer in time".to_owned())?;
-        match written {
+        match timeout(STALLED, report).await.map_err(|_| FollowError::Unanswered)? {
             Ok(Landed::At(..)) => self.latest.count_rewritten(topic),
             Ok(Landed::Superseded) => {}
             Err(error) if error.refusal().is_some() => {
                 tracing::warn!(topic = &**topic, %error, "a latest topic went backwards, and Kafka refuses the newer state");
             }
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(error.into()),
         }
         Ok(true)
     }

@@ -14,6 +14,7 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::{JoinError, spawn_blocking};
 
+use crate::kafka::publish::PublishError;
 use crate::kafka::route::Headers;
 
 /// How long Kafka may take to answer a question.
@@ -37,6 +38,10 @@ pub(crate) enum FollowError {
     NotConnected,
     #[error("a partition gives nothing of what it has")]
     Stalled,
+    #[error("Kafka did not answer in time")]
+    Unanswered,
+    #[error(transparent)]
+    NotWritten(#[from] PublishError),
 }
 
 impl FollowError {

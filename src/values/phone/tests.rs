@@ -1,3 +1,5 @@
+//! Phone numbers: a table of spellings, and what no spelling may bring about.
+
 use proptest::prelude::*;
 
 use super::*;

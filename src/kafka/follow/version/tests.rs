@@ -1,3 +1,5 @@
+//! The time of a state, behind all that may stand before it, and in garbage.
+
 use apache_avro::types::Value;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! What is known of keys: the newest state wins, tombstones bury, and the bound holds.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What is saved is there again, and a damaged file is made anew.
+
 use super::super::{Channel, Claim, LatestTopics, Waits, WriteEnd};
 use super::*;
 

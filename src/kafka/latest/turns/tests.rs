@@ -1,3 +1,5 @@
+//! Whose turn it is among the states of one key.
+
 use super::*;
 
 const SAME: (Channel, Waits) = (Channel::Ordered { producer: 1, generation: 1 }, Waits::Long);
