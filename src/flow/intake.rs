@@ -24,7 +24,7 @@ use crate::spool::Spool;
 /// The spool gets at least this long, also when Kafka used up the deadline.
 const APPEND_PATIENCE: Duration = Duration::from_secs(3);
 
-/// What Kafka did not confirm is sent again until then: later, its verdict would come too late for the sender.
+/// What Kafka neither took nor turned away is sent again until then: later, its verdict would come too late for the sender.
 const EARLY: Duration = Duration::from_secs(1);
 
 /// Where deliveries are taken in.
@@ -84,7 +84,7 @@ impl Intake {
         Ok(prepared)
     }
 
-    /// Publishes it, or its dead letter; and at once again those of its records that Kafka did not confirm, if that is early enough.
+    /// Publishes it, or its dead letter; and again those of its records that nothing was said of, while that is early enough.
     async fn deliver_confirmed(
         &self,
         delivery: &Verified,
@@ -93,12 +93,10 @@ impl Intake {
         trace: &mut Trace,
     ) -> Result<End, Deferred> {
         let (verdicts, began) = (RecordVerdicts::default(), Instant::now());
-        let delivered = self.deliver(prepared, &verdicts, deadline, trace).await;
-        if delivered.as_ref().is_err_and(|deferred| deferred.unconfirmed) && began.elapsed() < EARLY {
-            let again = timeout_at(deadline, self.pipeline.prepare(delivery)).await;
-            if let Ok(prepared) = again {
-                return self.deliver(prepared, &verdicts, deadline, trace).await;
-            }
+        let mut delivered = self.deliver(prepared, &verdicts, deadline, trace).await;
+        while delivered.as_ref().is_err_and(|deferred| deferred.again) && began.elapsed() < EARLY {
+            let Ok(prepared) = timeout_at(deadline, self.pipeline.prepare(delivery)).await else { break };
+            delivered = self.deliver(prepared, &verdicts, deadline, trace).await;
         }
         delivered
     }

@@ -428,13 +428,8 @@ fn all_taken(errors: impl Iterator<Item = (Gate, PublishError)>, lane: &Arc<str>
                 return Err(NotTaken::Now(Deferred::at(gate, lane, None, &error)));
             }
             None => {
-                let mut both = Deferred::at(gate, lane, None, &error);
-                if let Some(before) = now {
-                    both.gates.extend(before.gates);
-                    both.alone |= before.alone;
-                    both.unconfirmed &= before.unconfirmed;
-                }
-                now = Some(both);
+                let this = Deferred::at(gate, lane, None, &error);
+                now = Some(if let Some(before) = now { before.and(this) } else { this });
             }
         }
     }

@@ -98,8 +98,8 @@ pub(crate) struct Deferred {
     pub(crate) gates: Vec<Gate>,
     /// It was refused together with others: it has to be judged alone.
     pub(crate) alone: bool,
-    /// Kafka did not confirm what librdkafka takes for written: to be sent again at once.
-    pub(crate) unconfirmed: bool,
+    /// Nothing says that Kafka does not take it now: to be sent again at once, if its sender has time.
+    pub(crate) again: bool,
     /// In words, for the log.
     pub(crate) why: String,
 }
@@ -110,9 +110,18 @@ impl Deferred {
         let safe_to_spool = !matches!(error, PublishError::Unreported { .. });
         let alone = matches!(error, PublishError::Unjudged { .. });
         let unconfirmed = matches!(error, PublishError::Unconfirmed { .. });
-        let at_once = unconfirmed || matches!(error, PublishError::Replaced { .. });
-        let gates = if alone || at_once { Vec::new() } else { vec![gate] };
-        Deferred { lane: lane.to_string(), rejection, safe_to_spool, gates, alone, unconfirmed, why: error.to_string() }
+        let open = unconfirmed || matches!(error, PublishError::Replaced { .. });
+        let again = unconfirmed || matches!(error, PublishError::Behind { .. });
+        let gates = if alone || open { Vec::new() } else { vec![gate] };
+        Deferred { lane: lane.to_string(), rejection, safe_to_spool, gates, alone, again, why: error.to_string() }
+    }
+
+    /// Of a delivery of which another record, too, did not get through.
+    pub(super) fn and(mut self, other: Deferred) -> Deferred {
+        self.gates.extend(other.gates);
+        self.alone |= other.alone;
+        self.again &= other.again;
+        Deferred { why: other.why, ..self }
     }
 
     /// Of a delivery of which nothing was sent: it waits behind others, or for what it lacks.
@@ -123,8 +132,32 @@ impl Deferred {
             safe_to_spool: true,
             gates: Vec::new(),
             alone: false,
-            unconfirmed: false,
+            again: false,
             why: String::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::error::KafkaError;
+
+    use super::*;
+
+    fn after(errors: &[PublishError]) -> Deferred {
+        let at = |error| Deferred::at(Gate::Partition("t".into(), 0), &"t".into(), None, error);
+        errors.iter().map(at).reduce(Deferred::and).expect("an error")
+    }
+
+    #[test]
+    fn it_is_sent_again_at_once_if_kafka_turned_none_of_its_records_away() {
+        let topic: Arc<str> = "t".into();
+        let unconfirmed = || PublishError::Unconfirmed { topic: Arc::clone(&topic) };
+        let behind = || PublishError::Behind { topic: Arc::clone(&topic) };
+        let waits = || PublishError::Waits { topic: Arc::clone(&topic), error: KafkaError::Canceled };
+        assert!(after(&[unconfirmed()]).again);
+        assert!(after(&[behind()]).again, "the state before it was not taken: nothing says so of this one");
+        assert!(after(&[unconfirmed(), behind()]).again);
+        assert!(!after(&[waits()]).again && !after(&[waits(), behind()]).again && !after(&[behind(), waits()]).again);
     }
 }

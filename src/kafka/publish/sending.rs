@@ -136,8 +136,8 @@ impl Publisher {
     async fn turn(&self, queued: Queued, topic: &Arc<str>, patience: Patience) -> Result<Option<Ticket>, PublishError> {
         let behind = || PublishError::Behind { topic: Arc::clone(topic) };
         let turned = if waits(patience) == Waits::Short {
-            // If Kafka takes nothing, the sender's answer waits for the event's other records as long.
-            let longest = self.clients.load().for_senders[0].message_timeout * 3 / 4;
+            // Once it is sent, its verdict takes up to the whole of that time.
+            let longest = self.clients.load().for_senders[0].message_timeout / 4;
             timeout(longest, queued.turn()).await.map_err(|_| behind())?
         } else {
             queued.turn().await
