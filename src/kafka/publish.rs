@@ -25,6 +25,7 @@ mod clients;
 mod clock;
 mod error;
 mod evidence;
+mod gather;
 mod generation;
 mod hand_over;
 mod line;
@@ -51,6 +52,7 @@ use futures_util::future::join_all;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{OwnedMessage, ToBytes};
 use rdkafka::producer::{DeliveryFuture, FutureRecord, Producer as _};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::config::{ConfigError, Settings};
@@ -104,6 +106,8 @@ pub(crate) struct Publisher {
     replaced: Replaced,
     generation: Generation,
     latest: Arc<LatestTopics>,
+    /// The line waits for a moment.
+    gathers: Notify,
 }
 
 impl Publisher {
@@ -127,6 +131,7 @@ impl Publisher {
             replaced: Replaced::default(),
             generation: Generation::default(),
             latest: LatestTopics::new(routes.latest_times().keys().cloned().collect(), settings.kafka.latest_keys),
+            gathers: Notify::new(),
         })
     }
 
@@ -215,7 +220,8 @@ impl Publisher {
 
     /// Looks after the topics and the producers until the task is dropped.
     pub(crate) async fn keep_watch(self: Arc<Self>) {
-        tokio::join!(self.watch.keep(|| self.producer()), supervisor::keep(&self));
+        let watch = self.watch.keep(|| self.producer());
+        tokio::join!(watch, supervisor::keep(&self), supervisor::keep_scale(&self), self.keep_gathering());
     }
 
     /// One look at Kafka: reachable, topics there (made if `create`).

@@ -1,7 +1,7 @@
 //! The producers of one configuration: which there are, and which takes a record.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -66,6 +66,8 @@ pub(crate) struct Clients {
     pub(super) line: Line,
     /// How many of them are in use: the first ones.
     in_use: AtomicUsize,
+    /// So many looks in a row found that fewer would do.
+    calm: AtomicU32,
     /// Whether that follows the load.
     is_auto: bool,
     /// Made when the spool has something.
@@ -99,6 +101,7 @@ impl Clients {
             for_senders: several(most, "senders", senders, &[]),
             line: Line::default(),
             in_use: AtomicUsize::new(in_use),
+            calm: AtomicU32::new(0),
             is_auto: settings.kafka.producers == Producers::Auto,
             for_spool: several(others, "the spool", long, &IN_STEP),
             for_commands: several(others, "commands", long, &[]),
@@ -137,15 +140,15 @@ impl Clients {
         }
     }
 
-    /// Takes those of the senders' producers into use that the last second's load needs and that are there: what was made at the last
-    /// call is connected by now. Makes those that are missing. Gives those that are not in use and idle.
+    /// Takes those of the senders' producers into use that the load since the last call needs and that are there: what was made then
+    /// is connected by now. Leaves some out only after [`scale::CALM`] calls in a row that need fewer. Makes those that are missing. Gives those that are not in use and idle.
     pub(super) fn rescale(&self, context: &Context) -> Result<Vec<&ProducerSlot>, ConfigError> {
         let load = self.line.take_load();
         if !self.is_auto {
             return Ok(Vec::new());
         }
         let in_use = self.in_use.load(Ordering::Relaxed);
-        let needed = load.producers(in_use);
+        let needed = self.steady(load.producers(in_use), in_use);
         let there = self.for_senders.iter().take_while(|slot| slot.current().is_some()).count();
         for slot in &self.for_senders[..needed] {
             slot.get(context)?;
@@ -153,6 +156,20 @@ impl Clients {
         self.in_use.store(needed.min(there.max(in_use)), Ordering::Relaxed);
         let further = &self.for_senders[needed.max(in_use)..];
         Ok(further.iter().filter(|slot| slot.idle().is_some()).collect())
+    }
+
+    /// As many as are needed, but not fewer than are in use before that is so for a while.
+    fn steady(&self, needed: usize, in_use: usize) -> usize {
+        if needed >= in_use {
+            self.calm.store(0, Ordering::Relaxed);
+            return needed;
+        }
+        let calm = self.calm.fetch_add(1, Ordering::Relaxed) + 1;
+        if calm < scale::CALM {
+            return in_use;
+        }
+        self.calm.store(0, Ordering::Relaxed);
+        needed
     }
 
     pub(super) fn slots(&self) -> impl Iterator<Item = &ProducerSlot> {

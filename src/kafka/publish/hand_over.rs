@@ -1,11 +1,12 @@
 //! The way of a record to librdkafka: a sender's by the line, any other at once.
 
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::clients::{Clients, Patience};
 use super::evidence::TopicPartition;
-use super::line::{Entered, LONGEST_WAIT, LinedUp, Released};
+use super::gather::MOMENT;
+use super::line::{Entered, LONGEST_WAIT, LinedUp, Next, Released};
 use super::message::to_kafka;
 use super::{Publisher, Sent};
 use crate::kafka::route::Record;
@@ -33,7 +34,11 @@ pub(super) struct InBurst<'a> {
 impl Drop for InBurst<'_> {
     fn drop(&mut self) {
         if self.burst != NO_BURST {
-            self.publisher.send_released(self.clients, self.clients.line.leave(self.burst));
+            match self.clients.line.leave(self.burst) {
+                Next::Nothing => (),
+                Next::Burst(released) => self.publisher.send_released(self.clients, Some(released)),
+                Next::Gathers => self.publisher.gathers.notify_one(),
+            }
         }
     }
 }
@@ -51,7 +56,10 @@ impl Publisher {
         let (burst, record) = match patience {
             Patience::Sender => match clients.line.enter(record, place.clone(), stamp, producer) {
                 Entered::Now(burst, record) => (burst, record),
-                Entered::Later(later) => return Handed::Waits(later),
+                Entered::Later(later, released) => {
+                    self.send_released(clients, released);
+                    return Handed::Waits(later);
+                }
             },
             Patience::Command | Patience::Spool { .. } | Patience::Alone => (NO_BURST, record),
         };
@@ -89,6 +97,16 @@ impl Publisher {
                 }
             }
         });
+    }
+
+    /// Ends the moments for which the line waits, until the task is dropped.
+    pub(super) async fn keep_gathering(&self) {
+        loop {
+            self.gathers.notified().await;
+            sleep(MOMENT).await;
+            let clients = self.clients.load_full();
+            self.send_released(&clients, clients.line.gathered());
+        }
     }
 
     /// Sends what waits in the line.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! record ─▶ nothing under way? ─yes─▶ sent at once, alone
-//!                └─no─▶ waits ─▶ sent in a burst with all that wait, once the burst before has its verdicts, or takes long
+//!                └─no─▶ waits ─▶ sent in a burst with all that wait, once the burst before has its verdicts, or takes long;
+//!                                after a moment, if those whom that burst answered are about to come (`gather`)
 //! ```
 //!
 //! librdkafka sends a record as soon as it can, and a request has the records of one partition. Records that come one by one make
@@ -17,6 +18,7 @@ use tokio::time::Instant;
 
 use super::Sent;
 use super::evidence::TopicPartition;
+use super::gather::Gathering;
 use super::scale::LineLoad;
 use crate::kafka::route::Record;
 
@@ -31,16 +33,20 @@ pub(super) struct Line(Mutex<LineState>);
 struct LineState {
     burst: Burst,
     waiting: Vec<LinedUp>,
+    gathering: Gathering,
     load: LineLoad,
 }
 
 /// The last burst that was sent.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Burst {
     /// Counts from 1.
     number: u64,
-    /// Records without a verdict.
+    records: usize,
+    /// Those without a verdict.
     under_way: usize,
+    /// How many waited or were under way at the most, since it was sent.
+    together: usize,
     sent: Option<Instant>,
     /// After how long the first verdict came.
     first_verdict: Option<Duration>,
@@ -66,24 +72,50 @@ pub(super) type Released = (u64, Vec<LinedUp>);
 pub(super) enum Entered {
     /// It goes at once, as a burst of this number.
     Now(u64, Record),
-    Later(oneshot::Receiver<(u64, Option<Sent>)>),
+    /// It waits; or it was the last that the line waited for, and goes with the burst that is released.
+    Later(oneshot::Receiver<(u64, Option<Sent>)>, Option<Released>),
+}
+
+/// How the line goes on after a verdict.
+pub(super) enum Next {
+    Nothing,
+    /// With the next burst.
+    Burst(Released),
+    /// With the next burst after [`super::gather::MOMENT`]: [`Line::gathered`].
+    Gathers,
 }
 
 impl Line {
     pub(super) fn enter(&self, record: Record, place: TopicPartition, stamp: i64, producer: usize) -> Entered {
         let mut state = self.state();
-        if state.burst.under_way == 0 && state.waiting.is_empty() {
+        if state.burst.under_way == 0 && state.waiting.is_empty() && !state.gathering.is_on() {
             return Entered::Now(state.begin(1), record);
         }
         let (sent, later) = oneshot::channel();
         state.waiting.push(LinedUp { record, place, stamp, producer, sent });
-        Entered::Later(later)
+        let waiting = state.waiting.len();
+        state.burst.together = state.burst.together.max(waiting + state.burst.under_way);
+        let released = if state.gathering.has_all(waiting) { state.release() } else { None };
+        Entered::Later(later, released)
     }
 
-    /// A record of this burst has its verdict, or nobody waits for it any more. Gives the next burst, if that was the last one.
-    pub(super) fn leave(&self, burst: u64) -> Option<Released> {
+    /// A record of this burst has its verdict, or nobody waits for it any more.
+    pub(super) fn leave(&self, burst: u64) -> Next {
         let mut state = self.state();
-        if state.end_one(burst) { state.release() } else { None }
+        if !state.end_one(burst) {
+            return Next::Nothing;
+        }
+        let (Burst { records, together, .. }, waiting) = (state.burst, state.waiting.len());
+        if state.gathering.begin(records, together, waiting) {
+            return Next::Gathers;
+        }
+        state.release().map_or(Next::Nothing, Next::Burst)
+    }
+
+    /// All that wait, unless the line no longer waits for others to come.
+    pub(super) fn gathered(&self) -> Option<Released> {
+        let mut state = self.state();
+        if state.gathering.is_on() { state.release() } else { None }
     }
 
     /// All that wait, whatever is under way.
@@ -105,7 +137,8 @@ impl LineState {
     /// Begins a burst of so many records; gives its number.
     fn begin(&mut self, records: usize) -> u64 {
         let number = self.burst.number + 1;
-        self.burst = Burst { number, under_way: records, sent: Some(Instant::now()), first_verdict: None };
+        let sent = Some(Instant::now());
+        self.burst = Burst { number, records, under_way: records, together: records, sent, first_verdict: None };
         self.load.records += records as u64;
         number
     }
@@ -127,6 +160,7 @@ impl LineState {
 
     /// A burst of all that wait and that somebody waits for.
     fn release(&mut self) -> Option<Released> {
+        self.gathering.end(self.waiting.len());
         let mut burst = std::mem::take(&mut self.waiting);
         burst.retain(|one| !one.sent.is_closed());
         if burst.is_empty() { None } else { Some((self.begin(burst.len()), burst)) }
@@ -155,12 +189,16 @@ mod tests {
     fn line() -> Line {
         let line = Line::default();
         assert!(matches!(enter(&line, "first"), Entered::Now(1, _)));
-        assert!(line.leave(1).is_none());
+        assert!(matches!(line.leave(1), Next::Nothing));
         line
     }
 
     fn leave(line: &Line, burst: u64) -> Option<(u64, Vec<String>)> {
-        keys(line.leave(burst))
+        match line.leave(burst) {
+            Next::Nothing => None,
+            Next::Burst(released) => keys(Some(released)),
+            Next::Gathers => panic!("burst {burst} is too small to wait for anybody"),
+        }
     }
 
     fn keys(released: Option<Released>) -> Option<(u64, Vec<String>)> {
@@ -172,7 +210,7 @@ mod tests {
         let line = line();
         assert!(matches!(enter(&line, "a"), Entered::Now(2, _)));
         let waiting = [enter(&line, "b"), enter(&line, "c")];
-        assert!(waiting.iter().all(|entered| matches!(entered, Entered::Later(_))));
+        assert!(waiting.iter().all(|entered| matches!(entered, Entered::Later(_, None))));
         assert_eq!(leave(&line, 2), Some((3, vec!["b".into(), "c".into()])));
         let _d = enter(&line, "d");
         assert_eq!(leave(&line, 3), None, "one of two is still under way");
@@ -198,5 +236,47 @@ mod tests {
         let _a = enter(&line, "a");
         drop(enter(&line, "gone"));
         assert!(leave(&line, 2).is_none() && is_idle(&line));
+    }
+
+    /// A line with a burst of four under way, and one record that waits; gives who waits for them.
+    fn busy() -> (Line, Vec<Entered>) {
+        let line = line();
+        let mut entered: Vec<_> = ["a", "b", "c", "d", "e"].map(|key| enter(&line, key)).into();
+        assert_eq!(leave(&line, 2).map(|(number, keys)| (number, keys.len())), Some((3, 4)));
+        entered.push(enter(&line, "f"));
+        (line, entered)
+    }
+
+    #[tokio::test]
+    async fn those_whom_a_burst_answered_go_with_the_next() {
+        let (line, _entered) = busy();
+        assert!((0..3).all(|_| leave(&line, 3).is_none()));
+        let _g = enter(&line, "g");
+        assert!(matches!(line.leave(3), Next::Gathers), "five were there together, and two wait");
+        let more = ["h", "i"].map(|key| enter(&line, key));
+        assert!(more.iter().all(|entered| matches!(entered, Entered::Later(_, None))));
+        let Entered::Later(_waits, released) = enter(&line, "j") else { panic!("the line waits for it") };
+        assert_eq!(keys(released), Some((4, ["f", "g", "h", "i", "j"].map(String::from).into())));
+        assert!(line.gathered().is_none(), "it is no longer waited for anybody");
+    }
+
+    #[tokio::test]
+    async fn it_waits_for_a_moment_only() {
+        let (line, _entered) = busy();
+        assert!((0..3).all(|_| leave(&line, 3).is_none()));
+        assert!(matches!(line.leave(3), Next::Gathers));
+        let _g = enter(&line, "g");
+        assert_eq!(keys(line.gathered()), Some((4, vec!["f".into(), "g".into()])));
+        assert!(matches!(enter(&line, "h"), Entered::Later(_, None)), "behind the burst");
+    }
+
+    #[tokio::test]
+    async fn a_moment_in_which_nobody_comes_leaves_the_line_idle() {
+        let (line, entered) = busy();
+        drop(entered);
+        assert!((0..3).all(|_| leave(&line, 3).is_none()));
+        assert!(matches!(line.leave(3), Next::Gathers));
+        assert!(line.gathered().is_none() && is_idle(&line));
+        assert!(matches!(enter(&line, "g"), Entered::Now(4, _)));
     }
 }

@@ -13,12 +13,18 @@ pub(super) const MOST: usize = 8;
 const MOST_NEAR: usize = 4;
 /// An acknowledgement that takes less is work, not waiting.
 const NEAR: Duration = Duration::from_millis(1);
-/// So many times as long as the first acknowledgement, and a burst is too long.
-const TOO_LONG: u32 = 2;
+/// Bursts that last by this much longer than their first acknowledgement are too long.
+const TOO_LONG: f64 = 1.5;
+/// So many times as many at once, at the most.
+const STEP: usize = 4;
 /// Bursts of so many records or fewer, on average, need no more producers than one.
 const FEW: u64 = 4;
-/// A second with fewer records says nothing.
+/// Fewer records say nothing.
 const LEAST_RECORDS: u64 = 32;
+/// Between two looks at the load.
+pub(super) const TICK: Duration = Duration::from_millis(250);
+/// So many looks in a row have to find that fewer would do: two seconds.
+pub(super) const CALM: u32 = 8;
 
 /// What went through the line of a producer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,15 +45,17 @@ impl LineLoad {
         self.first = Some(self.first.map_or(first, |least| least.min(first)));
     }
 
-    /// How many producers there should be now that `count` had this load in the last second.
+    /// How many producers there should be now that `count` had this load.
     pub(super) fn producers(&self, count: usize) -> usize {
         let Some(first) = self.first.filter(|_| self.records >= LEAST_RECORDS && self.records > self.bursts * FEW)
         else {
             return count.div_ceil(2);
         };
-        let mean = self.lasted / u32::try_from(self.bursts).unwrap_or(u32::MAX);
+        let mean = self.lasted.as_secs_f64() / self.bursts.max(1) as f64;
+        let times = mean / first.as_secs_f64().max(f64::EPSILON);
         let most = if first < NEAR { MOST_NEAR } else { MOST };
-        if mean > first * TOO_LONG { (count * 2).min(most) } else { count.min(most) }
+        let needed = if times > TOO_LONG { count * (times.ceil() as usize).clamp(2, STEP) } else { count };
+        needed.min(most)
     }
 }
 
@@ -66,17 +74,18 @@ mod tests {
         load
     }
 
-    /// How many there are second by second, from `count`.
+    /// How many there are look by look, from `count`.
     fn counts(load: LineLoad, count: usize) -> Vec<usize> {
         std::iter::successors(Some(count), |&count| Some(load.producers(count))).take(5).collect()
     }
 
     #[test]
     fn bursts_that_wait_for_several_acknowledgements_get_more_producers_up_to_the_most() {
-        assert_eq!(counts(load(50, 16, millis(5), millis(15)), 1), [1, 2, 4, 8, 8]);
-        assert_eq!(counts(load(5, 64, millis(5), millis(120)), 1), [1, 2, 4, 8, 8], "few bursts, since they take long");
-        assert_eq!(counts(load(500, 16, Duration::from_micros(400), millis(3)), 1), [1, 2, 4, 4, 4], "a near Kafka");
-        assert_eq!(counts(load(50, 16, millis(5), millis(9)), 2), [2; 5], "as long as one acknowledgement, or about");
+        assert_eq!(counts(load(50, 16, millis(5), millis(15)), 1), [1, 3, 8, 8, 8]);
+        assert_eq!(counts(load(5, 64, millis(5), millis(120)), 1), [1, 4, 8, 8, 8], "few bursts, since they take long");
+        assert_eq!(counts(load(50, 16, millis(5), millis(8)), 1), [1, 2, 4, 8, 8], "hardly too long");
+        assert_eq!(counts(load(500, 16, Duration::from_micros(400), millis(3)), 1), [1, 4, 4, 4, 4], "a near Kafka");
+        assert_eq!(counts(load(50, 16, millis(5), millis(7)), 2), [2; 5], "as long as one acknowledgement, or about");
     }
 
     #[test]

@@ -27,6 +27,7 @@ use tokio::time::{Instant, sleep};
 
 use super::evidence::TopicPartition;
 use super::producer::{Context, Producer, create};
+use super::scale;
 use super::slot::{MetadataAnswer, ProducerSlot};
 use super::{Clients, LookError, Publisher};
 use crate::config::ConfigError;
@@ -83,8 +84,15 @@ pub(super) async fn keep(publisher: &Publisher) {
     loop {
         sleep(TICK).await;
         let clients = publisher.clients.load_full();
-        rescale(publisher, &clients);
         look(publisher, &clients, &mut probe).await;
+    }
+}
+
+/// Sees to it that there are as many producers as senders need, until the task is dropped.
+pub(super) async fn keep_scale(publisher: &Publisher) {
+    loop {
+        sleep(scale::TICK).await;
+        rescale(publisher, &publisher.clients.load_full());
     }
 }
 
