@@ -24,9 +24,6 @@ use crate::spool::Spool;
 /// The spool gets at least this long, also when Kafka used up the deadline.
 const APPEND_PATIENCE: Duration = Duration::from_secs(3);
 
-/// What Kafka neither took nor turned away is sent again until then: later, its verdict would come too late for the sender.
-const EARLY: Duration = Duration::from_secs(1);
-
 /// Where deliveries are taken in.
 pub(crate) struct Intake {
     pub(crate) pipeline: Arc<Pipeline>,
@@ -92,9 +89,11 @@ impl Intake {
         deadline: Instant,
         trace: &mut Trace,
     ) -> Result<End, Deferred> {
-        let (verdicts, began) = (RecordVerdicts::default(), Instant::now());
+        let verdicts = RecordVerdicts::default();
+        // Later, its next verdict would as a rule come too late for the sender.
+        let until = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
         let mut delivered = self.deliver(prepared, &verdicts, deadline, trace).await;
-        while delivered.as_ref().is_err_and(|deferred| deferred.again) && began.elapsed() < EARLY {
+        while delivered.as_ref().is_err_and(|deferred| deferred.again) && Instant::now() < until {
             let Ok(prepared) = timeout_at(deadline, self.pipeline.prepare(delivery)).await else { break };
             delivered = self.deliver(prepared, &verdicts, deadline, trace).await;
         }
