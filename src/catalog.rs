@@ -17,12 +17,15 @@ mod error;
 mod event_type;
 mod files;
 mod guard;
+mod handshake;
 mod linked;
 mod media;
 mod path;
 mod plan;
 mod profile;
 pub(crate) mod schema;
+mod template;
+mod verification;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path as FilePath;
@@ -34,9 +37,11 @@ pub(crate) use avsc::Type;
 pub(crate) use error::CatalogError;
 use error::{Flaw, FlawAt};
 pub(crate) use event_type::{EventType, FurtherTopics, Join, JoinKind, JoinTopics, Latest, Schema};
+pub(crate) use handshake::{AnswerPart, AnswerType, Handshake, HandshakeMethod, HandshakeProof};
 pub(crate) use path::Path;
 pub(crate) use plan::{FieldKind, FieldPlan, Guard, KeySlots};
-pub(crate) use profile::{Method, Profile, Rule};
+pub(crate) use profile::{Profile, Rule};
+pub(crate) use verification::{MessagePart, Method, ProofEncoding, SecretEncoding, Verification};
 
 /// All profiles, by name.
 pub(crate) struct Catalog {

@@ -10,6 +10,7 @@ mod media;
 mod reload;
 mod resolve;
 mod settings;
+mod source;
 mod spool;
 mod tls;
 mod tracing;
@@ -170,6 +171,7 @@ struct WrittenSource {
     profile: Option<Text<String>>,
     secrets: Option<OneOrMany>,
     tokens: Option<OneOrMany>,
+    handshake_tokens: Option<OneOrMany>,
     allow_unauthenticated: Option<Text<bool>>,
     topic_prefix: Option<Text<String>>,
     max_body_bytes: Option<Text<Bytes>>,

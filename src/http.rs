@@ -2,7 +2,8 @@
 //!
 //! A request is checked in this order: path, method, load, token or presence of a signature, content type, size,
 //! signature, rate. What is refused leaves no trace but a counter, and a stranger's body is not even read (in HTTP/2
-//! it goes by unread: see `Door::refuse`).
+//! it goes by unread: see `Door::refuse`). What a vendor asks before it sends is answered here and goes no further: by its
+//! head where it has no body, else once it is verified.
 
 mod admin;
 mod body;
@@ -39,7 +40,8 @@ use crate::config::HttpSettings;
 use crate::flow::intake::Intake;
 use crate::observe::metrics::Stage;
 use crate::source::Source;
-use crate::source::verify::{Admission, Unverified};
+use crate::source::handshake::{self, HandshakeAnswer};
+use crate::source::verify::{Admission, RequestHead, Unauthorized, Unverified, Verified};
 use crate::values::time::now_millis;
 
 pub(crate) use admin::admin_router;
@@ -53,7 +55,7 @@ pub(crate) use limits::{ConnectionCounts, ConnectionLimits};
 pub(crate) use names::HostNames;
 use progress::Progress;
 pub(crate) use reply::ANSWER_CODES;
-use reply::{Answer, Receipt, Refusal};
+use reply::{Answer, Granted, Receipt, Refusal};
 pub(crate) use tls::{Identity, Tls};
 
 /// How long the disk may take for a commit, beyond what Kafka and the media store may.
@@ -126,6 +128,12 @@ impl Door {
     async fn receive(&self, source: &str, token: Option<&str>, mut request: Request) -> Response {
         let (_under_way, arrived) = (self.under_way.token(), SystemTime::now());
         let caller = request.extensions_mut().remove::<Caller>();
+        if let Some(answer) = self.answer_handshake(source, token, &request, caller.as_ref()) {
+            return match answer {
+                Ok(answer) => self.answer(&Ok(Granted::Handshake(answer))),
+                Err(refusal) => self.refuse(request, refusal).await,
+            };
+        }
         match self.admit(source, token, &request, caller) {
             Ok((source, admission, caller)) => {
                 let (Parts { version, headers, .. }, body) = request.into_parts();
@@ -134,6 +142,42 @@ impl Door {
             }
             Err(refusal) => self.refuse(request, refusal).await,
         }
+    }
+
+    /// The answer to a request that is a handshake by its head; `None` where it is none, and may be a delivery.
+    fn answer_handshake(
+        &self,
+        source: &str,
+        token: Option<&str>,
+        request: &Request,
+        caller: Option<&Caller>,
+    ) -> Option<Result<HandshakeAnswer, Refusal>> {
+        let source = self.sources.get(source).filter(|source| !source.profile.handshakes.is_empty())?;
+        let verifier = source.verifier.load();
+        if token.is_some() && !verifier.takes_token_in_path() {
+            return None;
+        }
+        let head = RequestHead::of(request);
+        let answer = handshake::answer_to_head(&source.profile.handshakes, &verifier, head, token)?;
+        if self.closing.load(Ordering::Relaxed) {
+            return Some(Err(Refusal::ShuttingDown));
+        }
+        if caller.is_none_or(|caller| caller.share.is_none()) {
+            return Some(Err(Refusal::Overloaded));
+        }
+        Some(match answer {
+            Ok(answer) => {
+                self.intake.pipeline.metrics.doorstep.handshake(&source.name);
+                Ok(answer)
+            }
+            Err(reason) => Err(self.unauthorized(source, reason)),
+        })
+    }
+
+    /// The sender is not told why; the operator is.
+    fn unauthorized(&self, source: &Source, reason: Unauthorized) -> Refusal {
+        self.intake.pipeline.metrics.doorstep.unauthorized(&source.name, reason);
+        Refusal::Unauthorized
     }
 
     /// What can be said before the body is read.
@@ -159,13 +203,23 @@ impl Door {
         if share.is_none_left() {
             return Err(Refusal::Overloaded);
         }
-        let admission = verifier.admit(request.headers(), token)?;
+        let admission = verifier.admit(RequestHead::of(request), token);
+        let admission = admission.map_err(|reason| self.unauthorized(source, reason))?;
         if verifier.proves_by_head() {
             share.prove().map_err(|NoRoom| Refusal::Overloaded)?;
             connection.trust();
         }
         check_content_type(request.headers())?;
         Ok((source, admission, Admitted { share, connection }))
+    }
+
+    /// Holds a whole delivery against its proof.
+    fn verify(&self, delivery: Unverified) -> Result<Verified, Refusal> {
+        let (source, bytes) = (Arc::clone(&delivery.source), delivery.body.len());
+        let verifying = self.intake.pipeline.metrics.stage(Stage::Verify);
+        let verified = off_the_hot_path(bytes, || delivery.verify());
+        drop(verifying);
+        verified.map_err(|reason| self.unauthorized(&source, reason))
     }
 
     async fn take(
@@ -183,14 +237,16 @@ impl Door {
         let (started, received_at) = (Instant::now(), now_millis());
 
         let delivery = Unverified { source, admission, headers, body, received_at };
-        let bytes = delivery.body.len();
-        let (verifying, verify_began) = (metrics.stage(Stage::Verify), SystemTime::now());
-        let mut delivery = off_the_hot_path(bytes, || delivery.verify())?;
-        drop(verifying);
+        let verify_began = SystemTime::now();
+        let mut delivery = self.verify(delivery)?;
         connection.trust();
         let verify = verify_began..SystemTime::now();
         if delivery.source().rate_limit.as_ref().is_some_and(|limit| limit.check().is_err()) {
             return Err(Refusal::RateLimited);
+        }
+        if let Some(answer) = handshake::answer_to_body(&delivery) {
+            metrics.doorstep.handshake(&delivery.source().name);
+            return Ok(Granted::Handshake(answer));
         }
         let mut trace = self.intake.pipeline.traces.begin(&mut delivery, arrived, verify);
         let (intake, deadline) = (Arc::clone(&self.intake), started + self.settings.ack_timeout);
@@ -199,7 +255,7 @@ impl Door {
         let processed = tokio::spawn(async move {
             let accepted = intake.process(&delivery, deadline, &mut trace).await;
             let answer = match accepted {
-                Ok(accepted) => Ok(Receipt { id: delivery.id().to_owned(), accepted }),
+                Ok(accepted) => Ok(Granted::Delivery(Receipt { id: delivery.id().to_owned(), accepted })),
                 Err(declined) => Err(Refusal::from(declined)),
             };
             trace.answered(reply::code(&answer), reply::status(&answer).as_u16());

@@ -1,5 +1,6 @@
 //! Who may send, and the proof that they did.
 
+pub(crate) mod handshake;
 pub(crate) mod verify;
 
 use std::fmt;

@@ -10,29 +10,14 @@ use super::derived;
 use super::event_type::{EventType, Schema, check_topic_name, is_word};
 use super::files::{Folder, HEAD_FOLDER, PROFILE_FILE};
 use super::guard;
+use super::handshake::{Handshake, WrittenHandshakes};
 use super::linked::{self, Section, WrittenJoin, WrittenLatest};
 use super::media::{self, WrittenMediaField};
 use super::plan::{self, KeySlots, RecordPlan};
+use super::verification::{Verification, WrittenVerification};
 use super::{CatalogError, Flaw, FlawAt, Path};
 use crate::values::hash::Hasher;
 use crate::values::redact;
-
-/// How a source proves who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Method {
-    /// A header holds HMAC-SHA256 over the raw body.
-    HmacSha256,
-    /// A header, `Authorization: Bearer` or the path holds a shared token.
-    Token,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Verify {
-    method: Method,
-    header: String,
-}
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -92,7 +77,9 @@ struct WrittenProfile {
     hash: Vec<String>,
     media: Option<WrittenMediaField>,
     patience: Option<String>,
-    verify: Verify,
+    verify: WrittenVerification,
+    #[serde(default)]
+    handshake: WrittenHandshakes,
     envelope: Option<Envelope>,
     recognise: Vec<Rule>,
     types: BTreeMap<String, WrittenType>,
@@ -109,9 +96,10 @@ struct WrittenProfile {
 pub(crate) struct Profile {
     /// Also the Avro namespace and the first part of its topics.
     pub(crate) name: String,
-    pub(crate) method: Method,
-    /// The header of the signature or token, in lower case.
-    pub(crate) header: String,
+    /// How its senders prove who they are.
+    pub(crate) verification: Verification,
+    /// What its senders ask, and how that is answered.
+    pub(crate) handshakes: Vec<Handshake>,
     /// The header that repeats the event's type, unsigned, if there is one.
     pub(crate) type_header: Option<String>,
     /// The field of the body that holds the payload, where there is an envelope.
@@ -205,14 +193,16 @@ pub(super) fn resolve(name: &str, folder: &Folder, mut records: RecordSchemas) -
     check_heads(records, &[events, latest].concat())?;
     check_rules(&written, &types).map_err(|flaw| flaw.of(&file.label))?;
 
+    let verification = written.verify.resolve().map_err(|flaw| flaw.within("verify.").of(&file.label))?;
+    let handshakes = written.handshake.resolve(verification.method).map_err(|flaw| flaw.of(&file.label))?;
     let patience = written.patience.as_deref().map(humantime::parse_duration).transpose();
     let patience = patience.map_err(|e| fail("patience", format!("{e}; expected a duration such as \"6m\"")))?;
     let payload = written.envelope.as_ref().map(|e| e.payload.clone());
     let rule_fields = written.recognise.iter().map(|r| r.field.clone());
     Ok(Profile {
         name: name.to_owned(),
-        method: written.verify.method,
-        header: written.verify.header.to_ascii_lowercase(),
+        verification,
+        handshakes,
         type_header: written.envelope.as_ref().and_then(|e| e.type_header.clone()),
         envelope: KeySlots::new(payload.iter().cloned().chain(rule_fields)),
         payload,

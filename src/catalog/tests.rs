@@ -4,6 +4,7 @@ mod docs;
 mod guarded;
 mod linked;
 mod pages;
+mod proofs;
 
 use std::fs;
 use std::path::Path as FilePath;

@@ -13,6 +13,7 @@ use super::{Ending, fail, fail_config, on_runtime, print};
 use crate::catalog::{Catalog, EventType, Method, Profile};
 use crate::config::ConfigError;
 use crate::outbound;
+use crate::source::verify::Signer;
 use crate::tools::dev::{DEMO_SECRET, DEMO_TOKEN};
 use crate::tools::sample::Sampler;
 use crate::tools::send::{self, Pace, SendTarget, Signed, Tally};
@@ -112,12 +113,16 @@ pub(super) fn run(args: &SendArgs) -> Ending {
 }
 
 fn send(args: &SendArgs, profile: &Profile, types: &[&EventType]) -> Ending {
-    let demo = match profile.method {
-        Method::HmacSha256 => DEMO_SECRET,
+    let demo = match profile.verification.method {
         Method::Token => DEMO_TOKEN,
+        _ => DEMO_SECRET,
     };
     let Ok(secret) = args.secret.as_deref().unwrap_or(demo).parse();
-    let target = SendTarget { url: args.url.trim_end_matches('/').to_owned(), source: args.source.clone(), secret };
+    let signer = match Signer::new(&profile.verification, &secret) {
+        Ok(signer) => signer,
+        Err(flaw) => return fail(&format!("--secret: {flaw}"), Ending::Usage),
+    };
+    let target = SendTarget { url: args.url.trim_end_matches('/').to_owned(), source: args.source.clone(), signer };
     let seed = args.seed.unwrap_or_else(|| now_millis().unsigned_abs());
     let mut sampler = Sampler::new(profile, seed, now_millis());
     let count = match (args.count, args.duration, args.rate) {

@@ -52,7 +52,7 @@ fn hashes_nothing(catalog: &Catalog, name: &str, source: &WrittenSource) -> Resu
 /// Under a secret by which bodies are signed, the hash of a text would be the signature of a body: readers of the topics
 /// could send what they get somebody to write into a hashed field.
 fn is_no_secret_of(key: &Secret, name: &str, source: &WrittenSource) -> Result<(), ConfigError> {
-    let lists = source.secrets.iter().chain(&source.tokens);
+    let lists = source.secrets.iter().chain(&source.tokens).chain(&source.handshake_tokens);
     if lists.flat_map(|list| &list.0).any(|secret| secret == key) {
         return Err(ConfigError::key(
             KEY,

@@ -12,10 +12,10 @@ use super::{ConfigError, Settings};
 
 /// The keys of a registry, of a source and of TLS that a reload takes over.
 const REGISTRY: [&str; 4] = ["username", "password", "token", "ca_file"];
-const SOURCE: [&str; 3] = ["secrets", "tokens", "allow_unauthenticated"];
+const SOURCE: [&str; 4] = ["secrets", "tokens", "handshake_tokens", "allow_unauthenticated"];
 const TLS: [&str; 2] = ["certificate_file", "key_file"];
 /// The keys whose values are told by their fingerprints.
-const FINGERPRINTED: [&str; 2] = ["secrets", "tokens"];
+const FINGERPRINTED: [&str; 3] = ["secrets", "tokens", "handshake_tokens"];
 /// Of the 64 hex digits of a fingerprint: enough to tell secrets apart, too few to find a good one by trying.
 const FINGERPRINT_DIGITS: usize = 8;
 

@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use governor::{Quota, RateLimiter};
 use http::{HeaderName, HeaderValue};
 use tokio::sync::Semaphore;
 
@@ -16,11 +13,9 @@ use super::address::AddressRule;
 use super::units::{OneOrMany, SwitchOrNames, Text};
 use super::{
     ConfigError, HttpSettings, KafkaSettings, Producers, RegistryAuth, RegistryMode, RegistrySettings, Settings,
-    Timestamps, Topics, WrittenHttp, WrittenKafka, WrittenRegistry, WrittenSettings, WrittenSource, WrittenTls,
+    Timestamps, Topics, WrittenHttp, WrittenKafka, WrittenRegistry, WrittenSettings, WrittenTls,
 };
-use crate::catalog::{Catalog, FurtherTopics, JoinTopics, Method};
-use crate::source::Source;
-use crate::source::verify::Verifier;
+use crate::catalog::{Catalog, FurtherTopics, JoinTopics};
 use crate::values::secret::Secret;
 
 const MIB: usize = 1 << 20;
@@ -90,7 +85,7 @@ impl WrittenSettings {
         check_join_topics(&kafka.further_topics.joins, &catalog)?;
         catalog.keep(&kafka.further_topics);
         let http = self.http.resolve()?;
-        let headers = catalog.profiles.values().filter_map(|p| HeaderName::try_from(&p.header).ok());
+        let headers = catalog.profiles.values().map(|profile| profile.verification.header.clone());
         let credential_headers: Arc<[HeaderName]> = headers.collect();
         let mut sources = BTreeMap::new();
         for (name, source) in self.sources {
@@ -180,7 +175,7 @@ impl WrittenHttp {
 }
 
 /// librdkafka takes no `message.max.bytes` above 10^9, and a dead letter holds the whole body.
-fn check_body_limit(key: &str, bytes: usize) -> Result<(), ConfigError> {
+pub(super) fn check_body_limit(key: &str, bytes: usize) -> Result<(), ConfigError> {
     const MOST: usize = 900 * MIB;
     if (1..=MOST).contains(&bytes) { Ok(()) } else { Err(ConfigError::key(key, "must be between 1 and 900 MiB")) }
 }
@@ -301,7 +296,7 @@ pub(super) fn flatten(
     Ok(())
 }
 
-fn topic_prefix(key: &str, written: Option<Text<String>>) -> Result<String, ConfigError> {
+pub(super) fn topic_prefix(key: &str, written: Option<Text<String>>) -> Result<String, ConfigError> {
     let prefix = or(written, String::new());
     let legal = prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) && prefix.len() <= 100;
     if legal {
@@ -366,79 +361,6 @@ impl WrittenRegistry {
             ca_file: self.ca_file.map(|path| path.0.into()),
             timeout: self.timeout.map_or(Duration::from_secs(5), |text| text.0.0),
             verify_interval,
-        })
-    }
-}
-
-impl WrittenSource {
-    fn resolve(
-        self,
-        name: &str,
-        catalog: &Catalog,
-        credential_headers: &Arc<[HeaderName]>,
-        max_body_bytes: usize,
-    ) -> Result<Source, ConfigError> {
-        let fail = |key: &str, what: String| Err(ConfigError::key(format!("sources.{name}{key}"), what));
-        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
-        if name.is_empty() || name.len() > 64 || !name.bytes().all(legal) {
-            return fail(
-                "",
-                "expected a name of at most 64 lower-case letters, digits, `-` and `_`: it becomes part of the path"
-                    .into(),
-            );
-        }
-        let profile_name = or(self.profile, name.to_owned());
-        let Some(profile) = catalog.profiles.get(&profile_name) else {
-            let known = catalog.profiles.keys().cloned().collect::<Vec<_>>().join(", ");
-            return fail(".profile", format!("unknown profile {profile_name:?}, expected one of {known}"));
-        };
-        let (key, mine, other_key, other) = match profile.method {
-            Method::HmacSha256 => ("secrets", self.secrets, "tokens", self.tokens),
-            Method::Token => ("tokens", self.tokens, "secrets", self.secrets),
-        };
-        if other.is_some() {
-            return fail(
-                &format!(".{other_key}"),
-                format!("not for this source: profile {profile_name} verifies by `{key}`"),
-            );
-        }
-        let open = or(self.allow_unauthenticated, false);
-        let OneOrMany(secrets) = match (mine, open) {
-            (Some(_), true) => {
-                return fail(".allow_unauthenticated", format!("set allow_unauthenticated or {key}, not both"));
-            }
-            (None, false) => {
-                return fail(&format!(".{key}"), "missing: set it, otherwise anyone could send events".into());
-            }
-            (Some(secrets), false) if secrets.0.is_empty() => {
-                return fail(&format!(".{key}"), "empty: expected at least one".into());
-            }
-            (secrets, _) => secrets.unwrap_or_default(),
-        };
-        if let Some(index) = secrets.iter().position(|s| s.expose().trim().is_empty()) {
-            return fail(&format!(".{key}[{index}]"), "blank: expected a secret".into());
-        }
-        let Ok(header) = HeaderName::try_from(&profile.header) else {
-            return fail(".profile", format!("its verify.header {:?} is not a valid header name", profile.header));
-        };
-        let max_body_bytes = self.max_body_bytes.map_or(max_body_bytes, |text| text.0.0);
-        check_body_limit(&format!("sources.{name}.max_body_bytes"), max_body_bytes)?;
-        let rate_limit = match self.rate_limit.map(|text| NonZeroU32::new(text.0)) {
-            None => None,
-            Some(Some(per_second)) => Some(RateLimiter::direct(Quota::per_second(per_second))),
-            Some(None) => {
-                return fail(".rate_limit", "must be at least 1: with 0 every request would be refused".into());
-            }
-        };
-        Ok(Source {
-            name: name.to_owned(),
-            topic_prefix: topic_prefix(&format!("sources.{name}.topic_prefix"), self.topic_prefix)?,
-            verifier: ArcSwap::from_pointee(Verifier::new(profile.method, header, &secrets)),
-            profile: Arc::clone(profile),
-            credential_headers: Arc::clone(credential_headers),
-            max_body_bytes,
-            rate_limit,
-            patience: self.patience.map(|text| text.0.0).or(profile.patience),
         })
     }
 }

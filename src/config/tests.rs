@@ -99,6 +99,7 @@ fn the_sample_documents_every_key_and_is_valid() {
         "profile",
         "secrets",
         "tokens",
+        "handshake_tokens",
         "allow_unauthenticated",
         "rate_limit",
         "patience",

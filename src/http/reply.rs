@@ -6,7 +6,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::outcome::{Accepted, Declined};
-use crate::source::verify::Unauthorized;
+use crate::source::handshake::HandshakeAnswer;
 
 /// Seconds after which a sender should try again.
 const RETRY_AFTER: &str = "5";
@@ -22,6 +22,16 @@ pub(super) struct Receipt {
     pub(super) id: String,
     pub(super) accepted: Accepted,
 }
+
+/// What a request got that was not refused.
+#[derive(Debug)]
+pub(super) enum Granted {
+    Delivery(Receipt),
+    Handshake(HandshakeAnswer),
+}
+
+/// The label of a handshake in the metrics, in place of an outcome.
+const HANDSHAKE: &str = "handshake";
 
 /// What a refusal is answered with.
 struct Problem {
@@ -49,7 +59,7 @@ macro_rules! refusals {
         }
 
         /// Every label that [`code`] can give.
-        pub(crate) const ANSWER_CODES: &[&str] = &[Accepted::PUBLISHED, Accepted::SPOOLED, Accepted::DEAD_LETTERED, $($code,)*];
+        pub(crate) const ANSWER_CODES: &[&str] = &[Accepted::PUBLISHED, Accepted::SPOOLED, Accepted::DEAD_LETTERED, HANDSHAKE, $($code,)*];
     };
 }
 
@@ -68,7 +78,7 @@ refusals! {
     RateLimited: TOO_MANY_REQUESTS, "rate_limited", "the source's rate limit is exceeded; try again";
 }
 
-pub(super) type Answer = Result<Receipt, Refusal>;
+pub(super) type Answer = Result<Granted, Refusal>;
 
 impl From<Declined> for Refusal {
     fn from(declined: Declined) -> Self {
@@ -76,12 +86,6 @@ impl From<Declined> for Refusal {
             Declined::Unavailable => Refusal::Unavailable,
             Declined::Overloaded => Refusal::Overloaded,
         }
-    }
-}
-
-impl From<Unauthorized> for Refusal {
-    fn from(Unauthorized: Unauthorized) -> Self {
-        Refusal::Unauthorized
     }
 }
 
@@ -98,7 +102,8 @@ impl Refusal {
 /// The label of an answer in the metrics: its outcome, or its problem's code.
 pub(super) fn code(answer: &Answer) -> &'static str {
     match answer {
-        Ok(kept) => kept.accepted.name(),
+        Ok(Granted::Delivery(kept)) => kept.accepted.name(),
+        Ok(Granted::Handshake(_)) => HANDSHAKE,
         Err(refusal) => refusal.problem().code,
     }
 }
@@ -106,8 +111,11 @@ pub(super) fn code(answer: &Answer) -> &'static str {
 /// The status of an answer.
 pub(super) fn status(answer: &Answer) -> StatusCode {
     match answer {
-        Ok(Receipt { accepted: Accepted::Published, .. }) => StatusCode::OK,
-        Ok(Receipt { accepted: Accepted::Spooled | Accepted::DeadLettered(_), .. }) => StatusCode::ACCEPTED,
+        Ok(Granted::Handshake(_)) => StatusCode::OK,
+        Ok(Granted::Delivery(kept)) => match kept.accepted {
+            Accepted::Published => StatusCode::OK,
+            Accepted::Spooled | Accepted::DeadLettered(_) => StatusCode::ACCEPTED,
+        },
         Err(refusal) => refusal.problem().status,
     }
 }
@@ -122,22 +130,28 @@ pub(super) fn problem(status: StatusCode, code: &str, detail: &str) -> Value {
 pub(super) fn response(answer: &Answer, closing: bool) -> Response {
     let status = status(answer);
     let (content_type, body) = match answer {
-        Ok(Receipt { id, accepted }) => {
+        Ok(Granted::Handshake(answer)) => (answer.content_type, answer.text.clone()),
+        Ok(Granted::Delivery(Receipt { id, accepted })) => {
             let mut body = json!({ "id": id, "outcome": accepted.name() });
             if let Accepted::DeadLettered(reason) = accepted {
                 body["reason"] = reason.code().into();
             }
-            ("application/json", body)
+            ("application/json", body.to_string())
         }
         Err(refusal) => {
             let Problem { status, code, detail } = refusal.problem();
-            (PROBLEM, problem(status, code, detail))
+            (PROBLEM, problem(status, code, detail).to_string())
         }
     };
-    let mut response = Response::new(Body::from(body.to_string()));
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Ok(Granted::Handshake(_)) = answer {
+        // It repeats what somebody sent: no browser shall see a page in it, nor keep it.
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     if let Err(refusal) = answer {
         if let Some(seconds) = refusal.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));

@@ -14,6 +14,7 @@
 //! The counters of one delivery move together, and a reader sees them before or after, never between.
 
 mod damage;
+mod doorstep;
 mod drift;
 mod kafka;
 mod latest;
@@ -35,6 +36,7 @@ use prometheus::{
 use crate::config::Settings;
 use crate::outcome::{Accepted, End, Reason};
 use damage::Damage;
+use doorstep::Doorstep;
 use drift::Drift;
 use kafka::Kafka;
 use latest::LatestMetrics;
@@ -91,6 +93,7 @@ fn registry() -> Result<Registry, prometheus::Error> {
 pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) requests: IntCounterVec,
+    pub(crate) doorstep: Doorstep,
     accepted: IntCounterVec,
     recovered: IntCounterVec,
     events: IntCounterVec,
@@ -195,6 +198,7 @@ impl Metrics {
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Metrics {
             requests,
+            doorstep: Doorstep::new(&make, settings)?,
             accepted,
             recovered,
             events,

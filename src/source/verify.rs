@@ -10,161 +10,241 @@
 //! time wherever the bytes differ, every configured secret is tried, and there is one answer for all failures.
 
 mod credentials;
+mod evidence;
+mod keys;
+mod signer;
+mod spelled;
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::{Bytes, BytesMut};
-use hmac::{Hmac, KeyInit, Mac};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, Request, Uri, header};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::catalog::Method;
+use crate::catalog::{Method, Verification};
 use crate::source::Source;
 use crate::values::secret::Secret;
 use credentials::holds_credential;
+use evidence::SignatureEvidence;
+pub(crate) use keys::SecretFlaw;
+use keys::{ProofKeys, secret_bytes};
+pub(crate) use signer::Signer;
+#[cfg(any(test, fuzzing))]
+pub(crate) use signer::signature;
 
-/// The one answer to everything that does not prove who sent it.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Unauthorized;
+/// Why somebody does not prove who they are. There is one answer to all of them: only the operator is told which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unauthorized {
+    /// There is no signature, token or signed time.
+    Missing,
+    /// What is there cannot be one.
+    Malformed,
+    /// It is not of this sender, or not of this body.
+    Wrong,
+    /// It is right, but of another time: a delivery that somebody repeats, or a clock that is wrong.
+    Stale,
+}
+
+impl Unauthorized {
+    pub(crate) const ALL: [Unauthorized; 4] =
+        [Unauthorized::Missing, Unauthorized::Malformed, Unauthorized::Wrong, Unauthorized::Stale];
+
+    /// As the label `reason` of metrics has it.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Unauthorized::Missing => "missing",
+            Unauthorized::Malformed => "malformed",
+            Unauthorized::Wrong => "wrong",
+            Unauthorized::Stale => "stale",
+        }
+    }
+}
+
+/// What a request says before its body.
+#[derive(Clone, Copy)]
+pub(crate) struct RequestHead<'a> {
+    pub(crate) method: &'a HttpMethod,
+    pub(crate) uri: &'a Uri,
+    pub(crate) headers: &'a HeaderMap,
+}
+
+impl<'a> RequestHead<'a> {
+    pub(crate) fn of<B>(request: &'a Request<B>) -> RequestHead<'a> {
+        RequestHead { method: request.method(), uri: request.uri(), headers: request.headers() }
+    }
+}
 
 /// A source's secrets, ready for use.
-pub(crate) enum Verifier {
-    Hmac {
-        header: HeaderName,
-        keys: Vec<Hmac<Sha256>>,
+pub(crate) struct Verifier {
+    scheme: Scheme,
+    /// What a handshake may bring in its query.
+    handshake_tokens: Tokens,
+}
+
+/// What a delivery has to show.
+enum Scheme {
+    Signature {
+        rule: Verification,
+        keys: ProofKeys,
     },
-    /// SHA-256 of each token: digests have one length, so comparing them says nothing about a token's.
     Token {
-        header: HeaderName,
-        digests: Vec<[u8; 32]>,
-        tokens: Vec<Secret>,
+        rule: Verification,
+        tokens: Tokens,
+    },
+    /// `user:password`
+    Basic {
+        rule: Verification,
+        tokens: Tokens,
     },
     /// `allow_unauthenticated`
     Open,
+}
+
+/// Shared secrets that are sent as they are.
+struct Tokens {
+    /// SHA-256 of each: digests have one length, so comparing them says nothing about a token's.
+    digests: Vec<[u8; 32]>,
+    all: Vec<Secret>,
+}
+
+impl Tokens {
+    fn new(tokens: &[Secret]) -> Tokens {
+        let digests = tokens.iter().map(|token| Sha256::digest(token.expose()).into()).collect();
+        Tokens { digests, all: tokens.to_vec() }
+    }
+
+    /// Whether `token` is one of them; all are tried.
+    fn include(&self, token: &[u8]) -> Choice {
+        let digest = Sha256::digest(token);
+        let mut right = Choice::from(0);
+        for expected in &self.digests {
+            right |= digest.ct_eq(expected);
+        }
+        right
+    }
 }
 
 /// What stands against a source's check so far. Only this module can make one.
 pub(crate) struct Admission(Proof);
 
 enum Proof {
-    /// A signature, as the header has it, still to be held against the body.
-    Signature(String),
+    /// A signature, as the head has it, still to be held against the body.
+    Signature(SignatureEvidence),
     /// The token was right, or none is asked for.
     Enough,
 }
 
 impl Verifier {
-    /// Prepares `secrets`; without any, everything is let in.
-    pub(crate) fn new(method: Method, header: HeaderName, secrets: &[Secret]) -> Self {
-        if secrets.is_empty() {
-            return Verifier::Open;
-        }
-        match method {
-            Method::HmacSha256 => {
-                // HMAC takes a key of any length.
-                let keys = secrets.iter().filter_map(|s| Hmac::new_from_slice(s.expose().as_bytes()).ok()).collect();
-                Verifier::Hmac { header, keys }
+    /// Prepares `secrets`, or says which of them cannot be used; without any, everything is let in.
+    pub(crate) fn new(rule: &Verification, secrets: &[Secret]) -> Result<Self, (usize, SecretFlaw)> {
+        let rule = rule.clone();
+        let scheme = match ProofKeys::new(&rule, secrets).transpose()? {
+            _ if secrets.is_empty() => Scheme::Open,
+            Some(keys) => Scheme::Signature { rule, keys },
+            None => {
+                let tokens = Tokens::new(secrets);
+                match rule.method {
+                    Method::Basic => Scheme::Basic { rule, tokens: with_password(tokens)? },
+                    _ => Scheme::Token { rule, tokens },
+                }
             }
-            Method::Token => {
-                let digests = secrets.iter().map(|s| Sha256::digest(s.expose()).into()).collect();
-                Verifier::Token { header, digests, tokens: secrets.to_vec() }
-            }
-        }
+        };
+        Ok(Verifier { scheme, handshake_tokens: Tokens::new(&[]) })
+    }
+
+    /// The same, and who brings one of `tokens` in a handshake is let in there.
+    pub(crate) fn with_handshake_tokens(self, tokens: &[Secret]) -> Verifier {
+        Verifier { handshake_tokens: Tokens::new(tokens), ..self }
     }
 
     /// Whether a token may stand in the path.
     pub(crate) fn takes_token_in_path(&self) -> bool {
-        !matches!(self, Verifier::Hmac { .. })
+        matches!(self.scheme, Scheme::Token { .. } | Scheme::Open)
     }
 
     /// Whether a head that is admitted proves who sends: a token does, a signature only with the body.
     pub(crate) fn proves_by_head(&self) -> bool {
-        matches!(self, Verifier::Token { .. })
+        matches!(self.scheme, Scheme::Token { .. } | Scheme::Basic { .. })
     }
 
     /// Checks what the request's head can tell: that there is one signature, or that a token is right.
-    pub(crate) fn admit(&self, headers: &HeaderMap, in_path: Option<&str>) -> Result<Admission, Unauthorized> {
-        match self {
-            Verifier::Open => Ok(Admission(Proof::Enough)),
-            Verifier::Hmac { header, .. } => {
-                let mut values = headers.get_all(header).iter();
-                let (Some(one), None) = (values.next(), values.next()) else { return Err(Unauthorized) };
-                let signature = one.to_str().map_err(|_| Unauthorized)?.trim();
-                if signature.is_empty() { Err(Unauthorized) } else { Ok(Admission(Proof::Signature(signature.into()))) }
+    pub(crate) fn admit(&self, head: RequestHead<'_>, in_path: Option<&str>) -> Result<Admission, Unauthorized> {
+        match &self.scheme {
+            Scheme::Open => Ok(Admission(Proof::Enough)),
+            Scheme::Signature { rule, .. } => SignatureEvidence::of(rule, head).map(Proof::Signature).map(Admission),
+            Scheme::Token { rule, tokens } => {
+                let prefix = rule.prefix.as_deref().unwrap_or_default().as_bytes();
+                let in_headers = head.headers.get_all(&rule.header).iter();
+                let in_headers = in_headers.filter_map(|value| value.as_bytes().strip_prefix(prefix));
+                let authorization = head.headers.get_all(header::AUTHORIZATION).iter();
+                let bearers = authorization.filter_map(|value| credentials_of(b"bearer ", value.as_bytes()));
+                any_is_right(tokens, in_headers.chain(bearers).chain(in_path.map(str::as_bytes)))
             }
-            Verifier::Token { header, digests, .. } => {
-                let in_headers = headers.get_all(header).iter().map(HeaderValue::as_bytes);
-                let bearers = headers.get_all(header::AUTHORIZATION).iter().filter_map(|v| bearer(v.as_bytes()));
-                let mut right = Choice::from(0);
-                for token in in_headers.chain(bearers).chain(in_path.map(str::as_bytes)) {
-                    let digest = Sha256::digest(token);
-                    for expected in digests {
-                        right |= digest.ct_eq(expected);
-                    }
-                }
-                if bool::from(right) { Ok(Admission(Proof::Enough)) } else { Err(Unauthorized) }
+            Scheme::Basic { rule, tokens } => {
+                let values = head.headers.get_all(&rule.header).iter();
+                let written = values.map(|value| credentials_of(b"basic ", value.as_bytes()));
+                let passwords = written.map(|text| spelled::base64(std::str::from_utf8(text?).ok()?));
+                let passwords = passwords.collect::<Option<Vec<_>>>().ok_or(Unauthorized::Malformed)?;
+                any_is_right(tokens, passwords.iter().map(Vec::as_slice))
             }
         }
     }
 
-    fn check_signature(&self, signature: &str, body: &[u8]) -> Result<(), Unauthorized> {
-        let Verifier::Hmac { keys, .. } = self else { return Err(Unauthorized) };
-        let signature = decode_signature(signature).ok_or(Unauthorized)?;
-        let mut right = Choice::from(0);
-        for key in keys {
-            let expected = key.clone().chain_update(body).finalize().into_bytes();
-            right |= expected.ct_eq(&signature);
-        }
-        if bool::from(right) { Ok(()) } else { Err(Unauthorized) }
+    /// Whether a handshake's token is one of the source's.
+    pub(crate) fn takes_handshake_token(&self, token: Option<&str>) -> Result<(), Unauthorized> {
+        any_is_right(&self.handshake_tokens, token.into_iter().map(str::as_bytes)).map(|_| ())
+    }
+
+    fn check_signature(&self, evidence: &SignatureEvidence, body: &[u8]) -> Result<(), Unauthorized> {
+        let Scheme::Signature { rule, keys } = &self.scheme else { return Err(Unauthorized::Wrong) };
+        let candidates = evidence.candidates(rule)?;
+        let right = keys.any_made(&evidence.message(body), &candidates);
+        if bool::from(right) { Ok(()) } else { Err(Unauthorized::Wrong) }
+    }
+
+    /// A time is believed once the signature is right: only then it is the sender's.
+    fn check_time(&self, evidence: &SignatureEvidence, now: i64) -> Result<(), Unauthorized> {
+        let Scheme::Signature { rule, .. } = &self.scheme else { return Err(Unauthorized::Wrong) };
+        evidence.check_time(rule, now)
     }
 
     /// Whether a header's value gives a token away: proxies like to repeat the path, which may hold one.
     fn is_given_away_by(&self, value: &[u8]) -> bool {
-        let Verifier::Token { tokens, .. } = self else { return false };
+        let (Scheme::Token { tokens, .. } | Scheme::Basic { tokens, .. }) = &self.scheme else { return false };
         let holds = |part: &[u8]| value.windows(part.len()).any(|window| window == part);
-        holds(b"/webhooks/") || tokens.iter().any(|token| holds(token.expose().as_bytes()))
+        holds(b"/webhooks/") || tokens.all.iter().any(|token| holds(token.expose().as_bytes()))
     }
 }
 
-fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+/// Each of them has a password.
+fn with_password(tokens: Tokens) -> Result<Tokens, (usize, SecretFlaw)> {
+    let has_password =
+        |token: &Secret| token.expose().split_once(':').is_some_and(|(_, password)| !password.is_empty());
+    match tokens.all.iter().position(|token| !has_password(token)) {
+        Some(index) => Err((index, SecretFlaw::NoPassword)),
+        None => Ok(tokens),
+    }
 }
 
-/// The 32 bytes of a signature in any spelling that is in use: hex in either case or base64 (standard or URL
-/// alphabet, padded or not), with or without `sha256=` in front.
-fn decode_signature(text: &str) -> Option<[u8; 32]> {
-    let text = match text.split_at_checked(7) {
-        Some((prefix, rest)) if prefix.eq_ignore_ascii_case("sha256=") => rest,
-        _ => text,
-    };
-    let mut bytes = [0; 32];
-    if text.len() == 64 {
-        return base16ct::mixed::decode(text, &mut bytes).is_ok().then_some(bytes);
+/// Holds each of `given` against all tokens.
+fn any_is_right<'a>(tokens: &Tokens, given: impl Iterator<Item = &'a [u8]>) -> Result<Admission, Unauthorized> {
+    let (mut right, mut count) = (Choice::from(0), 0);
+    for token in given {
+        right |= tokens.include(token);
+        count += 1;
     }
-    let standard: String = text
-        .strip_suffix('=')
-        .unwrap_or(text)
-        .chars()
-        .map(|c| match c {
-            '-' => '+',
-            '_' => '/',
-            other => other,
-        })
-        .collect();
-    STANDARD_NO_PAD.decode(standard).ok()?.try_into().ok()
+    match (bool::from(right), count) {
+        (true, _) => Ok(Admission(Proof::Enough)),
+        (false, 0) => Err(Unauthorized::Missing),
+        (false, _) => Err(Unauthorized::Wrong),
+    }
 }
 
-/// The signature that a sender with this secret puts on `body`, in hex.
-pub(crate) fn signature(secret: &Secret, body: &[u8]) -> String {
-    match Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()) {
-        Ok(mac) => base16ct::lower::encode_string(&mac.chain_update(body).finalize().into_bytes()),
-        // HMAC takes a key of any length.
-        Err(_) => String::new(),
-    }
+/// What stands behind `scheme`, which is in small letters with a space at its end, in a value of `Authorization`.
+fn credentials_of<'a>(scheme: &[u8], value: &'a [u8]) -> Option<&'a [u8]> {
+    let (start, credentials) = value.split_at_checked(scheme.len())?;
+    start.eq_ignore_ascii_case(scheme).then(|| credentials.trim_ascii())
 }
 
 /// A delivery that arrived, with what its head had to show.
@@ -191,8 +271,9 @@ impl Unverified {
     pub(crate) fn verify(self) -> Result<Verified, Unauthorized> {
         let Unverified { source, admission, mut headers, body, received_at } = self;
         let verifier = source.verifier.load_full();
-        if let Proof::Signature(signature) = &admission.0 {
-            verifier.check_signature(signature, &body)?;
+        if let Proof::Signature(evidence) = &admission.0 {
+            verifier.check_signature(evidence, &body)?;
+            verifier.check_time(evidence, received_at)?;
         }
         let telling = headers
             .iter()

@@ -11,11 +11,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::catalog::{Method, Profile};
+use crate::catalog::Profile;
 use crate::outbound;
 use crate::outcome::Accepted;
-use crate::source::verify;
-use crate::values::secret::Secret;
+use crate::source::verify::{Signer, event_id};
+use crate::values::time::now_millis;
 
 /// How many answers are waited for at once; past it the load is late, which the latency shows.
 const UNANSWERED: usize = 1024;
@@ -28,7 +28,7 @@ pub(crate) struct SendTarget {
     /// The bridge, without a trailing slash.
     pub(crate) url: String,
     pub(crate) source: String,
-    pub(crate) secret: Secret,
+    pub(crate) signer: Signer,
 }
 
 /// A signed request.
@@ -42,14 +42,12 @@ pub(crate) struct Signed {
 impl SendTarget {
     /// Signs `body` as the profile's vendor does.
     pub(crate) fn sign(&self, profile: &Profile, event_type: &str, body: String) -> Signed {
-        let credential = match profile.method {
-            Method::Token => self.secret.expose().to_owned(),
-            Method::HmacSha256 => verify::signature(&self.secret, body.as_bytes()),
-        };
+        let path = format!("/webhooks/{}", self.source);
+        let id = event_id(&self.source, body.as_bytes());
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         headers.extend(profile.type_header.iter().map(|name| (name.clone(), event_type.to_owned())));
-        headers.push((profile.header.clone(), credential));
-        Signed { url: format!("{}/webhooks/{}", self.url, self.source), headers, body }
+        headers.extend(self.signer.headers(&path, body.as_bytes(), &id, now_millis()));
+        Signed { url: format!("{}{path}", self.url), headers, body }
     }
 }
 

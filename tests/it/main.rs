@@ -64,5 +64,6 @@ mod third_vendor;
 mod tls;
 mod tracing;
 mod unwritable_log;
+mod vendor_doors;
 mod verdicts;
 mod wrong_clock;

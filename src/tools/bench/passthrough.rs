@@ -21,7 +21,7 @@ use axum::response::Response;
 use axum::routing::any;
 use bytes::Bytes;
 use futures_util::future::join_all;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -37,7 +37,7 @@ use crate::kafka::publish::{Patience, Publisher};
 use crate::kafka::registry::Registry;
 use crate::kafka::route::{Event, Record, Subject};
 use crate::observe::telemetry::{self, Logs};
-use crate::source::verify::Unverified;
+use crate::source::verify::{RequestHead, Unverified};
 use crate::values::time::now_millis;
 
 /// The header with a body's number: its place in the workload.
@@ -139,7 +139,9 @@ fn row(settings: &Settings, pipeline: &Pipeline, request: Request) -> Option<Pas
     let source = Arc::clone(settings.sources.get(request.path.strip_prefix("/webhooks/")?)?);
     let named = |(name, value): &(String, String)| Some((name.parse::<HeaderName>().ok()?, value.parse().ok()?));
     let headers: HeaderMap<HeaderValue> = request.headers.iter().filter_map(named).collect();
-    let admission = source.verifier.load().admit(&headers, None).ok()?;
+    let (method, uri) = (Method::POST, request.path.parse().ok()?);
+    let head = RequestHead { method: &method, uri: &uri, headers: &headers };
+    let admission = source.verifier.load().admit(head, None).ok()?;
     let body_bytes = request.body.len();
     let body = Bytes::from(request.body);
     let delivery = Unverified { source, admission, headers, body, received_at: now_millis() }.verify().ok()?;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::catalog::{Catalog, EventType, FieldKind, Method, Profile};
 use crate::convert::identify::identify;
+use crate::source::verify::Signer;
 use crate::tools::random::Random;
 use crate::tools::sample::Sampler;
 use crate::tools::send::{SendTarget, Signed};
@@ -84,13 +85,15 @@ impl Workload {
     }
 }
 
+#[expect(clippy::expect_used, reason = "a benchmark has nobody to report to")]
 fn request(profile: &Profile, event_type: &EventType, body: String) -> Request {
-    let secret = match profile.method {
-        Method::HmacSha256 => SECRET,
+    let secret = match profile.verification.method {
         Method::Token => TOKEN,
+        _ => SECRET,
     };
     let Ok(secret) = secret.parse();
-    let target = SendTarget { url: String::new(), source: profile.name.clone(), secret };
+    let signer = Signer::new(&profile.verification, &secret).expect("a secret of the catalog's methods");
+    let target = SendTarget { url: String::new(), source: profile.name.clone(), signer };
     let Signed { url: path, headers, body } = target.sign(profile, &event_type.name, body);
     Request { path, headers, body }
 }
