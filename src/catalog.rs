@@ -20,9 +20,12 @@ mod guard;
 mod linked;
 mod media;
 mod path;
+mod pattern;
 mod plan;
 mod profile;
+mod recognise;
 pub(crate) mod schema;
+mod split;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path as FilePath;
@@ -36,7 +39,9 @@ use error::{Flaw, FlawAt};
 pub(crate) use event_type::{EventType, FurtherTopics, Join, JoinKind, JoinTopics, Latest, Schema};
 pub(crate) use path::Path;
 pub(crate) use plan::{FieldKind, FieldPlan, Guard, KeySlots};
-pub(crate) use profile::{Method, Profile, Rule};
+pub(crate) use profile::{Method, Profile};
+pub(crate) use recognise::{Meaning, Rule, RulePiece, RulePlace};
+pub(crate) use split::Split;
 
 /// All profiles, by name.
 pub(crate) struct Catalog {

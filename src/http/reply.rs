@@ -5,7 +5,7 @@ use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::outcome::{Accepted, Declined};
+use crate::outcome::{Accepted, Declined, EachAccepted};
 use crate::source::verify::Unauthorized;
 
 /// Seconds after which a sender should try again.
@@ -21,6 +21,8 @@ pub(super) const PROBLEM: &str = "application/problem+json";
 pub(super) struct Receipt {
     pub(super) id: String,
     pub(super) accepted: Accepted,
+    /// Of a delivery with several events.
+    pub(super) each: Option<EachAccepted>,
 }
 
 /// What a refusal is answered with.
@@ -49,7 +51,7 @@ macro_rules! refusals {
         }
 
         /// Every label that [`code`] can give.
-        pub(crate) const ANSWER_CODES: &[&str] = &[Accepted::PUBLISHED, Accepted::SPOOLED, Accepted::DEAD_LETTERED, $($code,)*];
+        pub(crate) const ANSWER_CODES: &[&str] = &[Accepted::PUBLISHED, Accepted::SPOOLED, Accepted::DEAD_LETTERED, Accepted::IGNORED, $($code,)*];
     };
 }
 
@@ -106,7 +108,7 @@ pub(super) fn code(answer: &Answer) -> &'static str {
 /// The status of an answer.
 pub(super) fn status(answer: &Answer) -> StatusCode {
     match answer {
-        Ok(Receipt { accepted: Accepted::Published, .. }) => StatusCode::OK,
+        Ok(Receipt { accepted: Accepted::Published | Accepted::Ignored, .. }) => StatusCode::OK,
         Ok(Receipt { accepted: Accepted::Spooled | Accepted::DeadLettered(_), .. }) => StatusCode::ACCEPTED,
         Err(refusal) => refusal.problem().status,
     }
@@ -122,8 +124,11 @@ pub(super) fn problem(status: StatusCode, code: &str, detail: &str) -> Value {
 pub(super) fn response(answer: &Answer, closing: bool) -> Response {
     let status = status(answer);
     let (content_type, body) = match answer {
-        Ok(Receipt { id, accepted }) => {
+        Ok(Receipt { id, accepted, each }) => {
             let mut body = json!({ "id": id, "outcome": accepted.name() });
+            for (name, count) in each.iter().flat_map(|each| each.named()) {
+                body["events"][name] = count.into();
+            }
             if let Accepted::DeadLettered(reason) = accepted {
                 body["reason"] = reason.code().into();
             }

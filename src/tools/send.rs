@@ -15,6 +15,7 @@ use crate::catalog::{Method, Profile};
 use crate::outbound;
 use crate::outcome::Accepted;
 use crate::source::verify;
+use crate::tools::sample;
 use crate::values::secret::Secret;
 
 /// How many answers are waited for at once; past it the load is late, which the latency shows.
@@ -48,6 +49,9 @@ impl SendTarget {
         };
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         headers.extend(profile.type_header.iter().map(|name| (name.clone(), event_type.to_owned())));
+        for (name, value) in &sample::telling_headers(profile, event_type) {
+            headers.push((name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+        }
         headers.push((profile.header.clone(), credential));
         Signed { url: format!("{}/webhooks/{}", self.url, self.source), headers, body }
     }
