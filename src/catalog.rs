@@ -21,9 +21,12 @@ mod handshake;
 mod linked;
 mod media;
 mod path;
+mod pattern;
 mod plan;
 mod profile;
+mod recognise;
 pub(crate) mod schema;
+mod split;
 mod template;
 mod verification;
 
@@ -40,7 +43,9 @@ pub(crate) use event_type::{EventType, FurtherTopics, Join, JoinKind, JoinTopics
 pub(crate) use handshake::{AnswerPart, AnswerType, Handshake, HandshakeMethod, HandshakeProof};
 pub(crate) use path::Path;
 pub(crate) use plan::{FieldKind, FieldPlan, Guard, KeySlots};
-pub(crate) use profile::{Profile, Rule};
+pub(crate) use profile::Profile;
+pub(crate) use recognise::{Meaning, Rule, RulePiece, RulePlace};
+pub(crate) use split::Split;
 pub(crate) use verification::{MessagePart, Method, ProofEncoding, SecretEncoding, Verification};
 
 /// All profiles, by name.

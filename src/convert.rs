@@ -4,3 +4,4 @@ pub(crate) mod encode;
 pub(crate) mod identify;
 pub(crate) mod prepare;
 pub(crate) mod spelling;
+pub(crate) mod split;

@@ -39,6 +39,7 @@ use crate::blocking::off_the_hot_path;
 use crate::config::HttpSettings;
 use crate::flow::intake::Intake;
 use crate::observe::metrics::Stage;
+use crate::outcome::AcceptedWhole;
 use crate::source::Source;
 use crate::source::handshake::{self, HandshakeAnswer};
 use crate::source::verify::{Admission, RequestHead, Unauthorized, Unverified, Verified};
@@ -83,8 +84,33 @@ pub(crate) fn webhook_router(door: Arc<Door>) -> Router {
     Router::new()
         .route("/webhooks/{source}", any(without_token))
         .route("/webhooks/{source}/{token}", any(with_token))
+        .route("/webhooks/{source}/{token}/{suffix}", any(with_suffix))
         .fallback(async |State(door): State<Arc<Door>>, request: Request| door.refuse(request, Refusal::NotFound).await)
         .with_state(door)
+}
+
+/// What follows the source's name in a path.
+#[derive(Clone, Copy)]
+enum PathRest<'a> {
+    Nothing,
+    /// A token, or what the vendor adds to the path.
+    One(&'a str),
+    /// A token, and what the vendor adds to the path.
+    Two(&'a str, &'a str),
+}
+
+impl<'a> PathRest<'a> {
+    /// The token that may be in it, if there may be such a path to the source.
+    fn token(self, source: &Source, takes_token: bool) -> Result<Option<&'a str>, Refusal> {
+        match self {
+            PathRest::Nothing => Ok(None),
+            // One that is not right there may still be in a header.
+            PathRest::One(token) if takes_token => Ok(Some(token)),
+            PathRest::One(suffix) if source.profile.takes_suffix(suffix) => Ok(None),
+            PathRest::Two(token, suffix) if takes_token && source.profile.takes_suffix(suffix) => Ok(Some(token)),
+            PathRest::One(_) | PathRest::Two(..) => Err(Refusal::NotFound),
+        }
+    }
 }
 
 async fn without_token(
@@ -93,7 +119,7 @@ async fn without_token(
     request: Request,
 ) -> Response {
     match path {
-        Ok(Path(source)) => door.receive(&source, None, request).await,
+        Ok(Path(source)) => door.receive(&source, PathRest::Nothing, request).await,
         Err(_) => door.refuse(request, Refusal::NotFound).await,
     }
 }
@@ -104,7 +130,18 @@ async fn with_token(
     request: Request,
 ) -> Response {
     match path {
-        Ok(Path((source, token))) => door.receive(&source, Some(&token), request).await,
+        Ok(Path((source, token))) => door.receive(&source, PathRest::One(&token), request).await,
+        Err(_) => door.refuse(request, Refusal::NotFound).await,
+    }
+}
+
+async fn with_suffix(
+    State(door): State<Arc<Door>>,
+    path: Result<Path<(String, String, String)>, PathRejection>,
+    request: Request,
+) -> Response {
+    match path {
+        Ok(Path((source, token, suffix))) => door.receive(&source, PathRest::Two(&token, &suffix), request).await,
         Err(_) => door.refuse(request, Refusal::NotFound).await,
     }
 }
@@ -125,16 +162,16 @@ impl Door {
         self.answer(&Err(refusal))
     }
 
-    async fn receive(&self, source: &str, token: Option<&str>, mut request: Request) -> Response {
+    async fn receive(&self, source: &str, rest: PathRest<'_>, mut request: Request) -> Response {
         let (_under_way, arrived) = (self.under_way.token(), SystemTime::now());
         let caller = request.extensions_mut().remove::<Caller>();
-        if let Some(answer) = self.answer_handshake(source, token, &request, caller.as_ref()) {
+        if let Some(answer) = self.answer_handshake(source, rest, &request, caller.as_ref()) {
             return match answer {
                 Ok(answer) => self.answer(&Ok(Granted::Handshake(answer))),
                 Err(refusal) => self.refuse(request, refusal).await,
             };
         }
-        match self.admit(source, token, &request, caller) {
+        match self.admit(source, rest, &request, caller) {
             Ok((source, admission, caller)) => {
                 let (Parts { version, headers, .. }, body) = request.into_parts();
                 let answer = self.take(Arc::clone(source), admission, (version, headers), body, caller, arrived).await;
@@ -148,15 +185,13 @@ impl Door {
     fn answer_handshake(
         &self,
         source: &str,
-        token: Option<&str>,
+        rest: PathRest<'_>,
         request: &Request,
         caller: Option<&Caller>,
     ) -> Option<Result<HandshakeAnswer, Refusal>> {
         let source = self.sources.get(source).filter(|source| !source.profile.handshakes.is_empty())?;
         let verifier = source.verifier.load();
-        if token.is_some() && !verifier.takes_token_in_path() {
-            return None;
-        }
+        let token = rest.token(source, verifier.takes_token_in_path()).ok()?;
         let head = RequestHead::of(request);
         let answer = handshake::answer_to_head(&source.profile.handshakes, &verifier, head, token)?;
         if self.closing.load(Ordering::Relaxed) {
@@ -184,15 +219,13 @@ impl Door {
     fn admit(
         &self,
         source: &str,
-        token: Option<&str>,
+        rest: PathRest<'_>,
         request: &Request,
         caller: Option<Caller>,
     ) -> Result<(&Arc<Source>, Admission, Admitted), Refusal> {
         let source = self.sources.get(source).ok_or(Refusal::UnknownSource)?;
         let verifier = source.verifier.load();
-        if token.is_some() && !verifier.takes_token_in_path() {
-            return Err(Refusal::NotFound);
-        }
+        let token = rest.token(source, verifier.takes_token_in_path())?;
         if request.method() != Method::POST {
             return Err(Refusal::MethodNotAllowed);
         }
@@ -255,7 +288,9 @@ impl Door {
         let processed = tokio::spawn(async move {
             let accepted = intake.process(&delivery, deadline, &mut trace).await;
             let answer = match accepted {
-                Ok(accepted) => Ok(Granted::Delivery(Receipt { id: delivery.id().to_owned(), accepted })),
+                Ok(AcceptedWhole { accepted, each }) => {
+                    Ok(Granted::Delivery(Receipt { id: delivery.id().to_owned(), accepted, each }))
+                }
                 Err(declined) => Err(Refusal::from(declined)),
             };
             trace.answered(reply::code(&answer), reply::status(&answer).as_u16());

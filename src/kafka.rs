@@ -3,6 +3,7 @@
 pub(crate) mod dead_letter;
 pub(crate) mod follow;
 pub(crate) mod latest;
+pub(crate) mod part_headers;
 pub(crate) mod partition;
 pub(crate) mod publish;
 pub(crate) mod registry;

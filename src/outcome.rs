@@ -10,12 +10,15 @@ pub(crate) enum Accepted {
     Spooled,
     /// A dead letter: in its topic, or in the spool on its way there.
     DeadLettered(Reason),
+    /// Its profile says that nobody wants it: it is written nowhere.
+    Ignored,
 }
 
 impl Accepted {
     pub(crate) const PUBLISHED: &str = "published";
     pub(crate) const SPOOLED: &str = "spooled";
     pub(crate) const DEAD_LETTERED: &str = "dead_lettered";
+    pub(crate) const IGNORED: &str = "ignored";
 
     /// As answers, labels of metrics and spans spell it.
     pub(crate) fn name(self) -> &'static str {
@@ -23,13 +26,65 @@ impl Accepted {
             Accepted::Published => Self::PUBLISHED,
             Accepted::Spooled => Self::SPOOLED,
             Accepted::DeadLettered(_) => Self::DEAD_LETTERED,
+            Accepted::Ignored => Self::IGNORED,
         }
+    }
+
+    /// What a sender is told of two events together: the one that someone may have to look at.
+    pub(crate) fn and(self, other: Accepted) -> Accepted {
+        let weight = |accepted: Accepted| match accepted {
+            Accepted::Ignored => 0,
+            Accepted::Published => 1,
+            Accepted::Spooled => 2,
+            Accepted::DeadLettered(_) => 3,
+        };
+        if weight(other) > weight(self) { other } else { self }
     }
 
     /// Whether `name` is what one of these is called.
     pub(crate) fn is_name(name: &str) -> bool {
-        [Self::PUBLISHED, Self::SPOOLED, Self::DEAD_LETTERED].contains(&name)
+        [Self::PUBLISHED, Self::SPOOLED, Self::DEAD_LETTERED, Self::IGNORED].contains(&name)
     }
+}
+
+/// How many of a delivery's events were accepted how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EachAccepted {
+    pub(crate) published: u32,
+    pub(crate) spooled: u32,
+    pub(crate) dead_lettered: u32,
+    pub(crate) ignored: u32,
+}
+
+impl EachAccepted {
+    pub(crate) fn add(&mut self, accepted: Accepted) {
+        let count = match accepted {
+            Accepted::Published => &mut self.published,
+            Accepted::Spooled => &mut self.spooled,
+            Accepted::DeadLettered(_) => &mut self.dead_lettered,
+            Accepted::Ignored => &mut self.ignored,
+        };
+        *count += 1;
+    }
+
+    /// Those that there are, by their names.
+    pub(crate) fn named(self) -> impl Iterator<Item = (&'static str, u32)> {
+        let EachAccepted { published, spooled, dead_lettered, ignored } = self;
+        let all = [
+            (Accepted::PUBLISHED, published),
+            (Accepted::SPOOLED, spooled),
+            (Accepted::DEAD_LETTERED, dead_lettered),
+            (Accepted::IGNORED, ignored),
+        ];
+        all.into_iter().filter(|(_, count)| *count > 0)
+    }
+}
+
+/// How a delivery was accepted as a whole, and each of its events, where it has several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AcceptedWhole {
+    pub(crate) accepted: Accepted,
+    pub(crate) each: Option<EachAccepted>,
 }
 
 /// Why a delivery was not accepted; its sender has to try again.
@@ -41,11 +96,12 @@ pub(crate) enum Declined {
     Overloaded,
 }
 
-/// What Kafka has of a delivery that ended: its records, or its dead letter.
+/// What Kafka has of a delivery that ended: its records, its dead letter, or nothing, since nobody wants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Published,
     DeadLettered(Reason),
+    Ignored,
 }
 
 impl From<End> for Accepted {
@@ -53,6 +109,7 @@ impl From<End> for Accepted {
         match end {
             End::Published => Accepted::Published,
             End::DeadLettered(reason) => Accepted::DeadLettered(reason),
+            End::Ignored => Accepted::Ignored,
         }
     }
 }
@@ -66,16 +123,18 @@ pub(crate) enum Reason {
     SchemaViolation,
     RecordTooLarge,
     KafkaRejected,
+    TooManyEvents,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Reason; 6] = [
+    pub(crate) const ALL: [Reason; 7] = [
         Reason::MalformedJson,
         Reason::UnknownType,
         Reason::MissingKey,
         Reason::SchemaViolation,
         Reason::RecordTooLarge,
         Reason::KafkaRejected,
+        Reason::TooManyEvents,
     ];
 
     pub(crate) fn code(self) -> &'static str {
@@ -86,7 +145,33 @@ impl Reason {
             Reason::SchemaViolation => "schema_violation",
             Reason::RecordTooLarge => "record_too_large",
             Reason::KafkaRejected => "kafka_rejected",
+            Reason::TooManyEvents => "too_many_events",
         }
+    }
+}
+
+/// Why there is no record of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unwritten {
+    /// Its profile says that nobody wants it.
+    Ignored,
+    /// It is a dead letter.
+    Rejected(Rejection),
+}
+
+impl Unwritten {
+    /// Why it is a dead letter, if it is one.
+    pub(crate) fn rejection(self) -> Option<Rejection> {
+        match self {
+            Unwritten::Ignored => None,
+            Unwritten::Rejected(rejection) => Some(rejection),
+        }
+    }
+}
+
+impl From<Rejection> for Unwritten {
+    fn from(rejection: Rejection) -> Unwritten {
+        Unwritten::Rejected(rejection)
     }
 }
 

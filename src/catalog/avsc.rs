@@ -191,11 +191,16 @@ fn load(namespace: &str, stem: &str, label: &str, text: &str) -> Result<RecordSc
     let (mut names, mut json_names) = (BTreeSet::new(), BTreeSet::new());
     for (index, field) in json["fields"].as_array().into_iter().flatten().enumerate() {
         let place = format!("/fields/{index}");
-        let field = read_field(namespace, field).map_err(|flaw| flaw.within(&place).of(label))?;
+        let mut field = read_field(namespace, field).map_err(|flaw| flaw.within(&place).of(label))?;
+        // No member of a body leads to what the bridge writes, so one may be called the same.
+        let is_head = index == 0 && field.name == EVENT && field.ty.is_head();
+        if is_head {
+            field.json = String::new();
+        }
         if !names.insert(field.name.clone()) {
             return Err(fail(&place, format!("an earlier field has the name {:?} already", field.name)));
         }
-        if !json_names.insert(field.json.clone()) {
+        if !is_head && field.name != EXTRA && !json_names.insert(field.json.clone()) {
             return Err(fail(&place, format!("an earlier field has the JSON name {:?} already", field.json)));
         }
         fields.push(field);

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::avsc::{self, EXTRA, RecordSchemas, Type};
 use super::files::HEAD_FOLDER;
 use super::plan::{FieldKind, Guard, RecordPlan};
+use super::recognise::TellingMember;
 use super::{Flaw, FlawAt, Path};
 use crate::values::redact::GuardedNames;
 
@@ -48,7 +49,7 @@ pub(super) fn resolve(
     redact: &[String],
     redact_names: &[String],
     hash: &[String],
-    telling: &[&str],
+    telling: &[TellingMember],
     records: &RecordSchemas,
     events: &[String],
 ) -> Result<Guards, FlawAt> {
@@ -61,7 +62,7 @@ pub(super) fn resolve(
     for (name, guard, paths) in [("redact", Guard::Redacted, redact), ("hash", Guard::Hashed, hash)] {
         for (index, path) in paths.iter().enumerate() {
             let key = format!("{name}[{index}]");
-            if telling.contains(&path.as_str()) {
+            if telling.iter().any(|member| member.path == *path) {
                 return Err(FlawAt::new(key, Flaw::ShowsType(path.clone())));
             }
             let added = guards.add(guard, &key, path, records, events);
@@ -72,10 +73,16 @@ pub(super) fn resolve(
 }
 
 impl Guards {
-    fn add_name(&mut self, key: &str, name: &str, telling: &[&str], records: &RecordSchemas) -> Result<(), Flaw> {
+    fn add_name(
+        &mut self,
+        key: &str,
+        name: &str,
+        telling: &[TellingMember],
+        records: &RecordSchemas,
+    ) -> Result<(), Flaw> {
         let names = GuardedNames::loose(name).ok_or_else(|| Flaw::NoName(name.to_owned()))?;
-        if let Some(field) = telling.iter().find(|field| names.has(field)) {
-            return Err(Flaw::ShowsType((*field).to_owned()));
+        if let Some(member) = telling.iter().find(|member| names.has(&member.name)) {
+            return Err(Flaw::ShowsType(member.path.clone()));
         }
         for (holder, record) in records.iter().filter(|(holder, _)| !holder.starts_with(&format!("{HEAD_FOLDER}."))) {
             for field in sent(record).filter(|field| names.has(&field.json)) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use http::HeaderName;
 use serde::Deserialize;
 
 use super::avsc::{self, EVENT, EXTRA, RecordSchemas, Type};
@@ -13,7 +14,10 @@ use super::guard;
 use super::handshake::{Handshake, WrittenHandshakes};
 use super::linked::{self, Section, WrittenJoin, WrittenLatest};
 use super::media::{self, WrittenMediaField};
+use super::pattern::Pattern;
 use super::plan::{self, KeySlots, RecordPlan};
+use super::recognise::{self, Otherwise, Rule, WrittenRule};
+use super::split::{self, Split, WrittenSplit};
 use super::verification::{Verification, WrittenVerification};
 use super::{CatalogError, Flaw, FlawAt, Path};
 use crate::values::hash::Hasher;
@@ -24,36 +28,6 @@ use crate::values::redact;
 struct Envelope {
     payload: String,
     type_header: Option<String>,
-}
-
-/// What to do when a rule's field holds none of its values.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Otherwise {
-    #[default]
-    Unknown,
-    Next,
-}
-
-/// One way to recognise an event's type; the first rule that applies decides.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Rule {
-    /// The field whose value tells the type.
-    pub(crate) field: String,
-    /// The rule applies when this field is there and not null; by default `field` itself.
-    pub(crate) given: Option<String>,
-    /// Which value means which type; without it, the value is the type.
-    pub(crate) values: Option<BTreeMap<String, String>>,
-    #[serde(default)]
-    otherwise: Otherwise,
-}
-
-impl Rule {
-    /// Whether another value than those listed leaves the decision to the next rule.
-    pub(crate) fn passes_on(&self) -> bool {
-        self.otherwise == Otherwise::Next
-    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -80,8 +54,12 @@ struct WrittenProfile {
     verify: WrittenVerification,
     #[serde(default)]
     handshake: WrittenHandshakes,
+    #[serde(default)]
+    path_suffixes: Vec<String>,
+    #[serde(default)]
+    split: Vec<WrittenSplit>,
     envelope: Option<Envelope>,
-    recognise: Vec<Rule>,
+    recognise: Vec<WrittenRule>,
     types: BTreeMap<String, WrittenType>,
     #[serde(default)]
     join_topics: BTreeMap<String, WrittenJoin>,
@@ -100,6 +78,10 @@ pub(crate) struct Profile {
     pub(crate) verification: Verification,
     /// What its senders ask, and how that is answered.
     pub(crate) handshakes: Vec<Handshake>,
+    /// What its senders may add to the path.
+    pub(crate) path_suffixes: Vec<Pattern>,
+    /// Where a delivery holds several events; the first that leads to some counts.
+    pub(crate) split: Vec<Split>,
     /// The header that repeats the event's type, unsigned, if there is one.
     pub(crate) type_header: Option<String>,
     /// The field of the body that holds the payload, where there is an envelope.
@@ -128,6 +110,25 @@ impl Profile {
         self.types.values().any(|t| t.media.is_some())
     }
 
+    /// Whether the header tells an event's type, or repeats it.
+    #[must_use]
+    pub(crate) fn tells_type(&self, header: &HeaderName) -> bool {
+        let repeats = self.type_header.as_ref().is_some_and(|of| header.as_str().eq_ignore_ascii_case(of));
+        repeats || self.recognise.iter().any(|rule| rule.looks_at(header))
+    }
+
+    /// Whether there are events that it ignores.
+    #[must_use]
+    pub(crate) fn may_ignore(&self) -> bool {
+        self.recognise.iter().any(|rule| !rule.ignore.is_empty() || rule.otherwise == Otherwise::Ignore)
+    }
+
+    /// Whether senders may add `segment` to the path.
+    #[must_use]
+    pub(crate) fn takes_suffix(&self, segment: &str) -> bool {
+        self.path_suffixes.iter().any(|suffix| suffix.matches(segment))
+    }
+
     /// Whether entities are numbered one by one, so that two sources' ids collide in one topic.
     #[must_use]
     pub(crate) fn has_serial_ids(&self) -> bool {
@@ -147,10 +148,8 @@ pub(super) fn resolve(name: &str, folder: &Folder, mut records: RecordSchemas) -
         })?;
 
     let events: Vec<String> = written.types.values().map(|ty| format!("{name}.{}", ty.record)).collect();
-    let telling: Vec<&str> = match written.envelope {
-        Some(_) => Vec::new(),
-        None => written.recognise.iter().map(|rule| rule.field.as_str()).collect(),
-    };
+    let rules = recognise::resolve(&written.recognise).map_err(|flaw| flaw.of(&file.label))?;
+    let telling = recognise::telling(&rules, written.envelope.as_ref().map(|envelope| envelope.payload.as_str()));
     let guards = guard::resolve(&written.redact, &written.redact_names, &written.hash, &telling, &records, &events);
     let guards = guards.map_err(|flaw| flaw.of(&file.label))?;
     guards.note(&mut records);
@@ -167,13 +166,10 @@ pub(super) fn resolve(name: &str, folder: &Folder, mut records: RecordSchemas) -
     let guarded = guards.plan(&mut plans, &indexes, |record| media.makes(record));
     guarded.map_err(|flaw| flaw.of(&file.label))?;
     let mut types = BTreeMap::new();
-    let mut claimed: BTreeMap<&str, &str> = BTreeMap::new();
     for (type_name, ty) in &written.types {
         let place = format!("types.{type_name:?}");
-        if let Some(other) = claimed.insert(&ty.record, type_name) {
-            return Err(fail(&format!("{place}.record"), format!("{other:?} already has the record {}", ty.record)));
-        }
-        let resolved = resolve_type(name, type_name, ty, &written, records, &plans, &indexes);
+        let rules = if written.envelope.is_some() { &[][..] } else { &rules };
+        let resolved = resolve_type(name, type_name, ty, rules, records, &plans, &indexes);
         let mut resolved = resolved.map_err(|flaw| flaw.within(&format!("{place}.")).of(&file.label))?;
         for (time, text) in resolved.times.iter().zip(&ty.time) {
             if let Some(guard) = guards.of(time) {
@@ -191,22 +187,25 @@ pub(super) fn resolve(name: &str, folder: &Folder, mut records: RecordSchemas) -
         .and_then(|()| linked::add_latest(name, &written.latest_topics, records, &plans, &guards, &mut types));
     linked.map_err(|flaw| flaw.of(&file.label))?;
     check_heads(records, &[events, latest].concat())?;
-    check_rules(&written, &types).map_err(|flaw| flaw.of(&file.label))?;
-
     let verification = written.verify.resolve().map_err(|flaw| flaw.within("verify.").of(&file.label))?;
+    recognise::check(&rules, &types.keys().map(String::as_str).collect(), verification.header.as_str())
+        .map_err(|flaw| flaw.of(&file.label))?;
+
     let handshakes = written.handshake.resolve(verification.method).map_err(|flaw| flaw.of(&file.label))?;
     let patience = written.patience.as_deref().map(humantime::parse_duration).transpose();
     let patience = patience.map_err(|e| fail("patience", format!("{e}; expected a duration such as \"6m\"")))?;
     let payload = written.envelope.as_ref().map(|e| e.payload.clone());
-    let rule_fields = written.recognise.iter().map(|r| r.field.clone());
+    let told = rules.iter().filter(|rule| rule.is_told_by_all()).filter_map(Rule::field).map(str::to_owned);
     Ok(Profile {
         name: name.to_owned(),
         verification,
         handshakes,
+        path_suffixes: resolve_suffixes(&written.path_suffixes).map_err(|flaw| flaw.of(&file.label))?,
+        split: split::resolve(&written.split).map_err(|flaw| flaw.of(&file.label))?,
         type_header: written.envelope.as_ref().and_then(|e| e.type_header.clone()),
-        envelope: KeySlots::new(payload.iter().cloned().chain(rule_fields)),
+        envelope: KeySlots::new(payload.iter().cloned().chain(told)),
         payload,
-        recognise: written.recognise,
+        recognise: rules,
         types,
         records: plans,
         guarded: guards.names,
@@ -215,6 +214,17 @@ pub(super) fn resolve(name: &str, folder: &Folder, mut records: RecordSchemas) -
         hasher: Hasher::default(),
         patience,
     })
+}
+
+/// What senders may add to the path: one segment of it.
+fn resolve_suffixes(written: &[String]) -> Result<Vec<Pattern>, FlawAt> {
+    for (index, suffix) in written.iter().enumerate() {
+        if suffix.is_empty() || suffix.contains('/') {
+            let what = format!("{suffix:?}: expected one segment of a path, such as \"messages-*\"");
+            return Err(FlawAt::new(format!("path_suffixes[{index}]"), what));
+        }
+    }
+    Ok(written.iter().map(|suffix| Pattern::new(suffix)).collect())
 }
 
 /// An event's head stands first in the record of an event, and neither it nor such a record stands anywhere else.
@@ -263,7 +273,7 @@ fn resolve_type(
     profile: &str,
     name: &str,
     written: &WrittenType,
-    all: &WrittenProfile,
+    rules: &[Rule],
     records: &RecordSchemas,
     plans: &[RecordPlan],
     indexes: &BTreeMap<String, usize>,
@@ -315,7 +325,7 @@ fn resolve_type(
         }
         times.push(time);
     }
-    let rule_only = telling_fields(all, name, &plans[record]);
+    let rule_only = recognise::told_fields(rules, name, &plans[record].names);
     Ok(EventType {
         name: name.to_owned(),
         topic: format!("{profile}.{}", written.topic),
@@ -339,36 +349,4 @@ fn payload_slot(schema: &avsc::RecordSchema, plan: &RecordPlan, name: &str) -> O
     let slot = plan.names.slot(&field.json, 0)?;
     let others_may_be_null = plan.fields.iter().enumerate().all(|(at, f)| at == slot || f.optional);
     (others_may_be_null && !field.optional && matches!(field.ty, Type::Record(_))).then_some(slot)
-}
-
-/// The fields that tell that a body is a `type_name` and have no place in its record.
-fn telling_fields(all: &WrittenProfile, type_name: &str, record: &RecordPlan) -> Vec<Box<str>> {
-    if all.envelope.is_some() {
-        return Vec::new();
-    }
-    let tells = |rule: &&Rule| rule.values.as_ref().is_none_or(|values| values.values().any(|t| t == type_name));
-    let fields = all.recognise.iter().filter(tells).map(|rule| rule.field.as_str());
-    fields.filter(|field| record.names.slot(field, 0).is_none()).map(Into::into).collect()
-}
-
-/// Every type that a rule names exists, and every type can be recognised.
-fn check_rules(written: &WrittenProfile, types: &BTreeMap<String, EventType>) -> Result<(), FlawAt> {
-    for (index, rule) in written.recognise.iter().enumerate() {
-        for (value, name) in rule.values.iter().flatten() {
-            if !types.contains_key(name) {
-                return Err(FlawAt::new(
-                    format!("recognise[{index}].values.{value:?}"),
-                    format!("no such event type: {name}"),
-                ));
-            }
-        }
-    }
-    if written.recognise.iter().any(|rule| rule.values.is_none()) {
-        return Ok(());
-    }
-    let named = |name: &str| written.recognise.iter().any(|r| r.values.iter().flatten().any(|(_, t)| t == name));
-    match types.keys().find(|name| !named(name)) {
-        Some(name) => Err(FlawAt::new(format!("types.{name:?}"), "no rule of `recognise` yields this event type")),
-        None => Ok(()),
-    }
 }

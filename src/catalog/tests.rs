@@ -5,6 +5,7 @@ mod guarded;
 mod linked;
 mod pages;
 mod proofs;
+mod shared_records;
 
 use std::fs;
 use std::path::Path as FilePath;
@@ -204,11 +205,8 @@ fn what_is_wrong_is_named_by_file_and_place() {
         ),
         (
             "profile.toml",
-            (
-                "[types]",
-                "[types]\n\"order.sent\" = { record = \"OrderPaid\", topic = \"order\", key = \"order.id\", time = [] }",
-            ),
-            "loja/profile.toml: types.\"order.sent\".record: \"order.paid\" already has the record OrderPaid",
+            ("[types]", "[[recognise]]\nfield = \"kind\"\n[types]"),
+            "loja/profile.toml: recognise[1]: can never match: recognise[0] applies first, and decides",
         ),
         (
             "profile.toml",

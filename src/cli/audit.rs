@@ -11,6 +11,7 @@ use super::connect::Connect;
 use super::{Ending, fail, fail_config, instant, progress, warn};
 use crate::config::Settings;
 use crate::kafka::route::{Role, Routes};
+use crate::source::verify::Part;
 use crate::spool::{Row, SpoolError, SpoolStore};
 use crate::tools::audit::{Audit, EventCounts, Given, IdsError};
 use crate::tools::event_id::EventId;
@@ -97,6 +98,13 @@ fn given(path: &Path) -> Result<Given, AuditError> {
     } else {
         Given::read(BufReader::new(File::open(path).map_err(|e| named(e.into()))?)).map_err(named)?
     };
+    if given.ignored > 0 {
+        warn(format_args!(
+            "{}: {} answers say that the event is ignored: it is nowhere",
+            path.display(),
+            given.ignored
+        ));
+    }
     if given.without > 0 {
         warn(format_args!("{}: {} lines have no id", path.display(), given.without));
     }
@@ -111,7 +119,7 @@ fn look(settings: &Settings, data_dir: Option<&Path>, since: Option<i64>) -> Res
         let fail = |error| AuditError::Spool { dir: dir.to_owned(), error };
         if let Some(store) = SpoolStore::look(dir).map_err(fail)? {
             let each = |row: Row| {
-                audit.spooled(&row.id);
+                audit.spooled(&row.id, Part::kept(&row.headers).as_ref());
                 true
             };
             store.each(each).map_err(fail)?;

@@ -3,8 +3,9 @@
 use crate::catalog::EventType;
 use crate::convert::encode::{self, Encoded, Fault, Head};
 use crate::convert::identify::{self, Why};
+use crate::convert::split;
 use crate::media::{self, File, Store};
-use crate::outcome::{Reason, Rejection};
+use crate::outcome::{Reason, Rejection, Unwritten};
 use crate::source::verify::Verified;
 use crate::values::json::{Document, MAX_DEPTH};
 
@@ -16,7 +17,7 @@ pub(crate) struct Prepared<'a> {
     /// Milliseconds since 1970.
     pub(crate) occurred_at: Option<i64>,
     /// Apart, since it is moved from stage to stage, and each keeps its place while an event waits.
-    pub(crate) made: Result<Box<ConvertedEvent>, Rejection>,
+    pub(crate) made: Result<Box<ConvertedEvent>, Unwritten>,
 }
 
 /// What the records to be are made of, and the file that they only name: to be kept first.
@@ -49,6 +50,11 @@ impl<'a> Prepared<'a> {
         self.event_type.map(|event_type| event_type.name.as_str())
     }
 
+    /// Whether its profile says that nobody wants it.
+    pub(crate) fn is_ignored(&self) -> bool {
+        matches!(self.made, Err(Unwritten::Ignored))
+    }
+
     /// The same without its delivery.
     pub(crate) fn detach(self) -> Detached {
         let Prepared { event_type, key, occurred_at, made, .. } = self;
@@ -68,7 +74,7 @@ pub(crate) struct Detached {
     event_type: Option<String>,
     key: Option<String>,
     occurred_at: Option<i64>,
-    made: Result<Box<ConvertedEvent>, Rejection>,
+    made: Result<Box<ConvertedEvent>, Unwritten>,
 }
 
 impl Detached {
@@ -80,19 +86,38 @@ impl Detached {
     }
 }
 
+/// Why a delivery with several events is a dead letter, as a whole: it came to be converted without having been taken apart.
+fn whole(delivery: &Verified, doc: &Document<'_>, most_bytes: usize) -> Option<Rejection> {
+    let profile = &delivery.source().profile;
+    if profile.split.is_empty() || delivery.part().is_some() {
+        return None;
+    }
+    match split::slices(doc, profile, most_bytes) {
+        Ok(slices) => slices.map(|slices| Rejection {
+            reason: Reason::SchemaViolation,
+            error: format!("it holds {} events, and was not taken apart: replay it", slices.len()),
+        }),
+        Err(rejection) => Some(rejection),
+    }
+}
+
 /// Scans, identifies, takes out a large file, which is to go to `store`, encodes to records of up to `most_bytes`.
 pub(crate) fn prepare<'a>(delivery: &'a Verified, store: &Store, most_bytes: usize) -> Prepared<'a> {
     let profile = &delivery.source().profile;
-    let not = |reason, error| Err(Rejection { reason, error });
+    let not = |reason, error| Err(Unwritten::Rejected(Rejection { reason, error }));
     let unknown = |made| Prepared { delivery, event_type: None, key: None, occurred_at: None, made };
     let doc = match Document::scan(delivery.body(), MAX_DEPTH) {
         Ok(doc) => doc,
         Err(error) => return unknown(not(Reason::MalformedJson, error.to_string())),
     };
-    let identified = match identify::identify(&doc, profile) {
+    if let Some(rejection) = whole(delivery, &doc, most_bytes) {
+        return unknown(Err(rejection.into()));
+    }
+    let identified = match identify::identify(&doc, delivery.headers(), profile) {
         Ok(identified) => identified,
         Err(identify::Unidentified { event_type, occurred_at, why }) => {
             let reason = match &why {
+                Why::Ignored => return unknown(Err(Unwritten::Ignored)),
                 Why::UnknownType(_) => Reason::UnknownType,
                 Why::MissingKey { .. } => Reason::MissingKey,
                 Why::SchemaViolation { .. } => Reason::SchemaViolation,

@@ -5,6 +5,10 @@
 //!                └ no             └ Kafka does not take it now
 //!                └────────────────┴─▶ spool ─▶ spooled, or a dead letter on its way
 //! ```
+//!
+//! One that holds several events is taken apart before ([`several`]), and each goes this way.
+
+mod several;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +21,7 @@ use crate::flow::pipeline::{Attempt, Deferred, Pipeline, RecordVerdicts};
 use crate::kafka::publish::Patience;
 use crate::observe::metrics::Stage;
 use crate::observe::traces::Trace;
-use crate::outcome::{Accepted, Declined, End};
+use crate::outcome::{Accepted, AcceptedWhole, Declined, End, Unwritten};
 use crate::source::verify::Verified;
 use crate::spool::Spool;
 
@@ -37,12 +41,38 @@ impl Intake {
         delivery: &Verified,
         deadline: Instant,
         trace: &mut Trace,
-    ) -> Result<Accepted, Declined> {
+    ) -> Result<AcceptedWhole, Declined> {
+        let source = delivery.source();
+        let bytes = delivery.body().len() as u64;
+        self.pipeline.metrics.body_bytes.with_label_values(&[source.name.as_str()]).inc_by(bytes);
+        if !source.profile.split.is_empty()
+            && let Some(each) = Box::pin(self.take_each(delivery, deadline, trace)).await?
+        {
+            return Ok(each);
+        }
         let prepared = self.prepare(delivery, deadline, trace).await?;
+        let accepted = self.take(delivery, prepared, deadline, trace).await?;
+        Ok(AcceptedWhole { accepted, each: None })
+    }
+
+    /// Takes a prepared delivery to Kafka or into the spool.
+    async fn take(
+        &self,
+        delivery: &Verified,
+        prepared: Prepared<'_>,
+        deadline: Instant,
+        trace: &mut Trace,
+    ) -> Result<Accepted, Declined> {
         let event_type = prepared.type_name();
+        if prepared.is_ignored() {
+            self.pipeline.metrics.ignored(&delivery.source().name);
+            return Ok(Accepted::Ignored);
+        }
         let (lane, needs) = (self.spool.lane(self.pipeline.lane(&prepared)), self.pipeline.needs(&prepared));
-        let deferred = if self.pipeline.publisher.watch().is_away() || !lane.lets_past(&needs).await {
-            Deferred::unsent(&lane.name, prepared.made.err())
+        let is_late = delivery.part().is_some() && Instant::now() >= deadline;
+        let waits = is_late || self.pipeline.publisher.watch().is_away() || !lane.lets_past(&needs).await;
+        let deferred = if waits {
+            Deferred::unsent(&lane.name, prepared.made.err().and_then(Unwritten::rejection))
         } else {
             match self.deliver_confirmed(delivery, prepared, deadline, trace).await {
                 Ok(end) => return Ok(end.into()),
@@ -65,7 +95,6 @@ impl Intake {
     ) -> Result<Prepared<'a>, Declined> {
         let source = delivery.source().name.as_str();
         let metrics = &self.pipeline.metrics;
-        metrics.body_bytes.with_label_values(&[source]).inc_by(delivery.body().len() as u64);
         let (timer, span) = (metrics.stage(Stage::Prepare), trace.stage(Stage::Prepare));
         let prepared = timeout_at(deadline, self.pipeline.prepare(delivery)).await;
         drop((timer, span));

@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout};
 use crate::blocking::{LARGE_BODY, off_the_hot_path};
 use crate::catalog::EventType;
 use crate::convert::prepare::{self, ConvertedEvent, Parts, Prepared};
+use crate::convert::split::{self, Several};
 use crate::kafka::dead_letter;
 use crate::kafka::publish::{Landed, Patience, PublishError, Publisher, Sending};
 use crate::kafka::route::{Event, Record, Route, Routes, Subject, Target};
@@ -28,11 +29,11 @@ use crate::media::{File, Store, StoreUnavailable, Stored};
 use crate::observe::metrics::Metrics;
 use crate::observe::traces::{Span, Traces};
 use crate::ordering::{Gate, Needs};
-use crate::outcome::{Accepted, End, Reason, Rejection};
+use crate::outcome::{Accepted, End, Reason, Rejection, Unwritten};
 use crate::source::verify::Verified;
 use crate::values::time;
-use attempt::RecordVerdict;
-pub(crate) use attempt::{Attempt, Deferred, RecordVerdicts};
+pub(crate) use attempt::{Attempt, Deferred, NotTaken, RecordVerdicts};
+use attempt::{RecordVerdict, all_taken};
 pub(crate) use records_room::RecordsRoom;
 
 /// How many large bodies are converted at once.
@@ -68,18 +69,20 @@ pub(crate) struct Pipeline {
     pub(crate) hashing: RandomState,
 }
 
-/// Why Kafka does not have a delivery's record: there is none that it will ever take, or it did not take it now.
-pub(crate) enum NotTaken {
-    Ever(Rejection),
-    Now(Deferred),
-}
-
 impl Pipeline {
     /// Scan, identify, take out a large file, encode; a large body waits for its turn.
     pub(crate) async fn prepare<'a>(&self, delivery: &'a Verified) -> Prepared<'a> {
         let bytes = delivery.body().len();
         let _turn = self.turn(bytes).await;
         off_the_hot_path(bytes, || prepare::prepare(delivery, &self.media, self.max_record_bytes))
+    }
+
+    /// Takes a delivery apart that holds several events; a large body waits for its turn. An error says why it is a dead letter as a
+    /// whole; so says [`Pipeline::prepare`].
+    pub(crate) async fn split(&self, delivery: &Verified) -> Result<Option<Several>, Rejection> {
+        let bytes = delivery.body().len();
+        let _turn = self.turn(bytes).await;
+        off_the_hot_path(bytes, || split::split(delivery, self.max_record_bytes))
     }
 
     /// Waits until a body of `bytes` may be worked on.
@@ -102,6 +105,9 @@ impl Pipeline {
 
     /// What a delivery's order hangs on, and what it goes through.
     pub(crate) fn needs(&self, prepared: &Prepared<'_>) -> Needs {
+        if prepared.is_ignored() {
+            return Needs::default();
+        }
         let (Ok(made), Some(route)) = (&prepared.made, self.route(prepared.delivery, prepared.event_type)) else {
             return self.needs_of_dead_letter(prepared.delivery);
         };
@@ -139,7 +145,12 @@ impl Pipeline {
     pub(crate) async fn deliver(&self, prepared: Prepared<'_>, attempt: &Attempt<'_>) -> Result<End, Deferred> {
         let lane = Arc::clone(self.lane(&prepared));
         let (event, made) = Event::of(prepared);
-        match self.write(&event, made, &lane, attempt).await {
+        let written = match made {
+            Ok(made) => self.write(&event, made, &lane, attempt).await,
+            Err(Unwritten::Rejected(rejection)) => Err(NotTaken::Ever(rejection)),
+            Err(Unwritten::Ignored) => return Ok(End::Ignored),
+        };
+        match written {
             Ok(()) => Ok(End::Published),
             Err(NotTaken::Ever(rejection)) => {
                 // Nothing of its lane is to wait for the topic of the dead letters.
@@ -169,6 +180,7 @@ impl Pipeline {
             Ok(End::Published) => {
                 span.set_destination(topic, verdicts.partition());
             }
+            Ok(End::Ignored) => {}
             Ok(End::DeadLettered(reason)) => {
                 span.set_destination(Some(&self.routes.dead_letters), None);
                 span.set("hookbridge.reason", reason.code());
@@ -185,20 +197,25 @@ impl Pipeline {
 
     /// Writes a prepared delivery to its topics, and nothing in its place: it is a dead letter already. The deadline is that
     /// of its file.
-    pub(crate) async fn publish(&self, prepared: Prepared<'_>, deadline: Instant) -> Result<(), NotTaken> {
+    pub(crate) async fn publish(&self, prepared: Prepared<'_>, deadline: Instant) -> Result<End, NotTaken> {
         let lane = Arc::clone(self.lane(&prepared));
         let (event, made) = Event::of(prepared);
+        let made = match made {
+            Ok(made) => made,
+            Err(Unwritten::Rejected(rejection)) => return Err(NotTaken::Ever(rejection)),
+            Err(Unwritten::Ignored) => return Ok(End::Ignored),
+        };
         let attempt = Attempt {
             deadline,
             patience: Patience::Command,
             verdicts: &RecordVerdicts::default(),
             on_all_sent: &|| (),
         };
-        self.write(&event, made, &lane, &attempt).await
+        self.write(&event, made, &lane, &attempt).await.map(|()| End::Published)
     }
 
     /// Where a prepared delivery would be written, or why nowhere. What Kafka would say to it is not known.
-    pub(crate) fn dry_run(&self, prepared: Prepared<'_>) -> Result<&Route, Rejection> {
+    pub(crate) fn dry_run(&self, prepared: Prepared<'_>) -> Result<&Route, Unwritten> {
         let (event, made) = Event::of(prepared);
         let ConvertedEvent { parts, .. } = *made?;
         self.check_extent(&parts)?;
@@ -222,11 +239,11 @@ impl Pipeline {
     async fn write(
         &self,
         event: &Event<'_>,
-        made: Result<Box<ConvertedEvent>, Rejection>,
+        made: Box<ConvertedEvent>,
         lane: &Arc<str>,
         attempt: &Attempt<'_>,
     ) -> Result<(), NotTaken> {
-        let ConvertedEvent { parts, file } = *made.map_err(NotTaken::Ever)?;
+        let ConvertedEvent { parts, file } = *made;
         self.check_extent(&parts).map_err(NotTaken::Ever)?;
         let route = self.route_of(event).map_err(NotTaken::Ever)?;
         let not_now = |gate, why| NotTaken::Now(Deferred { gates: vec![gate], why, ..Deferred::unsent(lane, None) });
@@ -414,28 +431,5 @@ impl Pipeline {
             (attempt.on_all_sent)();
         }
         report.await
-    }
-}
-
-/// Whether all records of an event are taken, by the errors of those that are not.
-fn all_taken(errors: impl Iterator<Item = (Gate, PublishError)>, lane: &Arc<str>) -> Result<(), NotTaken> {
-    let (mut ever, mut now): (_, Option<Deferred>) = (None, None);
-    for (gate, error) in errors {
-        match error.refusal() {
-            Some(reason) => ever = Some((reason, error)),
-            // No word on one is no word on the event.
-            None if matches!(error, PublishError::Unreported { .. }) => {
-                return Err(NotTaken::Now(Deferred::at(gate, lane, None, &error)));
-            }
-            None => {
-                let this = Deferred::at(gate, lane, None, &error);
-                now = Some(if let Some(before) = now { before.and(this) } else { this });
-            }
-        }
-    }
-    match (ever, now) {
-        (Some((reason, error)), _) => Err(NotTaken::Ever(Rejection { reason, error: error.to_string() })),
-        (None, Some(deferred)) => Err(NotTaken::Now(deferred)),
-        (None, None) => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::outcome::{Accepted, Declined};
+use crate::outcome::{Accepted, Declined, EachAccepted};
 use crate::source::handshake::HandshakeAnswer;
 
 /// Seconds after which a sender should try again.
@@ -21,6 +21,8 @@ pub(super) const PROBLEM: &str = "application/problem+json";
 pub(super) struct Receipt {
     pub(super) id: String,
     pub(super) accepted: Accepted,
+    /// Of a delivery with several events.
+    pub(super) each: Option<EachAccepted>,
 }
 
 /// What a request got that was not refused.
@@ -59,7 +61,9 @@ macro_rules! refusals {
         }
 
         /// Every label that [`code`] can give.
-        pub(crate) const ANSWER_CODES: &[&str] = &[Accepted::PUBLISHED, Accepted::SPOOLED, Accepted::DEAD_LETTERED, HANDSHAKE, $($code,)*];
+        pub(crate) const ANSWER_CODES: &[&str] = &[
+            Accepted::PUBLISHED, Accepted::SPOOLED, Accepted::DEAD_LETTERED, Accepted::IGNORED, HANDSHAKE, $($code,)*
+        ];
     };
 }
 
@@ -113,7 +117,7 @@ pub(super) fn status(answer: &Answer) -> StatusCode {
     match answer {
         Ok(Granted::Handshake(_)) => StatusCode::OK,
         Ok(Granted::Delivery(kept)) => match kept.accepted {
-            Accepted::Published => StatusCode::OK,
+            Accepted::Published | Accepted::Ignored => StatusCode::OK,
             Accepted::Spooled | Accepted::DeadLettered(_) => StatusCode::ACCEPTED,
         },
         Err(refusal) => refusal.problem().status,
@@ -131,8 +135,11 @@ pub(super) fn response(answer: &Answer, closing: bool) -> Response {
     let status = status(answer);
     let (content_type, body) = match answer {
         Ok(Granted::Handshake(answer)) => (answer.content_type, answer.text.clone()),
-        Ok(Granted::Delivery(Receipt { id, accepted })) => {
+        Ok(Granted::Delivery(Receipt { id, accepted, each })) => {
             let mut body = json!({ "id": id, "outcome": accepted.name() });
+            for (name, count) in each.iter().flat_map(|each| each.named()) {
+                body["events"][name] = count.into();
+            }
             if let Accepted::DeadLettered(reason) = accepted {
                 body["reason"] = reason.code().into();
             }

@@ -6,8 +6,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::kafka::route::{Event, Record};
-use crate::outcome::Rejection;
+use crate::outcome::{End, Rejection};
 use crate::values::{redact, time};
 
 /// Header with the reason's code: what has it is a dead letter.
@@ -18,6 +20,8 @@ pub(crate) const SOURCE: &str = "hookbridge_source";
 pub(crate) const RECEIVED_AT: &str = "hookbridge_received_at";
 /// Header of a mark: when the dead letter before it was published.
 pub(crate) const REPLAYED_AT: &str = "hookbridge_replayed_at";
+/// Header of a mark: what was before it is not published, since its profile ignores it by now.
+pub(crate) const IGNORED: &str = "hookbridge_ignored";
 /// What stands before the names of the request's headers.
 pub(crate) const HTTP: &str = "http_";
 
@@ -53,9 +57,12 @@ pub(crate) fn record(topic: &Arc<str>, event: &Event<'_>, rejection: &Rejection)
     }
 }
 
-/// The mark behind the dead letter `id`: it was published at `now`.
-pub(crate) fn mark(topic: &Arc<str>, id: String, now: i64) -> Record {
-    let headers = vec![("ce_id".into(), id.clone().into()), (REPLAYED_AT.into(), time::to_rfc3339(now).into())];
+/// The mark behind the dead letter `id`: it was published at `now`, or nobody wants it any more, as `end` says.
+pub(crate) fn mark(topic: &Arc<str>, id: String, now: i64, end: End) -> Record {
+    let mut headers = vec![("ce_id".into(), id.clone().into()), (REPLAYED_AT.into(), time::to_rfc3339(now).into())];
+    if end == End::Ignored {
+        headers.push((IGNORED.into(), Bytes::from_static(b"true")));
+    }
     Record { topic: Arc::clone(topic), key: id, value: None, headers, timestamp: now, version: None }
 }
 

@@ -13,7 +13,8 @@ use crate::catalog::{EventType, Schema, Type};
 use crate::config::{KafkaSettings, Settings, Timestamps, Topics};
 use crate::convert::prepare::{ConvertedEvent, Parts, Prepared};
 use crate::kafka::latest::{self, StateVersion};
-use crate::outcome::Rejection;
+use crate::kafka::part_headers;
+use crate::outcome::Unwritten;
 use crate::source::Source;
 use crate::source::verify::Verified;
 use crate::values::uuid_text::uuid;
@@ -382,7 +383,7 @@ pub(crate) struct Event<'a> {
 
 impl<'a> Event<'a> {
     /// The event of a prepared delivery, and what that was converted to.
-    pub(crate) fn of(prepared: Prepared<'a>) -> (Event<'a>, Result<Box<ConvertedEvent>, Rejection>) {
+    pub(crate) fn of(prepared: Prepared<'a>) -> (Event<'a>, Result<Box<ConvertedEvent>, Unwritten>) {
         let Prepared { delivery, event_type, key, occurred_at, made } = prepared;
         (Event { delivery, event_type, key: key.map(Cow::Owned), occurred_at }, made)
     }
@@ -403,6 +404,7 @@ impl Event<'_> {
         if let Some(key) = &self.key {
             headers.push((SUBJECT.into(), owned(key)));
         }
+        headers.extend(self.delivery.part().into_iter().flat_map(part_headers::of));
         if let Some(occurred_at) = self.occurred_at {
             headers.push(("ce_time".into(), time::to_rfc3339(occurred_at).into()));
         }

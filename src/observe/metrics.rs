@@ -9,6 +9,8 @@
 //! accepted + recovered = published + dead-lettered + in the spool
 //! ```
 //!
+//! What a profile ignores is counted apart: it goes nowhere. So is what was in the spool when its profile began to ignore it.
+//!
 //! What a damaged file of the spool loses while the bridge runs is missing on the right, and in `spool_lost_total`.
 //!
 //! The counters of one delivery move together, and a reader sees them before or after, never between.
@@ -169,6 +171,7 @@ impl Metrics {
                     events.with_label_values(&[source.name.as_str(), event_type, outcome]);
                 }
             }
+            events.with_label_values(&[source.name.as_str(), NO_TYPE, Accepted::IGNORED]);
             recovered.with_label_values(&[source.name.as_str()]);
             for reason in Reason::ALL {
                 dead_letters.with_label_values(&[source.name.as_str(), reason.code()]);
@@ -264,6 +267,12 @@ impl Metrics {
             self.accepted.with_label_values(&[source, event_type.unwrap_or(NO_TYPE)]).inc();
             self.count_end(source, event_type, end);
         });
+    }
+
+    /// A delivery was taken, and is written nowhere: its profile ignores it.
+    pub(crate) fn ignored(&self, source: &str) {
+        self.patience.taken(source);
+        self.count_end(source, None, End::Ignored);
     }
 
     /// A delivery was taken into the spool.

@@ -96,6 +96,11 @@ fn remote(parent: SpanContext) -> Context {
 }
 
 impl Trace {
+    /// That of one of the delivery's events: its stages are in the same trace.
+    pub(crate) fn of_part(&self) -> Trace {
+        Trace { receive: Span(None), within: self.within.clone() }
+    }
+
     /// Begins the span of a stage.
     pub(crate) fn stage(&self, stage: Stage) -> Span {
         let kind = if matches!(stage, Stage::Publish) { SpanKind::Producer } else { SpanKind::Internal };

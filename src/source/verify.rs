@@ -12,6 +12,7 @@
 mod credentials;
 mod evidence;
 mod keys;
+mod part;
 mod signer;
 mod spelled;
 
@@ -29,6 +30,7 @@ use credentials::holds_credential;
 use evidence::SignatureEvidence;
 pub(crate) use keys::SecretFlaw;
 use keys::{ProofKeys, secret_bytes};
+pub(crate) use part::{PART_LINE, Part};
 pub(crate) use signer::Signer;
 #[cfg(any(test, fuzzing))]
 pub(crate) use signer::signature;
@@ -264,6 +266,8 @@ pub(crate) struct Verified {
     headers: HeaderMap,
     body: Bytes,
     received_at: i64,
+    /// Set when it is one of several events that came together.
+    part: Option<Box<Part>>,
 }
 
 impl Unverified {
@@ -282,15 +286,14 @@ impl Unverified {
             headers.remove(name);
         }
         detach(&mut headers);
-        Ok(Verified { id: event_id(&source.name, &body), source, headers, body, received_at })
+        Ok(Verified { id: event_id(&source.name, &body), source, headers, body, received_at, part: None })
     }
 }
 
-/// Whether the header may hold a credential, of `source` or of anybody. The one that repeats an event's type does not, whatever
+/// Whether the header may hold a credential, of `source` or of anybody. One that tells an event's type does not, whatever
 /// it is called.
 fn ends_at_the_door(name: &HeaderName, source: &Source) -> bool {
-    let repeats_type = || source.profile.type_header.as_ref().is_some_and(|of| name.as_str().eq_ignore_ascii_case(of));
-    source.credential_headers.contains(name) || (holds_credential(name) && !repeats_type())
+    source.credential_headers.contains(name) || (holds_credential(name) && !source.profile.tells_type(name))
 }
 
 /// Gives header values memory of their own, one piece for all: they share what the whole request was read into, with every
@@ -337,9 +340,31 @@ impl Verified {
         self.received_at
     }
 
+    /// Which event it is of those that came together; `None` for a delivery as a whole.
+    pub(crate) fn part(&self) -> Option<&Part> {
+        self.part.as_deref()
+    }
+
+    /// The same as one of several events that came together, if `part` says so.
+    pub(crate) fn with_part(self, part: Option<Part>) -> Verified {
+        Verified { part: part.map(Box::new), ..self }
+    }
+
+    /// One of the events in it, as a delivery of its own.
+    pub(crate) fn part_of(&self, part: Part, body: Bytes) -> Verified {
+        Verified {
+            id: part.id(),
+            source: Arc::clone(&self.source),
+            headers: self.headers.clone(),
+            body,
+            received_at: self.received_at,
+            part: Some(Box::new(part)),
+        }
+    }
+
     /// The headers as text: one `name: value` line each. Values are bytes, but never line ends.
     pub(crate) fn header_lines(&self) -> Vec<u8> {
-        let mut lines = Vec::new();
+        let mut lines = self.part().map(|part| part.line(&self.body)).unwrap_or_default();
         for (name, value) in &self.headers {
             for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"] {
                 lines.extend_from_slice(part);
@@ -368,16 +393,21 @@ impl Verified {
                 headers.append(name, value);
             }
         }
-        Verified { id, source, headers, body, received_at }
+        let part = Part::kept(header_lines).map(Box::new);
+        Verified { id, source, headers, body, received_at, part }
     }
 }
 
 /// Identifies a delivery: a `UUIDv8` (RFC 9562) of the first 16 bytes of SHA-256 over the source's name, one zero byte and
 /// the raw body. The same on every retry.
 pub(crate) fn event_id(source: &str, body: &[u8]) -> String {
-    let digest = Sha256::new().chain_update(source).chain_update([0]).chain_update(body).finalize();
+    uuid_v8(Sha256::new().chain_update(source).chain_update([0]).chain_update(body))
+}
+
+/// A `UUIDv8` of the first 16 bytes of a digest.
+fn uuid_v8(digest: Sha256) -> String {
     let mut id = [0; 16];
-    id.copy_from_slice(&digest[..16]);
+    id.copy_from_slice(&digest.finalize()[..16]);
     uuid::Builder::from_custom_bytes(id).into_uuid().to_string()
 }
 

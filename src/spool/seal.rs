@@ -1,6 +1,6 @@
 //! Tells a delivery that the disk has altered from one that it has not.
 //!
-//! An event's id covers its source and body, and a line before its headers, the *seal*, covers these and what stands in other
+//! An event's id covers its source and body (where several came together, a line among the headers does), and a line before its headers, the *seal*, covers these and what stands in other
 //! columns. A version that does not know the line skips it, as no header has such a name. What an earlier version wrote has
 //! none: then the id alone is checked.
 
@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::store::Row;
 use crate::outcome::DEAD_LETTER_LINE;
-use crate::source::verify::event_id;
+use crate::source::verify::{PART_LINE, Part, event_id};
 
 /// Begins the line: 16 hexadecimal digits follow, and the end of the line.
 const SEAL: &[u8] = b":seal ";
@@ -28,7 +28,9 @@ pub(super) fn line(event_type: Option<&str>, received_at: i64, headers: &[u8]) -
 
 /// Whether a delivery is what was written.
 pub(super) fn is_whole(row: &Row) -> bool {
-    event_id(&row.source, &row.body) == row.id && is_sealed(row.event_type.as_deref(), row.received_at, &row.headers)
+    let is_its_id = Part::is_whole(&row.headers, &row.id, &row.body);
+    is_its_id.unwrap_or_else(|| event_id(&row.source, &row.body) == row.id)
+        && is_sealed(row.event_type.as_deref(), row.received_at, &row.headers)
 }
 
 /// Whether all seals in `headers` are right. One that was moved has two of them.
@@ -43,7 +45,9 @@ fn is_sealed(event_type: Option<&str>, received_at: i64, mut headers: &[u8]) -> 
     }
     // A line that is none has a damaged seal in its place.
     let is_line = |line: &[u8]| {
-        line.is_empty() || line.starts_with(DEAD_LETTER_LINE.as_bytes()) || line.windows(2).any(|w| w == b": ")
+        line.is_empty()
+            || [DEAD_LETTER_LINE, PART_LINE].iter().any(|begin| line.starts_with(begin.as_bytes()))
+            || line.windows(2).any(|w| w == b": ")
     };
     headers.split(|&byte| byte == b'\n').all(is_line)
 }

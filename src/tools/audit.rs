@@ -8,9 +8,13 @@ use std::io::{self, BufRead};
 
 use serde::Deserialize;
 
+use crate::kafka::dead_letter::IGNORED;
+use crate::outcome::Accepted;
+use crate::source::verify::Part;
 use crate::tools::dead_letter_index::{LetterStatus, RecordKind};
 use crate::tools::event_id::EventId;
 use crate::tools::read::ReadRecord;
+use crate::tools::replay::part_of;
 
 /// Why a list of ids cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +30,8 @@ pub(crate) enum IdsError {
 pub(crate) struct Given {
     pub(crate) ids: HashSet<EventId>,
     pub(crate) without: u64,
+    /// How many answers said that the event is ignored: it is nowhere.
+    pub(crate) ignored: u64,
 }
 
 impl Given {
@@ -38,6 +44,7 @@ impl Given {
         #[derive(Deserialize)]
         struct SenderAnswer {
             id: Option<String>,
+            outcome: Option<String>,
         }
         let mut given = Given::default();
         for (at, line) in lines.lines().enumerate() {
@@ -45,7 +52,12 @@ impl Given {
             let text = line.trim();
             let wrong = |what: String| IdsError::Line { line: at + 1, what };
             let id = if text.starts_with('{') {
-                serde_json::from_str::<SenderAnswer>(text).map_err(|e| wrong(e.to_string()))?.id
+                let answer = serde_json::from_str::<SenderAnswer>(text).map_err(|e| wrong(e.to_string()))?;
+                if answer.outcome.as_deref() == Some(Accepted::IGNORED) {
+                    given.ignored += 1;
+                    continue;
+                }
+                answer.id
             } else {
                 (!text.is_empty()).then(|| text.to_owned())
             };
@@ -69,11 +81,23 @@ pub(crate) struct EventCounts {
     pub(crate) duplicated: u64,
 }
 
+/// Where an event is, the end of its way first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum EventPlace {
+    Topic,
+    DeadLetters,
+    Spool,
+}
+
 /// What was found so far.
 #[derive(Default)]
 pub(crate) struct Audit {
     spooled: HashSet<EventId>,
     letters: HashMap<EventId, LetterStatus>,
+    /// Dead letters that a replay found ignored: they are marked, and in no other topic.
+    ignored: HashSet<EventId>,
+    /// Of deliveries with several events: those that were found, and how many there have to be.
+    several: HashMap<EventId, (HashSet<EventId>, u32)>,
     /// With the number of the topic it was seen in first.
     published: HashMap<EventId, u16>,
     /// The other topics it was seen in: none, unless topics were given other names.
@@ -85,15 +109,30 @@ pub(crate) struct Audit {
 }
 
 impl Audit {
-    pub(crate) fn spooled(&mut self, id: &str) {
+    pub(crate) fn spooled(&mut self, id: &str, part: Option<&Part>) {
         if let Ok(id) = id.parse() {
             self.spooled.insert(id);
+            self.note_part(id, part);
         }
+    }
+
+    /// Takes note of one of several events that came together.
+    fn note_part(&mut self, id: EventId, part: Option<&Part>) {
+        let Some((delivery, of)) = part.and_then(|part| Some((part.delivery.parse().ok()?, part.of))) else { return };
+        let (found, all) = self.several.entry(delivery).or_default();
+        found.insert(id);
+        *all = of.max(*all);
     }
 
     pub(crate) fn dead_letter(&mut self, found: &ReadRecord) {
         match RecordKind::of(found) {
-            Some((id, kind)) => _ = self.letters.entry(id).or_default().take(kind, found),
+            Some((id, kind)) => {
+                if kind == RecordKind::Mark && found.header(IGNORED).is_some() {
+                    self.ignored.insert(id);
+                }
+                self.letters.entry(id).or_default().take(kind, found);
+                self.note_part(id, part_of(found).as_ref());
+            }
             None => self.foreign += 1,
         }
     }
@@ -103,6 +142,7 @@ impl Audit {
             self.foreign += 1;
             return;
         };
+        self.note_part(id, part_of(found).as_ref());
         let topic = self.number(&found.topic);
         let again = match self.published.entry(id) {
             Entry::Vacant(new) => {
@@ -126,15 +166,38 @@ impl Audit {
         number
     }
 
-    fn is_pending(&self, id: EventId) -> bool {
-        self.letters.get(&id).is_some_and(LetterStatus::is_pending)
+    /// Whether its only place is among the dead letters.
+    fn is_dead_letter(&self, id: EventId) -> bool {
+        self.letters.get(&id).is_some_and(LetterStatus::is_pending) || self.ignored.contains(&id)
+    }
+
+    fn is_duplicated(&self, id: EventId) -> bool {
+        let part = |(found, _): &(HashSet<EventId>, u32)| found.iter().any(|id| self.duplicated.contains(id));
+        self.duplicated.contains(&id) || self.several.get(&id).is_some_and(part)
+    }
+
+    /// The first place that has it. A delivery with several events is where the last of them is on its way, and nowhere while one
+    /// is missing.
+    fn place_of(&self, id: EventId) -> Option<EventPlace> {
+        let own = if self.published.contains_key(&id) {
+            Some(EventPlace::Topic)
+        } else if self.is_dead_letter(id) {
+            Some(EventPlace::DeadLetters)
+        } else {
+            self.spooled.contains(&id).then_some(EventPlace::Spool)
+        };
+        own.or_else(|| {
+            let (found, of) = self.several.get(&id)?;
+            let places = found.iter().map(|id| self.place_of(*id)).collect::<Option<Vec<_>>>()?;
+            places.into_iter().max().filter(|_| found.len() >= *of as usize)
+        })
     }
 
     /// All events that are anywhere; one may be in several places.
     pub(crate) fn there(&self) -> EventCounts {
         EventCounts {
             published: self.published.len() as u64,
-            dead_lettered: self.letters.values().filter(|letter| letter.is_pending()).count() as u64,
+            dead_lettered: self.letters.keys().filter(|&&id| self.is_dead_letter(id)).count() as u64,
             spooled: self.spooled.len() as u64,
             duplicated: self.duplicated.len() as u64,
         }
@@ -144,15 +207,12 @@ impl Audit {
     pub(crate) fn hold_against(&self, given: &Given) -> (EventCounts, Vec<EventId>) {
         let (mut counts, mut missing) = (EventCounts::default(), Vec::new());
         for &id in &given.ids {
-            counts.duplicated += u64::from(self.duplicated.contains(&id));
-            if self.published.contains_key(&id) {
-                counts.published += 1;
-            } else if self.is_pending(id) {
-                counts.dead_lettered += 1;
-            } else if self.spooled.contains(&id) {
-                counts.spooled += 1;
-            } else {
-                missing.push(id);
+            counts.duplicated += u64::from(self.is_duplicated(id));
+            match self.place_of(id) {
+                Some(EventPlace::Topic) => counts.published += 1,
+                Some(EventPlace::DeadLetters) => counts.dead_lettered += 1,
+                Some(EventPlace::Spool) => counts.spooled += 1,
+                None => missing.push(id),
             }
         }
         missing.sort_unstable();
@@ -196,6 +256,8 @@ mod tests {
         );
         let given = Given::read(text.as_bytes()).unwrap();
         assert_eq!((given.ids.len(), given.without), (3, 1));
+        let given = Given::read(format!("{{\"id\":\"{}\",\"outcome\":\"ignored\"}}", IDS[0]).as_bytes()).unwrap();
+        assert_eq!((given.ids.len(), given.without, given.ignored), (0, 0, 1));
         for (text, line) in [("x", 1), ("\n{\"id\":7}", 2), ("{\"id\":\"x\"}", 1), ("{", 1)] {
             let error = Given::read(text.as_bytes()).unwrap_err();
             assert!(matches!(error, IdsError::Line { line: at, .. } if at == line), "{text}: {error}");
@@ -205,8 +267,8 @@ mod tests {
     #[test]
     fn each_id_given_counts_once_and_what_is_nowhere_is_missing() {
         let mut audit = Audit::default();
-        audit.spooled(IDS[0]);
-        audit.spooled(IDS[1]);
+        audit.spooled(IDS[0], None);
+        audit.spooled(IDS[1], None);
         for (id, offset) in [(IDS[1], 0), (IDS[2], 1)] {
             audit.dead_letter(&record(id, offset, Some("unknown_type")));
         }

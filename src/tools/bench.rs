@@ -4,6 +4,7 @@
 mod passthrough;
 mod workload;
 
+use http::HeaderMap;
 use rlibphonenumber::Region;
 use serde_json::{Value, json};
 
@@ -143,7 +144,7 @@ impl Bench {
     #[must_use]
     pub fn convert(&self, profile: &str, body: &str) -> Option<Converted> {
         let profile = self.catalog.profiles.get(profile)?;
-        let (identified, records) = sample::converted(profile, body, NOW)?;
+        let (identified, records) = sample::converted(profile, &HeaderMap::new(), body, NOW)?;
         Some(Converted {
             key: identified.key,
             event: records.event.framed(1),

@@ -69,7 +69,8 @@ fn entries<'a>(settings: &'a Settings, routes: &'a Routes) -> Vec<DocumentedType
 
 fn example(profile: &Profile, event_type: &EventType) -> Option<Example> {
     let body = Sampler::new(profile, SEED, NOW).body(event_type);
-    let (identified, records) = sample::converted(profile, &body, NOW)?;
+    let headers = sample::telling_headers(profile, &event_type.name);
+    let (identified, records) = sample::converted(profile, &headers, &body, NOW)?;
     let record = render(&event_type.schema.text, records.event.framed(1).get(5..)?).ok()?;
     Some(Example { body, key: identified.key, record })
 }

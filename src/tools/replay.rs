@@ -8,8 +8,6 @@
 //! The mark is written when Kafka has acknowledged the record: who is interrupted between the two publishes the event a
 //! second time, with the same id, and loses nothing. Those of one key go in the order in which they were received.
 
-mod order;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,17 +18,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::blocking::off_the_hot_path;
 use crate::convert::prepare::Prepared;
+use crate::convert::split::Several;
+use crate::flow::chains::chains;
 use crate::flow::drain::patience;
 use crate::flow::pipeline::{NotTaken, Pipeline};
 use crate::kafka::dead_letter::{self, HTTP};
+use crate::kafka::part_headers;
 use crate::kafka::publish::{Patience, PublishError};
-use crate::outcome::Rejection;
+
+use crate::outcome::{End, Rejection, Unwritten};
 use crate::source::Source;
-use crate::source::verify::Verified;
+use crate::source::verify::{Part, Verified};
 use crate::tools::dead_letter_index::Letter;
 use crate::tools::read::{PlaceReader, ReadError, ReadRecord};
 use crate::values::time;
-use order::chains;
 
 /// At most so many dead letters are in memory at once,
 const CHUNK: usize = 256;
@@ -42,6 +43,8 @@ const CHUNK_BYTES: usize = 16 << 20;
 pub(crate) enum Fate {
     /// In its topic, and marked.
     Published,
+    /// Its profile says by now that nobody wants it: it is written nowhere, and marked.
+    Ignored,
     /// Today's reason. It is the dead letter that it was.
     Stays(Rejection),
     /// Its source is not configured.
@@ -50,6 +53,8 @@ pub(crate) enum Fate {
     Gone,
     /// In a dry run: to this topic.
     WouldBePublished(Arc<str>),
+    /// In a dry run: nobody wants it.
+    WouldBeIgnored,
     /// In a dry run: this subject's schema. Nothing would be replayed at all then.
     SchemaRefused(String),
 }
@@ -106,6 +111,9 @@ impl Replay<'_> {
                 (Some(source), Some(found)) => deliveries.push((letter, restore(letter, source, found))),
             }
         }
+        if deliveries.iter().any(|(_, delivery)| !delivery.source().profile.split.is_empty()) {
+            return self.turn_in_order(&deliveries, tell).await;
+        }
         if self.dry_run {
             for (letter, delivery) in &deliveries {
                 tell(letter, &self.dry_run(self.prepare(delivery).await));
@@ -136,6 +144,53 @@ impl Replay<'_> {
         ended
     }
 
+    /// The same where some may hold several events: one after the other, whatever their keys are.
+    async fn turn_in_order(
+        &self,
+        deliveries: &[(&Letter, Verified)],
+        tell: &impl Fn(&Letter, &Fate),
+    ) -> Result<(), ReplayError> {
+        for (letter, delivery) in deliveries {
+            if self.stop.is_cancelled() {
+                break;
+            }
+            let fate = match self.pipeline.split(delivery).await {
+                Ok(Some(several)) => self.several(delivery, &several).await?,
+                // What cannot be taken apart is found to stay.
+                Ok(None) | Err(_) if self.dry_run => self.dry_run(self.prepare(delivery).await),
+                Ok(None) | Err(_) => self.one(self.prepare(delivery).await).await?,
+            };
+            tell(letter, &fate);
+        }
+        Ok(())
+    }
+
+    /// A dead letter with several events: all of them, then its mark. While one cannot be converted, none is published.
+    async fn several(&self, delivery: &Verified, several: &Several) -> Result<Fate, ReplayError> {
+        let mut first = None;
+        for part in several.deliveries(delivery) {
+            let place = part.part().map_or(0, |part| part.place);
+            match self.dry_run(self.prepare(&part).await) {
+                Fate::Stays(Rejection { reason, error }) => {
+                    return Ok(Fate::Stays(Rejection { reason, error: format!("event {place}: {error}") }));
+                }
+                Fate::WouldBePublished(topic) => first = first.or(Some(topic)),
+                Fate::WouldBeIgnored => {}
+                fate => return Ok(fate),
+            }
+        }
+        if self.dry_run {
+            return Ok(first.map_or(Fate::WouldBeIgnored, Fate::WouldBePublished));
+        }
+        for part in several.deliveries(delivery) {
+            if let Some(fate) = self.publish(self.prepare(&part).await).await?.err() {
+                return Ok(fate);
+            }
+        }
+        let end = if first.is_some() { End::Published } else { End::Ignored };
+        self.mark(delivery.id().to_owned(), end).await
+    }
+
     /// What is to be written of one: what is an entity's last state now, a dead letter of long ago does not know.
     async fn prepare<'a>(&self, delivery: &'a Verified) -> Prepared<'a> {
         let mut prepared = self.pipeline.prepare(delivery).await;
@@ -150,15 +205,26 @@ impl Replay<'_> {
     /// One dead letter: its records, then its mark.
     async fn one(&self, prepared: Prepared<'_>) -> Result<Fate, ReplayError> {
         let id = prepared.delivery.id().to_owned();
+        match self.publish(prepared).await? {
+            Ok(end) => self.mark(id, end).await,
+            Err(fate) => Ok(fate),
+        }
+    }
+
+    /// The records of one; or that it stays.
+    async fn publish(&self, prepared: Prepared<'_>) -> Result<Result<End, Fate>, ReplayError> {
         let patience = patience(self.ack_timeout, prepared.delivery.body().len() as u64);
         match self.pipeline.publish(prepared, Instant::now() + patience).await {
-            Ok(()) => {}
-            Err(NotTaken::Ever(rejection)) => return Ok(Fate::Stays(rejection)),
-            Err(NotTaken::Now(deferred)) => return Err(ReplayError::Deferred(deferred.why)),
+            Ok(end) => Ok(Ok(end)),
+            Err(NotTaken::Ever(rejection)) => Ok(Err(Fate::Stays(rejection))),
+            Err(NotTaken::Now(deferred)) => Err(ReplayError::Deferred(deferred.why)),
         }
-        let mark = dead_letter::mark(&self.pipeline.routes.dead_letters, id.clone(), time::now_millis());
+    }
+
+    async fn mark(&self, id: String, end: End) -> Result<Fate, ReplayError> {
+        let mark = dead_letter::mark(&self.pipeline.routes.dead_letters, id.clone(), time::now_millis(), end);
         match self.pipeline.publisher.publish(mark, Patience::Command).report.await {
-            Ok(_) => Ok(Fate::Published),
+            Ok(_) => Ok(if end == End::Ignored { Fate::Ignored } else { Fate::Published }),
             Err(error) => Err(ReplayError::NotMarked { id, error }),
         }
     }
@@ -170,7 +236,8 @@ impl Replay<'_> {
                 Some(subject) => Fate::SchemaRefused(subject.name.clone()),
                 None => Fate::WouldBePublished(Arc::clone(&route.main.topic)),
             },
-            Err(rejection) => Fate::Stays(rejection),
+            Err(Unwritten::Ignored) => Fate::WouldBeIgnored,
+            Err(Unwritten::Rejected(rejection)) => Fate::Stays(rejection),
         }
     }
 }
@@ -185,8 +252,10 @@ fn chunk(letters: &[Letter]) -> usize {
     fit.count().clamp(1, letters.len())
 }
 
-/// The delivery as it was taken in. Its id is the dead letter's: of a body that was redacted it could not be made again.
+/// The delivery as it was taken in. Its id is the dead letter's: of a body that was redacted it could not be made again. One of
+/// several events that came together stays that.
 pub(crate) fn restore(letter: &Letter, source: &Arc<Source>, found: ReadRecord) -> Verified {
+    let part = part_of(&found);
     let mut lines = Vec::new();
     for (name, value) in &found.headers {
         if let Some(name) = name.strip_prefix(HTTP) {
@@ -194,7 +263,12 @@ pub(crate) fn restore(letter: &Letter, source: &Arc<Source>, found: ReadRecord) 
         }
     }
     let body = found.value.unwrap_or_default().into();
-    Verified::kept(letter.id.to_string(), Arc::clone(source), &lines, body, letter.received_at)
+    Verified::kept(letter.id.to_string(), Arc::clone(source), &lines, body, letter.received_at).with_part(part)
+}
+
+/// Which of several events that came together a record is of.
+pub(crate) fn part_of(found: &ReadRecord) -> Option<Part> {
+    part_headers::read(|name| found.header(name))
 }
 
 #[cfg(test)]

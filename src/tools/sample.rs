@@ -9,9 +9,10 @@ mod words;
 
 use std::collections::BTreeMap;
 
+use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{EventType, FieldKind, FieldPlan, Guard, Profile};
+use crate::catalog::{EventType, FieldKind, FieldPlan, Guard, Profile, Rule, RulePlace};
 use crate::convert::encode::{Head, Records, encode};
 use crate::convert::identify::{Identified, identify};
 use crate::tools::random::Random;
@@ -27,9 +28,14 @@ fn uuid(random: &mut Random) -> String {
 }
 
 /// What a sample's body becomes, as the pipeline makes it but for the head, whose id is always the same.
-pub(crate) fn converted<'a>(profile: &'a Profile, body: &str, received_at: i64) -> Option<(Identified<'a>, Records)> {
+pub(crate) fn converted<'a>(
+    profile: &'a Profile,
+    headers: &HeaderMap,
+    body: &str,
+    received_at: i64,
+) -> Option<(Identified<'a>, Records)> {
     let doc = Document::scan(body.as_bytes(), MAX_DEPTH).ok()?;
-    let identified = identify(&doc, profile).ok()?;
+    let identified = identify(&doc, headers, profile).ok()?;
     let head = Head {
         id: "9a67c00d-b2c5-8677-8489-2cf44ff60965",
         event_type: &identified.event_type.name,
@@ -40,6 +46,43 @@ pub(crate) fn converted<'a>(profile: &'a Profile, body: &str, received_at: i64) 
     };
     let records = encode(&doc, profile, identified.event_type, &head, None, usize::MAX).ok()?;
     Some((identified, records))
+}
+
+/// The first rule that has a value for the type, and that value.
+fn telling<'a>(profile: &'a Profile, event_type: &str) -> Option<(&'a Rule, String)> {
+    profile.recognise.iter().find_map(|rule| Some((rule, rule.sample_value(event_type)?)))
+}
+
+/// The headers that tell the type.
+pub(crate) fn telling_headers(profile: &Profile, event_type: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let Some((rule, value)) = telling(profile, event_type) else { return headers };
+    for (place, part) in rule.parts_of(&value) {
+        if let (RulePlace::Header(name), Ok(value)) = (place, part.parse()) {
+            headers.insert(name, value);
+        }
+    }
+    headers
+}
+
+/// Puts what `part` spells, or anything, at the end of `steps`; without a part, only where nothing is.
+fn put(object: &mut Map<String, Value>, steps: &[Box<str>], part: Option<&str>) {
+    let Some((step, rest)) = steps.split_first() else { return };
+    if !rest.is_empty() {
+        let inner = object.entry(&**step).or_insert_with(|| Value::Object(Map::new()));
+        if !inner.is_object() {
+            *inner = Value::Object(Map::new());
+        }
+        return inner.as_object_mut().map_or((), |inner| put(inner, rest, part));
+    }
+    let told = match part {
+        Some("true") => json!(true),
+        Some("false") => json!(false),
+        other => json!(other.unwrap_or("sample")),
+    };
+    if part.is_some() || object.get(&**step).is_none_or(Value::is_null) {
+        object.insert(step.to_string(), told);
+    }
 }
 
 /// Bodies of one profile's events, one after the other.
@@ -85,28 +128,31 @@ impl<'a> Sampler<'a> {
         }
         shared::agree(&mut payload, self.about);
         let mut around = Map::new();
-        for rule in &self.profile.recognise {
-            let told = match &rule.values {
-                None => Some(json!(event_type.name)),
-                Some(values) => {
-                    values.iter().find(|(_, name)| **name == event_type.name).map(|(value, _)| match value.as_str() {
-                        "true" => json!(true),
-                        "false" => json!(false),
-                        other => json!(other),
-                    })
-                }
-            };
-            if let Some(told) = told {
-                let into = if self.profile.payload.is_some() { &mut around } else { &mut payload };
-                into.insert(rule.field.clone(), told);
-            }
-        }
+        self.tell(&event_type.name, &mut payload, &mut around);
         match &self.profile.payload {
             None => Value::Object(payload).to_string(),
             Some(name) => {
                 around.insert(name.clone(), Value::Object(payload));
                 Value::Object(around).to_string()
             }
+        }
+    }
+
+    /// Puts what tells the type where the profile looks for it, but for headers.
+    fn tell(&self, event_type: &str, payload: &mut Map<String, Value>, around: &mut Map<String, Value>) {
+        let Some((rule, value)) = telling(self.profile, event_type) else { return };
+        let given = rule.given.iter().map(|given| (vec![given.as_str().into()], None));
+        let parts = rule.parts_of(&value).into_iter().filter_map(|(place, part)| match place {
+            RulePlace::Body(steps) => Some((steps.clone(), Some(part))),
+            RulePlace::Header(_) => None,
+        });
+        for (steps, part) in parts.chain(given) {
+            let (into, steps) = match (&self.profile.payload, &steps[..]) {
+                (Some(name), [first, rest @ ..]) if **first == **name && !rest.is_empty() => (&mut *payload, rest),
+                (Some(_), steps) => (&mut *around, steps),
+                (None, steps) => (&mut *payload, steps),
+            };
+            put(into, steps, part);
         }
     }
 
@@ -238,7 +284,8 @@ mod tests {
             for event_type in profile.types.values().cycle().take(profile.types.len() * 5) {
                 let body = sampler.body(event_type);
                 let doc = Document::scan(body.as_bytes(), MAX_DEPTH).unwrap();
-                let identified = identify(&doc, profile).unwrap_or_else(|e| panic!("{}: {body}", e.why));
+                let headers = telling_headers(profile, &event_type.name);
+                let identified = identify(&doc, &headers, profile).unwrap_or_else(|e| panic!("{}: {body}", e.why));
                 assert_eq!(identified.event_type.name, event_type.name);
             }
         }
@@ -275,7 +322,7 @@ mod tests {
     fn samples_of_both_vendors_meet_by_reference_and_by_number_whatever_the_seed() {
         let catalog = Catalog::load(None).unwrap();
         let derived = |profile: &str, body: &str| {
-            let (identified, _) = converted(&catalog.profiles[profile], body, 0).unwrap();
+            let (identified, _) = converted(&catalog.profiles[profile], &HeaderMap::new(), body, 0).unwrap();
             let topics = identified.event_type.joins.iter().map(|join| join.topic.clone());
             topics.zip(identified.links).collect::<BTreeMap<_, _>>()
         };
@@ -285,7 +332,7 @@ mod tests {
             let mut sampler = Sampler::new(profile, seed, 1_780_401_600_000);
             for event_type in profile.types.values().cycle().take(profile.types.len() * 10) {
                 let body = sampler.body(event_type);
-                let (identified, _) = converted(profile, &body, 0).unwrap();
+                let (identified, _) = converted(profile, &HeaderMap::new(), &body, 0).unwrap();
                 if event_type.name.starts_with("deal.") {
                     keys.entry("deal".into()).or_default().push(identified.key);
                 }

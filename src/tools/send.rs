@@ -15,6 +15,7 @@ use crate::catalog::Profile;
 use crate::outbound;
 use crate::outcome::Accepted;
 use crate::source::verify::{Signer, event_id};
+use crate::tools::sample;
 use crate::values::time::now_millis;
 
 /// How many answers are waited for at once; past it the load is late, which the latency shows.
@@ -46,6 +47,9 @@ impl SendTarget {
         let id = event_id(&self.source, body.as_bytes());
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         headers.extend(profile.type_header.iter().map(|name| (name.clone(), event_type.to_owned())));
+        for (name, value) in &sample::telling_headers(profile, event_type) {
+            headers.push((name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+        }
         headers.extend(self.signer.headers(&path, body.as_bytes(), &id, now_millis()));
         Signed { url: format!("{}{path}", self.url), headers, body }
     }

@@ -109,7 +109,8 @@ impl<'a> Document<'a> {
         &self.text[self.span(node)]
     }
 
-    fn span(&self, node: Node) -> Range<usize> {
+    /// Where the value stands in the text.
+    pub(crate) fn span(&self, node: Node) -> Range<usize> {
         let entry = self.entry(node);
         entry.start as usize..entry.end as usize
     }

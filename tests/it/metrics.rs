@@ -25,6 +25,7 @@ fn every_metric_is_there_from_the_start_under_one_name() {
         "published",
         "spooled",
         "dead_lettered",
+        "ignored",
         "not_found",
         "unknown_source",
         "method_not_allowed",
@@ -55,6 +56,7 @@ fn every_metric_is_there_from_the_start_under_one_name() {
     let lane = |name: &str| format!("{name}{{lane=\"{}\"}}", bridge.topic("wegly.deal"));
     for series in [
         "hookbridge_events_total{outcome=\"published\",source=\"whazing\",type=\"ticket.closed\"}",
+        "hookbridge_events_total{outcome=\"ignored\",source=\"whazing\",type=\"unknown\"}",
         "hookbridge_type_header_mismatches_total{source=\"wegly\"}",
         "hookbridge_body_bytes_total{source=\"wegly\"}",
         "hookbridge_answer_seconds_count",

@@ -17,6 +17,8 @@ pub(crate) mod registry;
 pub(crate) mod s3;
 pub(crate) mod sender;
 pub(crate) mod servers;
+#[allow(dead_code, reason = "the other targets have no vendors of their own")]
+pub(crate) mod vendor;
 #[allow(dead_code, reason = "the other targets set no clock")]
 pub(crate) mod wrong_clock;
 

@@ -132,7 +132,7 @@ async fn replay(settings: &Settings, args: &ReplayArgs) -> Result<Ending, Ending
     let left = letters.len() - tally.told;
     say(&tally.sum(args.dry_run, left));
     ended.map_err(|error| unavailable(&error))?;
-    Ok(if tally.published == letters.len() && found_all { Ending::Well } else { Ending::Findings })
+    Ok(if tally.published + tally.ignored == letters.len() && found_all { Ending::Well } else { Ending::Findings })
 }
 
 /// Reads which states the latest topics hold.
@@ -162,6 +162,8 @@ fn say(line: &str) {
 fn tell(letter: &Letter, fate: &Fate, bar: &ProgressBar) {
     let words = match fate {
         Fate::Published => None,
+        Fate::Ignored => Some("ignored by the profile".to_owned()),
+        Fate::WouldBeIgnored => Some("would be ignored by the profile".to_owned()),
         Fate::WouldBePublished(topic) => Some(format!("would be published to {topic}")),
         Fate::Stays(rejection) => Some(format!("stays: {}: {}", rejection.reason.code(), rejection.error)),
         Fate::SchemaRefused(subject) => Some(format!("stays: the registry refuses the schema of {subject}")),
@@ -181,6 +183,8 @@ fn tell(letter: &Letter, fate: &Fate, bar: &ProgressBar) {
 struct ReplayTally {
     told: usize,
     published: usize,
+    /// Marked without a record.
+    ignored: usize,
     /// Why, one each.
     stay: Vec<&'static str>,
 }
@@ -190,6 +194,7 @@ impl ReplayTally {
         self.told += 1;
         match fate {
             Fate::Published | Fate::WouldBePublished(_) => self.published += 1,
+            Fate::Ignored | Fate::WouldBeIgnored => self.ignored += 1,
             Fate::Stays(rejection) => self.stay.push(rejection.reason.code()),
             Fate::SchemaRefused(_) => self.stay.push("schema refused"),
             Fate::NoSource => self.stay.push("source not configured"),
@@ -200,7 +205,8 @@ impl ReplayTally {
     /// `published 3; 2 stay: unknown_type 2; left 0`
     fn sum(&self, dry_run: bool, left: usize) -> String {
         let (published, stay) = if dry_run { ("would be published", "would stay") } else { ("published", "stay") };
-        format!("{published} {}; {}; left {left}", self.published, sum(stay, self.stay.iter().copied()))
+        let ignored = if self.ignored > 0 { format!("{} ignored; ", self.ignored) } else { String::new() };
+        format!("{published} {}; {ignored}{}; left {left}", self.published, sum(stay, self.stay.iter().copied()))
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) struct JudgedRecord {
 /// Takes a body through scan, identify and encode, and has `apache-avro` read the record.
 pub(crate) fn through(profile: &Profile, body: &str) -> Result<JudgedRecord, Finding> {
     let doc = Document::scan(body.as_bytes(), MAX_DEPTH).map_err(|e| e.to_string())?;
-    let identified = identify(&doc, profile).map_err(|e| e.why.to_string())?;
+    let identified = identify(&doc, &http::HeaderMap::new(), profile).map_err(|e| e.why.to_string())?;
     let head = Head {
         id: "9a67c00d-b2c5-8677-8489-2cf44ff60965",
         event_type: &identified.event_type.name,
@@ -177,8 +177,8 @@ pub(crate) fn nothing_lost(schema: &Json, record: &Value, profile: &Profile, sen
     let SentJson::Object(members) = &sent else { return Err("no object was sent".into()) };
     let event = plain(field(record, "event"));
     // What tells this type is told by it; what could have told another is a member like any other.
-    let tells = |rule: &&Rule| rule.values.as_ref().is_none_or(|types| types.values().any(|t| event["type"] == *t));
-    let telling: Vec<&str> = profile.recognise.iter().filter(tells).map(|rule| rule.field.as_str()).collect();
+    let tells = |rule: &&Rule| rule.names_types || rule.values.values().any(|t| event["type"] == *t);
+    let telling: Vec<&str> = profile.recognise.iter().filter(tells).filter_map(Rule::field).collect();
     let fields = || schema["fields"].as_array().into_iter().flatten();
     let known = |key: &str| fields().any(|f| json_name(f) == key && f["name"] != "event");
     let untold: Vec<_> =

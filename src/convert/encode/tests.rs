@@ -2,6 +2,7 @@
 
 mod generate;
 mod hashed;
+mod names;
 
 use proptest::prelude::*;
 

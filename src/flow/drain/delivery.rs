@@ -70,10 +70,10 @@ impl Drain {
     pub(super) async fn prepare<'a>(&self, lane: &Lane, spooled: &'a Spooled) -> Prepared<'a> {
         let mut prepared = self.pipeline.prepare(&spooled.delivery).await;
         if let Some(rejection) = &spooled.rejection {
-            prepared.made = Err(rejection.clone());
+            prepared.made = Err(rejection.clone().into());
         } else if lane.name == self.pipeline.routes.dead_letters && prepared.made.is_ok() {
             let error = "a dead letter spooled by an earlier version, which did not keep the reason".into();
-            prepared.made = Err(Rejection { reason: Reason::KafkaRejected, error });
+            prepared.made = Err(Rejection { reason: Reason::KafkaRejected, error }.into());
         }
         prepared
     }

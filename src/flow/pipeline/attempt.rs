@@ -138,6 +138,35 @@ impl Deferred {
     }
 }
 
+/// Why Kafka does not have a delivery's record: there is none that it will ever take, or it did not take it now.
+pub(crate) enum NotTaken {
+    Ever(Rejection),
+    Now(Deferred),
+}
+
+/// Whether all records of an event are taken, by the errors of those that are not.
+pub(super) fn all_taken(errors: impl Iterator<Item = (Gate, PublishError)>, lane: &Arc<str>) -> Result<(), NotTaken> {
+    let (mut ever, mut now): (_, Option<Deferred>) = (None, None);
+    for (gate, error) in errors {
+        match error.refusal() {
+            Some(reason) => ever = Some((reason, error)),
+            // No word on one is no word on the event.
+            None if matches!(error, PublishError::Unreported { .. }) => {
+                return Err(NotTaken::Now(Deferred::at(gate, lane, None, &error)));
+            }
+            None => {
+                let this = Deferred::at(gate, lane, None, &error);
+                now = Some(if let Some(before) = now { before.and(this) } else { this });
+            }
+        }
+    }
+    match (ever, now) {
+        (Some((reason, error)), _) => Err(NotTaken::Ever(Rejection { reason, error: error.to_string() })),
+        (None, Some(deferred)) => Err(NotTaken::Now(deferred)),
+        (None, None) => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rdkafka::error::KafkaError;

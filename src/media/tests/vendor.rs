@@ -75,7 +75,7 @@ fn record(body: &str) -> String {
     let catalog = catalog();
     let profile = &catalog.profiles["loja"];
     let doc = Document::scan(body.as_bytes(), MAX_DEPTH).unwrap();
-    let identified = identify(&doc, profile).ok().unwrap();
+    let identified = identify(&doc, &http::HeaderMap::new(), profile).ok().unwrap();
     let event_type = identified.event_type;
     let (node, file) = take(&doc, profile, event_type, 2).unzip();
     let moved = node.zip(file.as_ref()).map(|(node, file)| file.moved(node, "s3://b/x"));

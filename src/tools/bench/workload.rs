@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use http::HeaderMap;
 use serde_json::{Map, Value};
 
 use crate::catalog::{Catalog, EventType, FieldKind, Method, Profile};
@@ -100,7 +101,7 @@ fn request(profile: &Profile, event_type: &EventType, body: String) -> Request {
 
 fn key(profile: &Profile, body: &str) -> Option<String> {
     let doc = Document::scan(body.as_bytes(), MAX_DEPTH).ok()?;
-    identify(&doc, profile).ok().map(|identified| identified.key)
+    identify(&doc, &HeaderMap::new(), profile).ok().map(|identified| identified.key)
 }
 
 /// The body with a text in it so many bytes longer; `None` when it has no text that may be.
@@ -196,7 +197,7 @@ mod tests {
         let of = |request: &Request| {
             let profile = &catalog.profiles[request.path.strip_prefix("/webhooks/").unwrap()];
             let doc = Document::scan(request.body.as_bytes(), MAX_DEPTH).unwrap();
-            let identified = identify(&doc, profile).ok().unwrap();
+            let identified = identify(&doc, &HeaderMap::new(), profile).ok().unwrap();
             (identified.event_type.topic.clone(), identified.key)
         };
         assert_eq!(requests.iter().map(of).collect::<HashSet<_>>().len(), ENTITIES);

@@ -23,7 +23,7 @@ pub fn identify(data: &[u8]) {
         return;
     };
     for profile in CATALOG.profiles.values() {
-        let identified = match by_profile(&doc, profile) {
+        let identified = match by_profile(&doc, &http::HeaderMap::new(), profile) {
             Ok(identified) => identified,
             Err(unidentified) => {
                 assert!(!unidentified.why.to_string().is_empty());

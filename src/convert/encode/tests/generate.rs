@@ -34,14 +34,9 @@ pub(super) fn body(random: &mut Random, profile: &Profile, event_type: &EventTyp
     let mut members: Vec<_> = members.into_iter().filter(|(_, key, _)| !tells(profile, key)).collect();
     let mut telling = Vec::new();
     for rule in &profile.recognise {
-        match &rule.values {
-            None => telling.push((rule.field.clone(), quoted(&event_type.name))),
-            Some(values) => {
-                let Some((value, _)) = values.iter().find(|(_, name)| **name == event_type.name) else { continue };
-                let bare = ["true", "false"].contains(&value.as_str());
-                telling.push((rule.field.clone(), if bare { value.clone() } else { quoted(value) }));
-            }
-        }
+        let (Some(field), Some(value)) = (rule.field(), rule.sample_value(&event_type.name)) else { continue };
+        let bare = ["true", "false"].contains(&value.as_str());
+        telling.push((field.to_owned(), if bare { value } else { quoted(&value) }));
     }
     let telling: Vec<_> = telling.into_iter().map(|(key, text)| (key.clone(), key, SentJson::Scalar(text))).collect();
     match &profile.payload {
@@ -63,7 +58,7 @@ pub(super) fn body(random: &mut Random, profile: &Profile, event_type: &EventTyp
 }
 
 fn tells(profile: &Profile, key: &str) -> bool {
-    profile.payload.is_none() && profile.recognise.iter().any(|rule| rule.field == key)
+    profile.payload.is_none() && profile.recognise.iter().any(|rule| rule.field() == Some(key))
 }
 
 fn shuffle<T>(random: &mut Random, items: &mut [T]) {

@@ -1,4 +1,4 @@
-//! What has to keep its order, and what need not: deliveries that share a key, themselves or through others, are in one
+//! What has to keep its order among deliveries that are at hand together, and what need not: deliveries that share a key, themselves or through others, are in one
 //! chain. Chains go side by side, the deliveries of one go one after the other.
 
 use std::collections::{BTreeMap, HashMap};
