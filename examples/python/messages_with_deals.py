@@ -1,15 +1,14 @@
 """Joins Whazing's messages with Wegly's deals, by reference and by number, and prints the rows as JSON lines. See README.md."""
 
-import argparse
 import json
 import sys
-from os import getenv
 from uuid import UUID
 
 import duckdb
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 
-from chat_with_deal import BATCH, TIMEOUT, decoder, insert
+from chat_with_deal import decoder, insert
+from topics import is_newer, options, records
 
 # The way two records meet, the topic of messages, and that of deals: both with the same keys.
 WAYS = [
@@ -44,10 +43,8 @@ class Newest:
         if record is None:  # a tombstone, from `hookbridge forget`
             return states.clear()
         deal = record["deal"]
-        # Of equal times the later state counts; one without is older than any with.
-        rank = deal["updated_at"] is not None, deal["updated_at"]
-        if deal["id"] not in states or states[deal["id"]][0] <= rank:
-            states[deal["id"]] = rank, (way, key, UUID(str(deal["id"])), deal["title"], deal["status"], deal["value"])
+        if deal["id"] not in states or is_newer(deal["updated_at"], states[deal["id"]][0]):
+            states[deal["id"]] = deal["updated_at"], (way, key, UUID(str(deal["id"])), deal["title"], deal["status"], deal["value"])
 
     def tables(self, db):
         db.execute(TABLES)
@@ -57,50 +54,24 @@ class Newest:
 
 def read(options, decode):
     """Everything up to where the topics end now."""
-    consumer = Consumer({
-        "bootstrap.servers": options.brokers,
-        "group.id": "messages-with-deals",  # required, but of no use here
-        "enable.auto.commit": False,
-        "enable.partition.eof": True,
-        "log_level": 0,
-        "error_cb": lambda error: print(f"Kafka: {error.str()}", file=sys.stderr),
-    })
-    topics = {}
-    for way, messages, deals in WAYS:
-        topics[options.prefix + messages], topics[options.prefix + deals] = (way, True), (way, False)
-    known = consumer.list_topics(timeout=TIMEOUT).topics
-    if missing := sorted(topics.keys() - known.keys()):
-        raise RuntimeError(f"not at {options.brokers}: {', '.join(missing)}: is kafka.join_topics \"all\"?")
-    unfinished = {(topic, part) for topic in topics for part in known[topic].partitions}
-    consumer.assign([TopicPartition(*place, OFFSET_BEGINNING) for place in unfinished])
+    ways = {topic: (way, topic == messages) for way, messages, deals in WAYS for topic in (messages, deals)}
     newest = Newest()
-    while unfinished:
-        for message in consumer.consume(BATCH, timeout=1.0):
-            if error := message.error():
-                if error.code() != KafkaError._PARTITION_EOF:
-                    raise KafkaException(error)
-                unfinished.discard((message.topic(), message.partition()))
-                continue
-            (way, is_message), key, record = topics[message.topic()], message.key().decode(), decode(message.value())
-            if not is_message:
-                newest.deal(way, key, record)
-            elif record is not None:
-                newest.message(way, key, record["event"]["id"], record)
-    consumer.close()
+    for topic, key, record in records(options, ways, decode):
+        way, is_message = ways[topic]
+        if not is_message:
+            newest.deal(way, key, record)
+        elif record is not None:
+            newest.message(way, key, record["event"]["id"], record)
     return newest
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--brokers", default=getenv("BOOTSTRAP_SERVERS", "localhost:9092"), help="[BOOTSTRAP_SERVERS]")
-    parser.add_argument("--registry", default=getenv("REGISTRY_URL", "http://localhost:8081"), help="[REGISTRY_URL]")
-    parser.add_argument("--prefix", default=getenv("TOPIC_PREFIX", ""), help="kafka.topic_prefix [TOPIC_PREFIX]")
-    options = parser.parse_args()
+    chosen = options(__doc__)
     try:
         db = duckdb.connect()
-        read(options, decoder(options.registry)).tables(db)
+        read(chosen, decoder(chosen.registry)).tables(db)
     except KafkaException as error:
-        sys.exit(f"messages_with_deals: Kafka at {options.brokers}: {error.args[0].str()}")
+        sys.exit(f"messages_with_deals: Kafka at {chosen.brokers}: {error.args[0].str()}")
     except (RuntimeError, duckdb.Error) as error:
         sys.exit(f"messages_with_deals: {error}".splitlines()[0])
     rows = db.sql("FROM messages_with_deals ORDER BY sent_at, message_id, deal_id, met_by")

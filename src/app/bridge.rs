@@ -25,7 +25,7 @@ use crate::http::ANSWER_CODES;
 use crate::kafka::follow::Follower;
 use crate::kafka::latest::store::LatestStore;
 use crate::kafka::publish::Publisher;
-use crate::kafka::registry::{RefusedSchema, Registry, SchemaReader};
+use crate::kafka::registry::{RefusedSchema, Registry};
 use crate::kafka::route::{DEAD_LETTERS, Role, Routes};
 use crate::media::Store;
 use crate::observe::metrics::Metrics;
@@ -138,7 +138,7 @@ impl Core {
         let (spool, to_drain) = Spool::open(dir, settings.spool, metrics, lane_of)?;
         let registry = Registry::new(&settings.registry, &settings.data_dir, routes.subjects.clone())?;
         // The ids that the registry told an earlier run are known by now.
-        let follower = follower(settings, &pipeline)?;
+        let follower = follower(settings, &pipeline, &registry);
         let spool = Arc::new(spool);
         let drain = Drain {
             pipeline: Arc::clone(&pipeline),
@@ -170,12 +170,11 @@ impl Core {
 }
 
 /// Who follows the latest topics, if there are any. None of their states is written until enough is known of them.
-fn follower(settings: &Settings, pipeline: &Pipeline) -> Result<Option<Follower>, ConfigError> {
+fn follower(settings: &Settings, pipeline: &Pipeline, registry: &Registry) -> Option<Follower> {
     let latest = pipeline.publisher.latest();
     if latest.topics().is_empty() {
-        return Ok(None);
+        return None;
     }
-    let registry = SchemaReader::new(&settings.registry)?;
     let store = match LatestStore::open(&settings.data_dir, latest.topics()) {
         Ok((store, saved)) => {
             latest.load(saved);
@@ -188,7 +187,7 @@ fn follower(settings: &Settings, pipeline: &Pipeline) -> Result<Option<Follower>
         }
     };
     latest.hold();
-    Ok(Some(Follower::new(&pipeline.publisher, &pipeline.routes, registry, store)))
+    Some(Follower::new(&pipeline.publisher, &pipeline.routes, registry.reader(), store))
 }
 
 /// Asks the registry for ids, at once and from time to time; tells `refuse` when the start fails by what it says.

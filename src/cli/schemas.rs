@@ -33,7 +33,8 @@ stands behind the subject): each version has to read what any other wrote, and n
 or changed.
 
 Exit codes: 0 all well, 1 a version does not go with the schema, 69 the registry cannot be used,
-78 configuration or, for `register`, a schema that is refused: then nothing was registered.";
+78 configuration or, for `register`, a schema that is refused: before any is registered, but where the
+registry itself refuses no sooner than when it is registered.";
 
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
@@ -180,10 +181,6 @@ fn with_registry(settings: &Settings, register: bool) -> Ending {
         if register {
             registry.start().await.map_err(|refusals| fail_start(&StartError::Refused(refusals)))?;
             registry.trouble().map_or(Ok(()), |words| Err(fail(&words, Ending::Unavailable)))?;
-            let refusals = registry.refusals();
-            if !refusals.is_empty() {
-                return Err(fail_start(&StartError::Refused(refusals)));
-            }
         }
         Ok::<_, Ending>(reports)
     });

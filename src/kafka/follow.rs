@@ -8,6 +8,7 @@
 //! What we wrote ourselves is known by its acknowledgement, so an instance that is alone reads nothing: it asks for the ends of
 //! the partitions, one request to each broker.
 
+mod cluster;
 mod reader;
 mod times;
 mod version;
@@ -52,6 +53,8 @@ pub(crate) struct Follower {
     /// What could not be saved is missing in the file.
     save_all: bool,
     reader: Option<TopicReader>,
+    /// Whether this run follows a cluster that has no id.
+    is_nameless: bool,
     /// The ends that the last look found. What is before them is acknowledged by now, or not ours.
     ends: BTreeMap<(Arc<str>, i32), i64>,
     /// Topics that ended before what is known of them, at the last look.
@@ -94,6 +97,7 @@ impl Follower {
             store,
             save_all: false,
             reader: None,
+            is_nameless: false,
             ends: BTreeMap::new(),
             behind: BTreeSet::new(),
             holding: None,
@@ -219,25 +223,6 @@ impl Follower {
 
     fn next(&self, topic: &str, count: u32) -> Vec<i64> {
         (0..i32::try_from(count).unwrap_or(i32::MAX)).map(|partition| self.latest.next(topic, partition)).collect()
-    }
-
-    /// What is known of another cluster's topics says nothing of these.
-    async fn check_cluster(&mut self, reader: &TopicReader) -> Result<(), FollowError> {
-        let Some(store) = &mut self.store else { return Ok(()) };
-        let cluster = reader.cluster().await?;
-        let before = store.cluster().unwrap_or_default();
-        if before.as_deref() == Some(&*cluster) {
-            return Ok(());
-        }
-        if let Some(before) = before {
-            tracing::warn!(before, cluster, "another Kafka cluster: what was known of the latest topics is forgotten");
-            self.latest.topics().iter().for_each(|topic| self.latest.clear(topic));
-        }
-        if let Err(error) = store.begin(&cluster) {
-            tracing::warn!(%error, "cannot save what is known of the latest topics; the next start reads them from the beginning");
-            self.save_all = true;
-        }
-        Ok(())
     }
 
     /// Reads what is not known of one topic; `before` says what was known of its partitions before the look at their `ends`.

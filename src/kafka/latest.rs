@@ -113,7 +113,7 @@ pub(crate) enum WriteEnd {
 }
 
 impl LatestTopics {
-    /// Knows nothing, and lets everything be written. `most` is how many keys it holds at the most.
+    /// Knows nothing, and lets everything be written. `most` is how many keys it knows for certain; it holds twice as many at the most.
     pub(crate) fn new(mut topics: Vec<Arc<str>>, most: usize) -> Arc<LatestTopics> {
         topics.sort_unstable();
         topics.truncate(usize::from(u16::MAX));

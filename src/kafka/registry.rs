@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Nothing waits for the first pass but events of types whose id is not known. A schema without a known id that is
-//! refused then, here or by the registry, stops the program. Later passes run every `registry.verify_interval`, since a registry can be
+//! refused then, here or by the registry, when it is compared or when it is to be registered, stops the program. Later passes run every `registry.verify_interval`, since a registry can be
 //! replaced by one with other ids: a refusal then marks its type and leaves the others alone, and so it does in the first
 //! pass where the id is known from before. While the registry cannot be reached, ids known from before are used.
 
@@ -68,6 +68,13 @@ impl SubjectReport {
     }
 }
 
+/// What a look at all subjects came to.
+struct PassOutcome {
+    refusals: Vec<RefusedSchema>,
+    /// Whether a start ends with that: it is the first look, and one of them has no id from before.
+    stops: bool,
+}
+
 struct RegistryState {
     unavailable: Option<String>,
     refusals: Vec<RefusedSchema>,
@@ -81,7 +88,7 @@ impl RegistryState {
 
 /// All subjects and their ids.
 pub(crate) struct Registry {
-    client: ArcSwap<Client>,
+    client: Arc<ArcSwap<Client>>,
     cache: Cache,
     mode: RegistryMode,
     verify_interval: Duration,
@@ -120,7 +127,7 @@ impl Registry {
             subject.set_id(cache.id(subject));
         }
         Ok(Registry {
-            client: ArcSwap::from_pointee(Client::new(settings)?),
+            client: Arc::new(ArcSwap::from_pointee(Client::new(settings)?)),
             cache,
             mode: settings.mode,
             verify_interval: settings.verify_interval,
@@ -151,19 +158,19 @@ impl Registry {
     /// The first pass. It is no error when the registry cannot be reached.
     ///
     /// # Errors
-    /// The reasons for every schema that is refused, when the id of one of them is not known from before.
-    /// Nothing was written then.
+    /// The reasons for every schema that is refused, when the id of one of them is not known from before. Nothing was
+    /// written then, but for the others where the registry refuses no sooner than a schema is to be registered.
     pub(crate) async fn start(&self) -> Result<(), Vec<RefusedSchema>> {
         match self.pass(true).await {
-            Ok(refusals) if refusals.is_empty() => {
+            Ok(PassOutcome { refusals, .. }) if refusals.is_empty() => {
                 tracing::info!(subjects = self.subjects.len(), "schema ids verified with the registry");
                 Ok(())
             }
-            Ok(refusals) if self.marked(&refusals) => {
+            Ok(PassOutcome { refusals, stops: true }) => Err(refusals),
+            Ok(PassOutcome { refusals, .. }) => {
                 report(&refusals);
                 Ok(())
             }
-            Ok(refusals) => Err(refusals),
             Err(error) => {
                 let (known, all) = self.known();
                 tracing::warn!(known, all, reason = %error, "the registry is unavailable; using the cached schema ids until it is back");
@@ -208,6 +215,11 @@ impl Registry {
         self.client.load_full().time().await
     }
 
+    /// Reads schemas with the client in force.
+    pub(crate) fn reader(&self) -> SchemaReader {
+        SchemaReader::with(&self.client)
+    }
+
     /// Asks with this client from here on, at once.
     pub(crate) fn replace(&self, client: Client) {
         self.client.store(client.into());
@@ -224,7 +236,7 @@ impl Registry {
             let _ = tokio::time::timeout(wait, self.replaced.notified()).await;
             let before = self.refusals();
             match self.pass(false).await {
-                Ok(refusals) => {
+                Ok(PassOutcome { refusals, .. }) => {
                     if away {
                         tracing::info!("the registry is available again; schema ids verified");
                     }
@@ -255,26 +267,20 @@ impl Registry {
         }
     }
 
-    /// Whether all refused subjects are marked as such.
-    fn marked(&self, refusals: &[RefusedSchema]) -> bool {
-        let refused = |name: &str| self.subjects.iter().any(|subject| subject.name == name && subject.is_refused());
-        refusals.iter().all(|refusal| refused(&refusal.subject))
-    }
-
     /// Looks at every subject, and in register mode registers what is missing and welcome. In the `first` pass, one
     /// refusal of a schema without a known id is enough for nothing to be written.
-    async fn pass(&self, first: bool) -> Result<Vec<RefusedSchema>, RegistryUnavailable> {
+    async fn pass(&self, first: bool) -> Result<PassOutcome, RegistryUnavailable> {
         let outcome = self.try_pass(first).await;
         if let Ok(mut state) = self.state.lock() {
             state.unavailable = outcome.as_ref().err().map(ToString::to_string);
-            if let Ok(refusals) = &outcome {
+            if let Ok(PassOutcome { refusals, .. }) = &outcome {
                 state.refusals.clone_from(refusals);
             }
         }
         outcome
     }
 
-    async fn try_pass(&self, first: bool) -> Result<Vec<RefusedSchema>, RegistryUnavailable> {
+    async fn try_pass(&self, first: bool) -> Result<PassOutcome, RegistryUnavailable> {
         let standings = self.standings().await?;
         let (mut refusals, mut new, mut stops) = (Vec::new(), Vec::new(), false);
         for (subject, standing) in standings {
@@ -289,7 +295,7 @@ impl Registry {
             }
         }
         if stops {
-            return Ok(refusals);
+            return Ok(PassOutcome { refusals, stops });
         }
         let registered = stream::iter(new).map(|subject| async move {
             let id = self.client.load_full().register(&subject).await;
@@ -300,7 +306,10 @@ impl Registry {
         for (subject, id) in registered {
             match id {
                 Ok(id) => learn(&subject, id),
-                Err(RegistryError::Refused { subject, reasons }) => refusals.push(RefusedSchema { subject, reasons }),
+                Err(RegistryError::Refused { subject: name, reasons }) => {
+                    stops |= first && subject.id().is_none();
+                    refusals.push(RefusedSchema { subject: name, reasons });
+                }
                 Err(RegistryError::Unavailable(error)) => unavailable = Some(error),
             }
         }
@@ -313,7 +322,10 @@ impl Registry {
             }
         }
         self.cache.store(&self.subjects);
-        unavailable.map_or(Ok(refusals), Err)
+        match unavailable {
+            Some(error) if !stops => Err(error),
+            _ => Ok(PassOutcome { refusals, stops }),
+        }
     }
 
     /// What the registry would do with each subject; writes nothing.

@@ -31,9 +31,10 @@ struct Postgres {
 
 impl Postgres {
     /// Starts one, or says what is missing. It refuses to run as root, so then it runs as `nobody`.
-    fn start() -> Result<Postgres, String> {
+    fn start(name: &str) -> Result<Postgres, String> {
         let bin = programs().ok_or("no initdb on the PATH or in /usr/lib/postgresql")?;
-        let dir = std::env::temp_dir().join(format!("hookbridge-postgres-{}", std::process::id()));
+        let dir =
+            std::env::temp_dir().join(format!("hookbridge-postgres-{}-{}", name.replace('/', "-"), std::process::id()));
         fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
         let data = dir.join("data").display().to_string();
         let mut as_whom = Vec::new();
@@ -111,8 +112,8 @@ impl Drop for Worker {
 }
 
 /// Starts a worker with the example's files, in which only the addresses and the topic are other ones.
-fn start_worker(libraries: &Path, bridge: &Bridge, registry: &str, postgres: &Postgres) -> Worker {
-    let (setup, dir) = (&bridge.setup, bridge.setup.dir.path());
+fn start_worker(libraries: &Path, setup: &Setup, registry: &str, postgres: &Postgres) -> Worker {
+    let dir = setup.dir.path();
     let write = |name: &str, changes: &[(&str, String)]| {
         let mut text =
             fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/connect").join(name)).unwrap();
@@ -159,6 +160,38 @@ fn start_worker(libraries: &Path, bridge: &Bridge, registry: &str, postgres: &Po
     Worker { child, log }
 }
 
+/// The example's table of deals, kept for as long as this lives.
+pub(crate) struct Sink {
+    // Ended first.
+    _worker: Worker,
+    postgres: Postgres,
+}
+
+impl Sink {
+    /// Of the topics of `setup`, which have to be there; says what is missing where that cannot be.
+    pub(crate) fn start(test: &str, setup: &Setup) -> Option<Sink> {
+        let libraries = build("connect", "lib")?;
+        let Some(registry) = servers().registry.strip_suffix("/apis/ccompat/v7") else {
+            leave_out(test, "the registry is not Apicurio", "unset HOOKBRIDGE_TEST_REGISTRY");
+            return None;
+        };
+        let postgres = match Postgres::start(test) {
+            Ok(postgres) => postgres,
+            Err(missing) => {
+                leave_out(test, &missing, "install PostgreSQL");
+                return None;
+            }
+        };
+        Some(Sink { _worker: start_worker(&libraries, setup, registry, &postgres), postgres })
+    }
+
+    /// Waits until `query` gives what `is_right` wants.
+    pub(crate) fn wait(&self, what: &str, query: &str, is_right: impl Fn(Value) -> bool) {
+        let answer = || serde_json::from_str(&self.postgres.ask(query)?).ok();
+        eventually(what, LIMIT, || answer().is_some_and(&is_right).then_some(()));
+    }
+}
+
 /// The rows that are due, by the key of each.
 type Rows = BTreeMap<String, Value>;
 
@@ -183,27 +216,13 @@ fn send(bridge: &Bridge, rows: &mut Rows, deal: usize, state: usize) {
 
 #[test]
 fn a_connect_sink_keeps_a_table_of_deals_as_they_are() {
-    let Some(libraries) = build("connect", "lib") else { return };
-    let Some(registry) = servers().registry.strip_suffix("/apis/ccompat/v7") else {
-        return leave_out("examples/connect", "the registry is not Apicurio", "unset HOOKBRIDGE_TEST_REGISTRY");
-    };
-    let postgres = match Postgres::start() {
-        Ok(postgres) => postgres,
-        Err(missing) => return leave_out("examples/connect", &missing, "install PostgreSQL"),
-    };
     let mut setup = Setup::new("connect");
     setup.partitions = 3;
     let bridge = setup.start();
     let mut rows = Rows::new();
     (0..20).for_each(|n| send(&bridge, &mut rows, n % 10, n / 10));
-    let worker = start_worker(&libraries, &bridge, registry, &postgres);
-    let table_is = |rows: &Rows| {
-        let equal = || {
-            let table: Rows = serde_json::from_str(&postgres.ask(TABLE)?).ok()?;
-            (table == *rows).then_some(())
-        };
-        eventually(&format!("the table is {rows:?}"), LIMIT, equal);
-    };
+    let Some(sink) = Sink::start("examples/connect", &bridge.setup) else { return };
+    let table_is = |rows: &Rows| sink.wait(&format!("the table is {rows:?}"), TABLE, |table| table == json!(rows));
     table_is(&rows);
 
     (5..12).for_each(|deal| send(&bridge, &mut rows, deal, 2));
@@ -211,5 +230,4 @@ fn a_connect_sink_keeps_a_table_of_deals_as_they_are() {
     let forget = bridge.setup.run(&["forget", &bridge.topic("wegly.deal-latest"), &forgotten]);
     assert!(forget.status.success(), "{}", words(&forget));
     table_is(&rows);
-    drop(worker);
 }

@@ -1,11 +1,13 @@
 //! The programs under `examples/`, built and run as their READMEs say, on chats and deals that were sent through HTTP in
 //! random order. What they make of them is held against a join of the bodies alone (`join.py`).
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::ops::RangeBounds;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -38,24 +40,31 @@ impl Inputs {
     fn new(test: &str, messages: usize, deals: usize) -> Inputs {
         let mut setup = Setup::new(test);
         setup.partitions = 12;
-        Inputs::of(setup, "join.py", [messages, deals], |line| ("wegly".to_owned(), line.to_owned()))
+        Inputs::of(setup, "join.py", &[messages, deals], |line| ("wegly".to_owned(), line.to_owned()))
     }
 
-    /// What `script` makes of so many messages and deals, line by line.
+    /// What `script` makes of so many of something, line by line.
     pub(crate) fn of(
         setup: Setup,
         script: &'static str,
-        [messages, deals]: [usize; 2],
+        counts: &[usize],
         event: impl Fn(&str) -> (String, String),
     ) -> Inputs {
         let bridge = setup.start();
         let file = bridge.setup.dir.path().join("events.jsonl");
-        let made = join(script, &["events", "1", &messages.to_string(), &deals.to_string()]);
+        let counted: Vec<_> = counts.iter().map(ToString::to_string).collect();
+        let args: Vec<_> = ["events", "1"].into_iter().chain(counted.iter().map(String::as_str)).collect();
+        let made = join(script, &args);
         assert!(made.status.success(), "{made:?}");
         fs::write(&file, &made.stdout).unwrap();
         let events: Vec<_> = String::from_utf8(made.stdout).unwrap().lines().map(event).collect();
-        assert!(events.len() > messages + deals);
+        assert!(events.len() >= counts.iter().sum());
         Inputs { bridge, events, file, script }
+    }
+
+    /// How many events there are.
+    pub(crate) fn count(&self) -> usize {
+        self.events.len()
     }
 
     /// Sends some of them, several at a time.
@@ -84,10 +93,18 @@ impl Inputs {
         ]
     }
 
+    /// What the script says of the events, line by line.
+    pub(crate) fn ask(&self, question: &str) -> Vec<String> {
+        let answer = join(self.script, &[question, self.file.to_str().unwrap()]);
+        assert!(answer.status.success(), "{answer:?}");
+        String::from_utf8(answer.stdout).unwrap().lines().map(str::to_owned).collect()
+    }
+
     /// Holds `rows`, JSON lines, against the join of what was sent.
     pub(crate) fn compare(&self, rows: &str, more: &[&str]) {
-        let file = self.bridge.setup.dir.path().join("rows.jsonl");
-        fs::write(&file, rows).unwrap();
+        let file = tempfile::NamedTempFile::new_in(self.bridge.setup.dir.path()).unwrap();
+        let file = file.path();
+        fs::write(file, rows).unwrap();
         let args = ["compare", self.file.to_str().unwrap(), file.to_str().unwrap()];
         let judged = join(self.script, &[&args, more].concat());
         assert!(judged.status.success(), "{judged:?}");
@@ -110,6 +127,9 @@ pub(crate) fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
 }
 
+/// The examples that are built. Tests share them, and Maven must not run twice at once in one directory.
+static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
 /// Builds an example with Maven, its own tests included; says what is missing where that cannot be.
 pub(crate) fn build(name: &str, jar: &str) -> Option<PathBuf> {
     let kafka = if servers().is_mock() { Err("it needs a real Kafka".to_owned()) } else { Ok(()) };
@@ -117,10 +137,23 @@ pub(crate) fn build(name: &str, jar: &str) -> Option<PathBuf> {
         skip(&format!("examples/{name}"), &missing, "install Java 17, Maven and Python 3.11");
         return None;
     }
-    let output = Command::new("mvn").args(["-q", "-B", "package"]).current_dir(example(name)).output().unwrap();
-    let words = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "mvn package of {name}: {}", String::from_utf8_lossy(&words));
+    let mut built = BUILT.lock().expect("it was built before");
+    if !built.contains(name) {
+        let output = Command::new("mvn").args(["-q", "-B", "package"]).current_dir(example(name)).output().unwrap();
+        let words = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "mvn package of {name}: {}", String::from_utf8_lossy(&words));
+        built.insert(name.to_owned());
+    }
     Some(example(name).join("target").join(jar))
+}
+
+/// A Python that has what the examples need; says what is missing where there is none.
+pub(crate) fn python() -> Option<PathBuf> {
+    let requirements = fs::read_to_string(example("python").join("requirements.txt")).unwrap();
+    let packages = requirements.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    let packages: Vec<_> = packages.filter(|package| !package.is_empty()).collect();
+    let python = judge().and_then(|()| python::python("venv-example", &packages));
+    python.map_err(|missing| skip("examples/python", &missing, python::ENABLE)).ok()
 }
 
 /// A program that is ended with the test.
@@ -219,13 +252,7 @@ fn flink_sql_joins_chats_with_deals() {
 
 #[test]
 fn python_joins_chats_with_deals_once_however_often_it_is_killed() {
-    let requirements = fs::read_to_string(example("python").join("requirements.txt")).unwrap();
-    let packages = requirements.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
-    let packages: Vec<_> = packages.filter(|package| !package.is_empty()).collect();
-    let python = match judge().and_then(|()| python::python("venv-example", &packages)) {
-        Ok(python) => python,
-        Err(missing) => return skip("examples/python", &missing, python::ENABLE),
-    };
+    let Some(python) = python() else { return };
     let own = Command::new(&python).args(["-m", "unittest", "-q"]).current_dir(example("python")).output().unwrap();
     assert!(own.status.success(), "{}", String::from_utf8_lossy(&own.stderr));
 

@@ -1,6 +1,6 @@
 //! Latest topics never go backwards, whatever the order in which states come, and whatever becomes of the bridge meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;
@@ -11,8 +11,9 @@ use std::time::Duration;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::connect::Sink;
 use crate::support::bridge::{Bridge, SOON, Setup, words};
 use crate::support::reader::{self, Record};
 use crate::support::sender::proof;
@@ -238,6 +239,33 @@ fn judge(topic: &str, history: &[Sent]) -> usize {
     records.len()
 }
 
+/// The sink's table: of each deal its title, and when it last changed, in seconds.
+const TABLE: &str = "select coalesce(json_object_agg(id::text, json_build_array(deal_title, \
+    extract(epoch from deal_updated_at)::bigint)), '{}') from deals";
+
+/// Waits until the sink's table has each deal's newest state, and nothing else. Of equal states any may be the last.
+fn judge_table(sink: &Sink, history: &[Sent]) {
+    let mut newest: BTreeMap<String, (Option<i64>, BTreeSet<&str>)> = BTreeMap::new();
+    for sent in history {
+        let (updated_at, marks) = newest.entry(key(sent.deal)).or_default();
+        if sent.updated_at > *updated_at {
+            (*updated_at, *marks) = (sent.updated_at, BTreeSet::new());
+        }
+        if sent.updated_at == *updated_at {
+            marks.insert(&sent.mark);
+        }
+    }
+    let is_newest = |key: &str, row: &Value| {
+        let newest = newest.get(key);
+        newest
+            .is_some_and(|(at, marks)| row[1] == json!(at) && row[0].as_str().is_some_and(|mark| marks.contains(mark)))
+    };
+    sink.wait("the table has the newest state of each deal", TABLE, |table| {
+        let rows = table.as_object().expect("rows by key");
+        rows.len() == newest.len() && rows.iter().all(|(key, row)| is_newest(key, row))
+    });
+}
+
 /// Has Kafka compact the topic now.
 fn compact(topic: &str) {
     let admin: AdminClient<DefaultClientContext> =
@@ -266,6 +294,7 @@ fn in_whatever_order_states_come_the_last_record_of_each_key_is_the_newest() {
     setup.partitions = 3;
     let (all, mut bridge) = (history(events), setup.start());
     let topic = bridge.topic(LATEST);
+    let sink = Sink::start("the table of latest-order", &bridge.setup);
     let third = all.len() / 3;
     let mut left = Vec::new();
     for part in [&all[..third], &all[third..2 * third]] {
@@ -282,6 +311,9 @@ fn in_whatever_order_states_come_the_last_record_of_each_key_is_the_newest() {
     };
     eventually("the spool is empty", SOON * 2, is_empty);
     let records = judge(&topic, &all);
+    if let Some(sink) = &sink {
+        judge_table(sink, &all);
+    }
     assert!(counted(&bridge, "skipped") > 0);
 
     compact(&topic);
@@ -297,5 +329,8 @@ fn in_whatever_order_states_come_the_last_record_of_each_key_is_the_newest() {
         (count < records / 2).then_some(count)
     };
     let count = eventually("Kafka compacts the topic", SOON * 4, compacted);
+    if let Some(sink) = &sink {
+        judge_table(sink, &all);
+    }
     eprintln!("{events} events: {records} records, {count} after compaction");
 }

@@ -25,7 +25,7 @@ mod dead_letters_replay;
 mod dev;
 mod doors;
 mod examples;
-mod examples_vendors;
+mod examples_house;
 mod foreign_client;
 mod forget;
 mod h2_frames;

@@ -72,6 +72,35 @@ fn a_registry_is_asked_in_the_way_that_it_knows_and_may_have_reasons_of_its_own(
 }
 
 #[test]
+fn a_schema_that_the_registry_refuses_no_sooner_than_when_it_is_registered_stops_the_start_too() {
+    let (registry, setup) = stand_in("registry-closed");
+    let subject = setup.topic("wegly.task-value");
+    registry.close(&subject);
+    fails(&setup, &["serve"], 78, &[&format!("{subject}: "), "closed on Mondays"]);
+    fails(&setup, &["schemas", "register"], 78, &[&format!("{subject}: "), "closed on Mondays"]);
+}
+
+#[test]
+fn an_answer_about_one_subject_that_nobody_knows_holds_up_no_other() {
+    let (registry, mut setup) = stand_in("registry-odd");
+    setup.registry = "verify_interval = \"1s\"\n".into();
+    let subject = setup.topic("wegly.task-value");
+    let bridge = setup.start();
+    registry.answer_oddly(&subject);
+    let refused = eventually("the type is marked", SOON, || {
+        let refused = bridge.readyz().1["schemas"]["refused"].clone();
+        (refused != json!([])).then_some(refused)
+    });
+    assert_eq!(refused, json!([{"subject": subject, "reasons": "Subject was soft deleted. (40404)"}]));
+    assert_eq!(bridge.readyz().1["registry"]["ok"], true);
+    // A start that knows no ids ends with the registry's words.
+    let setup = bridge.setup.clone();
+    drop(bridge);
+    std::fs::remove_dir_all(setup.data_dir()).unwrap();
+    fails(&setup, &["serve"], 78, &[&format!("{subject}: "), "Subject was soft deleted."]);
+}
+
+#[test]
 fn an_address_at_which_no_registry_is_is_said_to_be_one() {
     let (registry, mut setup) = stand_in("registry-elsewhere");
     setup.registry_url += "/apis/registry/v2";

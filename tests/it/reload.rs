@@ -141,3 +141,27 @@ fn a_token_of_the_registry_is_replaced() {
     assert_eq!(bridge.reload("taken_over"), "");
     eventually("the registry is used again", SOON, || (bridge.readyz().1["registry"]["ok"] == true).then_some(()));
 }
+
+/// Another instance's states are read with schemas that the registry has to give.
+#[test]
+fn who_reads_latest_topics_has_the_new_token_too() {
+    let registry = RUNTIME.block_on(StandIn::start(1));
+    registry.ask_for("registry-token-1");
+    let mut setup = Setup::new("reload-readers");
+    setup.registry_url.clone_from(&registry.url);
+    setup.registry = "token = \"registry-token-1\"\nverify_interval = \"1s\"\n".into();
+    let mut more = Setup::new("reload-readers-more");
+    (more.prefix, more.registry_url, more.registry) =
+        (setup.prefix.clone(), setup.registry_url.clone(), setup.registry.clone());
+    let mut bridges = [setup.start(), more.start()];
+    registry.ask_for("registry-token-2");
+    for bridge in &mut bridges {
+        eventually("the registry is not to be used", SOON, || {
+            (bridge.readyz().1["registry"]["ok"] == false).then_some(())
+        });
+        bridge.setup.registry = bridge.setup.registry.replace("token-1", "token-2");
+        assert_eq!(bridge.reload("taken_over"), "");
+    }
+    assert_eq!((bridges[0].deliver("wegly", DEAL).status, registry.read()), (200, 0));
+    eventually("the other instance reads the schema of that state", SOON, || (registry.read() > 0).then_some(()));
+}

@@ -41,6 +41,12 @@ struct Store {
     checks_one_version_only: bool,
     /// A subject to which it says no when asked, for reasons of its own.
     refused: Option<String>,
+    /// A subject of which it takes no schema, though it has nothing against any when asked.
+    closed: Option<String>,
+    /// A subject whose search has an answer that nobody knows.
+    odd: Option<String>,
+    /// How many schemas were read by their ids.
+    read: usize,
     /// How many schemas were posted to be registered.
     posted: usize,
 }
@@ -84,6 +90,21 @@ impl StandIn {
     /// From here on it says no when it is asked about `subject`.
     pub(crate) fn refuse(&self, subject: &str) {
         self.state.lock().expect("the store").refused = Some(subject.to_owned());
+    }
+
+    /// From here on it registers no schema of `subject`.
+    pub(crate) fn close(&self, subject: &str) {
+        self.state.lock().expect("the store").closed = Some(subject.to_owned());
+    }
+
+    /// From here on a search in `subject` has an answer that nobody knows.
+    pub(crate) fn answer_oddly(&self, subject: &str) {
+        self.state.lock().expect("the store").odd = Some(subject.to_owned());
+    }
+
+    /// How many schemas were read by their ids.
+    pub(crate) fn read(&self) -> usize {
+        self.state.lock().expect("the store").read
     }
 
     /// How many schemas were posted to be registered.
@@ -136,6 +157,10 @@ async fn subjects(State(store): State<Shared>) -> Json<Value> {
 
 async fn find(State(store): State<Shared>, Path(subject): Path<String>, Json(body): Json<Value>) -> Answer {
     let store = store.lock().expect("the store");
+    if store.odd.as_ref() == Some(&subject) {
+        let words = json!({"error_code": 40404, "message": "Subject was soft deleted."});
+        return (StatusCode::NOT_FOUND, Json(words));
+    }
     let Some(versions) = store.subjects.get(&subject) else { return no_such_subject() };
     let wanted = text(&body);
     match versions.iter().position(|id| store.schemas[id - store.first_id] == wanted) {
@@ -151,7 +176,10 @@ async fn register(State(store): State<Shared>, Path(subject): Path<String>, Json
     let mut store = store.lock().expect("the store");
     store.posted += 1;
     let wanted = text(&body);
-    let reasons = store.reasons(&subject, &wanted);
+    let mut reasons = store.reasons(&subject, &wanted);
+    if store.closed.as_ref() == Some(&subject) {
+        reasons.push("closed on Mondays".into());
+    }
     if !reasons.is_empty() {
         return (StatusCode::CONFLICT, Json(json!({"error_code": 409, "message": reasons.join("; ")})));
     }
@@ -183,7 +211,8 @@ async fn version(State(store): State<Shared>, Path((subject, version)): Path<(St
 }
 
 async fn by_id(State(store): State<Shared>, Path(id): Path<usize>) -> Answer {
-    let store = store.lock().expect("the store");
+    let mut store = store.lock().expect("the store");
+    store.read += 1;
     match id.checked_sub(store.first_id).and_then(|at| store.schemas.get(at)) {
         Some(schema) => (StatusCode::OK, Json(json!({"schema": schema}))),
         None => (StatusCode::NOT_FOUND, Json(json!({"error_code": 40403, "message": "Schema not found."}))),

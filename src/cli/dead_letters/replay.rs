@@ -15,7 +15,7 @@ use crate::config::Settings;
 use crate::disk::private::keep_new_files_private;
 use crate::flow::pipeline::Pipeline;
 use crate::kafka::follow::Follower;
-use crate::kafka::registry::{Registry, SchemaReader};
+use crate::kafka::registry::Registry;
 use crate::tools::dead_letter_index::Letter;
 use crate::tools::read::PlaceReader;
 use crate::tools::replay::{Fate, Replay};
@@ -96,7 +96,7 @@ async fn replay(settings: &Settings, args: &ReplayArgs) -> Result<Ending, Ending
         }
         pipeline.publisher.start().await;
         if args.latest {
-            read_latest(settings, &pipeline).await?;
+            read_latest(&registry, &pipeline).await?;
         }
         let mut sources = letters.iter().filter_map(|letter| settings.sources.get(&*letter.source));
         if sources.any(|source| source.profile.has_media()) {
@@ -136,11 +136,10 @@ async fn replay(settings: &Settings, args: &ReplayArgs) -> Result<Ending, Ending
 }
 
 /// Reads which states the latest topics hold.
-async fn read_latest(settings: &Settings, pipeline: &Pipeline) -> Result<(), Ending> {
-    let registry = SchemaReader::new(&settings.registry).map_err(|error| fail_config(&error))?;
+async fn read_latest(registry: &Registry, pipeline: &Pipeline) -> Result<(), Ending> {
     let bar = progress::bar(0).with_message("reading the latest topics");
     let told = bar.clone();
-    let mut follower = Follower::new(&pipeline.publisher, &pipeline.routes, registry, None);
+    let mut follower = Follower::new(&pipeline.publisher, &pipeline.routes, registry.reader(), None);
     let read = follower.read_once(move |read, of| {
         told.set_length(of);
         told.set_position(read);

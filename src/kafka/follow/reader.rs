@@ -32,8 +32,6 @@ pub(crate) enum FollowError {
     /// The task that asked ended early.
     #[error(transparent)]
     Task(#[from] JoinError),
-    #[error("Kafka did not name its cluster")]
-    NoCluster,
     #[error("not connected")]
     NotConnected,
     #[error("a partition gives nothing of what it has")]
@@ -129,11 +127,21 @@ impl TopicReader {
         Ok(TopicReader(Arc::new(config.create_with_context(Quiet)?)))
     }
 
-    /// Which cluster this is.
-    pub(super) async fn cluster(&self) -> Result<String, FollowError> {
+    /// The cluster's id; not every Kafka has one.
+    pub(super) async fn cluster(&self) -> Result<Option<String>, FollowError> {
         let consumer = Arc::clone(&self.0);
-        let asked = spawn_blocking(move || consumer.client().fetch_cluster_id(PATIENCE)).await?;
-        asked.ok_or(FollowError::NoCluster)
+        let ask = move || {
+            let id = consumer.client().fetch_cluster_id(PATIENCE);
+            if id.is_some() {
+                return Ok(id);
+            }
+            // None there is, or none yet.
+            let answer = consumer.fetch_metadata(None, PATIENCE)?;
+            let is_connected = !answer.brokers().is_empty();
+            let id = consumer.client().fetch_cluster_id(PATIENCE);
+            if is_connected || id.is_some() { Ok(id) } else { Err(FollowError::NotConnected) }
+        };
+        spawn_blocking(ask).await?
     }
 
     /// Those of `topics` that are there, with how many partitions each has.

@@ -1,7 +1,8 @@
-//! The newest state of each key that is known to be in its topic, by hashes, so many at the most.
+//! The newest state of each key that is known to be in its topic, by hashes: of so many keys for certain, those written last, and of
+//! twice as many at the most.
 //!
-//! Two generations share the room. When the young one has half of it, the old one is forgotten and the young one takes its
-//! place, so what is forgotten is what was not written for the longest time.
+//! There are two generations. When the young one has as many keys as are asked for, the old one is forgotten and the young one takes
+//! its place, so what is forgotten is what was not written for the longest time. While there are no more keys than that, none is.
 
 use std::collections::HashMap;
 
@@ -75,7 +76,7 @@ pub(super) struct KnownStates {
 impl KnownStates {
     pub(super) fn new(most: usize) -> KnownStates {
         KnownStates {
-            most: (most / 2).max(1),
+            most: most.max(1),
             generation: 0,
             young: HashMap::new(),
             old: HashMap::new(),

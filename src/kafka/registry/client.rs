@@ -3,6 +3,9 @@
 //! `schema_registry_converter` has the forms of the answers. The calls are ours: its own read an answer to its end,
 //! however long that is, and drop the reasons of a compatibility check, which are what an operator needs to read.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{RequestBuilder, StatusCode, header};
 use schema_registry_converter::schema_registry_common::{RawError, RawRegisteredSchema};
@@ -247,11 +250,16 @@ impl CallError {
         matches!(self, CallError::Said(words) if NO_SUBJECT.contains(&words.error_code))
     }
 
-    /// A schema it refuses (409 incompatible, 422 invalid) is not the same as a registry that cannot be used.
+    /// What it has against a schema (409 incompatible, 422 invalid) or its subject (404 with a code that we do not know) is not the
+    /// same as a registry that cannot be used: it says nothing of the other subjects.
     fn about(self, subject: &Subject) -> RegistryError {
         match self {
             CallError::Said(words) if [409, 422].contains(&status(&words)) => {
                 RegistryError::Refused { subject: subject.name.clone(), reasons: words.message }
+            }
+            CallError::Said(words) if status(&words) == 404 => {
+                let reasons = format!("{} ({})", words.message, words.error_code);
+                RegistryError::Refused { subject: subject.name.clone(), reasons }
             }
             CallError::Said(words) => {
                 RegistryError::unavailable(format!("{}: {} ({})", subject.name, words.message, words.error_code))
@@ -288,13 +296,18 @@ fn escaped(name: &str) -> String {
 }
 
 /// Reads schemas by id, for those who read topics.
-pub(crate) struct SchemaReader(Client);
+pub(crate) struct SchemaReader(Arc<ArcSwap<Client>>);
 
 impl SchemaReader {
     /// # Errors
     /// When `registry.ca_file` cannot be used.
     pub(crate) fn new(settings: &RegistrySettings) -> Result<SchemaReader, ConfigError> {
-        Client::new(settings).map(SchemaReader)
+        Ok(SchemaReader(Arc::new(ArcSwap::from_pointee(Client::new(settings)?))))
+    }
+
+    /// One that asks with whatever client is in force.
+    pub(super) fn with(client: &Arc<ArcSwap<Client>>) -> SchemaReader {
+        SchemaReader(Arc::clone(client))
     }
 
     /// The text of the schema with this id.
@@ -302,7 +315,8 @@ impl SchemaReader {
     /// # Errors
     /// When the registry has none, or does not answer.
     pub(crate) async fn schema(&self, id: u32) -> Result<String, NoSchema> {
-        let found = self.0.call::<RawRegisteredSchema>(self.0.get(&format!("/schemas/ids/{id}?deleted=true"))).await;
+        let client = self.0.load_full();
+        let found = client.call::<RawRegisteredSchema>(client.get(&format!("/schemas/ids/{id}?deleted=true"))).await;
         let failed = |words| NoSchema::Unavailable { id, why: RegistryUnavailable(words) };
         Err(match found {
             Ok(RawRegisteredSchema { schema: Some(schema), .. }) => return Ok(schema),
@@ -338,7 +352,6 @@ mod tests {
     use std::collections::BTreeMap;
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
-    use std::sync::Arc;
     use std::sync::atomic::Ordering;
 
     use super::*;
@@ -373,7 +386,7 @@ mod tests {
                 client.incompatibilities(&subject).await.err().unwrap(),
             ];
             let words = errors.iter().map(ToString::to_string);
-            let by_id = SchemaReader(client).schema(1).await.unwrap_err().to_string();
+            let by_id = SchemaReader::new(&settings).unwrap().schema(1).await.unwrap_err().to_string();
             for words in words.chain([by_id]) {
                 assert!(
                     words.contains(&format!("registry {url}: the answer is larger than {MAX_ANSWER} bytes")),

@@ -34,6 +34,10 @@ final class DealProcessor extends ContextualFixedKeyProcessor<String, GenericRec
         }
     }
 
+    private static long updatedAt(GenericRecord latest) {
+        return Row.updatedAt((GenericRecord) latest.get("deal"));
+    }
+
     private void writeRows(FixedKeyRecord<String, GenericRecord> record, GenericRecord latest) {
         // Not the deal's own time, which may be years ago: the output's retention would remove the row at once.
         long now = context().currentSystemTimeMs();
@@ -50,11 +54,5 @@ final class DealProcessor extends ContextualFixedKeyProcessor<String, GenericRec
             deals.delete(tombstone.key());
             context().forward(tombstone.withTimestamp(context().currentSystemTimeMs()));
         }
-    }
-
-    /** A state that does not say its time is older than any that does. */
-    static long updatedAt(GenericRecord latest) {
-        Object updatedAt = ((GenericRecord) latest.get("deal")).get("updated_at");
-        return updatedAt == null ? Long.MIN_VALUE : (long) updatedAt;
     }
 }

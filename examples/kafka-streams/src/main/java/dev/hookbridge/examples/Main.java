@@ -1,5 +1,6 @@
 package dev.hookbridge.examples;
 
+import dev.hookbridge.examples.ManyToMany.Way;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
@@ -11,17 +12,23 @@ import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThr
 
 /**
  * Checks the topics, runs a topology until SIGTERM or Ctrl-C, and says how many rows were written: {@link ChatWithDeal}, or with
- * the argument {@code messages-with-deals} {@link MessagesWithDeals}.
+ * an argument {@link MessagesWithDeals} ({@code messages-with-deals}) or {@link Activity} ({@code activity}).
  */
 public final class Main {
     private Main() {}
 
     public static void main(String[] args) throws InterruptedException {
-        boolean bothVendors = List.of(args).contains("messages-with-deals");
-        Settings settings = Settings.from(System.getenv(), bothVendors ? "messages-with-deals" : "chat-with-deal");
-        List<String> inputs = bothVendors
-                ? MessagesWithDeals.inputs(settings)
-                : List.of(settings.chatTopic(), settings.dealTopic());
+        String name = args.length > 0 ? args[0] : "chat-with-deal";
+        Settings settings = Settings.from(System.getenv(), name);
+        List<Way> ways = switch (name) {
+            case "messages-with-deals" -> MessagesWithDeals.WAYS;
+            case "activity" -> Activity.WAYS;
+            case "chat-with-deal" -> List.of();
+            default -> throw new IllegalArgumentException("there is no join " + name);
+        };
+        List<String> inputs = ways.isEmpty()
+                ? List.of(settings.chatTopic(), settings.dealTopic())
+                : ManyToMany.inputs(settings, ways);
         try {
             Topics.prepare(settings, inputs);
         } catch (IllegalStateException e) {
@@ -31,9 +38,10 @@ public final class Main {
 
         LongAdder written = new LongAdder();
         AvroSerde avro = new AvroSerde(settings.registryUrl());
-        Topology topology = bothVendors
-                ? MessagesWithDeals.topology(settings, avro, written)
-                : ChatWithDeal.topology(settings, avro, written);
+        Topology topology = ways.isEmpty()
+                ? ChatWithDeal.topology(settings, avro, written)
+                : ManyToMany.topology(settings, avro, written, ways,
+                        ways == Activity.WAYS ? new Activity() : new MessagesWithDeals());
         KafkaStreams streams = new KafkaStreams(topology, settings.streams());
         CountDownLatch failed = new CountDownLatch(1);
         streams.setStateListener((now, before) -> {

@@ -51,6 +51,12 @@ final class Row {
         return DEAL_FIELDS.stream().allMatch(field -> Objects.equals(a.get(field), b.get(field)));
     }
 
+    /** When a deal or lead last changed. A state that does not say it is older than any that does. */
+    static long updatedAt(GenericRecord state) {
+        Object updatedAt = state.get("updated_at");
+        return updatedAt == null ? Long.MIN_VALUE : (long) updatedAt;
+    }
+
     static Schema load(String resource) {
         try (InputStream in = Row.class.getResourceAsStream(resource)) {
             return new Schema.Parser().parse(in);

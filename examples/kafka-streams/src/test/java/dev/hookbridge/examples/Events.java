@@ -26,6 +26,12 @@ final class Events {
             .name("updated_at").type().optional().type(TIME)
             .endRecord();
 
+    private static final Schema EVENT = SchemaBuilder.record("Event").namespace("hookbridge").fields()
+            .requiredString("id")
+            .requiredString("type")
+            .name("occurred_at").type().optional().type(TIME)
+            .endRecord();
+
     private Events() {}
 
     static GenericRecord received(String id, String text) {
@@ -37,13 +43,31 @@ final class Events {
     }
 
     static GenericRecord deal(String id, String title, Long updatedAt) {
-        GenericRecord deal = new GenericData.Record(DEAL);
-        deal.put("id", id);
-        deal.put("title", title);
-        deal.put("status", 1L);
-        deal.put("value", 10.5);
-        deal.put("updated_at", updatedAt);
-        return event("DealLatest", "deal", deal);
+        return event("DealLatest", "deal", snapshot(id, title, updatedAt));
+    }
+
+    /** As far as it matters here, a lead has what a deal has. */
+    static GenericRecord lead(String id, String title, Long updatedAt) {
+        return event("LeadUpdated", "lead", snapshot(id, title, updatedAt));
+    }
+
+    private static GenericRecord snapshot(String id, String title, Long updatedAt) {
+        GenericRecord snapshot = new GenericData.Record(DEAL);
+        snapshot.put("id", id);
+        snapshot.put("title", title);
+        snapshot.put("status", 1L);
+        snapshot.put("value", 10.5);
+        snapshot.put("updated_at", updatedAt);
+        return snapshot;
+    }
+
+    /** An event of any type. */
+    static GenericRecord happened(String id, String type) {
+        GenericRecord event = new GenericData.Record(EVENT);
+        event.put("id", id);
+        event.put("type", type);
+        event.put("occurred_at", 1_780_000_000_000L);
+        return event("Happened", "event", event);
     }
 
     /** Of Whazing. */

@@ -30,7 +30,9 @@ class MessagesWithDealsTest {
         registry = new FakeRegistry();
         Settings settings = Settings.from(Map.of("STATE_DIR", "target/state"), "messages-with-deals");
         avro = new AvroSerde(registry.url());
-        driver = new TopologyTestDriver(MessagesWithDeals.topology(settings, avro, new LongAdder()), settings.streams(),
+        driver = new TopologyTestDriver(
+                ManyToMany.topology(settings, avro, new LongAdder(), MessagesWithDeals.WAYS, new MessagesWithDeals()),
+                settings.streams(),
                 Instant.parse("2026-06-02T12:00:00Z"));
         output = driver.createOutputTopic("messages-with-deals", new StringDeserializer(), avro.deserializer());
     }
