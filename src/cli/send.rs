@@ -10,10 +10,10 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Ending, fail, fail_config, on_runtime, print};
-use crate::catalog::{Catalog, EventType, Method, Profile};
+use crate::catalog::{Catalog, EventType, Profile};
 use crate::config::ConfigError;
 use crate::outbound;
-use crate::tools::dev::{DEMO_SECRET, DEMO_TOKEN};
+use crate::tools::dev::demo_credential;
 use crate::tools::sample::Sampler;
 use crate::tools::send::{self, Pace, SendTarget, Signed, Tally};
 use crate::values::printable;
@@ -112,11 +112,7 @@ pub(super) fn run(args: &SendArgs) -> Ending {
 }
 
 fn send(args: &SendArgs, profile: &Profile, types: &[&EventType]) -> Ending {
-    let demo = match profile.method {
-        Method::HmacSha256 => DEMO_SECRET,
-        Method::Token => DEMO_TOKEN,
-    };
-    let Ok(secret) = args.secret.as_deref().unwrap_or(demo).parse();
+    let Ok(secret) = args.secret.clone().unwrap_or_else(|| demo_credential(profile)).parse();
     let target = SendTarget { url: args.url.trim_end_matches('/').to_owned(), source: args.source.clone(), secret };
     let seed = args.seed.unwrap_or_else(|| now_millis().unsigned_abs());
     let mut sampler = Sampler::new(profile, seed, now_millis());

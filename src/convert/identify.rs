@@ -43,7 +43,7 @@ pub(crate) enum Why {
 
 /// Recognises the type and reads key and times.
 pub(crate) fn identify<'a>(doc: &Document<'_>, profile: &'a Profile) -> Result<Identified<'a>, Unidentified<'a>> {
-    let event_type =
+    let (_, event_type) =
         recognise(doc, profile).map_err(|why| Unidentified { event_type: None, occurred_at: None, why })?;
     let payload = match &profile.payload {
         None => Some(Node::ROOT),
@@ -62,18 +62,19 @@ pub(crate) fn identify<'a>(doc: &Document<'_>, profile: &'a Profile) -> Result<I
     }
 }
 
-fn recognise<'a>(doc: &Document<'_>, profile: &'a Profile) -> Result<&'a EventType, Why> {
+/// The event type, and which of the profile's rules determines it.
+pub(crate) fn recognise<'a>(doc: &Document<'_>, profile: &'a Profile) -> Result<(usize, &'a EventType), Why> {
     let kind = doc.kind(Node::ROOT);
     if kind != json::Kind::Object {
         return Err(Why::UnknownType(format!("the body is {}, not an object", kind.word())));
     }
-    for rule in &profile.recognise {
+    for (at, rule) in profile.recognise.iter().enumerate() {
         let given = rule.given.as_ref().unwrap_or(&rule.field);
         if present(doc, given).is_none() {
             continue;
         }
         if let Some(event_type) = by_rule(doc, profile, rule)? {
-            return Ok(event_type);
+            return Ok((at, event_type));
         }
     }
     let looked_at: Vec<_> = profile.recognise.iter().map(|r| r.given.as_ref().unwrap_or(&r.field).as_str()).collect();

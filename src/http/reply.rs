@@ -36,7 +36,7 @@ macro_rules! refusals {
     ($($refusal:ident: $status:ident, $code:literal, $detail:literal;)*) => {
         /// Why a request was not taken.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum Refusal {
+        pub(crate) enum Refusal {
             $($refusal,)*
         }
 
@@ -86,6 +86,16 @@ impl From<Unauthorized> for Refusal {
 }
 
 impl Refusal {
+    /// The stable `code` of its problem.
+    pub(crate) fn code(self) -> &'static str {
+        self.problem().code
+    }
+
+    /// The status of its answer.
+    pub(crate) fn status(self) -> StatusCode {
+        self.problem().status
+    }
+
     fn retry_after(self) -> Option<&'static str> {
         match self {
             Refusal::Overloaded | Refusal::ShuttingDown | Refusal::Unavailable => Some(RETRY_AFTER),

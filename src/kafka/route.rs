@@ -81,7 +81,8 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    fn targets(&self) -> impl Iterator<Item = &Target> {
+    /// Every topic that its events go to, the main one first.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &Target> {
         [&self.main].into_iter().chain(&self.joins).chain(&self.latest)
     }
 

@@ -6,13 +6,14 @@
 //! ```
 
 mod broker;
+mod demo;
 mod registry;
 mod translate;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -24,11 +25,8 @@ use crate::config;
 use crate::http::{ConnectionLimits, listen, serve};
 use crate::kafka::route::Routes;
 use broker::{BYTES_PER_PARTITION, BrokerError, EmbeddedBroker};
-
-/// Secret of the demo source `wegly`. Known to all, so `dev` listens on this machine alone.
-pub(crate) const DEMO_SECRET: &str = "demo-wegly-secret";
-/// Token of the demo source `whazing`.
-pub(crate) const DEMO_TOKEN: &str = "demo-whazing-token";
+use demo::{DEMO_SECRET, DEMO_TOKEN};
+pub(crate) use demo::{configuration, demo_credential, demo_settings};
 
 /// Where `dev` listens, and which outside servers it uses instead of its own.
 pub(crate) struct Options {
@@ -179,18 +177,4 @@ impl Dev {
 /// A flag that only needs typing when the value is not the one that is assumed.
 fn flag(name: &str, value: &str, assumed: &str) -> String {
     if value == assumed { String::new() } else { format!(" {name} {value}") }
-}
-
-/// The configuration of a bridge with the demo sources.
-pub(crate) fn configuration(kafka: &str, registry: &str, create_topics: bool, data_dir: &Path) -> String {
-    let text = |value: &str| toml::Value::from(value).to_string();
-    format!(
-        "data_dir = {}\n[kafka]\nbootstrap_servers = {}\ncreate_topics = {create_topics}\n[registry]\nurl = {}\n\
-         [sources.wegly]\nsecrets = [{}]\n[sources.whazing]\ntokens = [{}]\n",
-        text(&data_dir.display().to_string()),
-        text(kafka),
-        text(registry),
-        text(DEMO_SECRET),
-        text(DEMO_TOKEN),
-    )
 }

@@ -63,6 +63,7 @@ mod terminal;
 mod third_vendor;
 mod tls;
 mod tracing;
+mod trial;
 mod unwritable_log;
 mod verdicts;
 mod wrong_clock;

@@ -1,0 +1,108 @@
+//! The checks before a delivery is taken, in the order of the contract; and in words for the operator why one fails. A sender
+//! never gets to see these.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{TrialRequest, as_if_let_in};
+use crate::catalog::Method;
+use crate::http::{Refusal, check_content_type};
+use crate::source::Source;
+use crate::source::verify::{Unverified, Verified};
+
+/// A request that is not let in.
+pub(super) struct Turned {
+    pub(super) refusal: Refusal,
+    /// In words.
+    pub(super) why: String,
+    /// Whether all that it lacks is the right proof.
+    pub(super) unproven: bool,
+}
+
+impl Turned {
+    fn away(refusal: Refusal, why: impl Into<String>) -> Turned {
+        Turned { refusal, why: why.into(), unproven: false }
+    }
+}
+
+/// Lets a request in, or says why not.
+pub(super) fn pass(source: &Arc<Source>, request: &TrialRequest) -> Result<Verified, Turned> {
+    let verifier = source.verifier.load();
+    if request.path.is_some() && !verifier.takes_token_in_path() {
+        return Err(Turned::away(Refusal::NotFound, "this source takes no token in the path"));
+    }
+    let admitted = request.unsigned || verifier.admit(&request.headers, request.path.as_deref()).is_ok();
+    if !admitted {
+        return Err(Turned { unproven: true, ..Turned::away(Refusal::Unauthorized, why_unproven(source, request)) });
+    }
+    check_content_type(&request.headers)
+        .map_err(|refusal| Turned::away(refusal, "expected the content type application/json and no encoding"))?;
+    let (bytes, most) = (request.body.len(), source.max_body_bytes);
+    if bytes > most {
+        let why = format!("the body has {bytes} bytes, and this source takes {most}");
+        return Err(Turned::away(Refusal::BodyTooLarge, why));
+    }
+    if request.unsigned {
+        return Ok(as_if_let_in(source, request));
+    }
+    let unproven = || Turned { unproven: true, ..Turned::away(Refusal::Unauthorized, why_unproven(source, request)) };
+    verified(source, request, request.body.clone()).ok_or_else(unproven)
+}
+
+/// The delivery of `request` with `body`, if that is what its proof is of.
+fn verified(source: &Arc<Source>, request: &TrialRequest, body: Bytes) -> Option<Verified> {
+    let admission = source.verifier.load().admit(&request.headers, request.path.as_deref()).ok()?;
+    let (source, headers, received_at) = (Arc::clone(source), request.headers.clone(), request.received_at);
+    Unverified { source, admission, headers, body, received_at }.verify().ok()
+}
+
+/// What proves the sender, where it does.
+pub(super) fn what_proves(source: &Source, request: &TrialRequest) -> String {
+    let verifier = source.verifier.load();
+    let header = &source.profile.header;
+    if verifier.admit(&http::HeaderMap::new(), None).is_ok() {
+        return "none asked for: allow_unauthenticated is set".into();
+    }
+    match source.profile.method {
+        Method::HmacSha256 => format!("the signature in {header} is right"),
+        Method::Token if verifier.admit(&request.headers, None).is_ok() => "the token in a header is right".into(),
+        Method::Token => "the token in the path is right".into(),
+    }
+}
+
+/// Why the request does not prove its sender.
+fn why_unproven(source: &Arc<Source>, request: &TrialRequest) -> String {
+    let header = &source.profile.header;
+    match (source.profile.method, request.headers.get_all(header).iter().count()) {
+        (Method::HmacSha256, 0) => format!("the header {header} is missing"),
+        (Method::HmacSha256, 2..) => format!("the header {header} is there more than once"),
+        (Method::HmacSha256, _) => {
+            let bytes = request.body.len();
+            let wrong =
+                format!("the signature in {header} matches none of the source's secrets over these {bytes} bytes");
+            near_miss(source, request).map_or(wrong.clone(), |hint| format!("{wrong}; {hint}"))
+        }
+        (Method::Token, 0) if request.path.is_none() && !request.headers.contains_key("authorization") => {
+            format!("no token: expected it in {header}, as `Authorization: Bearer`, or in the path")
+        }
+        (Method::Token, _) => "the token matches none of the source's tokens".into(),
+    }
+}
+
+/// Bytes that the signature would be right over. Editors and terminals change a body without a word.
+fn near_miss(source: &Arc<Source>, request: &TrialRequest) -> Option<&'static str> {
+    let body = &request.body[..];
+    let trimmed = body.trim_ascii_end();
+    let compact = || Some(serde_json::from_slice::<serde_json::Value>(body).ok()?.to_string());
+    let is_over = |body: &[u8]| verified(source, request, Bytes::copy_from_slice(body)).is_some();
+    if trimmed.len() < body.len() && is_over(trimmed) {
+        Some("it is right without the white space at the body's end: the file has bytes that the sender did not sign")
+    } else if is_over(&[body, b"\n"].concat()) {
+        Some("it is right with a line end after the body: the file lacks a byte that the sender signed")
+    } else if compact().is_some_and(|compact| is_over(compact.as_bytes())) {
+        Some("it is right over the same JSON without white space: the file is not the body as it was sent")
+    } else {
+        None
+    }
+}
