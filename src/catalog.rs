@@ -17,12 +17,15 @@ mod error;
 mod event_type;
 mod files;
 mod guard;
+mod inline;
 mod linked;
+mod locate;
 mod media;
 mod path;
 mod plan;
 mod profile;
 pub(crate) mod schema;
+mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path as FilePath;
@@ -37,6 +40,7 @@ pub(crate) use event_type::{EventType, FurtherTopics, Join, JoinKind, JoinTopics
 pub(crate) use path::Path;
 pub(crate) use plan::{FieldKind, FieldPlan, Guard, KeySlots};
 pub(crate) use profile::{Method, Profile, Rule};
+pub(crate) use types::{DecimalSize, EnumSymbols};
 
 /// All profiles, by name.
 pub(crate) struct Catalog {
@@ -54,9 +58,9 @@ impl Catalog {
         let head = avsc::load_all(files::HEAD_FOLDER, &head)?;
         let mut profiles = BTreeMap::new();
         for (name, folder) in folders {
-            let mut records = avsc::load_all(&name, &folder)?;
-            records.extend(head.clone());
-            profiles.insert(name.clone(), Arc::new(profile::resolve(&name, &folder, records)?));
+            let text = |label: &str| folder.values().find(|file| file.label == label).map(|file| file.text.as_str());
+            let profile = load_profile(&name, &folder, &head).map_err(|error| error.located(text))?;
+            profiles.insert(name, Arc::new(profile));
         }
         Ok(Catalog { profiles })
     }
@@ -83,6 +87,13 @@ impl Catalog {
         let joins = self.profiles.values().flat_map(|p| p.types.values()).flat_map(|ty| &ty.joins);
         joins.filter(|join| join.kind != JoinKind::Timeline).map(|join| join.topic.as_str()).collect()
     }
+}
+
+/// Reads and checks the profile in `folder`; `head` are the types that all profiles share.
+fn load_profile(name: &str, folder: &files::Folder, head: &avsc::RecordSchemas) -> Result<Profile, CatalogError> {
+    let mut records = avsc::load_all(name, folder)?;
+    records.extend(head.iter().map(|(name, record)| (name.clone(), record.clone())));
+    profile::resolve(name, folder, records)
 }
 
 #[cfg(test)]

@@ -181,7 +181,7 @@ pub fn main() -> ExitCode {
         Command::Serve => serve::run(file),
         Command::Check => check::run(file),
         Command::Health(args) => health::run(&args, file),
-        Command::Dev(args) => dev::run(args),
+        Command::Dev(args) => dev::run(args, given),
         Command::Try(args) => trial::run(&args, given),
         Command::Send(args) => send::run(&args),
         Command::Docs(args) => docs::run(&args, given),

@@ -17,9 +17,10 @@ them share.
 
 - `serve`, `check`, `health` and `spool` read `hookbridge.toml` in the working directory. `--config FILE` or the variable
   `HOOKBRIDGE_CONFIG` names another file.
-- The other commands, except `send` and `dev`, read a file only if `--config` or `HOOKBRIDGE_CONFIG` names one. Without a file they
+- The other commands, except `send`, read a file only if `--config` or `HOOKBRIDGE_CONFIG` names one. Without a file they
   ignore `HOOKBRIDGE__` variables and use the addresses and sources of `dev`. `--kafka` and `--registry` override both.
-- `send` and `dev` read no configuration file.
+- `dev` takes sources, topics and limits from its file, and uses none of the servers that it names.
+- `send` reads no configuration file.
 - A Kafka or a registry that requires credentials requires `--config`.
 
 ## Exit codes

@@ -146,7 +146,7 @@ fn id(doc: &Document<'_>, value: Node, leaf: &Type) -> Option<String> {
     let text = doc.text(value);
     match leaf {
         Type::Uuid => text.and_then(|t| uuid(&t.text)).map(|uuid| uuid.to_string()),
-        Type::Long => spelling::long(doc, value).map(|id| id.to_string()),
+        Type::Int | Type::Long => spelling::long(doc, value).map(|id| id.to_string()),
         _ if doc.kind(value) == json::Kind::Number => Some(doc.raw(value).to_owned()),
         _ => text.filter(|t| !t.lone_surrogate).map(|t| t.text.into_owned()),
     }
@@ -182,7 +182,9 @@ fn occurred(doc: &Document<'_>, payload: Node, path: &Path) -> Option<i64> {
 
 fn instant(doc: &Document<'_>, payload: Node, path: &Path) -> Option<time::Iso> {
     let value = path.steps.iter().try_fold(payload, |node, step| doc.get(node, step))?;
-    spelling::timestamp(doc, value)
+    let Type::Timestamp(resolution, formats) = &path.leaf else { return None };
+    let moment = spelling::instant(doc, value, *resolution, formats.as_ref())?;
+    Some(time::Iso { millis: resolution.to_millis(moment.ticks), has_time: moment.has_time })
 }
 
 #[cfg(test)]

@@ -27,9 +27,9 @@ use crate::source::Source;
 use crate::source::verify::{Verified, event_id};
 
 pub(crate) use cases::{CasesError, add_header, assume_json, read_cases};
-use door::Turned;
+use door::TurnedAway;
 pub(crate) use report::Trial;
-use report::{Proof, TrialAnswer, TriedEvent};
+use report::{TrialAnswer, TrialProof, TriedEvent};
 
 /// A request as its sender would make it.
 pub(crate) struct TrialRequest {
@@ -56,7 +56,7 @@ pub(crate) struct OfflineBridge {
 /// No source of the configuration has this name.
 #[derive(Debug, thiserror::Error)]
 #[error("unknown source {name}, expected one of {known}")]
-pub(crate) struct UnknownSource {
+pub(crate) struct NoSuchSource {
     name: String,
     known: String,
 }
@@ -78,21 +78,26 @@ impl OfflineBridge {
     ///
     /// # Errors
     /// When there is no such source.
-    pub(crate) fn try_out(&self, request: TrialRequest) -> Result<Trial, UnknownSource> {
+    pub(crate) fn try_out(&self, request: TrialRequest) -> Result<Trial, NoSuchSource> {
         let Some(source) = self.sources.get(&request.source) else {
             let known = self.sources.keys().cloned().collect::<Vec<_>>().join(", ");
-            return Err(UnknownSource { name: request.source, known });
+            return Err(NoSuchSource { name: request.source, known });
         };
         let (proof, delivery, refused) = match door::pass(source, &request) {
-            Ok(delivery) if request.unsigned => (Proof::Unchecked, delivery, None),
-            Ok(delivery) => (Proof::Right(door::what_proves(source, &request)), delivery, None),
+            Ok(delivery) if request.unsigned => (TrialProof::Unchecked, delivery, None),
+            Ok(delivery) => (TrialProof::Right(door::what_proves(source, &request)), delivery, None),
             // What is said of the proof is of use, and so is what would have become of the rest.
-            Err(Turned { refusal, why, unproven: true }) => {
-                (Proof::Wrong(why), as_if_let_in(source, &request), Some(TrialAnswer::Refused(refusal)))
+            Err(TurnedAway { refusal, why, unproven: true }) => {
+                (TrialProof::Wrong(why), as_if_let_in(source, &request), Some(TrialAnswer::Refused(refusal)))
             }
-            Err(Turned { refusal, why, unproven: false }) => {
+            Err(TurnedAway { refusal, why, unproven: false }) => {
                 let answer = TrialAnswer::Refused(refusal);
-                return Ok(Trial { proof: Proof::NotReached(why), answer, events: Vec::new(), ..Trial::of(source) });
+                return Ok(Trial {
+                    proof: TrialProof::NotReached(why),
+                    answer,
+                    events: Vec::new(),
+                    ..Trial::of(source)
+                });
             }
         };
         let events = self.events(&delivery);

@@ -64,6 +64,7 @@ mod third_vendor;
 mod tls;
 mod tracing;
 mod trial;
+mod types;
 mod unwritable_log;
 mod verdicts;
 mod wrong_clock;

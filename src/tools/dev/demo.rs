@@ -7,9 +7,9 @@ use crate::catalog::{Catalog, Method, Profile};
 use crate::config::{self, ConfigError, Settings};
 
 /// Secret of the demo source `wegly`. Known to all, so `dev` listens on this machine alone.
-pub(crate) const DEMO_SECRET: &str = "demo-wegly-secret";
+const DEMO_SECRET: &str = "demo-wegly-secret";
 /// Token of the demo source `whazing`.
-pub(crate) const DEMO_TOKEN: &str = "demo-whazing-token";
+const DEMO_TOKEN: &str = "demo-whazing-token";
 /// For what the profiles of a folder hash.
 const DEMO_HASH_KEY: &str = "demo-key-known-to-everybody";
 
@@ -19,6 +19,12 @@ fn credential(profile: &Profile) -> (&'static str, String) {
         Method::HmacSha256 => ("secrets", format!("demo-{}-secret", profile.name)),
         Method::Token => ("tokens", format!("demo-{}-token", profile.name)),
     }
+}
+
+/// What the demo source of `profile` proves itself by, in words.
+pub(super) fn proof(profile: &Profile) -> String {
+    let (key, credential) = credential(profile);
+    format!("{} {credential}", key.trim_end_matches('s'))
 }
 
 /// The secret or token of the demo source of `profile`.
@@ -70,12 +76,12 @@ pub(crate) fn catalog(dir: &Path) -> Result<String, ConfigError> {
 
 /// The profiles that are not compiled in.
 fn added_profiles(catalog: &Catalog) -> impl Iterator<Item = &Profile> {
-    let built_in = ["wegly", "whazing"];
-    catalog
-        .profiles
-        .values()
-        .map(|profile| &**profile)
-        .filter(move |profile| !built_in.contains(&profile.name.as_str()))
+    catalog.profiles.values().map(|profile| &**profile).filter(|profile| !is_built_in(&profile.name))
+}
+
+/// Whether a profile of this name is compiled in.
+pub(super) fn is_built_in(name: &str) -> bool {
+    ["wegly", "whazing"].contains(&name)
 }
 
 fn text(value: &str) -> String {

@@ -12,7 +12,7 @@ use crate::source::Source;
 use crate::source::verify::{Unverified, Verified};
 
 /// A request that is not let in.
-pub(super) struct Turned {
+pub(super) struct TurnedAway {
     pub(super) refusal: Refusal,
     /// In words.
     pub(super) why: String,
@@ -20,33 +20,37 @@ pub(super) struct Turned {
     pub(super) unproven: bool,
 }
 
-impl Turned {
-    fn away(refusal: Refusal, why: impl Into<String>) -> Turned {
-        Turned { refusal, why: why.into(), unproven: false }
+impl TurnedAway {
+    fn with(refusal: Refusal, why: impl Into<String>) -> TurnedAway {
+        TurnedAway { refusal, why: why.into(), unproven: false }
     }
 }
 
 /// Lets a request in, or says why not.
-pub(super) fn pass(source: &Arc<Source>, request: &TrialRequest) -> Result<Verified, Turned> {
+pub(super) fn pass(source: &Arc<Source>, request: &TrialRequest) -> Result<Verified, TurnedAway> {
     let verifier = source.verifier.load();
     if request.path.is_some() && !verifier.takes_token_in_path() {
-        return Err(Turned::away(Refusal::NotFound, "this source takes no token in the path"));
+        return Err(TurnedAway::with(Refusal::NotFound, "this source takes no token in the path"));
     }
     let admitted = request.unsigned || verifier.admit(&request.headers, request.path.as_deref()).is_ok();
     if !admitted {
-        return Err(Turned { unproven: true, ..Turned::away(Refusal::Unauthorized, why_unproven(source, request)) });
+        return Err(TurnedAway {
+            unproven: true,
+            ..TurnedAway::with(Refusal::Unauthorized, why_unproven(source, request))
+        });
     }
     check_content_type(&request.headers)
-        .map_err(|refusal| Turned::away(refusal, "expected the content type application/json and no encoding"))?;
+        .map_err(|refusal| TurnedAway::with(refusal, "expected the content type application/json and no encoding"))?;
     let (bytes, most) = (request.body.len(), source.max_body_bytes);
     if bytes > most {
         let why = format!("the body has {bytes} bytes, and this source takes {most}");
-        return Err(Turned::away(Refusal::BodyTooLarge, why));
+        return Err(TurnedAway::with(Refusal::BodyTooLarge, why));
     }
     if request.unsigned {
         return Ok(as_if_let_in(source, request));
     }
-    let unproven = || Turned { unproven: true, ..Turned::away(Refusal::Unauthorized, why_unproven(source, request)) };
+    let unproven =
+        || TurnedAway { unproven: true, ..TurnedAway::with(Refusal::Unauthorized, why_unproven(source, request)) };
     verified(source, request, request.body.clone()).ok_or_else(unproven)
 }
 

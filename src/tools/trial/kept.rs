@@ -38,18 +38,18 @@ pub(super) fn kept(schema: &str, rendered: &str) -> Vec<KeptValue> {
         return Vec::new();
     };
     let schema = with_full_names(&schema);
-    let mut search = Search { doc: &doc, names: definitions(&schema), found: Vec::new() };
+    let mut search = KeptSearch { doc: &doc, names: definitions(&schema), found: Vec::new() };
     search.value(&schema, Node::ROOT, "");
     search.found
 }
 
-struct Search<'a> {
+struct KeptSearch<'a> {
     doc: &'a Document<'a>,
     names: BTreeMap<&'a str, &'a Value>,
     found: Vec<KeptValue>,
 }
 
-impl Search<'_> {
+impl KeptSearch<'_> {
     fn value(&mut self, ty: &Value, node: Node, path: &str) {
         let named = ty.as_str().and_then(|name| self.names.get(name).copied());
         let ty = named.unwrap_or(ty);

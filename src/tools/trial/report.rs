@@ -11,7 +11,7 @@ use crate::source::Source;
 use crate::values::printable;
 
 /// Whether the sender's proof is right.
-pub(crate) enum Proof {
+pub(crate) enum TrialProof {
     Right(String),
     Wrong(String),
     /// The request says that it comes without.
@@ -57,7 +57,7 @@ impl TrialAnswer {
 pub(crate) struct Trial {
     pub(crate) source: String,
     pub(crate) profile: String,
-    pub(crate) proof: Proof,
+    pub(crate) proof: TrialProof,
     pub(crate) answer: TrialAnswer,
     /// Also of a request that is refused for its proof: as if it had been let in.
     pub(crate) events: Vec<TriedEvent>,
@@ -112,7 +112,7 @@ pub(crate) struct TriedRecord {
 impl Trial {
     pub(super) fn of(source: &Source) -> Trial {
         let (name, profile) = (source.name.clone(), source.profile.name.clone());
-        let proof = Proof::Unchecked;
+        let proof = TrialProof::Unchecked;
         let answer = TrialAnswer::Refused(Refusal::Unauthorized);
         Trial { source: name, profile, proof, answer, events: Vec::new() }
     }
@@ -151,7 +151,7 @@ impl Trial {
         text += &line("proof", &format!("{verdict}: {why}"));
         let reason = self.answer.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
         text += &line("answer", &format!("{} {}{reason}", self.answer.status(), self.answer.word()));
-        if matches!(self.proof, Proof::Wrong(_)) {
+        if matches!(self.proof, TrialProof::Wrong(_)) {
             text += "\nIf its proof were right:\n";
         }
         for event in &self.events {
@@ -162,13 +162,13 @@ impl Trial {
     }
 }
 
-impl Proof {
+impl TrialProof {
     fn words(&self) -> (&'static str, &str) {
         match self {
-            Proof::Right(why) => ("right", why),
-            Proof::Wrong(why) => ("wrong", why),
-            Proof::Unchecked => ("not checked", "taken for granted, as asked (unsigned)"),
-            Proof::NotReached(why) => ("not reached", why),
+            TrialProof::Right(why) => ("right", why),
+            TrialProof::Wrong(why) => ("wrong", why),
+            TrialProof::Unchecked => ("not checked", "taken for granted, as asked (unsigned)"),
+            TrialProof::NotReached(why) => ("not reached", why),
         }
     }
 }
