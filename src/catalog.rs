@@ -18,7 +18,9 @@ mod event_type;
 mod files;
 mod guard;
 mod handshake;
+mod inline;
 mod linked;
+mod locate;
 mod media;
 mod path;
 mod pattern;
@@ -28,6 +30,7 @@ mod recognise;
 pub(crate) mod schema;
 mod split;
 mod template;
+mod types;
 mod verification;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +49,7 @@ pub(crate) use plan::{FieldKind, FieldPlan, Guard, KeySlots};
 pub(crate) use profile::Profile;
 pub(crate) use recognise::{Meaning, Rule, RulePiece, RulePlace};
 pub(crate) use split::Split;
+pub(crate) use types::{DecimalSize, EnumSymbols};
 pub(crate) use verification::{MessagePart, Method, ProofEncoding, SecretEncoding, Verification};
 
 /// All profiles, by name.
@@ -64,9 +68,9 @@ impl Catalog {
         let head = avsc::load_all(files::HEAD_FOLDER, &head)?;
         let mut profiles = BTreeMap::new();
         for (name, folder) in folders {
-            let mut records = avsc::load_all(&name, &folder)?;
-            records.extend(head.clone());
-            profiles.insert(name.clone(), Arc::new(profile::resolve(&name, &folder, records)?));
+            let text = |label: &str| folder.values().find(|file| file.label == label).map(|file| file.text.as_str());
+            let profile = load_profile(&name, &folder, &head).map_err(|error| error.located(text))?;
+            profiles.insert(name, Arc::new(profile));
         }
         Ok(Catalog { profiles })
     }
@@ -93,6 +97,13 @@ impl Catalog {
         let joins = self.profiles.values().flat_map(|p| p.types.values()).flat_map(|ty| &ty.joins);
         joins.filter(|join| join.kind != JoinKind::Timeline).map(|join| join.topic.as_str()).collect()
     }
+}
+
+/// Reads and checks the profile in `folder`; `head` are the types that all profiles share.
+fn load_profile(name: &str, folder: &files::Folder, head: &avsc::RecordSchemas) -> Result<Profile, CatalogError> {
+    let mut records = avsc::load_all(name, folder)?;
+    records.extend(head.iter().map(|(name, record)| (name.clone(), record.clone())));
+    profile::resolve(name, folder, records)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod serve;
 mod shutdown;
 mod spool;
 mod tail;
+mod trial;
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -54,6 +55,8 @@ enum Command {
     Health(health::HealthArgs),
     /// Try it out: start everything in one process
     Dev(dev::DevArgs),
+    /// Show what would become of a request, offline
+    Try(trial::TryArgs),
     /// Make, sign and post sample events
     Send(send::SendArgs),
     /// Print the event catalogue or this command reference as a document
@@ -80,7 +83,7 @@ Example:
 
 Exit codes:
   0   success
-  1   a check has findings, or some events were not accepted, replayed or found
+  1   a check has findings, or some events were not accepted, replayed or found, or a case differs
   64  wrong usage
   69  something the command needs is not available (Kafka, the registry, an address to listen on)
   78  the configuration, the catalog or a schema is not usable";
@@ -178,7 +181,8 @@ pub fn main() -> ExitCode {
         Command::Serve => serve::run(file),
         Command::Check => check::run(file),
         Command::Health(args) => health::run(&args, file),
-        Command::Dev(args) => dev::run(args),
+        Command::Dev(args) => dev::run(args, given),
+        Command::Try(args) => trial::run(&args, given),
         Command::Send(args) => send::run(&args),
         Command::Docs(args) => docs::run(&args, given),
         Command::Schemas(args) => schemas::run(&args, given),

@@ -24,7 +24,7 @@ use crate::catalog::CatalogError;
 use crate::disk::access::explain;
 use crate::values::secret::Secret;
 
-pub(crate) use load::{from_text, load, load_with};
+pub(crate) use load::{from_text, load, load_rewritten, load_with};
 use log::WrittenLog;
 pub(crate) use log::{Format, Logging};
 pub(crate) use media::{MediaPlace, MediaSettings};

@@ -55,8 +55,8 @@ pub(crate) use health::Health;
 pub(crate) use limits::{ConnectionCounts, ConnectionLimits};
 pub(crate) use names::HostNames;
 use progress::Progress;
-pub(crate) use reply::ANSWER_CODES;
-use reply::{Answer, Granted, Receipt, Refusal};
+pub(crate) use reply::{ANSWER_CODES, Refusal};
+use reply::{Answer, Granted, Receipt};
 pub(crate) use tls::{Identity, Tls};
 
 /// How long the disk may take for a commit, beyond what Kafka and the media store may.
@@ -308,7 +308,7 @@ impl Door {
 }
 
 /// `application/json` or `application/*+json`, not compressed.
-fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
+pub(crate) fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
     let value = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));

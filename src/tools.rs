@@ -15,3 +15,4 @@ pub(crate) mod read;
 pub(crate) mod replay;
 pub(crate) mod sample;
 pub(crate) mod send;
+pub(crate) mod trial;

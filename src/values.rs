@@ -1,6 +1,7 @@
 //! Values and what is made of them: no configuration, no state, no I/O.
 
 pub(crate) mod derive;
+pub(crate) mod formats;
 pub(crate) mod hash;
 pub(crate) mod json;
 pub(crate) mod phone;

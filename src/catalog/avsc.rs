@@ -1,16 +1,20 @@
-//! Reads `.avsc` files: plain Avro records, one per file, that refer to each other by name.
+//! Reads `.avsc` files: plain Avro, one record or enum per file, that refer to each other by name. Types may also be defined
+//! where they are first used.
 //!
-//! Only what a payload needs is taken: `boolean`, `long`, `double`, `string`, the logical types `uuid`,
-//! `timestamp-millis` and `date`, JSON text (`connect.name` `io.debezium.data.Json`), arrays, records by name, and a
-//! union of null and one of these. (A `uuid` may have the `connect.name` `io.debezium.data.Uuid`, for sinks.) The attribute `json` gives the field's name in the source where it differs; a field
+//! Only what a payload needs is taken ([`super::types`]), and a union of null and one of these. (A `uuid` may have the
+//! `connect.name` `io.debezium.data.Uuid`, for sinks.) The attribute `json` gives the field's name in the source where it differs; a field
 //! with the attribute `derive` is not sent but made here, from another one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Deref, DerefMut};
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::files::{Folder, HEAD_FOLDER};
+use super::files::Folder;
+use super::inline::{InlineType, take_out};
+pub(crate) use super::types::Type;
+use super::types::{EnumSchema, read_enum, read_type};
 use super::{CatalogError, Flaw, FlawAt};
 use crate::values::derive::How;
 
@@ -19,60 +23,12 @@ pub(super) const EXTRA: &str = "extra";
 /// The name of the first field of an event's record, which holds its head.
 pub(super) const EVENT: &str = "event";
 
-/// The `connect.name` of a string that holds JSON text; sinks know it.
-const JSON_NAME: &str = "io.debezium.data.Json";
-/// That of a UUID; with it sinks make columns of the database's own type.
-const UUID_NAME: &str = "io.debezium.data.Uuid";
-
-/// The type of a field, nullability aside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Type {
-    Boolean,
-    Long,
-    Double,
-    String,
-    Uuid,
-    Timestamp,
-    Date,
-    Json,
-    /// By full name.
-    Record(String),
-    Array(Box<Type>),
-}
-
-impl Type {
-    /// The record it is, or is an array of.
-    pub(super) fn named(&self) -> Option<&str> {
-        match self {
-            Type::Record(name) => Some(name),
-            Type::Array(items) => items.named(),
-            _ => None,
-        }
-    }
-
-    /// Whether it is the head that the bridge writes, alone or in an array.
-    pub(super) fn is_head(&self) -> bool {
-        self.named().is_some_and(|name| name.starts_with(&format!("{HEAD_FOLDER}.")))
-    }
-
-    /// The word for it in an error sentence.
-    pub(crate) fn word(&self) -> &'static str {
-        match self {
-            Type::Boolean => "boolean",
-            Type::Long => "whole number",
-            Type::Double => "number",
-            Type::String => "text",
-            Type::Uuid => "UUID",
-            Type::Timestamp => "instant",
-            Type::Date => "date",
-            Type::Json => "JSON",
-            Type::Record(_) => "object",
-            Type::Array(_) => "array",
-        }
-    }
-}
-
 impl RecordSchema {
+    /// An error in it; `place` is a JSON pointer from the record on.
+    pub(super) fn error(&self, place: &str, what: impl Into<String>) -> CatalogError {
+        CatalogError::new(&self.label, format!("{}{place}", self.place), what)
+    }
+
     /// Whether it begins with an event's head, as the records of events do.
     pub(super) fn has_head(&self) -> bool {
         self.fields.first().is_some_and(|f| f.name == EVENT && !f.optional && f.ty.is_head())
@@ -151,31 +107,85 @@ impl TryFrom<WrittenDerive> for Derive {
 /// A record as its file has it.
 #[derive(Clone, Debug)]
 pub(super) struct RecordSchema {
+    /// Of its file.
     pub(super) label: String,
+    /// Where it is in the file: a JSON pointer, empty where it is the whole.
+    place: String,
     pub(super) fields: Vec<FieldSchema>,
     /// The file's JSON, with every attribute.
     json: Value,
 }
 
-/// Records by full name.
-pub(super) type RecordSchemas = BTreeMap<String, RecordSchema>;
+/// Records by full name; and the enums that they refer to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RecordSchemas {
+    records: BTreeMap<String, RecordSchema>,
+    enums: BTreeMap<String, EnumSchema>,
+}
+
+impl Deref for RecordSchemas {
+    type Target = BTreeMap<String, RecordSchema>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.records
+    }
+}
+
+impl DerefMut for RecordSchemas {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.records
+    }
+}
+
+impl RecordSchemas {
+    /// The enum of this full name.
+    pub(super) fn enum_of(&self, name: &str) -> Option<&EnumSchema> {
+        self.enums.get(name)
+    }
+
+    /// Adds the type that `json` defines, which stands at `place` of the file.
+    fn add(&mut self, namespace: &str, name: &str, label: &str, place: &str, json: Value) -> Result<(), CatalogError> {
+        let fail = |flaw: FlawAt| flaw.within(place).of(label);
+        let full_name = format!("{namespace}.{name}");
+        if self.records.contains_key(&full_name) || self.enums.contains_key(&full_name) {
+            return Err(fail(FlawAt::new("/name", format!("another type already has the name {full_name}"))));
+        }
+        if json["type"] == "enum" {
+            let symbols = read_enum(&json).map_err(fail)?;
+            self.enums.insert(full_name, EnumSchema { json, symbols });
+        } else {
+            let fields = read_fields(namespace, &json).map_err(fail)?;
+            let (label, place) = (label.to_owned(), place.to_owned());
+            self.records.insert(full_name, RecordSchema { label, place, fields, json });
+        }
+        Ok(())
+    }
+
+    /// Tells names of enums from those of records.
+    fn name_enums(&mut self) {
+        let enums = &self.enums;
+        for field in self.records.values_mut().flat_map(|record| &mut record.fields) {
+            field.ty.name_enums(&|name| enums.contains_key(name));
+        }
+    }
+}
 
 /// Reads every `.avsc` of `folder`, whose name is the namespace.
 pub(super) fn load_all(namespace: &str, folder: &Folder) -> Result<RecordSchemas, CatalogError> {
-    let mut records = RecordSchemas::new();
+    let mut schemas = RecordSchemas::default();
     for (name, file) in folder {
         let Some(stem) = name.strip_suffix(".avsc") else { continue };
-        let record = load(namespace, stem, &file.label, &file.text)?;
-        records.insert(format!("{namespace}.{stem}"), record);
+        load(namespace, stem, &file.label, &file.text, &mut schemas)?;
     }
-    Ok(records)
+    schemas.name_enums();
+    Ok(schemas)
 }
 
-fn load(namespace: &str, stem: &str, label: &str, text: &str) -> Result<RecordSchema, CatalogError> {
+fn load(namespace: &str, stem: &str, label: &str, text: &str, schemas: &mut RecordSchemas) -> Result<(), CatalogError> {
     let fail = |place: &str, what: String| CatalogError::new(label, place, what);
-    let json: Value = serde_json::from_str(text).map_err(|e| fail("", e.to_string()))?;
-    if json["type"] != "record" {
-        return Err(fail("/type", "expected a record: each file holds exactly one".into()));
+    let mut json: Value = serde_json::from_str(text).map_err(|e| fail("", e.to_string()))?;
+    if json["type"] != "record" && json["type"] != "enum" {
+        return Err(fail("/type", "expected a record or an enum: each file holds exactly one".into()));
     }
     // The file's name decides, so no two files can claim one name.
     for (attribute, expected) in [("name", stem), ("namespace", namespace)] {
@@ -187,25 +197,34 @@ fn load(namespace: &str, stem: &str, label: &str, text: &str) -> Result<RecordSc
             ));
         }
     }
+    let mut inline = Vec::new();
+    take_out(namespace, &mut json, "", &mut inline).map_err(|flaw| flaw.of(label))?;
+    for InlineType { name, json, place } in inline {
+        schemas.add(namespace, &name, label, &place, json)?;
+    }
+    schemas.add(namespace, stem, label, "", json)
+}
+
+fn read_fields(namespace: &str, record: &Value) -> Result<Vec<FieldSchema>, FlawAt> {
     let mut fields = Vec::new();
     let (mut names, mut json_names) = (BTreeSet::new(), BTreeSet::new());
-    for (index, field) in json["fields"].as_array().into_iter().flatten().enumerate() {
+    for (index, field) in record["fields"].as_array().into_iter().flatten().enumerate() {
         let place = format!("/fields/{index}");
-        let mut field = read_field(namespace, field).map_err(|flaw| flaw.within(&place).of(label))?;
+        let mut field = read_field(namespace, field).map_err(|flaw| flaw.within(&place))?;
         // No member of a body leads to what the bridge writes, so one may be called the same.
         let is_head = index == 0 && field.name == EVENT && field.ty.is_head();
         if is_head {
             field.json = String::new();
         }
         if !names.insert(field.name.clone()) {
-            return Err(fail(&place, format!("an earlier field has the name {:?} already", field.name)));
+            return Err(FlawAt::new(place, format!("an earlier field has the name {:?} already", field.name)));
         }
         if !is_head && field.name != EXTRA && !json_names.insert(field.json.clone()) {
-            return Err(fail(&place, format!("an earlier field has the JSON name {:?} already", field.json)));
+            return Err(FlawAt::new(place, format!("an earlier field has the JSON name {:?} already", field.json)));
         }
         fields.push(field);
     }
-    Ok(RecordSchema { label: label.to_owned(), fields, json })
+    Ok(fields)
 }
 
 fn read_field(namespace: &str, field: &Value) -> Result<FieldSchema, FlawAt> {
@@ -224,43 +243,17 @@ fn read_field(namespace: &str, field: &Value) -> Result<FieldSchema, FlawAt> {
                         "expected null, so that readers of other versions can fill the field in",
                     ));
                 }
-                (read_type(namespace, branch)?, true)
+                (read_type(namespace, branch).map_err(|flaw| flaw.within("/type/1"))?, true)
             }
             _ => return Err(FlawAt::new("/type", "the only supported union is [\"null\", X]")),
         },
-        ty => (read_type(namespace, ty)?, false),
+        ty => (read_type(namespace, ty).map_err(|flaw| flaw.within("/type"))?, false),
     };
     let derive = match field.get("derive") {
         Some(derive) => Some(Derive::deserialize(derive).map_err(|e| FlawAt::new("/derive", e.to_string()))?),
         None => None,
     };
     Ok(FieldSchema { name: name.to_owned(), json, ty, optional, derive })
-}
-
-fn read_type(namespace: &str, ty: &Value) -> Result<Type, FlawAt> {
-    let attribute = |name: &str| ty.get(name).and_then(Value::as_str);
-    let name = ty.as_str().or_else(|| attribute("type"));
-    Ok(match (name, attribute("logicalType"), attribute("connect.name")) {
-        (Some("string"), None, Some(JSON_NAME)) => Type::Json,
-        (Some("string"), Some("uuid"), None | Some(UUID_NAME)) => Type::Uuid,
-        (Some("string"), None, None) => Type::String,
-        (Some("long"), Some("timestamp-millis"), None) => Type::Timestamp,
-        (Some("long"), None, None) => Type::Long,
-        (Some("int"), Some("date"), None) => Type::Date,
-        (Some("double"), None, None) => Type::Double,
-        (Some("boolean"), None, None) => Type::Boolean,
-        (Some("array"), None, None) => Type::Array(Box::new(read_type(namespace, &ty["items"])?)),
-        (Some(name), None, None) if ty.is_string() && !is_reserved(name) => Type::Record(full_name(namespace, name)),
-        _ => return Err(FlawAt::new("/type", format!("the catalog does not support this type: {ty}"))),
-    })
-}
-
-fn is_reserved(name: &str) -> bool {
-    ["null", "int", "float", "bytes", "array", "map", "enum", "fixed", "record"].contains(&name)
-}
-
-fn full_name(namespace: &str, name: &str) -> String {
-    if name.contains('.') { name.to_owned() } else { format!("{namespace}.{name}") }
 }
 
 /// The self-contained text of `name`: the types it refers to are written out where they are first used, and every
@@ -278,7 +271,7 @@ fn write_out(records: &RecordSchemas, name: &str, written: &mut BTreeSet<String>
     let mut json = record.json.clone();
     let namespace = name.rsplit_once('.').map_or("", |(namespace, _)| namespace);
     for (index, field) in json["fields"].as_array_mut().into_iter().flatten().enumerate() {
-        let missing = |name| CatalogError::new(&record.label, format!("/fields/{index}/type"), Flaw::NoType(name));
+        let missing = |name| record.error(&format!("/fields/{index}/type"), Flaw::NoType(name));
         expand(records, namespace, &mut field["type"], written, &missing)?;
     }
     Ok(json)
@@ -294,16 +287,22 @@ fn expand(
 ) -> Result<(), CatalogError> {
     match ty {
         Value::Array(branches) => branches.iter_mut().try_for_each(|b| expand(records, namespace, b, written, missing)),
-        Value::Object(object) => match object.get_mut("items") {
-            Some(items) => expand(records, namespace, items, written, missing),
-            None => Ok(()),
-        },
+        Value::Object(object) => {
+            let inner = ["items", "values"].into_iter().find(|inner| object.contains_key(*inner));
+            match inner.and_then(|inner| object.get_mut(inner)) {
+                Some(inner) => expand(records, namespace, inner, written, missing),
+                None => Ok(()),
+            }
+        }
         Value::String(name) => {
             if let Ok(Type::Record(full)) = read_type(namespace, &Value::String(name.clone())) {
                 if written.contains(&full) {
                     *ty = Value::String(full);
                 } else if records.contains_key(&full) {
                     *ty = write_out(records, &full, written)?;
+                } else if let Some(definition) = records.enum_of(&full) {
+                    *ty = definition.json.clone();
+                    written.insert(full);
                 } else {
                     return Err(missing(full));
                 }

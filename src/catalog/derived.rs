@@ -28,7 +28,7 @@ pub(super) fn plan(
         let head = usize::from(record.has_head());
         for (index, field) in record.fields.iter().enumerate() {
             let Some(derive) = &field.derive else { continue };
-            let fail = |what: String| CatalogError::new(&record.label, format!("/fields/{index}"), what);
+            let fail = |what: String| record.error(&format!("/fields/{index}"), what);
             let Some(from) = derive.source(&record.fields).filter(|&from| from >= head) else {
                 return Err(fail(format!("derive.from: {name} has no field `{}` that the sender sends", derive.from)));
             };

@@ -1,14 +1,21 @@
 //! What is wrong with the files of the catalog.
 
+use super::locate;
 use crate::values::derive::UnknownRegion;
 
 /// What is wrong with a catalog file, and where in it.
 #[derive(Debug, thiserror::Error)]
-#[error("{file}: {}", flaw(.place, .what))]
+#[error("{file}: {}{}", flaw(.place, .what), at(*.line))]
 pub(crate) struct CatalogError {
     file: String,
     place: String,
     what: String,
+    /// Of the file, from 1.
+    line: Option<usize>,
+}
+
+fn at(line: Option<usize>) -> String {
+    line.map(|line| format!(" (line {line})")).unwrap_or_default()
 }
 
 fn flaw(place: &str, what: &str) -> String {
@@ -19,6 +26,12 @@ impl CatalogError {
     /// `place` is a JSON pointer or a TOML key; empty for the file as a whole.
     pub(super) fn new(file: &str, place: impl Into<String>, what: impl Into<String>) -> Self {
         FlawAt::new(place, what).of(file)
+    }
+
+    /// The same with the line of its place; `text` gives a file's.
+    pub(super) fn located<'a>(mut self, text: impl Fn(&str) -> Option<&'a str>) -> Self {
+        self.line = text(&self.file).and_then(|text| locate::line(&self.file, text, &self.place));
+        self
     }
 }
 
@@ -41,7 +54,7 @@ impl FlawAt {
     }
 
     pub(super) fn of(self, file: &str) -> CatalogError {
-        CatalogError { file: file.to_owned(), place: self.place, what: self.what }
+        CatalogError { file: file.to_owned(), place: self.place, what: self.what, line: None }
     }
 }
 

@@ -259,7 +259,7 @@ fn required(path: &str, record: &str, guard: Guard) -> Flaw {
 fn is_open(ty: &Type) -> bool {
     match ty {
         Type::Json => true,
-        Type::Array(items) => is_open(items),
+        Type::Array(inner) | Type::Map(inner) | Type::Nullable(inner) => is_open(inner),
         _ => false,
     }
 }
@@ -267,7 +267,7 @@ fn is_open(ty: &Type) -> bool {
 fn blank(kind: &mut FieldKind) {
     match kind {
         FieldKind::Json { blanked } => *blanked = true,
-        FieldKind::Array(items) => blank(items),
+        FieldKind::Array(inner) | FieldKind::Map(inner) | FieldKind::Nullable(inner) => blank(inner),
         _ => {}
     }
 }

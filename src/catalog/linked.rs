@@ -123,8 +123,8 @@ pub(super) fn add_joins(
             }
         }
         let id = id.unwrap_or(Type::String);
-        if !matches!(id, Type::Uuid | Type::Long | Type::String) {
-            return Err(fail(".keys", format!("got {}, expected a uuid, a long or a string", id.word())));
+        if !matches!(id, Type::Uuid | Type::Int | Type::Long | Type::String) {
+            return Err(fail(".keys", format!("got {}, expected a uuid, an int, a long or a string", id.word())));
         }
         let unused = join.from.iter().position(|from| !found.keys().any(|name| types[*name].comes_from(profile, from)));
         if let Some(at) = unused {
@@ -185,7 +185,10 @@ pub(super) fn add_latest(
             |key: &str, text: &str| Path::reach(records, &name, text).map_err(|what| fail(key, what.to_string()));
         let updated = path(".updated", &latest.updated)?;
         if !updated.is_time() {
-            return Err(fail(".updated", format!("{}: expected a timestamp-millis", latest.updated)));
+            return Err(fail(
+                ".updated",
+                format!("{}: expected a timestamp-millis or a timestamp-micros", latest.updated),
+            ));
         }
         if let Some(guard) = guards.of(&updated) {
             let what = format!("{} is {}, but it would become the record's timestamp", latest.updated, guard.word());

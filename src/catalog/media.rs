@@ -144,14 +144,14 @@ impl Resolved {
     /// What is made here stands where it is made, and nowhere else.
     pub(super) fn check_other_fields(&self, records: &RecordSchemas) -> Result<(), CatalogError> {
         let made: BTreeSet<&str> = self.holders.values().map(|holder| holder.object.as_str()).collect();
-        for (name, record) in records {
+        for (name, record) in records.iter() {
             for (index, field) in record.fields.iter().enumerate() {
                 let is_into = self.holders.get(name).is_some_and(|holder| holder.into == index);
                 if let Some(object) = field.ty.named().filter(|name| made.contains(name) && !is_into) {
                     let what = format!(
                         "hookbridge makes {object} itself: only the field that `media.into` names may have this type"
                     );
-                    return Err(CatalogError::new(&record.label, format!("/fields/{index}/type"), what));
+                    return Err(record.error(&format!("/fields/{index}/type"), what));
                 }
             }
         }

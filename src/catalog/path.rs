@@ -50,10 +50,7 @@ impl Path {
         let mut path =
             Path { text: text.to_owned(), steps, leaf, derived: None, hashed: false, required: true, fields };
         for step in text.split('.') {
-            let leaf = match &path.leaf {
-                Type::Array(items) if reach => items,
-                leaf => leaf,
-            };
+            let leaf = if reach { path.leaf.item() } else { &path.leaf };
             let name = match leaf {
                 Type::Record(name) if path.derived.is_none() => name.clone(),
                 Type::Json if reach => {
@@ -87,10 +84,10 @@ impl Path {
 
     /// The kinds of id a record can be keyed by.
     pub(super) fn is_key(&self) -> bool {
-        self.required && matches!(self.leaf, Type::Uuid | Type::Long | Type::String)
+        self.required && matches!(self.leaf, Type::Uuid | Type::Int | Type::Long | Type::String)
     }
 
     pub(super) fn is_time(&self) -> bool {
-        self.leaf == Type::Timestamp
+        matches!(self.leaf, Type::Timestamp(..))
     }
 }

@@ -2,21 +2,33 @@
 //! finds its field.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::avsc::{EXTRA, RecordSchemas, Type};
+use super::types::{DecimalSize, EnumSymbols};
 use super::{CatalogError, Flaw};
 use crate::values::derive::How;
+use crate::values::formats::Formats;
+use crate::values::time::Resolution;
 
 /// How a value is written.
 #[derive(Clone, Debug)]
 pub(crate) enum FieldKind {
     Boolean,
+    Int,
     Long,
+    Float,
     Double,
     String,
+    /// From base64.
+    Bytes,
+    Decimal(DecimalSize),
     Uuid,
-    Timestamp,
-    Date,
+    /// In spellings of its own, if it has some.
+    Timestamp(Resolution, Option<Formats>),
+    Date(Option<Formats>),
+    TimeOfDay(Resolution, Option<Formats>),
+    Enum(Arc<EnumSymbols>),
     /// As spelled, but for what is redacted by name; where a path to a guarded field leads into it, also what has such a name
     /// is blanked.
     Json {
@@ -25,6 +37,9 @@ pub(crate) enum FieldKind {
     /// Index into the profile's records.
     Record(usize),
     Array(Box<FieldKind>),
+    Map(Box<FieldKind>),
+    /// What is in an array or a map, and may be null.
+    Nullable(Box<FieldKind>),
     /// Never sent: says where the file went that stood in this slot of the same record.
     MediaObject {
         file: usize,
@@ -148,14 +163,14 @@ fn order(a: &str, b: &str) -> std::cmp::Ordering {
 pub(super) fn compile(records: &RecordSchemas) -> Result<(Vec<RecordPlan>, BTreeMap<String, usize>), CatalogError> {
     let indexes: BTreeMap<String, usize> = records.keys().cloned().enumerate().map(|(i, name)| (name, i)).collect();
     let mut plans = Vec::with_capacity(records.len());
-    for (name, record) in records {
+    for (name, record) in records.iter() {
         let mut fields = Vec::new();
         for (index, field) in record.fields.iter().enumerate() {
             if field.name == EXTRA || (index == 0 && record.has_head()) {
                 continue;
             }
-            let kind = kind(&indexes, &field.ty)
-                .map_err(|flaw| CatalogError::new(&record.label, format!("/fields/{index}/type"), flaw))?;
+            let kind = kind(records, &indexes, &field.ty)
+                .map_err(|flaw| record.error(&format!("/fields/{index}/type"), flaw))?;
             let json = field.json.as_str().into();
             fields.push(FieldPlan { json, kind, optional: field.optional, guard: Guard::None });
         }
@@ -166,18 +181,30 @@ pub(super) fn compile(records: &RecordSchemas) -> Result<(Vec<RecordPlan>, BTree
     Ok((plans, indexes))
 }
 
-fn kind(indexes: &BTreeMap<String, usize>, ty: &Type) -> Result<FieldKind, Flaw> {
+fn kind(records: &RecordSchemas, indexes: &BTreeMap<String, usize>, ty: &Type) -> Result<FieldKind, Flaw> {
+    let of = |inner: &Type| kind(records, indexes, inner).map(Box::new);
     Ok(match ty {
         Type::Boolean => FieldKind::Boolean,
+        Type::Int => FieldKind::Int,
         Type::Long => FieldKind::Long,
+        Type::Float => FieldKind::Float,
         Type::Double => FieldKind::Double,
         Type::String => FieldKind::String,
+        Type::Bytes => FieldKind::Bytes,
+        Type::Decimal(size) => FieldKind::Decimal(*size),
         Type::Uuid => FieldKind::Uuid,
-        Type::Timestamp => FieldKind::Timestamp,
-        Type::Date => FieldKind::Date,
+        Type::Timestamp(resolution, formats) => FieldKind::Timestamp(*resolution, formats.clone()),
+        Type::Date(formats) => FieldKind::Date(formats.clone()),
+        Type::TimeOfDay(resolution, formats) => FieldKind::TimeOfDay(*resolution, formats.clone()),
         Type::Json => FieldKind::Json { blanked: false },
+        Type::Enum(name) => {
+            let found = records.enum_of(name).ok_or_else(|| Flaw::NoType(name.clone()))?;
+            FieldKind::Enum(Arc::new(found.symbols.clone()))
+        }
         Type::Record(name) => FieldKind::Record(*indexes.get(name).ok_or_else(|| Flaw::NoType(name.clone()))?),
-        Type::Array(items) => FieldKind::Array(Box::new(kind(indexes, items)?)),
+        Type::Array(items) => FieldKind::Array(of(items)?),
+        Type::Map(values) => FieldKind::Map(of(values)?),
+        Type::Nullable(inner) => FieldKind::Nullable(of(inner)?),
     })
 }
 

@@ -132,7 +132,7 @@ impl Profile {
     /// Whether entities are numbered one by one, so that two sources' ids collide in one topic.
     #[must_use]
     pub(crate) fn has_serial_ids(&self) -> bool {
-        self.types.values().any(|t| t.key.leaf == Type::Long)
+        self.types.values().any(|t| matches!(t.key.leaf, Type::Int | Type::Long))
     }
 }
 
@@ -246,7 +246,7 @@ fn check_heads(records: &RecordSchemas, events: &[String]) -> Result<(), Catalog
                 }
                 _ => continue,
             };
-            return Err(CatalogError::new(&record.label, format!("/fields/{index}/type"), what));
+            return Err(record.error(&format!("/fields/{index}/type"), what));
         }
     }
     Ok(())
@@ -259,11 +259,11 @@ fn check_records(namespace: &str, records: &RecordSchemas, media: &media::Resolv
         let ends_in_extra = last.is_some_and(|f| f.name == EXTRA && f.optional && f.ty == Type::Json);
         if !ends_in_extra && !media.makes(name) {
             let what = format!("the last field of every record of {namespace} must be `{EXTRA}`, null or JSON text");
-            return Err(CatalogError::new(&record.label, "/fields", what));
+            return Err(record.error("/fields", what));
         }
         let text = avsc::self_contained(records, name)?;
         if let Err(error) = apache_avro::Schema::parse_str(&text) {
-            return Err(CatalogError::new(&record.label, "", error.to_string()));
+            return Err(record.error("", error.to_string()));
         }
     }
     Ok(())
@@ -314,14 +314,14 @@ fn resolve_type(
     };
     let key = path(&written.key).map_err(|what| FlawAt::new("key", what))?;
     if !key.is_key() {
-        let what = "expected a uuid, a long or a string, and no nullable field in its path";
+        let what = "expected a uuid, an int, a long or a string, and no nullable field in its path";
         return Err(FlawAt::new("key", format!("{}: {what}", written.key)));
     }
     let mut times = Vec::new();
     for text in &written.time {
         let time = path(text).map_err(|what| FlawAt::new("time", what))?;
         if !time.is_time() {
-            return Err(FlawAt::new("time", format!("{text}: expected a timestamp-millis")));
+            return Err(FlawAt::new("time", format!("{text}: expected a timestamp-millis or a timestamp-micros")));
         }
         times.push(time);
     }

@@ -31,21 +31,21 @@ pub(crate) fn named(schema: &Value) -> Vec<(String, Value)> {
 
 /// Replaces each definition within `ty` by its name, and puts it into `types`.
 fn take_apart(ty: &mut Value, types: &mut Vec<(String, Value)>, met: &mut BTreeSet<String>) {
-    if ty["fields"].is_array() {
+    if ty["type"].as_str().is_some_and(|kind| NAMED.contains(&kind)) {
         let name = full_name(ty);
-        let mut record = std::mem::replace(ty, Value::from(name.as_str()));
+        let mut definition = std::mem::replace(ty, Value::from(name.as_str()));
         if met.insert(name.clone()) {
-            for field in record["fields"].as_array_mut().into_iter().flatten() {
+            for field in definition["fields"].as_array_mut().into_iter().flatten() {
                 take_apart(&mut field["type"], types, met);
             }
-            types.push((name, record));
+            types.push((name, definition));
         }
     } else if let Value::Array(branches) = ty {
         for branch in branches {
             take_apart(branch, types, met);
         }
-    } else if let Some(items) = ty.get_mut("items") {
-        take_apart(items, types, met);
+    } else if let Some(inner) = ["items", "values"].into_iter().find(|inner| ty.get(inner).is_some()) {
+        take_apart(&mut ty[inner], types, met);
     }
 }
 
@@ -151,12 +151,22 @@ pub(crate) fn fields(record: &Value) -> impl Iterator<Item = SchemaField<'_>> {
 }
 
 fn word(ty: &Value) -> String {
+    if let Some(branches) = ty.as_array() {
+        return format!("{}?", branches.get(1).map(word).unwrap_or_default());
+    }
     if let Some(items) = ty.get("items") {
         return format!("array of {}", word(items));
     }
-    let logical = ty["logicalType"].as_str().map(|logical| logical.trim_end_matches("-millis"));
-    let json = ty["connect.name"].as_str().map(|_| "json");
-    logical.or(json).or(ty["type"].as_str()).or(ty.as_str()).unwrap_or_default().to_owned()
+    if let Some(values) = ty.get("values") {
+        return format!("map of {}", word(values));
+    }
+    let logical = ty["logicalType"].as_str().map(|logical| match logical {
+        "decimal" => format!("decimal({}, {})", ty["precision"], ty["scale"].as_u64().unwrap_or_default()),
+        other => other.trim_end_matches("-millis").to_owned(),
+    });
+    let json = || ty["connect.name"].as_str().map(|_| "json".to_owned());
+    let plain = || ty["type"].as_str().or(ty.as_str()).unwrap_or_default().to_owned();
+    logical.or_else(json).unwrap_or_else(plain)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tokio::task::JoinSet;
@@ -11,17 +12,23 @@ use super::{Ending, fail, fail_start, on_runtime};
 use crate::config::Logging;
 use crate::disk::private::keep_new_files_private;
 use crate::observe::telemetry;
-use crate::tools::dev::{Dev, DevError, Options};
+use crate::tools::dev::{Dev, DevError, DevSources, Options};
 
 const HELP: &str = "\
 Starts an embedded broker, an embedded registry and the bridge with two demo sources, and prints
 where they are and what to type next. Any client of Kafka or of the registry can connect. What makes
 topics (Kafka Streams) or uses the new group protocol (KIP-848) needs a real Kafka: --kafka.
-For trying out: everything is in memory. Reads no configuration file.
+For trying out: everything is in memory.
+
+With --catalog there is one source more for each profile of that folder. With --config the sources,
+topics and limits are those of the file, and Kafka, the registry, addresses and folders are those of
+`dev`: no server that the file names is used, and nothing of its `data_dir`.
 
 Examples:
   hookbridge dev
   hookbridge dev --listen 127.0.0.1:0
+  hookbridge dev --catalog catalog
+  hookbridge dev --config hookbridge.toml
   hookbridge dev --kafka localhost:9092 --registry http://localhost:8081";
 
 #[derive(Debug, Args)]
@@ -45,10 +52,14 @@ pub(super) struct DevArgs {
     /// Use this registry instead of the embedded one
     #[arg(long, value_name = "URL")]
     registry: Option<String>,
+    /// A folder with further profiles (catalog.dir)
+    #[arg(long, value_name = "DIR")]
+    catalog: Option<PathBuf>,
 }
 
-pub(super) fn run(args: DevArgs) -> Ending {
+pub(super) fn run(args: DevArgs, file: Option<&Path>) -> Ending {
     keep_new_files_private();
+    let file = file.map(Path::to_owned);
     let _logs = telemetry::init(Logging::info());
     let ending = on_runtime(async {
         let shutdown = match Shutdown::listen() {
@@ -62,6 +73,7 @@ pub(super) fn run(args: DevArgs) -> Ending {
             registry_listen: args.registry_listen,
             kafka: args.kafka,
             registry: args.registry,
+            sources: DevSources { file, catalog: args.catalog },
         };
         let dev = match Dev::build(options) {
             Ok(dev) => dev,

@@ -6,7 +6,7 @@ use clap::{Command, CommandFactory as _};
 /// Columns of the help texts: fixed, since the page must not depend on the terminal of whoever makes it.
 const WIDTH: usize = 100;
 
-const HEAD: &str = r"# Commands
+const HEAD: &str = r#"# Commands
 
 Made from `--help` by `hookbridge docs cli`; do not edit.
 
@@ -17,9 +17,10 @@ them share.
 
 - `serve`, `check`, `health` and `spool` read `hookbridge.toml` in the working directory. `--config FILE` or the variable
   `HOOKBRIDGE_CONFIG` names another file.
-- The other commands, except `send` and `dev`, read a file only if `--config` or `HOOKBRIDGE_CONFIG` names one. Without a file they
+- The other commands, except `send`, read a file only if `--config` or `HOOKBRIDGE_CONFIG` names one. Without a file they
   ignore `HOOKBRIDGE__` variables and use the addresses and sources of `dev`. `--kafka` and `--registry` override both.
-- `send` and `dev` read no configuration file.
+- `dev` takes sources, topics and limits from its file, and uses none of the servers that it names.
+- `send` reads no configuration file.
 - A Kafka or a registry that requires credentials requires `--config`.
 
 ## Exit codes
@@ -27,7 +28,7 @@ them share.
 | code | meaning |
 | --- | --- |
 | 0 | success |
-| 1 | `check` or `schemas check` has findings; `send` got answers other than 2xx; `dead-letters replay` left some, or was interrupted; `audit` misses events; `dead-letters show` found no such dead letter; `spool drain` left some; `spool recover` finds damage; `health` finds the bridge not alive, or not ready; a second signal ended `serve` or `dev` |
+| 1 | `check` or `schemas check` has findings; `send` got answers other than 2xx; `dead-letters replay` left some, or was interrupted; `audit` misses events; `dead-letters show` found no such dead letter; `spool drain` left some; `spool recover` finds damage; `health` finds the bridge not alive, or not ready; `try` finds that a request would not be published, or that a case differs; a second signal ended `serve` or `dev` |
 | 64 | wrong usage |
 | 69 | not available: Kafka, a topic, the registry or a bucket (for all commands but `serve`, which starts without them); an address to listen on; `data_dir`, because another process uses it; the spool's file |
 | 78 | the configuration or the catalog is not usable; a schema is refused (the reasons are printed); an output file cannot be written |
@@ -49,6 +50,40 @@ $ hookbridge send wegly --rate 100 --for 10s
 sent 1000 in 10.0 s (100.1/s)
   published                      1000
 latency from scheduled time: p50 3.6 ms, p90 4.5 ms, p99 7.0 ms, max 10.3 ms
+```
+
+## What `try` shows
+
+`try` takes one request and shows what the bridge would make of it. It connects to nothing and writes nothing, so it needs neither Kafka nor a
+registry, and no running bridge. Each step is the bridge's own. It is for operators and for those who write [profiles](vendors.md): senders never
+learn why they are refused, `try` says it.
+
+- `proof`: whether the signature or token is right, and if not, why. It also tries whether the signature is right over slightly other bytes, such as the
+  body without a line end: a common fault of files. With `--unsigned` the proof is taken for granted.
+- `answer`: what the sender gets, if Kafka takes the records.
+- For each event its id, its type, the rule that determines it, its key, and its records with topic, partition (of `kafka.partitions`) and
+  subject. If the proof is wrong, these are what would have been made of it.
+- `extra`: each value that has no field of its own or does not fit it, and why.
+- `--cases` tries a file of requests and compares. The first words of a line are `ok` or `FAIL`; the exit code is 1 if one differs.
+
+```console
+$ hookbridge try won.json --source wegly --unsigned
+source    wegly (profile wegly)
+proof     not checked: taken for granted, as asked (unsigned)
+answer    200 published
+
+event     c2eaaefd-15fb-8ba6-880b-3f660b85d481
+type      deal.won, by recognise[0]: `event_key` is "deal.won"
+key       11111111-1111-4111-8111-111111111111
+occurred  2026-06-02T12:00:00.000Z
+extra     deal.brand: not a field of wegly.DealSnapshot: {"x":1}
+extra     deal.code: does not fit its type, long: "abc"
+record    wegly.deal/1 key 11111111-1111-4111-8111-111111111111, subject wegly.deal-wegly.DealWon
+{
+  "event": {
+    "id": "c2eaaefd-15fb-8ba6-880b-3f660b85d481",
+    "type": "deal.won",
+    ...
 ```
 
 ## What `tail` shows
@@ -74,7 +109,7 @@ $ hookbridge tail wegly.deal | jq -r .value.event.type | sort | uniq -c
 
 One file per named type, numbered so that each file comes after those that it refers to. Two self-contained schemas that share a type cannot be
 compiled together, so code generators need it this way. `--bundle` writes self-contained schemas, one for each record type.
-";
+"#;
 
 /// The page, in Markdown.
 pub(super) fn page() -> String {

@@ -10,11 +10,11 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Ending, fail, fail_config, on_runtime, print};
-use crate::catalog::{Catalog, EventType, Method, Profile};
+use crate::catalog::{Catalog, EventType, Profile};
 use crate::config::ConfigError;
 use crate::outbound;
 use crate::source::verify::Signer;
-use crate::tools::dev::{DEMO_SECRET, DEMO_TOKEN};
+use crate::tools::dev::demo_credential;
 use crate::tools::sample::Sampler;
 use crate::tools::send::{self, Pace, SendTarget, Signed, Tally};
 use crate::values::printable;
@@ -113,11 +113,7 @@ pub(super) fn run(args: &SendArgs) -> Ending {
 }
 
 fn send(args: &SendArgs, profile: &Profile, types: &[&EventType]) -> Ending {
-    let demo = match profile.verification.method {
-        Method::Token => DEMO_TOKEN,
-        _ => DEMO_SECRET,
-    };
-    let Ok(secret) = args.secret.as_deref().unwrap_or(demo).parse();
+    let Ok(secret) = args.secret.clone().unwrap_or_else(|| demo_credential(profile)).parse();
     let signer = match Signer::new(&profile.verification, &secret) {
         Ok(signer) => signer,
         Err(flaw) => return fail(&format!("--secret: {flaw}"), Ending::Usage),

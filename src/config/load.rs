@@ -40,24 +40,47 @@ fn read_with<'a>(
     file: &Path,
     variables: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
 ) -> Result<Table, ConfigError> {
+    read_rewritten(file, variables, |_| ())
+}
+
+/// Reads `file` and the environment, has `rewrite` put other servers in place of those that they name, and resolves what they say
+/// then. What is rewritten need not be usable: variables that it names may be missing here.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_rewritten(file: &Path, rewrite: impl FnOnce(&mut Table)) -> Result<Settings, ConfigError> {
+    resolve(&file.display().to_string(), read_rewritten(file, [], rewrite)?)
+}
+
+fn read_rewritten<'a>(
+    file: &Path,
+    variables: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+    rewrite: impl FnOnce(&mut Table),
+) -> Result<Table, ConfigError> {
     let path = file.display().to_string();
     let text = fs::read_to_string(file).map_err(|error| ConfigError::Unreadable { path: path.clone(), error })?;
     let environment = env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
     let given = variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
-    table_from(&path, &text, &environment.chain(given).collect())
+    table_from(&path, &text, &environment.chain(given).collect(), rewrite)
 }
 
 pub(crate) fn from_text(path: &str, text: &str, env: &BTreeMap<String, String>) -> Result<Settings, ConfigError> {
-    resolve(path, table_from(path, text, env)?)
+    resolve(path, table_from(path, text, env, |_| ())?)
 }
 
-fn table_from(path: &str, text: &str, env: &BTreeMap<String, String>) -> Result<Table, ConfigError> {
+fn table_from(
+    path: &str,
+    text: &str,
+    env: &BTreeMap<String, String>,
+    rewrite: impl FnOnce(&mut Table),
+) -> Result<Table, ConfigError> {
     let mut table: Table = text
         .parse()
         .map_err(|e: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), message: syntax_error(text, &e) })?;
     for (name, value) in env.iter().filter(|(name, _)| name.starts_with(PREFIX)) {
         overlay(&mut table, name, value)?;
     }
+    rewrite(&mut table);
     for (key, value) in &mut table {
         expand(key, value, env)?;
     }

@@ -12,6 +12,7 @@
 //! duplicate key wherever a record is read, since JSON readers do not agree on which one counts. A record that gets
 //! larger than what may be written is given up on the spot, so that no body takes more memory than its places do.
 
+mod containers;
 mod extra;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod judge;
@@ -302,6 +303,7 @@ impl<'a> Encoder<'a> {
                     }
                 }
                 Ok(value::Fit::Mended) if field.optional => self.keep(&mut extra, field, node),
+                Ok(value::Fit::Defaulted) => self.keep(&mut extra, field, node),
                 Ok(value::Fit::Mended) => {
                     return Err(
                         Misfit::rises("half a surrogate pair (half an emoji) in a required string").within(&field.json)
@@ -387,29 +389,10 @@ impl<'a> Encoder<'a> {
                 Ok(value::Fit::Whole)
             }
             FieldKind::Array(items) => self.array(items, node),
+            FieldKind::Map(values) => self.map(values, node),
+            FieldKind::Nullable(inner) => self.nullable(inner, node),
             scalar => value::write(self, scalar, node),
         }
-    }
-
-    fn array(&mut self, kind: &FieldKind, node: Node) -> Result<value::Fit, Misfit> {
-        let doc = self.doc;
-        if doc.kind(node) != json::Kind::Array {
-            return Err(Misfit::rises(format!("got {}, expected an array", doc.kind(node).word())));
-        }
-        let count = doc.items(node).count();
-        if count > 0 {
-            self.long(count as i64);
-            for (index, item) in doc.items(node).enumerate() {
-                let at = |m: Misfit| m.within(&format!("[{index}]"));
-                // An item cannot be null nor have an original beside it, so a mended one makes the array a misfit.
-                match self.value(kind, item).map_err(at)? {
-                    value::Fit::Whole => {}
-                    value::Fit::Mended => return Err(at(Misfit::rises("half a surrogate pair"))),
-                }
-            }
-        }
-        self.long(0);
-        Ok(value::Fit::Whole)
     }
 
     /// The branch of a union of null and something: its index as a long.
@@ -435,8 +418,12 @@ impl<'a> Encoder<'a> {
     }
 
     fn string(&mut self, text: &str) {
-        self.long(text.len() as i64);
-        self.out.extend_from_slice(text.as_bytes());
+        self.bytes(text.as_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.long(bytes.len() as i64);
+        self.out.extend_from_slice(bytes);
     }
 }
 

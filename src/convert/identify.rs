@@ -53,7 +53,7 @@ pub(crate) fn identify<'a>(
     headers: &HeaderMap,
     profile: &'a Profile,
 ) -> Result<Identified<'a>, Unidentified<'a>> {
-    let event_type =
+    let (_, event_type) =
         recognise(doc, headers, profile).map_err(|why| Unidentified { event_type: None, occurred_at: None, why })?;
     let payload = match &profile.payload {
         None => Some(Node::ROOT),
@@ -72,19 +72,24 @@ pub(crate) fn identify<'a>(
     }
 }
 
-fn recognise<'a>(doc: &Document<'_>, headers: &HeaderMap, profile: &'a Profile) -> Result<&'a EventType, Why> {
+/// The event type, and which of the profile's rules determines it.
+pub(crate) fn recognise<'a>(
+    doc: &Document<'_>,
+    headers: &HeaderMap,
+    profile: &'a Profile,
+) -> Result<(usize, &'a EventType), Why> {
     let kind = doc.kind(Node::ROOT);
     if kind != json::Kind::Object {
         return Err(Why::UnknownType(format!("the body is {}, not an object", kind.word())));
     }
-    for rule in &profile.recognise {
+    for (at, rule) in profile.recognise.iter().enumerate() {
         if let Some(given) = &rule.given
             && present(doc, given).is_none()
         {
             continue;
         }
         if let Some(event_type) = by_rule(doc, headers, profile, rule)? {
-            return Ok(event_type);
+            return Ok((at, event_type));
         }
     }
     let looked_at: Vec<_> = profile.recognise.iter().map(|r| r.given.as_ref().unwrap_or(&r.label).as_str()).collect();
@@ -134,12 +139,11 @@ fn unknown(rule: &Rule, text: &str) -> Why {
     Why::UnknownType(format!("{}: unknown event type: {}", rule.label, clip(text)))
 }
 
+/// A text, and the value of the body that it is, if it is one.
+type ToldText<'a> = (Cow<'a, str>, Option<Node>);
+
 /// The value that a rule looks at, and where it stands if it is one of the body; `None` when a part of it is not there.
-fn value<'a>(
-    doc: &Document<'a>,
-    headers: &'a HeaderMap,
-    rule: &'a Rule,
-) -> Result<Option<(Cow<'a, str>, Option<Node>)>, Why> {
+fn value<'a>(doc: &Document<'a>, headers: &'a HeaderMap, rule: &'a Rule) -> Result<Option<ToldText<'a>>, Why> {
     if let [RulePiece::Value(place)] = &rule.pieces[..] {
         return part(doc, headers, place);
     }
@@ -157,11 +161,7 @@ fn value<'a>(
 }
 
 /// The text at `place`, and its node if it is in the body; `None` when it is not there, or null.
-fn part<'a>(
-    doc: &Document<'a>,
-    headers: &'a HeaderMap,
-    place: &RulePlace,
-) -> Result<Option<(Cow<'a, str>, Option<Node>)>, Why> {
+fn part<'a>(doc: &Document<'a>, headers: &'a HeaderMap, place: &RulePlace) -> Result<Option<ToldText<'a>>, Why> {
     let steps = match place {
         RulePlace::Header(name) => return Ok(header(headers, name)?.map(|text| (text.into(), None))),
         RulePlace::Body(steps) => steps,
@@ -247,7 +247,7 @@ fn id(doc: &Document<'_>, value: Node, leaf: &Type) -> Option<String> {
     let text = doc.text(value);
     match leaf {
         Type::Uuid => text.and_then(|t| uuid(&t.text)).map(|uuid| uuid.to_string()),
-        Type::Long => spelling::long(doc, value).map(|id| id.to_string()),
+        Type::Int | Type::Long => spelling::long(doc, value).map(|id| id.to_string()),
         _ if doc.kind(value) == json::Kind::Number => Some(doc.raw(value).to_owned()),
         _ => text.filter(|t| !t.lone_surrogate).map(|t| t.text.into_owned()),
     }
@@ -283,7 +283,9 @@ fn occurred(doc: &Document<'_>, payload: Node, path: &Path) -> Option<i64> {
 
 fn instant(doc: &Document<'_>, payload: Node, path: &Path) -> Option<time::Iso> {
     let value = path.steps.iter().try_fold(payload, |node, step| doc.get(node, step))?;
-    spelling::timestamp(doc, value)
+    let Type::Timestamp(resolution, formats) = &path.leaf else { return None };
+    let moment = spelling::instant(doc, value, *resolution, formats.as_ref())?;
+    Some(time::Iso { millis: resolution.to_millis(moment.ticks), has_time: moment.has_time })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! ```
 
 mod attempt;
+mod extent;
 mod records_room;
 
 use std::hash::{BuildHasher as _, RandomState};
@@ -20,7 +21,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::blocking::{LARGE_BODY, off_the_hot_path};
 use crate::catalog::EventType;
-use crate::convert::prepare::{self, ConvertedEvent, Parts, Prepared};
+use crate::convert::prepare::{self, ConvertedEvent, Prepared};
 use crate::convert::split::{self, Several};
 use crate::kafka::dead_letter;
 use crate::kafka::publish::{Landed, Patience, PublishError, Publisher, Sending};
@@ -34,6 +35,7 @@ use crate::source::verify::Verified;
 use crate::values::time;
 pub(crate) use attempt::{Attempt, Deferred, NotTaken, RecordVerdicts};
 use attempt::{RecordVerdict, all_taken};
+pub(crate) use extent::{check_extent, check_size};
 pub(crate) use records_room::RecordsRoom;
 
 /// How many large bodies are converted at once.
@@ -42,10 +44,6 @@ pub(crate) const LARGE_AT_ONCE: u32 = 2;
 /// ([`crate::values::json::MAX_VALUES`]), and blanking JSON text within JSON text several times the body: `tests/it/memory.rs` holds
 /// the sum against what the deployments allow.
 const HUGE_BODY: usize = 4 << 20;
-
-/// The records of one event take at most so many times what one may: bodies are bounded, and so has to be what they are
-/// multiplied by.
-const EVENT_RECORDS: usize = 16;
 
 /// Kept back of the time for an answer while an event waits for its schema's id, so that it can still be published; half of what is
 /// left, if that is less.
@@ -218,11 +216,11 @@ impl Pipeline {
     pub(crate) fn dry_run(&self, prepared: Prepared<'_>) -> Result<&Route, Unwritten> {
         let (event, made) = Event::of(prepared);
         let ConvertedEvent { parts, .. } = *made?;
-        self.check_extent(&parts)?;
+        check_extent(&parts, self.max_record_bytes)?;
         let route = self.route_of(&event)?;
         // Every id takes as many bytes as any other.
         let records = self.routes.records(&event, route, parts, |subject| subject.id().or(Some(0)));
-        self.check_size(&records.unwrap_or_default())?;
+        check_size(&records.unwrap_or_default(), self.max_record_bytes)?;
         Ok(route)
     }
 
@@ -244,7 +242,7 @@ impl Pipeline {
         attempt: &Attempt<'_>,
     ) -> Result<(), NotTaken> {
         let ConvertedEvent { parts, file } = *made;
-        self.check_extent(&parts).map_err(NotTaken::Ever)?;
+        check_extent(&parts, self.max_record_bytes).map_err(NotTaken::Ever)?;
         let route = self.route_of(event).map_err(NotTaken::Ever)?;
         let not_now = |gate, why| NotTaken::Now(Deferred { gates: vec![gate], why, ..Deferred::unsent(lane, None) });
         let schema = || {
@@ -258,7 +256,7 @@ impl Pipeline {
             let (subject, gate) = schema();
             return Err(not_now(gate, format!("{subject}: the schema id is not known yet")));
         };
-        self.check_size(&records).map_err(NotTaken::Ever)?;
+        check_size(&records, self.max_record_bytes).map_err(NotTaken::Ever)?;
         if let Some(Target { topic, .. }) = &route.latest
             && !self.states_are_known_before(topic, attempt.deadline).await
         {
@@ -366,27 +364,6 @@ impl Pipeline {
     fn route_of(&self, event: &Event<'_>) -> Result<&Route, Rejection> {
         let route = self.route(event.delivery, event.event_type);
         route.ok_or_else(|| Rejection { reason: Reason::UnknownType, error: "no topic for this event type".into() })
-    }
-
-    /// Refuses an event whose records are too large together: each entity that it is linked to is a record more.
-    fn check_extent(&self, parts: &Parts) -> Result<(), Rejection> {
-        let ((count, bytes), most) = (parts.extent(), self.max_record_bytes.saturating_mul(EVENT_RECORDS));
-        if bytes <= most {
-            return Ok(());
-        }
-        let error = format!(
-            "its {count} records have {bytes} bytes together, more than {EVENT_RECORDS} times kafka.max_record_bytes ({most})"
-        );
-        Err(Rejection { reason: Reason::RecordTooLarge, error })
-    }
-
-    /// Refuses an event of which a record is larger than we may write.
-    fn check_size(&self, records: &[Record]) -> Result<(), Rejection> {
-        let most = self.max_record_bytes;
-        let Some(record) = records.iter().find(|record| record.bytes() > most) else { return Ok(()) };
-        let (topic, bytes) = (&record.topic, record.bytes());
-        let error = format!("{topic}: the record has {bytes} bytes, more than kafka.max_record_bytes ({most})");
-        Err(Rejection { reason: Reason::RecordTooLarge, error })
     }
 
     /// Writes a dead letter.

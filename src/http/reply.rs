@@ -48,7 +48,7 @@ macro_rules! refusals {
     ($($refusal:ident: $status:ident, $code:literal, $detail:literal;)*) => {
         /// Why a request was not taken.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum Refusal {
+        pub(crate) enum Refusal {
             $($refusal,)*
         }
 
@@ -94,6 +94,16 @@ impl From<Declined> for Refusal {
 }
 
 impl Refusal {
+    /// The stable `code` of its problem.
+    pub(crate) fn code(self) -> &'static str {
+        self.problem().code
+    }
+
+    /// The status of its answer.
+    pub(crate) fn status(self) -> StatusCode {
+        self.problem().status
+    }
+
     fn retry_after(self) -> Option<&'static str> {
         match self {
             Refusal::Overloaded | Refusal::ShuttingDown | Refusal::Unavailable => Some(RETRY_AFTER),

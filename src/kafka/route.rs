@@ -82,7 +82,8 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    fn targets(&self) -> impl Iterator<Item = &Target> {
+    /// Every topic that its events go to, the main one first.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &Target> {
         [&self.main].into_iter().chain(&self.joins).chain(&self.latest)
     }
 
@@ -209,7 +210,7 @@ impl Routes {
     pub(crate) fn canonical_key(&self, topic: &str, id: &str) -> Option<String> {
         match self.latest_keys.get(topic)? {
             Type::Uuid => uuid(id).map(|uuid| uuid.to_string()),
-            Type::Long => id.parse::<i64>().ok().map(|id| id.to_string()),
+            Type::Int | Type::Long => id.parse::<i64>().ok().map(|id| id.to_string()),
             _ => Some(id.to_owned()).filter(|id| !id.trim().is_empty()),
         }
     }

@@ -6,13 +6,14 @@
 //! ```
 
 mod broker;
+mod demo;
 mod registry;
+mod sources;
 mod translate;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -20,15 +21,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::bridge::StartError;
 use crate::app::server::App;
-use crate::config;
 use crate::http::{ConnectionLimits, listen, serve};
 use crate::kafka::route::Routes;
 use broker::{BYTES_PER_PARTITION, BrokerError, EmbeddedBroker};
-
-/// Secret of the demo source `wegly`. Known to all, so `dev` listens on this machine alone.
-pub(crate) const DEMO_SECRET: &str = "demo-wegly-secret";
-/// Token of the demo source `whazing`.
-pub(crate) const DEMO_TOKEN: &str = "demo-whazing-token";
+pub(crate) use demo::{configuration, demo_credential, demo_settings};
+pub(crate) use sources::DevSources;
+use sources::{Listed, Servers};
 
 /// Where `dev` listens, and which outside servers it uses instead of its own.
 pub(crate) struct Options {
@@ -38,6 +36,7 @@ pub(crate) struct Options {
     pub(crate) registry_listen: SocketAddr,
     pub(crate) kafka: Option<String>,
     pub(crate) registry: Option<String>,
+    pub(crate) sources: DevSources,
 }
 
 /// A port that was wanted, or a free one.
@@ -84,6 +83,7 @@ pub(crate) struct Dev {
     kafka: String,
     registry: String,
     embedded: (bool, bool),
+    sources: Listed,
     /// Holds the cached ids while the process lives.
     data_dir: PathBuf,
 }
@@ -114,15 +114,16 @@ impl Dev {
             }
         };
         let data_dir = std::env::temp_dir().join(format!("hookbridge-dev-{}", std::process::id()));
-        let text = configuration(&kafka, &registry, own_broker.is_none(), &data_dir);
-        let settings = config::from_text("dev", &text, &BTreeMap::new()).map_err(StartError::Config)?;
+        let servers_of = Servers { kafka: &kafka, registry: &registry, embedded, data_dir: &data_dir };
+        let settings = options.sources.settings(&servers_of).map_err(StartError::Config)?;
+        let sources = options.sources.listed(&settings);
         if let Some(Bound { listener, .. }) = own_broker {
             let topics = Routes::plan(&settings).topics.into_iter().map(|topic| topic.name.to_string()).collect();
             let broker = EmbeddedBroker::start(topics, settings.kafka.partitions).map_err(DevError::Broker)?;
             servers.spawn(async move { broker.forward(listener).await });
         }
         let app = App::build(settings)?;
-        Ok(Dev { app, webhooks, admin, servers, kafka, registry, embedded, data_dir })
+        Ok(Dev { app, webhooks, admin, servers, kafka, registry, embedded, sources, data_dir })
     }
 
     /// Returns once the schemas are registered, or cannot be.
@@ -145,20 +146,22 @@ impl Dev {
             String::new()
         };
         let registry_note = if self.embedded.1 { "  embedded, in memory" } else { "" };
+        let (sources, example) = (self.sources.addresses(&format!("http://{webhooks}")), &self.sources.example);
+        let (send, topic) = (example.send(), &example.topic);
         format!(
             "hookbridge dev: for trying out, not for production. Ctrl-C ends it{}.\n\
-             \n  webhooks  http://{webhooks}/webhooks/wegly    secret {DEMO_SECRET}\
-             \n            http://{webhooks}/webhooks/whazing  token {DEMO_TOKEN}\
+             \n  webhooks  {sources}\
              \n  Kafka     {}{kafka_note}\
              \n  registry  {}{registry_note}\
              \n  console   http://{admin}/  beside it /readyz and /metrics\n\
              \nNext, in another terminal:\n\
-             \n  {program} send wegly deal.won{url}\
-             \n  {program} tail wegly.deal{kafka}{registry}\
-             \n  {program} send wegly --rate 100 --for 10s{url}\n",
+             \n  {program} send {send} {}{url}\
+             \n  {program} tail {topic}{kafka}{registry}\
+             \n  {program} send {send} --rate 100 --for 10s{url}\n",
             if self.embedded.0 { " and drops what was published" } else { "" },
             self.kafka,
             self.registry,
+            example.event_type,
         )
     }
 
@@ -179,18 +182,4 @@ impl Dev {
 /// A flag that only needs typing when the value is not the one that is assumed.
 fn flag(name: &str, value: &str, assumed: &str) -> String {
     if value == assumed { String::new() } else { format!(" {name} {value}") }
-}
-
-/// The configuration of a bridge with the demo sources.
-pub(crate) fn configuration(kafka: &str, registry: &str, create_topics: bool, data_dir: &Path) -> String {
-    let text = |value: &str| toml::Value::from(value).to_string();
-    format!(
-        "data_dir = {}\n[kafka]\nbootstrap_servers = {}\ncreate_topics = {create_topics}\n[registry]\nurl = {}\n\
-         [sources.wegly]\nsecrets = [{}]\n[sources.whazing]\ntokens = [{}]\n",
-        text(&data_dir.display().to_string()),
-        text(kafka),
-        text(registry),
-        text(DEMO_SECRET),
-        text(DEMO_TOKEN),
-    )
 }

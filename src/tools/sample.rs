@@ -9,10 +9,12 @@ mod words;
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{EventType, FieldKind, FieldPlan, Guard, Profile, Rule, RulePlace};
+use crate::catalog::{DecimalSize, EventType, FieldKind, FieldPlan, Guard, Profile, Rule, RulePlace};
 use crate::convert::encode::{Head, Records, encode};
 use crate::convert::identify::{Identified, identify};
 use crate::tools::random::Random;
@@ -199,10 +201,18 @@ impl<'a> Sampler<'a> {
     fn value(&mut self, place: &str, name: &str, kind: &FieldKind) -> Value {
         match kind {
             FieldKind::Boolean => json!(self.random.below(2) == 0),
-            FieldKind::Long if name == "code" || name.ends_with("id") || name.ends_with("Id") => {
+            FieldKind::Long | FieldKind::Int if name == "code" || name.ends_with("id") || name.ends_with("Id") => {
                 json!(1 + self.random.below(9000))
             }
-            FieldKind::Long => json!(1 + self.random.below(3)),
+            FieldKind::Long | FieldKind::Int => json!(1 + self.random.below(3)),
+            // Halves and quarters are what every float holds.
+            FieldKind::Float => json!(self.random.below(1000) as f64 / 4.0),
+            FieldKind::Decimal(size) => decimal(&mut self.random, *size),
+            FieldKind::Bytes => json!(STANDARD.encode(self.random.next().to_be_bytes())),
+            FieldKind::Enum(symbols) => {
+                let spellings: Vec<&str> = symbols.spellings().collect();
+                json!(spellings[self.random.below(spellings.len())])
+            }
             FieldKind::Double if name.contains("quality") || name.contains("score") => {
                 json!(self.random.below(50) as f64 / 10.0)
             }
@@ -210,9 +220,15 @@ impl<'a> Sampler<'a> {
             FieldKind::Uuid if name.ends_with("deal_id") => json!(shared::id("deal", self.about)),
             FieldKind::Uuid => json!(uuid(&mut self.random)),
             // Without an envelope's ISO dates, the one timestamp there is comes in Unix time.
-            FieldKind::Timestamp if self.profile.payload.is_none() => json!(self.instant() / 1000),
-            FieldKind::Timestamp => json!(to_rfc3339(self.instant())),
-            FieldKind::Date => json!(to_rfc3339(self.instant())[..10]),
+            FieldKind::Timestamp(_, Some(formats))
+            | FieldKind::TimeOfDay(_, Some(formats))
+            | FieldKind::Date(Some(formats)) => {
+                json!(formats.spell(self.instant()))
+            }
+            FieldKind::TimeOfDay(..) => json!(to_rfc3339(self.instant())[11..19]),
+            FieldKind::Timestamp(..) if self.profile.payload.is_none() => json!(self.instant() / 1000),
+            FieldKind::Timestamp(..) => json!(to_rfc3339(self.instant())),
+            FieldKind::Date(_) => json!(to_rfc3339(self.instant())[..10]),
             FieldKind::String => json!(words::text(&mut self.random, place, name)),
             FieldKind::Json { .. } => {
                 let id = match name {
@@ -227,12 +243,25 @@ impl<'a> Sampler<'a> {
                 let count = self.random.below(3);
                 (0..count).map(|_| self.value(place, name, items)).collect()
             }
+            FieldKind::Map(values) => {
+                let count = self.random.below(3);
+                (0..count).map(|n| (format!("key{n}"), self.value(place, name, values))).collect::<Map<_, _>>().into()
+            }
+            FieldKind::Nullable(inner) => self.value(place, name, inner),
         }
     }
 
     fn instant(&mut self) -> i64 {
         self.now - self.random.below(3600 * 1000) as i64
     }
+}
+
+/// A decimal of at most eight digits, in a string as those send it who mean it to be exact.
+fn decimal(random: &mut Random, size: DecimalSize) -> Value {
+    let (scale, most) = (size.scale as usize, 10_usize.pow(size.precision.min(8)));
+    let digits = format!("{:0width$}", random.below(most), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    json!(if scale == 0 { whole.to_owned() } else { format!("{whole}.{fraction}") })
 }
 
 /// Makes what stands in an entity agree: it changed after it was made, is won or lost if the event says so, and was sent by whom the

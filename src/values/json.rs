@@ -12,7 +12,7 @@ mod string;
 
 use std::ops::Range;
 
-pub(crate) use number::{double, long, long_in_string, scaled};
+pub(crate) use number::{MOST_PRECISION, decimal, double, float, long, long_in_string, scaled};
 pub(crate) use string::{Unescaped, unescape};
 
 /// Deepest nesting of arrays and objects that is taken. Readers downstream have limits of their own (Jackson 1000,

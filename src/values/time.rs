@@ -9,6 +9,40 @@ const MIN_MILLIS: i64 = -719_162 * MILLIS_PER_DAY;
 /// 9999-12-31T23:59:59.999Z.
 const MAX_MILLIS: i64 = 2_932_897 * MILLIS_PER_DAY - 1;
 
+/// What instants and times of day are counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resolution {
+    Millis,
+    Micros,
+}
+
+impl Resolution {
+    /// Digits behind a second's point.
+    pub(crate) fn digits(self) -> usize {
+        match self {
+            Resolution::Millis => 3,
+            Resolution::Micros => 6,
+        }
+    }
+
+    fn per_second(self) -> i64 {
+        match self {
+            Resolution::Millis => 1000,
+            Resolution::Micros => 1_000_000,
+        }
+    }
+
+    /// Microseconds in this, cut towards the past.
+    pub(crate) fn of_micros(self, micros: i64) -> i64 {
+        micros.div_euclid(1_000_000 / self.per_second())
+    }
+
+    /// A count of these in milliseconds, cut towards the past.
+    pub(crate) fn to_millis(self, ticks: i64) -> i64 {
+        ticks.div_euclid(self.per_second() / 1000)
+    }
+}
+
 /// Now, in milliseconds since 1970.
 pub(crate) fn now_millis() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis().min(MAX_MILLIS as u128) as i64)
@@ -29,14 +63,47 @@ pub(crate) struct Iso {
 /// Reads `2026-06-02`, `2026-06-02T12:00`, `2026-06-02 12:00:00.123456-03:00` and what lies between. No zone means
 /// UTC, a date alone is midnight UTC, digits beyond milliseconds are cut. `None` outside the years 1 to 9999.
 pub(crate) fn parse_iso(text: &str) -> Option<Iso> {
+    let (millis, has_time) = ticks(text, Resolution::Millis)?;
+    Some(Iso { millis, has_time })
+}
+
+/// The same in microseconds since 1970.
+pub(crate) fn parse_iso_micros(text: &str) -> Option<i64> {
+    ticks(text, Resolution::Micros).map(|(micros, _)| micros)
+}
+
+fn ticks(text: &str, resolution: Resolution) -> Option<(i64, bool)> {
+    let per_milli = resolution.per_second() / 1000;
     let mut rest = text.as_bytes();
-    let millis = date(&mut rest)? * MILLIS_PER_DAY;
+    let midnight = date(&mut rest)? * MILLIS_PER_DAY;
     if rest.is_empty() {
-        return Some(Iso { millis: in_range(millis)?, has_time: false });
+        return Some((in_range(midnight)? * per_milli, false));
     }
     one_of(&mut rest, b"Tt ")?;
-    let millis = millis + time_of_day(&mut rest)? - offset(&mut rest)?;
-    Some(Iso { millis: in_range(millis)?, has_time: rest.is_empty().then_some(true)? })
+    let ticks = midnight * per_milli + clock(&mut rest, resolution)? - offset(&mut rest)? * per_milli;
+    in_range(ticks.div_euclid(per_milli))?;
+    rest.is_empty().then_some((ticks, true))
+}
+
+/// Reads `13:05`, `13:05:57` and `13:05:57.123456`; digits beyond the resolution are cut.
+pub(crate) fn parse_time_of_day(text: &str, resolution: Resolution) -> Option<i64> {
+    let mut rest = text.as_bytes();
+    let ticks = clock(&mut rest, resolution)?;
+    rest.is_empty().then_some(ticks)
+}
+
+/// Writes `13:05:57.123` or `13:05:57.123456`.
+pub(crate) fn to_time_of_day(ticks: i64, resolution: Resolution) -> String {
+    let (second, fraction) = (ticks.div_euclid(resolution.per_second()), ticks.rem_euclid(resolution.per_second()));
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{hour:02}:{minute:02}:{second:02}.{fraction:0width$}", width = resolution.digits())
+}
+
+/// Writes microseconds since 1970 as `2026-06-02T12:00:00.123456Z`.
+pub(crate) fn micros_to_rfc3339(micros: i64) -> String {
+    let millis = to_rfc3339(micros.div_euclid(1000));
+    let digits = micros.rem_euclid(1000);
+    format!("{}{digits:03}Z", millis.trim_end_matches('Z'))
 }
 
 /// Reads `2026-06-02` as days since 1970.
@@ -74,7 +141,7 @@ fn date(rest: &mut &[u8]) -> Option<i64> {
     ((1..=12).contains(&month) && civil_from_days(days) == (year, month, day)).then_some(days)
 }
 
-fn time_of_day(rest: &mut &[u8]) -> Option<i64> {
+fn clock(rest: &mut &[u8], resolution: Resolution) -> Option<i64> {
     let hour = digits(rest, 2)?;
     one_of(rest, b":")?;
     let minute = digits(rest, 2)?;
@@ -85,14 +152,15 @@ fn time_of_day(rest: &mut &[u8]) -> Option<i64> {
             let len = rest.iter().take_while(|b| b.is_ascii_digit()).count();
             let (mut kept, after) = rest.split_at_checked(len)?;
             *rest = after;
-            let places = len.min(3);
-            fraction = digits(&mut kept, places)? * [0, 100, 10, 1][places];
+            let places = len.min(resolution.digits());
+            fraction = digits(&mut kept, places)? * 10_i64.pow((resolution.digits() - places) as u32);
             if len == 0 {
                 return None;
             }
         }
     }
-    (hour < 24 && minute < 60 && second < 60).then_some(((hour * 60 + minute) * 60 + second) * 1000 + fraction)
+    let seconds = (hour * 60 + minute) * 60 + second;
+    (hour < 24 && minute < 60 && second < 60).then_some(seconds * resolution.per_second() + fraction)
 }
 
 /// `Z`, nothing, `+03:00`, `+0300` or `+03`, in milliseconds east of UTC.

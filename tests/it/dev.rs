@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
@@ -22,8 +23,12 @@ pub(crate) struct Dev {
 
 impl Dev {
     pub(crate) fn start() -> Dev {
+        Dev::start_with(&[])
+    }
+
+    pub(crate) fn start_with(more: &[&str]) -> Dev {
         let free = ["--listen", "--admin-listen", "--kafka-listen", "--registry-listen"];
-        let args = free.iter().flat_map(|flag| [*flag, "127.0.0.1:0"]);
+        let args = free.iter().flat_map(|flag| [*flag, "127.0.0.1:0"]).chain(more.iter().copied());
         let mut child =
             Command::new(PROGRAM).arg("dev").args(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut greeting = String::new();
@@ -40,6 +45,11 @@ impl Dev {
         };
         assert!(greeting.contains("not for production"), "{greeting}");
         Dev { child, url: flag("--url"), kafka: flag("--kafka"), registry: flag("--registry") }
+    }
+
+    /// Where webhooks go.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.url.trim_start_matches("http://").parse().unwrap()
     }
 
     pub(crate) fn send(&self, args: &[&str]) -> Output {

@@ -65,6 +65,8 @@ mod terminal;
 mod third_vendor;
 mod tls;
 mod tracing;
+mod trial;
+mod types;
 mod unwritable_log;
 mod vendor_doors;
 mod verdicts;

@@ -3,10 +3,13 @@
     python read_back.py BOOTSTRAP REGISTRY_URL TOPIC...
 
 Prints one JSON object per record: where it lies, its key, headers, timestamp and schema id, and the decoded record;
-instants are milliseconds since 1970, dates are days. The schema is the registry's, by the id in the record.
+instants are milliseconds since 1970, or ISO 8601 where they have microseconds, dates are days, times of day ISO 8601, decimals texts,
+bytes base64. The schema is the registry's, by the id in the record.
 """
 
+import base64
 import datetime
+import decimal
 import io
 import json
 import struct
@@ -30,7 +33,14 @@ def schema(registry, schema_id, known={}):
 
 def plain(value):
     if isinstance(value, datetime.datetime):
-        return (value - EPOCH) // datetime.timedelta(milliseconds=1)
+        micros = (value - EPOCH) // datetime.timedelta(microseconds=1)
+        return value.isoformat() if micros % 1000 else micros // 1000
+    if isinstance(value, datetime.time):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return str(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
     if isinstance(value, datetime.date):
         return (value - EPOCH.date()).days
     if isinstance(value, uuid.UUID):

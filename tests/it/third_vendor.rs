@@ -1,6 +1,7 @@
 //! The promise that a third vendor needs no Rust: a made-up one, added as files only, is verified and published.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::json;
 
@@ -8,7 +9,7 @@ use crate::support::bridge::{Setup, words};
 use crate::support::reader;
 use crate::support::sender::{self, SECRET, event_id, hex, mac};
 
-const PROFILE: &str = r#"
+pub(crate) const PROFILE: &str = r#"
 redact = ["parcel.doorCode"]
 
 [verify]
@@ -29,7 +30,12 @@ values = { HANDED_OVER = "parcel.handed_over" }
 const EXTRA: &str = r#"{"name": "extra", "type": ["null", {"type": "string", "connect.name": "io.debezium.data.Json", "connect.version": 1}], "default": null, "doc": "The rest."}"#;
 
 fn write_catalog(setup: &Setup, profile: &str) {
-    let dir = setup.dir.path().join("catalog/parcels");
+    write_catalog_to(&setup.dir.path().join("catalog"), profile);
+}
+
+/// Writes the vendor's files into the catalog `dir`.
+pub(crate) fn write_catalog_to(dir: &Path, profile: &str) {
+    let dir = dir.join("parcels");
     fs::create_dir_all(&dir).unwrap();
     fs::write(dir.join("profile.toml"), profile).unwrap();
     let record = |name: &str, fields: &str| {

@@ -132,7 +132,7 @@ fn what_is_wrong_with_further_topics_is_named_by_file_and_place() {
             "profile.toml",
             r#"["order.items.sku", "order.ref", "order.meta.sku"]"#,
             r#"["order.items"]"#,
-            ".keys: got array, expected a uuid, a long or a string",
+            ".keys: got array, expected a uuid, an int, a long or a string",
         ),
         (
             "profile.toml",

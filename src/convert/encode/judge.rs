@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
+mod spelled;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{LazyLock, Mutex};
@@ -11,6 +13,8 @@ use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 
 use super::{FRAME, Head, encode};
@@ -18,9 +22,15 @@ use crate::catalog::{Catalog, Profile, Rule};
 use crate::convert::identify::identify;
 use crate::values::json::{self, Document, Kind, MAX_DEPTH, Node};
 use crate::values::{redact, time};
+pub(crate) use spelled::KNOWN_TIMES;
+use spelled::{known, unscaled, unscaled_of};
 
 /// The catalog compiled in.
 pub(crate) static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog::load(None).unwrap());
+
+/// A vendor whose records have every type there is.
+pub(crate) static SHOP: LazyLock<Catalog> =
+    LazyLock::new(|| Catalog::load(Some(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/catalogs").as_ref())).unwrap());
 
 /// What the judge finds wrong, in words: those who read them are testing.
 pub(crate) type Finding = String;
@@ -67,7 +77,11 @@ pub(crate) fn through(profile: &Profile, body: &str) -> Result<JudgedRecord, Fin
     assert!(bytes.is_empty(), "bytes after the record");
     // The judge writes what it read: the same bytes.
     let again = GenericDatumWriter::builder(schema).build().unwrap().write_value_to_vec(record.clone()).unwrap();
-    assert_eq!(again, framed[FRAME..], "apache-avro writes this record otherwise");
+    if has_order(&record) {
+        assert_eq!(again, framed[FRAME..], "apache-avro writes this record otherwise");
+    } else {
+        assert_eq!(again.len(), framed[FRAME..].len(), "apache-avro writes this record otherwise");
+    }
     Ok(JudgedRecord { schema: json, record })
 }
 
@@ -139,7 +153,18 @@ pub(crate) fn has_extra(value: &Value) -> bool {
             .iter()
             .any(|(name, value)| (name == "extra" && !matches!(inside(value), Value::Null)) || has_extra(value)),
         Value::Array(items) => items.iter().any(has_extra),
+        Value::Map(entries) => entries.values().any(has_extra),
         _ => false,
+    }
+}
+
+/// Whether there is only one way to write it: the judge keeps no order in a map.
+fn has_order(value: &Value) -> bool {
+    match inside(value) {
+        Value::Record(fields) => fields.iter().all(|(_, value)| has_order(value)),
+        Value::Array(items) => items.iter().all(has_order),
+        Value::Map(entries) => entries.len() < 2 && entries.values().all(has_order),
+        _ => true,
     }
 }
 
@@ -155,9 +180,14 @@ pub(crate) fn plain(value: &Value) -> Json {
     match inside(value) {
         Value::Null => Json::Null,
         Value::Boolean(b) => (*b).into(),
-        Value::Long(n) | Value::TimestampMillis(n) => (*n).into(),
-        Value::Date(n) => (*n).into(),
+        Value::Long(n) | Value::TimestampMillis(n) | Value::TimestampMicros(n) | Value::TimeMicros(n) => (*n).into(),
+        Value::Int(n) | Value::Date(n) | Value::TimeMillis(n) => (*n).into(),
         Value::Double(n) => (*n).into(),
+        Value::Float(n) => f64::from(*n).into(),
+        Value::Decimal(n) => unscaled(n).into(),
+        Value::Bytes(bytes) => STANDARD.encode(bytes).into(),
+        Value::Enum(_, symbol) => symbol.as_str().into(),
+        Value::Map(entries) => entries.iter().map(|(name, value)| (name.clone(), plain(value))).collect(),
         Value::String(s) => s.as_str().into(),
         Value::Uuid(u) => u.to_string().into(),
         Value::Array(items) => items.iter().map(plain).collect(),
@@ -221,7 +251,13 @@ fn collect(schema: &Json, names: &mut JsonTypes) {
             names.insert(format!("{namespace}.{name}"), schema.clone());
             schema["fields"].as_array().into_iter().flatten().for_each(|f| collect(&f["type"], names));
         }
-        Json::Object(object) => object.get("items").into_iter().for_each(|items| collect(items, names)),
+        Json::Object(object) if schema["type"] == "enum" => {
+            let (namespace, name) = (object["namespace"].as_str().unwrap(), object["name"].as_str().unwrap());
+            names.insert(format!("{namespace}.{name}"), schema.clone());
+        }
+        Json::Object(object) => {
+            ["items", "values"].iter().filter_map(|inner| object.get(*inner)).for_each(|inner| collect(inner, names));
+        }
         _ => {}
     }
 }
@@ -268,10 +304,12 @@ fn compare_record(
             if raw != text {
                 return Err(format!("{key}: extra has {raw}, sent was {text}"));
             }
-            // A mended string is the one thing that is in both places.
+            // A mended string is in both places, and so is what no symbol of an enum stands for.
             if let Some(f) = known {
                 let read = plain(field(record, f["name"].as_str().unwrap_or_default()));
-                if !read.is_null() && !read.as_str().is_some_and(|s| s.contains('\u{FFFD}')) {
+                let by_name = branch(&f["type"]).as_str().and_then(|name| names.get(name));
+                let is_default = read.is_string() && by_name.unwrap_or(branch(&f["type"]))["default"] == read;
+                if !read.is_null() && !is_default && !read.as_str().is_some_and(|s| s.contains('\u{FFFD}')) {
                     return Err(format!("{key}: in extra and in its field"));
                 }
             }
@@ -306,12 +344,13 @@ fn branch(ty: &Json) -> &Json {
 #[allow(clippy::float_cmp, reason = "the same text gives the same number")]
 fn compare(names: &JsonTypes, ty: &Json, read: &Value, sent: &SentJson) -> Result<(), Finding> {
     let text = sent.text();
-    let fail = || Err(format!(": read {:?}, sent {text}", inside(read)));
+    let fail = || Err(format!(": read {:?} as {ty}, sent {text}", inside(read)));
     if text == "null" && inside(read) == &Value::Null {
         return Ok(());
     }
-    let by_name = ty.as_str().and_then(|name| names.get(name));
-    if let Some(record) = by_name.or_else(|| ty.get("fields").map(|_| ty)) {
+    let ty = branch(ty);
+    let ty = ty.as_str().and_then(|name| names.get(name)).unwrap_or(ty);
+    if let Some(record) = ty.get("fields").map(|_| ty) {
         let SentJson::Object(members) = sent else { return fail() };
         return compare_record(names, record, read, members, None);
     }
@@ -320,6 +359,15 @@ fn compare(names: &JsonTypes, ty: &Json, read: &Value, sent: &SentJson) -> Resul
             return fail();
         }
         return read.iter().zip(sent).try_for_each(|(read, sent)| compare(names, items, read, sent));
+    }
+    if let (Some(values), Value::Map(read), SentJson::Object(sent)) = (ty.get("values"), inside(read), sent) {
+        if read.len() != sent.len() {
+            return fail();
+        }
+        return sent.iter().try_for_each(|(_, key, value)| {
+            let read = read.get(key).ok_or_else(|| format!("{key} is lost"))?;
+            compare(names, values, read, value)
+        });
     }
     let unquoted =
         || text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).map(|t| json::unescape(t).text.into_owned());
@@ -338,12 +386,30 @@ fn compare(names: &JsonTypes, ty: &Json, read: &Value, sent: &SentJson) -> Resul
             Err(_) => spelled.parse::<f64>().is_ok_and(|sent| sent == *read as f64),
         },
         (Value::Double(read), _) => spelled.parse::<f64>().is_ok_and(|sent| sent == *read),
+        (Value::TimestampMillis(_), _) if !ty["format"].is_null() => known(&spelled, &plain(read)),
         (Value::TimestampMillis(read), _) => match spelled.parse::<f64>() {
             Ok(unix) if unix.abs() < 1e11 => *read == (unix * 1000.0) as i64,
             Ok(unix) => *read == unix as i64,
             Err(_) => time::parse_iso(&spelled).is_some_and(|iso| iso.millis == *read),
         },
-        (Value::Date(read), _) => time::parse_date(&spelled) == Some(*read),
+        (Value::Int(read), _) => spelled.parse::<f64>().is_ok_and(|sent| sent == f64::from(*read)),
+        (Value::Float(read), _) => spelled.parse::<f32>().is_ok_and(|sent| sent == *read),
+        (Value::Decimal(read), _) => {
+            unscaled_of(&spelled, ty["scale"].as_i64().unwrap_or_default()) == Some(unscaled(read))
+        }
+        (Value::Bytes(read), _) => {
+            let plain = |text: &str| text.replace('-', "+").replace('_', "/").trim_end_matches('=').to_owned();
+            plain(&STANDARD.encode(read)) == plain(&spelled)
+        }
+        (Value::Enum(_, read), _) => {
+            let symbol = ty["json"].as_object().and_then(|symbols| symbols.get(spelled.as_str()));
+            symbol.and_then(Json::as_str).unwrap_or(&spelled) == read
+        }
+        (Value::Date(read), _) if ty["format"].is_null() => time::parse_date(&spelled) == Some(*read),
+        // The generator writes what it knows the value of.
+        (Value::Date(_) | Value::TimestampMicros(_) | Value::TimeMillis(_) | Value::TimeMicros(_), _) => {
+            known(&spelled, &plain(read))
+        }
         _ => false,
     };
     if same { Ok(()) } else { fail() }

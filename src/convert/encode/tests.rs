@@ -3,16 +3,18 @@
 mod generate;
 mod hashed;
 mod names;
+mod shop;
 
 use proptest::prelude::*;
 
-use super::judge::{self, CATALOG, JudgedRecord, SentJson, through};
+use super::judge::{self, CATALOG, JudgedRecord, SHOP, SentJson, through};
 use super::*;
 use crate::tools::random::Random;
 
 /// A random profile and one of its types.
 fn any_type(random: &mut Random) -> (&'static Profile, &'static EventType) {
-    let profile = *random.pick(&CATALOG.profiles.values().collect::<Vec<_>>());
+    let profiles: Vec<_> = CATALOG.profiles.values().chain(SHOP.profiles.get("shop")).collect();
+    let profile = *random.pick(&profiles);
     let types: Vec<_> = profile.types.values().collect();
     (profile, *random.pick(&types))
 }

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use apache_avro::Schema;
 use apache_avro::schema::{InnerDecimalSchema, Name, RecordSchema as AvroRecord, UuidSchema};
 
+use crate::values::time::Resolution;
+
 /// A long takes no more bytes than this.
 const LONGEST: u32 = 10;
 
@@ -40,6 +42,7 @@ impl TimePath {
                 self.find(union.variants().get(branch).ok_or(UnfitBytes)?, steps, bytes)
             }
             (Schema::Long | Schema::TimestampMillis, []) => long(bytes).map(Some),
+            (Schema::TimestampMicros, []) => Ok(Some(Resolution::Micros.to_millis(long(bytes)?))),
             (Schema::Record(AvroRecord { fields, .. }), [step, rest @ ..]) => {
                 for field in fields {
                     if field.name == *step {

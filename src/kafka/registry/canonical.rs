@@ -27,10 +27,18 @@ fn collect_logical(ty: &Value, found: &mut Vec<String>) {
             fields.filter_map(|field| field.get("type")).for_each(|ty| collect_logical(ty, found));
         }
         Value::Object(object) if object.contains_key("items") => collect_logical(&object["items"], found),
+        Value::Object(object) if object.contains_key("values") => collect_logical(&object["values"], found),
         Value::Object(object) if object.get("type").is_some_and(|ty| !ty.is_string()) => {
             collect_logical(&object["type"], found);
         }
-        _ => found.push(ty.get("logicalType").and_then(Value::as_str).unwrap_or_default().to_owned()),
+        _ => {
+            let logical = ty.get("logicalType").and_then(Value::as_str).unwrap_or_default();
+            let digits = |name: &str| ty.get(name).and_then(Value::as_u64).unwrap_or_default();
+            found.push(match logical {
+                "decimal" => format!("decimal {} {}", digits("precision"), digits("scale")),
+                other => other.to_owned(),
+            });
+        }
     }
 }
 
@@ -48,6 +56,13 @@ mod tests {
         assert!(plain == CanonicalSchema::of(&text(r#"{"type":"string"}"#, "y")));
         assert!(plain != CanonicalSchema::of(&text(r#"{"type":"string","logicalType":"uuid"}"#, "x")));
         assert!(plain != CanonicalSchema::of(&text(r#""long""#, "x")));
+        let decimal = |scale: u32| {
+            let ty = format!(
+                r#"{{"type":"map","values":{{"type":"bytes","logicalType":"decimal","precision":9,"scale":{scale}}}}}"#
+            );
+            CanonicalSchema::of(&text(&ty, "x"))
+        };
+        assert!(decimal(2).is_some() && decimal(2) == decimal(2) && decimal(2) != decimal(3));
         assert!(CanonicalSchema::of("{").is_none());
     }
 }

@@ -1,20 +1,23 @@
 //! From a Kafka value to readable JSON, by the schema that its id names.
 //!
-//! Instants and dates become ISO 8601, and JSON text becomes the JSON it is, verbatim but on one line.
+//! Instants, dates and times of day become ISO 8601, decimals texts with all their digits, bytes base64, and JSON text becomes
+//! the JSON it is, verbatim but on one line.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
 
-use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value as Avro;
+use apache_avro::{Decimal, Schema};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 
 use super::error::{AvroError, DecodeError};
 use crate::catalog::schema::{definitions, with_full_names};
 use crate::kafka::registry::SchemaReader;
-use crate::values::time;
+use crate::values::time::{self, Resolution};
 
 /// The schemas met so far, by id.
 pub(crate) struct Schemas {
@@ -85,12 +88,44 @@ fn write(out: &mut String, ty: &Json, names: &BTreeMap<&str, &Json>, value: &Avr
         }),
         Avro::String(text) if ty["connect.name"] == "io.debezium.data.Json" => one_line(out, text),
         Avro::TimestampMillis(millis) => _ = write!(out, "\"{}\"", time::to_rfc3339(*millis)),
+        Avro::TimestampMicros(micros) => _ = write!(out, "\"{}\"", time::micros_to_rfc3339(*micros)),
+        Avro::TimeMillis(ticks) => {
+            let _ = write!(out, "\"{}\"", time::to_time_of_day(i64::from(*ticks), Resolution::Millis));
+        }
+        Avro::TimeMicros(ticks) => _ = write!(out, "\"{}\"", time::to_time_of_day(*ticks, Resolution::Micros)),
+        Avro::Decimal(decimal) => {
+            let _ = write!(out, "\"{}\"", number(decimal, ty["scale"].as_u64().unwrap_or_default()));
+        }
+        Avro::Bytes(bytes) => _ = write!(out, "\"{}\"", STANDARD.encode(bytes)),
+        Avro::Enum(_, symbol) => _ = write!(out, "{}", Json::from(symbol.as_str())),
+        // Its shortest form: as a double it would have digits that it does not have.
+        Avro::Float(value) if value.is_finite() => _ = write!(out, "{value:?}"),
         Avro::Date(days) => _ = write!(out, "\"{}\"", &time::to_rfc3339(i64::from(*days) * 86_400_000)[..10]),
         other => {
             let json = Json::try_from(other.clone()).unwrap_or_else(|_| Json::from(format!("{other:?}")));
             let _ = write!(out, "{json}");
         }
     }
+}
+
+/// A decimal with all its digits. It is shown as a text: as a number most programs would make a double of it.
+fn number(decimal: &Decimal, scale: u64) -> String {
+    let unscaled = Vec::<u8>::try_from(decimal).unwrap_or_default();
+    // At most 38 digits, ours are; of others' longer ones the bytes are shown.
+    let Some(value) = whole(&unscaled) else { return STANDARD.encode(unscaled) };
+    let (sign, scale) = (if value < 0 { "-" } else { "" }, usize::try_from(scale).unwrap_or_default());
+    let digits = format!("{:0width$}", value.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    let point = if scale == 0 { "" } else { "." };
+    format!("{sign}{whole}{point}{fraction}")
+}
+
+/// A number of its two's complement, if it has at most 16 bytes.
+fn whole(bytes: &[u8]) -> Option<i128> {
+    let sign = if bytes.first().is_some_and(|first| *first >= 0x80) { 0xff } else { 0 };
+    let mut all = [sign; 16];
+    all.get_mut(16_usize.checked_sub(bytes.len())?..)?.copy_from_slice(bytes);
+    Some(i128::from_be_bytes(all))
 }
 
 fn list<T>(out: &mut String, around: [char; 2], items: impl IntoIterator<Item = T>, write: impl Fn(&mut String, T)) {
@@ -127,6 +162,26 @@ mod tests {
         one_line(&mut out, "{\"a b\": [1.50,\n \"x \\\" y\\\\\" ] }");
         assert_eq!(out, "{\"a b\":[1.50,\"x \\\" y\\\\\"]}");
     }
+    #[test]
+    fn values_of_every_type_are_shown_whole() {
+        for (ty, avro, due) in [
+            (r#"{"type":"bytes","logicalType":"decimal","precision":9,"scale":2}"#, &b"\x04\x04\xe2"[..], r#""12.50""#),
+            (r#"{"type":"bytes","logicalType":"decimal","precision":9,"scale":2}"#, b"\x02\xff", r#""-0.01""#),
+            (r#"{"type":"bytes","logicalType":"decimal","precision":9}"#, b"\x02\xff", r#""-1""#),
+            (r#""bytes""#, b"\x04\xfb\xff", r#""+/8=""#),
+            (r#""float""#, b"\xcd\xcc\xcc\x3d", "0.1"),
+            (r#""int""#, b"\x01", "-1"),
+            (r#"{"type":"long","logicalType":"timestamp-micros"}"#, b"\x02", r#""1970-01-01T00:00:00.000001Z""#),
+            (r#"{"type":"int","logicalType":"time-millis"}"#, b"\x02", r#""00:00:00.001""#),
+            (r#"{"type":"enum","name":"E","symbols":["A","B"]}"#, b"\x02", r#""B""#),
+            (r#"{"type":"map","values":["null","int"]}"#, b"\x02\x02k\x02\x02\x00", r#"{"k":1}"#),
+        ] {
+            let schema =
+                format!(r#"{{"type":"record","name":"A","namespace":"x","fields":[{{"name":"f","type":{ty}}}]}}"#);
+            assert_eq!(render(&schema, avro).unwrap(), format!(r#"{{"f":{due}}}"#), "{ty}");
+        }
+    }
+
     #[test]
     fn a_type_is_known_again_when_its_name_is_shortened() {
         let inner = r#"{"type":"record","name":"B","fields":[{"name":"extra","type":{"type":"string","connect.name":"io.debezium.data.Json"}}]}"#;

@@ -58,10 +58,33 @@ fn significant(spelling: &str) -> Option<(bool, impl Iterator<Item = u8>, i64)> 
     Some((negative, digits().skip(leading_zeros).take(count), point))
 }
 
+/// A JSON number, or a decimal from a string, as a float, if the float gives the number back: see [`double`].
+pub(crate) fn float(spelling: &str) -> Option<f32> {
+    parts(spelling)?;
+    let value: f32 = spelling.parse().ok()?;
+    let held = || scaled(spelling, 0).is_some_and(|(whole, exact)| exact && value as i128 == whole);
+    (value.is_finite() && (is_same(&format!("{value:e}"), spelling) || held())).then_some(value)
+}
+
+/// The most digits of a [`decimal`]: as many as `i128` holds whatever they are, and as databases take.
+pub(crate) const MOST_PRECISION: u32 = 38;
+
+/// A JSON number, or a decimal from a string, times ten to the power of `scale`, if that is a whole number of at most `precision`
+/// digits.
+pub(crate) fn decimal(spelling: &str, precision: u32, scale: u32) -> Option<i128> {
+    let (unscaled, exact) = scaled_within(spelling, i64::from(scale), i64::from(MOST_PRECISION))?;
+    let fits = unscaled.unsigned_abs() < 10_u128.checked_pow(precision)?;
+    (exact && fits).then_some(unscaled)
+}
+
 /// `spelling` times ten to the power of `shift`, cut to a whole number, and whether nothing was cut.
 /// `None` when it is no number, or past 10^30 or so: far beyond any use we have for it.
 pub(crate) fn scaled(spelling: &str, shift: i64) -> Option<(i128, bool)> {
-    const MOST_DIGITS: i64 = 30;
+    scaled_within(spelling, shift, 30)
+}
+
+/// The same; `None` when it has more than `most` digits.
+fn scaled_within(spelling: &str, shift: i64, most: i64) -> Option<(i128, bool)> {
     let (negative, whole, fraction, exponent) = parts(spelling)?;
     let digits = || whole.bytes().chain(fraction.bytes());
     let Some(leading_zeros) = digits().position(|b| b != b'0') else {
@@ -69,7 +92,7 @@ pub(crate) fn scaled(spelling: &str, shift: i64) -> Option<(i128, bool)> {
     };
     // How many digits stand before the decimal point, counted from the first that is not zero.
     let before_point = whole.len() as i64 - leading_zeros as i64 + exponent.saturating_add(shift);
-    if before_point > MOST_DIGITS {
+    if before_point > most {
         return None;
     }
     let keep = usize::try_from(before_point).unwrap_or(0);
@@ -223,7 +246,78 @@ mod tests {
         }
     }
 
+    #[test]
+    fn decimals_are_exact_or_none() {
+        for (spelling, precision, scale, expected) in [
+            ("12.5", 4, 2, Some(1250)),
+            ("12.500", 4, 2, Some(1250)),
+            ("-0.01", 4, 2, Some(-1)),
+            ("1e2", 5, 2, Some(10_000)),
+            ("1.5e-1", 3, 2, Some(15)),
+            ("99.99", 4, 2, Some(9999)),
+            ("100", 4, 2, None),
+            ("0.001", 4, 2, None),
+            ("0", 1, 0, Some(0)),
+            ("1e999999999999999999999", 38, 0, None),
+            ("0e999999999999999999999", 38, 0, Some(0)),
+            ("99999999999999999999999999999999999999", 38, 0, Some(10_i128.pow(38) - 1)),
+            ("-9999999999999999999.9999999999999999999", 38, 19, Some(1 - 10_i128.pow(38))),
+            ("100000000000000000000000000000000000000", 38, 0, None),
+            ("0.1e", 4, 2, None),
+            ("1,5", 4, 2, None),
+            ("", 4, 2, None),
+        ] {
+            assert_eq!(decimal(spelling, precision, scale), expected, "{spelling}");
+        }
+    }
+
+    #[test]
+    fn a_float_is_taken_only_if_it_gives_the_number_back() {
+        for (spelling, expected) in [
+            ("0.1", Some(0.1)),
+            ("1.5", Some(1.5)),
+            ("16777216", Some(16_777_216.0)),
+            ("3.4028235e38", Some(f32::MAX)),
+            ("16777217", None),
+            ("0.123456789", None),
+            ("1e39", None),
+            ("1e-50", None),
+        ] {
+            assert_eq!(float(spelling), expected, "{spelling}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn every_float_as_it_is_written_is_taken(value in any::<f32>().prop_filter("finite", |value| value.is_finite())) {
+            for spelling in [format!("{value}"), format!("{value:e}"), format!("{value:?}")] {
+                prop_assert_eq!(float(&spelling), Some(value), "{}", spelling);
+            }
+        }
+
+        /// num-bigint counts otherwise: the digits without their point, times ten to what is missing.
+        #[test]
+        fn a_decimal_is_what_big_numbers_say(
+            negative in any::<bool>(), whole in "[0-9]{1,25}", fraction in "[0-9]{0,25}", exponent in -30_i32..30,
+            precision in 1_u32..=MOST_PRECISION, scale in 0_u32..20,
+        ) {
+            use num_bigint::BigInt;
+            let point = if fraction.is_empty() { String::new() } else { format!(".{fraction}") };
+            let sign = if negative { "-" } else { "" };
+            let spelling = format!("{sign}{whole}{point}e{exponent}");
+            let digits: BigInt = format!("{sign}{whole}{fraction}").parse().unwrap();
+            let shift = exponent + scale as i32 - fraction.len() as i32;
+            let ten = BigInt::from(10);
+            let due = if shift >= 0 {
+                Some(digits * ten.pow(shift as u32))
+            } else {
+                let by = ten.pow(shift.unsigned_abs());
+                (&digits % &by == BigInt::from(0)).then(|| digits / by)
+            };
+            let due = due.filter(|due| due.magnitude() < ten.pow(precision).magnitude());
+            prop_assert_eq!(decimal(&spelling, precision, scale).map(BigInt::from), due, "{}", spelling);
+        }
+
         /// What another program writes of a double is taken.
         #[test]
         fn every_double_as_it_is_written_is_taken(value in any::<f64>().prop_filter("finite", |value| value.is_finite())) {

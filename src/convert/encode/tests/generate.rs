@@ -1,8 +1,9 @@
 //! Random bodies, made from the plan of an event's record: what fits, in odd spellings, and what does not.
 
 use crate::catalog::{EventType, FieldKind, Profile};
-use crate::convert::encode::judge::SentJson;
+use crate::convert::encode::judge::{KNOWN_TIMES, SentJson};
 use crate::tools::random::Random;
+use crate::values::time::Resolution;
 
 impl Random {
     fn chance(&mut self, percent: usize) -> bool {
@@ -119,8 +120,28 @@ fn fitting(random: &mut Random, profile: &Profile, kind: &FieldKind, odd: Odd, d
         FieldKind::String if random.chance(10) => format!("{}.50", digits % 1000),
         FieldKind::String => string(random, Odd::Never),
         FieldKind::Uuid => uuid(random),
-        FieldKind::Timestamp => timestamp(random),
-        FieldKind::Date => {
+        FieldKind::Int => (digits as i32).to_string(),
+        FieldKind::Float => ((digits % 1_000_000) as f32 / 64.0).to_string(),
+        FieldKind::Decimal(size) => decimal(random, size.precision.min(9), size.scale),
+        FieldKind::Bytes => random.word(&["\"\"", "\"+/8=\"", "\"-_8\"", "\"aGk\"", "\"AAAA\""]).to_string(),
+        FieldKind::Enum(symbols) => quoted(symbols.spellings().nth(random.below(2)).unwrap()),
+        FieldKind::Timestamp(Resolution::Micros, None) => quoted(KNOWN_TIMES[0].0),
+        FieldKind::Timestamp(Resolution::Micros, Some(_)) => quoted(random.pick(&KNOWN_TIMES[1..3]).0),
+        FieldKind::Timestamp(Resolution::Millis, Some(_)) => quoted(random.pick(&KNOWN_TIMES[3..5]).0),
+        FieldKind::Date(Some(_)) => quoted(KNOWN_TIMES[5].0),
+        FieldKind::TimeOfDay(Resolution::Millis, _) => quoted(KNOWN_TIMES[6].0),
+        FieldKind::TimeOfDay(Resolution::Micros, _) => quoted(random.pick(&KNOWN_TIMES[7..]).0),
+        FieldKind::Timestamp(Resolution::Millis, None) => timestamp(random),
+        FieldKind::Nullable(_) if random.chance(30) => "null".into(),
+        FieldKind::Nullable(inner) => return fitting(random, profile, inner, odd, depth),
+        FieldKind::Map(values) => {
+            let members = (0..random.below(4)).map(|n| {
+                let key = format!("k{n}");
+                (key.clone(), key, fitting(random, profile, values, odd, depth + 1))
+            });
+            return SentJson::Object(members.collect());
+        }
+        FieldKind::Date(None) => {
             format!("\"{:04}-{:02}-{:02}\"", 1 + random.below(9999), 1 + random.below(12), 1 + random.below(28))
         }
         FieldKind::Json { .. } => return any_but_null(random),
@@ -131,6 +152,17 @@ fn fitting(random: &mut Random, profile: &Profile, kind: &FieldKind, odd: Odd, d
             return SentJson::Array((0..count).map(|_| fitting(random, profile, items, odd, depth + 1)).collect());
         }
     })
+}
+
+/// A number with at most so many digits behind its point, as a number or in a string.
+fn decimal(random: &mut Random, precision: u32, scale: u32) -> String {
+    let unscaled = random.next() as i64 % 10_i64.pow(precision);
+    let text = match random.below(3) {
+        0 => format!("{unscaled}e-{scale}"),
+        1 => format!("{}", unscaled / 10_i64.pow(scale.min(precision))),
+        _ => format!("{}.{:02}", unscaled % 1000, random.below(100)),
+    };
+    if random.chance(50) { quoted(&text) } else { text }
 }
 
 fn uuid(random: &mut Random) -> String {
