@@ -106,17 +106,18 @@ impl<'a> Document<'a> {
 
     /// The value as it is written.
     pub(crate) fn raw(&self, node: Node) -> &'a str {
-        &self.text[self.span(node)]
+        &self.text[self.range(node)]
     }
 
-    fn span(&self, node: Node) -> Range<usize> {
+    /// Where the value stands in the text.
+    pub(crate) fn range(&self, node: Node) -> Range<usize> {
         let entry = self.entry(node);
         entry.start as usize..entry.end as usize
     }
 
     /// What stands between a string's quotes, escapes and all.
     pub(crate) fn inner(&self, string: Node) -> &'a str {
-        let span = self.span(string);
+        let span = self.range(string);
         &self.text[span.start + 1..span.end - 1]
     }
 
