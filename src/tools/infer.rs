@@ -26,7 +26,7 @@ mod trial;
 mod walk;
 
 pub(crate) use drafting::{Draft, DraftedType, draft};
-pub(crate) use extras::{Seen, SeenExtras};
+pub(crate) use extras::{SeenExtras, SeenSpan};
 pub(crate) use profile_file::VerifyChoice;
 pub(crate) use reading::{Base, InferError, Inputs, Sample};
 pub(crate) use trial::{Trial, changes_that_break, try_out};

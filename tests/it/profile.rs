@@ -12,6 +12,7 @@ use crate::support::sender::SECRET;
 const LETTERS: &str = "hookbridge.dead-letters";
 
 /// A body of a vendor that nobody has seen: its numbers are sometimes whole, its dates have two spellings.
+#[allow(clippy::needless_pass_by_value, reason = "calls read better")]
 fn reading(kind: &str, more: Value) -> Value {
     let mut body = json!({
         "messageId": "5b0e6f3a-0c52-4d7e-8c55-8a4be0e31f10",

@@ -52,7 +52,8 @@ fn read_folder(folder: &Path) -> Result<BTreeMap<String, String>, ProfileError> 
     for entry in fs::read_dir(folder).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if name == "profile.toml" || (name.ends_with(".avsc") && !name.starts_with('.')) {
+        if name == "profile.toml" || (path.extension().is_some_and(|ending| ending == "avsc") && !name.starts_with('.'))
+        {
             let text = fs::read_to_string(&path).map_err(|error| ProfileError::file(&path, error))?;
             files.insert(name, text);
         }
@@ -71,7 +72,7 @@ fn load(
 /// Writes `files` into `folder`; that which names the others last, so that a folder is never half a profile.
 pub(super) fn write(folder: &Path, files: &BTreeMap<String, String>) -> Result<(), ProfileError> {
     fs::create_dir_all(folder).map_err(|error| ProfileError::file(folder, error))?;
-    let (profile, others): (Vec<_>, Vec<_>) = files.iter().partition(|(name, _)| name.ends_with(".toml"));
+    let (profile, others): (Vec<_>, Vec<_>) = files.iter().partition(|(name, _)| *name == "profile.toml");
     for (name, text) in others.into_iter().chain(profile) {
         let path = folder.join(name);
         fs::write(&path, text).map_err(|error| ProfileError::file(&path, error))?;

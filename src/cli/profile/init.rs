@@ -129,9 +129,9 @@ pub(super) fn run(args: &InitArgs) -> Result<Ending, ProfileError> {
 /// What to type next.
 fn next(args: &InitArgs, samples: &[Sample]) -> String {
     let (name, dir) = (&args.name, args.to.display());
-    let file = args.from.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
+    let file = args.from.first().map_or(Path::new(""), PathBuf::as_path);
     // A file with one body, if there is one.
-    let one = samples.iter().find(|sample| sample.label.ends_with(".json")).or(samples.first());
+    let one = samples.iter().find(|sample| !sample.label.contains([':', '['])).or(samples.first());
     let label = one.map(|sample| sample.label.as_str()).unwrap_or_default();
     let file = if file.is_dir() { file.join(label) } else { file.to_owned() };
     format!(

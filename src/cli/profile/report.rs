@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::tools::infer::{Draft, DraftedType, Seen, Trial};
+use crate::tools::infer::{Draft, DraftedType, SeenSpan, Trial};
 use crate::values::time;
 
 /// So many lines of one kind are shown.
@@ -34,13 +34,13 @@ fn was_left_out(ty: &DraftedType, draft: &Draft) -> bool {
     draft.left_out.iter().any(|line| line.starts_with(&format!("{}: ", ty.name)))
 }
 
-fn samples(seen: &Seen) -> String {
+fn samples(seen: &SeenSpan) -> String {
     let many = if seen.count == 1 { "sample" } else { "samples" };
     format!("{:>4} {many}{}", seen.count, span(seen))
 }
 
 /// ` from 2026-06-02T12:00:00.000Z to ...`, where that is known.
-pub(super) fn span(seen: &Seen) -> String {
+pub(super) fn span(seen: &SeenSpan) -> String {
     match (seen.first, seen.last) {
         (Some(first), Some(last)) => format!(" from {} to {}", time::to_rfc3339(first), time::to_rfc3339(last)),
         _ => String::new(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::avsc_text::{self, RecordUse};
-use super::extras::{Seen, SeenExtras};
+use super::extras::{SeenExtras, SeenSpan};
 use super::keys::{self, Steps};
 use super::known::{self, KnownRecords};
 use super::layout::{self, Layout, NewField, Top};
@@ -43,7 +43,7 @@ pub(crate) struct DraftedField {
 /// A type of the samples.
 pub(crate) struct DraftedType {
     pub(crate) name: String,
-    pub(crate) seen: Seen,
+    pub(crate) seen: SeenSpan,
     /// What was written of it, if it is new.
     pub(crate) new: Option<NewType>,
 }
@@ -74,7 +74,9 @@ pub(crate) fn draft(
         reading::group(inputs, samples, &docs, base.zip(known_profile.as_ref()))?;
     let known = base.map(|base| known::read(base.files)).unwrap_or_default();
     let mut notes = Notes::default();
-    doubt.into_iter().for_each(|doubt| notes.say(doubt));
+    if let Some(doubt) = doubt {
+        notes.say(doubt);
+    }
     take_out_telling(&mut groups, known_profile.as_ref());
     let planned = plan(inputs, &groups, &known, &mut notes, &mut left_out);
     let walked = walk_all(&known, &groups, known_profile.as_ref(), extras, &planned);

@@ -13,13 +13,13 @@ const ENVELOPE: &str = "$envelope";
 
 /// How often something was seen, and when first and last. Milliseconds since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct SeenSpan {
     pub(crate) count: usize,
     pub(crate) first: Option<i64>,
     pub(crate) last: Option<i64>,
 }
 
-impl Seen {
+impl SeenSpan {
     pub(crate) fn add(&mut self, at: Option<i64>) {
         self.count += 1;
         self.first = self.first.into_iter().chain(at).min();
@@ -33,7 +33,7 @@ pub(crate) struct SeenExtras {
     /// By the records' names, without their namespace.
     pub(super) records: IndexMap<String, ObjectShape>,
     /// By record and member.
-    pub(crate) members: BTreeMap<(String, String), Seen>,
+    pub(crate) members: BTreeMap<(String, String), SeenSpan>,
 }
 
 impl SeenExtras {

@@ -47,7 +47,7 @@ pub(super) fn lay_out(tops: &[Top<'_>], walked: &Walked, known: &KnownRecords, n
     places.unite_alike();
     let taken = known.keys().cloned().chain(tops.iter().map(|top| top.record.clone())).collect();
     let names = name_all(&places, taken);
-    let mut writer = Writer { places: &places, names: &names, notes, due: Vec::new() };
+    let mut writer = FieldWriter { places: &places, names: &names, notes, due: Vec::new() };
     let mut layout = Layout::default();
     for first in places.firsts().filter(|&first| places.of(first).top.is_some()) {
         let name = &names[&first];
@@ -124,7 +124,7 @@ fn common_start(names: &[&str]) -> String {
     starts.iter().rev().find(same).map_or_else(|| (*first).to_owned(), |start| (*start).to_owned())
 }
 
-struct Writer<'a> {
+struct FieldWriter<'a> {
     places: &'a Places,
     names: &'a BTreeMap<usize, String>,
     notes: &'a mut Notes,
@@ -132,7 +132,7 @@ struct Writer<'a> {
     due: Vec<usize>,
 }
 
-impl Writer<'_> {
+impl FieldWriter<'_> {
     fn fields(&mut self, first: usize, taken: Vec<String>, at_top: bool) -> Vec<NewField> {
         let (places, record) = (self.places, &self.names[&first]);
         let place = places.of(first);

@@ -122,7 +122,9 @@ impl KnownProfile {
             }
             // Until now each value was the type; now there is one that is not.
             let mut values = Table::new();
-            known.iter().for_each(|name| _ = values.insert(name, toml_edit::value(name)));
+            for name in &known {
+                values.insert(name, toml_edit::value(name));
+            }
             rule.insert("values", Item::Table(values));
             self.rules[at].values = Some(BTreeMap::new());
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
-use super::extras::Seen;
+use super::extras::SeenSpan;
 use super::profile_file::{KnownProfile, VerifyChoice};
 use super::shape::ObjectShape;
 use super::{grouping, naming};
@@ -67,7 +67,7 @@ pub(super) struct TypeGroup {
     /// Which value of which member tells it, where it is new.
     pub(super) told_by: Option<(String, String)>,
     pub(super) shape: ObjectShape,
-    pub(super) seen: Seen,
+    pub(super) seen: SeenSpan,
 }
 
 /// The samples by type, what they leave open, and which of them nothing can be made of.
@@ -135,7 +135,8 @@ pub(super) fn group(
             found.left_out.push(format!("{label}: no rule of the profile finds a type in it, or it has no payload"));
             continue;
         };
-        let new = || TypeGroup { name: name.clone(), told_by, shape: ObjectShape::default(), seen: Seen::default() };
+        let new =
+            || TypeGroup { name: name.clone(), told_by, shape: ObjectShape::default(), seen: SeenSpan::default() };
         let group = groups.entry(name.clone()).or_insert_with(new);
         group.shape.add(doc, payload, 0);
         group.seen.add(sample.at);

@@ -195,32 +195,35 @@ impl ObjectShape {
 
 impl ScalarFacts {
     fn add(&mut self, doc: &Document<'_>, node: Node) {
-        let note = |count: &mut u64, holds: bool| *count += u64::from(holds);
-        note(&mut self.no_boolean, spelling::boolean(doc, node).is_none());
-        note(&mut self.no_long, spelling::long(doc, node).is_none());
-        note(&mut self.no_double, spelling::double(doc, node).is_none());
-        note(&mut self.no_instant, spelling::timestamp(doc, node).is_none());
+        let tally = |count: &mut u64, holds: bool| *count += u64::from(holds);
+        tally(&mut self.no_boolean, spelling::boolean(doc, node).is_none());
+        tally(&mut self.no_long, spelling::long(doc, node).is_none());
+        tally(&mut self.no_double, spelling::double(doc, node).is_none());
+        tally(&mut self.no_instant, spelling::timestamp(doc, node).is_none());
         let text = doc.text(node).map(|text| text.text);
-        note(&mut self.no_uuid, text.as_deref().and_then(uuid).is_none());
-        note(&mut self.no_date, text.as_deref().and_then(time::parse_date).is_none());
+        tally(&mut self.no_uuid, text.as_deref().and_then(uuid).is_none());
+        tally(&mut self.no_date, text.as_deref().and_then(time::parse_date).is_none());
         match (doc.kind(node), text) {
             (Kind::Number, _) => {
                 self.numbers += 1;
-                note(&mut self.fractions, doc.raw(node).contains(['.', 'e', 'E']));
+                tally(&mut self.fractions, doc.raw(node).contains(['.', 'e', 'E']));
                 let number = doc.raw(node).parse().unwrap_or_default();
                 let unix = UNIX_YEARS.contains(&number) || UNIX_YEARS.contains(&(number / 1000.0));
-                note(&mut self.no_unix, !unix);
+                tally(&mut self.no_unix, !unix);
             }
             (_, Some(text)) => {
                 self.strings += 1;
                 let iso = time::parse_iso(&text);
-                note(&mut self.iso, iso.is_some());
-                note(&mut self.with_time, iso.as_ref().is_some_and(|iso| iso.has_time));
-                note(&mut self.finer, iso.is_some() && is_finer_than_millis(&text));
-                note(&mut self.decimals, spelling::double(doc, node).is_some());
-                note(&mut self.padded, text.starts_with('0') && text.as_bytes().get(1).is_some_and(u8::is_ascii_digit));
-                note(&mut self.odd_dates, iso.is_none() && looks_like_a_date(&text));
-                note(&mut self.blank, text.trim().is_empty());
+                tally(&mut self.iso, iso.is_some());
+                tally(&mut self.with_time, iso.as_ref().is_some_and(|iso| iso.has_time));
+                tally(&mut self.finer, iso.is_some() && is_finer_than_millis(&text));
+                tally(&mut self.decimals, spelling::double(doc, node).is_some());
+                tally(
+                    &mut self.padded,
+                    text.starts_with('0') && text.as_bytes().get(1).is_some_and(u8::is_ascii_digit),
+                );
+                tally(&mut self.odd_dates, iso.is_none() && looks_like_a_date(&text));
+                tally(&mut self.blank, text.trim().is_empty());
             }
             _ => self.booleans += 1,
         }
@@ -289,7 +292,7 @@ fn looks_like_a_date(text: &str) -> bool {
     let first: Vec<&str> = parts.by_ref().take(4).collect();
     let year = |part: &&str| is_number(part) && part.len() == 4 && (part.starts_with("19") || part.starts_with("20"));
     let numbers = first.iter().filter(|part| is_number(part)).count();
-    text.len() <= 40 && first.len() >= 3 && numbers >= 2 && first.iter().any(|part| year(&part))
+    text.len() <= 40 && first.len() >= 3 && numbers >= 2 && first.iter().any(year)
 }
 
 #[cfg(test)]

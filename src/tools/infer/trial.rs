@@ -25,7 +25,9 @@ pub(crate) fn try_out(profile: &Profile, samples: &[Sample]) -> Trial {
         match convert(profile, &sample.text) {
             Ok(extra) => {
                 trial.converted += 1;
-                extra.into_iter().for_each(|member| *trial.extra.entry(member).or_default() += 1);
+                for member in extra {
+                    *trial.extra.entry(member).or_default() += 1;
+                }
             }
             Err(why) => trial.failed.push((sample.label.clone(), why)),
         }

@@ -138,7 +138,7 @@ fn find_extras(ty: &Json, names: &BTreeMap<&str, &Json>, value: &Avro, found: &m
                         }
                     }
                     value => {
-                        find_extras(types.get(at).map_or(&Json::Null, |field| &field["type"]), names, value, found)
+                        find_extras(types.get(at).map_or(&Json::Null, |field| &field["type"]), names, value, found);
                     }
                 }
             }
