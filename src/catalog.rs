@@ -43,6 +43,7 @@ pub(crate) use avsc::Type;
 pub(crate) use error::CatalogError;
 use error::{Flaw, FlawAt};
 pub(crate) use event_type::{EventType, FurtherTopics, Join, JoinKind, JoinTopics, Latest, Schema};
+pub(crate) use files::{is_profile_name, profile_files};
 pub(crate) use handshake::{AnswerPart, AnswerType, Handshake, HandshakeMethod, HandshakeProof};
 pub(crate) use path::Path;
 pub(crate) use plan::{FieldKind, FieldPlan, Guard, KeySlots};
@@ -63,7 +64,33 @@ impl Catalog {
     /// # Errors
     /// When a file cannot be read, or says something that does not hold together.
     pub(crate) fn load(dir: Option<&FilePath>) -> Result<Catalog, CatalogError> {
+        Catalog::of(files::read(dir)?)
+    }
+
+    /// The same, with `texts` added to the profile `name` or put in the place of its files, by their names.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or says something that does not hold together.
+    pub(crate) fn load_with(
+        dir: Option<&FilePath>,
+        name: &str,
+        texts: &BTreeMap<String, String>,
+    ) -> Result<Catalog, CatalogError> {
         let mut folders = files::read(dir)?;
+        files::put(&mut folders, name, texts);
+        Catalog::of(folders)
+    }
+
+    /// That of one profile of these files, without those compiled in, which take long to read many times.
+    #[cfg(test)]
+    pub(crate) fn alone(name: &str, texts: &BTreeMap<String, String>) -> Result<Catalog, CatalogError> {
+        let mut folders = files::read(None)?;
+        folders.retain(|folder, _| folder == files::HEAD_FOLDER);
+        files::put(&mut folders, name, texts);
+        Catalog::of(folders)
+    }
+
+    fn of(mut folders: BTreeMap<String, files::Folder>) -> Result<Catalog, CatalogError> {
         let head = folders.remove(files::HEAD_FOLDER).unwrap_or_default();
         let head = avsc::load_all(files::HEAD_FOLDER, &head)?;
         let mut profiles = BTreeMap::new();

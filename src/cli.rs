@@ -10,6 +10,7 @@ mod forget;
 mod health;
 mod levels;
 mod partition;
+mod profile;
 mod progress;
 mod reference;
 mod schemas;
@@ -61,6 +62,8 @@ enum Command {
     Send(send::SendArgs),
     /// Print the event catalogue or this command reference as a document
     Docs(docs::DocsArgs),
+    /// Make a vendor's profile from sample bodies, or add to it what came since
+    Profile(profile::ProfileArgs),
     /// List, show, export, register or check the schemas
     Schemas(schemas::SchemasArgs),
     /// Read topics back as JSON
@@ -185,6 +188,7 @@ pub fn main() -> ExitCode {
         Command::Try(args) => trial::run(&args, given),
         Command::Send(args) => send::run(&args),
         Command::Docs(args) => docs::run(&args, given),
+        Command::Profile(args) => profile::run(&args, given),
         Command::Schemas(args) => schemas::run(&args, given),
         Command::Tail(args) => tail::run(&args, given),
         Command::Where(args) => partition::run(&args, given),

@@ -10,6 +10,7 @@ pub(crate) mod event_id;
 #[doc(hidden)]
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+pub(crate) mod infer;
 pub(crate) mod random;
 pub(crate) mod read;
 pub(crate) mod replay;

@@ -58,11 +58,29 @@ pub(super) fn read(dir: Option<&Path>) -> Result<BTreeMap<String, Folder>, Catal
     Ok(folders)
 }
 
+/// The texts of the profile `name`, by their files' names; none where there is no such profile.
+///
+/// # Errors
+/// When a file cannot be read.
+pub(crate) fn profile_files(dir: Option<&Path>, name: &str) -> Result<BTreeMap<String, String>, CatalogError> {
+    let folder = read(dir)?.remove(name).unwrap_or_default();
+    Ok(folder.into_iter().map(|(file, CatalogFile { text, .. })| (file, text)).collect())
+}
+
+/// Puts `texts` into the folder of the profile `name`.
+pub(super) fn put(folders: &mut BTreeMap<String, Folder>, name: &str, texts: &BTreeMap<String, String>) {
+    let folder = folders.entry(name.to_owned()).or_default();
+    for (file, text) in texts {
+        folder.insert(file.clone(), CatalogFile { label: format!("{name}/{file}"), text: text.clone() });
+    }
+}
+
 fn is_of_a_profile(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == PROFILE_FILE) || path.extension().is_some_and(|e| e == "avsc")
 }
 
-fn is_profile_name(name: &str) -> bool {
+/// Whether a profile may be called so: the name becomes an Avro namespace.
+pub(crate) fn is_profile_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }

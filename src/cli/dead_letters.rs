@@ -150,7 +150,7 @@ pub(super) fn run(args: &DeadLettersArgs, file: Option<&Path>) -> Ending {
 }
 
 /// Reads the topic: places and headers, no bodies.
-fn read(settings: &Settings, topic: &str) -> Result<Letters, ReadError> {
+pub(super) fn read(settings: &Settings, topic: &str) -> Result<Letters, ReadError> {
     let mut reader = Reader::open(&settings.kafka, &[topic.to_owned()], From::Beginning, false)?;
     let bar = progress::bar(reader.records()).with_message("reading");
     let mut letters = Letters::default();

@@ -21,6 +21,7 @@ them share.
   ignore `HOOKBRIDGE__` variables and use the addresses and sources of `dev`. `--kafka` and `--registry` override both.
 - `dev` takes sources, topics and limits from its file, and uses none of the servers that it names.
 - `send` reads no configuration file.
+- `profile init` reads none either: it needs nothing but the samples.
 - A Kafka or a registry that requires credentials requires `--config`.
 
 ## Exit codes
@@ -28,7 +29,7 @@ them share.
 | code | meaning |
 | --- | --- |
 | 0 | success |
-| 1 | `check` or `schemas check` has findings; `send` got answers other than 2xx; `dead-letters replay` left some, or was interrupted; `audit` misses events; `dead-letters show` found no such dead letter; `spool drain` left some; `spool recover` finds damage; `health` finds the bridge not alive, or not ready; `try` finds that a request would not be published, or that a case differs; a second signal ended `serve` or `dev` |
+| 1 | `check` or `schemas check` has findings; `send` got answers other than 2xx; `dead-letters replay` left some, or was interrupted; `audit` misses events; `dead-letters show` found no such dead letter; `spool drain` left some; `spool recover` finds damage; `health` finds the bridge not alive, or not ready; `try` finds that a request would not be published, or that a case differs; a second signal ended `serve` or `dev`; `profile` could not make a record of every sample |
 | 64 | wrong usage |
 | 69 | not available: Kafka, a topic, the registry or a bucket (for all commands but `serve`, which starts without them); an address to listen on; `data_dir`, because another process uses it; the spool's file |
 | 78 | the configuration or the catalog is not usable; a schema is refused (the reasons are printed); an output file cannot be written |

@@ -80,6 +80,7 @@ fn address(key: &str, written: Option<Text<String>>, default: &str) -> Result<So
 
 impl WrittenSettings {
     pub(super) fn resolve(self) -> Result<Settings, ConfigError> {
+        let catalog_dir = self.catalog.dir.as_ref().map(|dir| PathBuf::from(&dir.0));
         let mut catalog = self.catalog.load(&self.sources)?;
         let kafka = self.kafka.resolve()?;
         check_join_topics(&kafka.further_topics.joins, &catalog)?;
@@ -113,6 +114,7 @@ impl WrittenSettings {
         Ok(Settings {
             media: self.media.resolve(&data_dir, kafka.max_record_bytes)?,
             data_dir,
+            catalog_dir,
             shutdown_delay,
             shutdown_timeout,
             kafka,

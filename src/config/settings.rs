@@ -14,6 +14,8 @@ use crate::values::secret::Secret;
 /// Everything the program needs to know, checked.
 pub(crate) struct Settings {
     pub(crate) data_dir: PathBuf,
+    /// The folder with further profiles.
+    pub(crate) catalog_dir: Option<PathBuf>,
     /// How long requests are still served after SIGTERM.
     pub(crate) shutdown_delay: Duration,
     /// How long after SIGTERM the process ends at the latest.

@@ -44,6 +44,7 @@ mod partitions;
 mod phones;
 mod private_files;
 mod producers;
+mod profile;
 mod publishes;
 mod readers;
 mod recognised;

@@ -222,13 +222,7 @@ fn every_vendors_proof_is_taken_and_nothing_else_is() {
         }
         let garbage: Vec<_> = right.iter().map(|(name, _)| (*name, "garbage".to_owned())).collect();
         answers.push(post(&bridge, vendor, &garbage, BODY));
-        due[if *vendor == "evolution" {
-            2
-        } else if *vendor == "stripe" {
-            0
-        } else {
-            1
-        }] += 1;
+        due[if *vendor == "evolution" { 2 } else { usize::from(*vendor != "stripe") }] += 1;
         if has_signed_time(vendor) {
             answers.push(post(&bridge, vendor, &signed(vendor, BODY, now() - 400), BODY));
             answers.push(post(&bridge, vendor, &signed(vendor, BODY, now() + 400), BODY));

@@ -171,7 +171,7 @@ proptest! {
         let body = serde_json::json!({"id": 1, "k": {"v": value}}).to_string();
         let expected = match value.as_str() {
             "a" => "a".into(),
-            value if value.ends_with(".c") => "the profile ignores events of this type".into(),
+            value if value.strip_suffix(".c").is_some() => "the profile ignores events of this type".into(),
             value if value.starts_with('b') => "b".to_owned(),
             value if value.starts_with('c') => "c".into(),
             value => format!("k.v: unknown event type: {}", clip(value)),

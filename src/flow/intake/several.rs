@@ -90,7 +90,9 @@ impl Intake {
         let chains = chains(prepared).map(|chain| self.take_chain(chain, deadline, trace));
         let mut declined = None;
         for (taken, ended) in join_all(chains).await {
-            taken.into_iter().for_each(|accepted| sum.add(accepted));
+            for accepted in taken {
+                sum.add(accepted);
+            }
             declined = declined.or(ended.err());
         }
         declined.map_or(Ok(()), Err)

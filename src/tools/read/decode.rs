@@ -35,15 +35,39 @@ impl Schemas {
     /// # Errors
     /// When it is not framed, its schema is not to be had, or it does not follow it.
     pub(crate) async fn json_of(&mut self, value: &[u8]) -> Result<String, DecodeError> {
-        let [0, a, b, c, d, avro @ ..] = value else { return Err(DecodeError::NotFramed) };
-        let id = u32::from_be_bytes([*a, *b, *c, *d]);
-        let unfit = |error| DecodeError::Unfit { id, error };
-        let (schema, json) = match self.known.entry(id) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => place.insert(parse(&self.registry.schema(id).await?).map_err(unfit)?),
-        };
-        decode(schema, json, avro).map_err(unfit)
+        let (id, avro) = unframed(value)?;
+        let (schema, json) = self.schema(id).await?;
+        decode(schema, json, avro).map_err(|error| DecodeError::Unfit { id, error })
     }
+
+    /// Each `extra` of the value that is not null: the full name of the record that it stands in, and its text.
+    ///
+    /// # Errors
+    /// When it is not framed, its schema is not to be had, or it does not follow it.
+    pub(crate) async fn extras_of(&mut self, value: &[u8]) -> Result<Vec<(String, String)>, DecodeError> {
+        let (id, avro) = unframed(value)?;
+        let (schema, json) = self.schema(id).await?;
+        let value = read(schema, avro).map_err(|error| DecodeError::Unfit { id, error })?;
+        let mut found = Vec::new();
+        find_extras(json, &definitions(json), &value, &mut found);
+        Ok(found)
+    }
+
+    async fn schema(&mut self, id: u32) -> Result<&(Schema, Json), DecodeError> {
+        Ok(match self.known.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let parsed = parse(&self.registry.schema(id).await?);
+                place.insert(parsed.map_err(|error| DecodeError::Unfit { id, error })?)
+            }
+        })
+    }
+}
+
+/// A value's schema id, and the record.
+fn unframed(value: &[u8]) -> Result<(u32, &[u8]), DecodeError> {
+    let [0, a, b, c, d, avro @ ..] = value else { return Err(DecodeError::NotFramed) };
+    Ok((u32::from_be_bytes([*a, *b, *c, *d]), avro))
 }
 
 /// A record without frame as one line of JSON, by the text of its schema.
@@ -60,8 +84,12 @@ fn parse(schema: &str) -> Result<(Schema, Json), AvroError> {
     Ok((Schema::parse(&json)?, with_full_names(&json)))
 }
 
-fn decode(schema: &Schema, json: &Json, mut avro: &[u8]) -> Result<String, AvroError> {
-    let value = GenericDatumReader::builder(schema).build()?.read_value(&mut avro)?;
+fn read(schema: &Schema, mut avro: &[u8]) -> Result<Avro, AvroError> {
+    Ok(GenericDatumReader::builder(schema).build()?.read_value(&mut avro)?)
+}
+
+fn decode(schema: &Schema, json: &Json, avro: &[u8]) -> Result<String, AvroError> {
+    let value = read(schema, avro)?;
     let mut out = String::new();
     write(&mut out, json, &definitions(json), &value);
     Ok(out)
@@ -126,6 +154,34 @@ fn whole(bytes: &[u8]) -> Option<i128> {
     let mut all = [sign; 16];
     all.get_mut(16_usize.checked_sub(bytes.len())?..)?.copy_from_slice(bytes);
     Some(i128::from_be_bytes(all))
+}
+
+fn find_extras(ty: &Json, names: &BTreeMap<&str, &Json>, value: &Avro, found: &mut Vec<(String, String)>) {
+    let ty = ty.as_str().and_then(|name| names.get(name).copied()).unwrap_or(ty);
+    match value {
+        Avro::Union(index, value) => {
+            let branch = ty.as_array().and_then(|branches| branches.get(*index as usize)).unwrap_or(&Json::Null);
+            find_extras(branch, names, value, found);
+        }
+        Avro::Record(fields) => {
+            let types = ty["fields"].as_array().map(Vec::as_slice).unwrap_or_default();
+            for (at, (name, value)) in fields.iter().enumerate() {
+                match value {
+                    Avro::Union(_, text) if name == "extra" => {
+                        if let Avro::String(text) = &**text {
+                            found.push((ty["name"].as_str().unwrap_or_default().to_owned(), text.clone()));
+                        }
+                    }
+                    value => {
+                        find_extras(types.get(at).map_or(&Json::Null, |field| &field["type"]), names, value, found);
+                    }
+                }
+            }
+        }
+        Avro::Array(items) => items.iter().for_each(|item| find_extras(&ty["items"], names, item, found)),
+        Avro::Map(entries) => entries.values().for_each(|value| find_extras(&ty["values"], names, value, found)),
+        _ => {}
+    }
 }
 
 fn list<T>(out: &mut String, around: [char; 2], items: impl IntoIterator<Item = T>, write: impl Fn(&mut String, T)) {

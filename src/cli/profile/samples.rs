@@ -1,0 +1,88 @@
+//! Sample bodies in files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::ProfileError;
+use crate::tools::infer::Sample;
+
+/// All samples at `paths`, files and folders; in a folder, those of its files that end in `.json`, `.jsonl` or `.ndjson`.
+pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Sample>, ProfileError> {
+    let mut samples = Vec::new();
+    for path in paths {
+        let before = samples.len();
+        for file in files(path)? {
+            let text = fs::read_to_string(&file).map_err(|error| ProfileError::file(&file, error))?;
+            let label = file.strip_prefix(path).ok().filter(|rest| !rest.as_os_str().is_empty()).unwrap_or(&file);
+            samples.extend(of_file(&label.display().to_string(), &text));
+        }
+        if samples.len() == before {
+            return Err(ProfileError::NoSamples(path.clone()));
+        }
+    }
+    Ok(samples)
+}
+
+/// The files of samples at `path`, sorted.
+fn files(path: &Path) -> Result<Vec<PathBuf>, ProfileError> {
+    let fail = |error| ProfileError::file(path, error);
+    if !fs::metadata(path).map_err(fail)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(path).map_err(fail)? {
+        entries.push(entry.map_err(fail)?.path());
+    }
+    entries.sort();
+    let mut found = Vec::new();
+    for entry in entries {
+        let is_hidden = entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let is_sample =
+            entry.extension().is_some_and(|ending| ["json", "jsonl", "ndjson"].iter().any(|e| ending == *e));
+        if is_hidden {
+            continue;
+        }
+        if entry.is_dir() {
+            found.extend(files(&entry)?);
+        } else if is_sample {
+            found.push(entry);
+        }
+    }
+    Ok(found)
+}
+
+/// One body, a list of bodies, or one on each line.
+fn of_file(label: &str, text: &str) -> Vec<Sample> {
+    let text = text.trim_start_matches('\u{FEFF}').trim();
+    let sample = |label: String, text: &str| Sample { label, text: text.to_owned(), at: None };
+    let is_json = |text: &str| serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok();
+    if !is_json(text) {
+        let lines: Vec<_> = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).collect();
+        if lines.len() > 1 && lines.iter().all(|(_, line)| is_json(line)) {
+            return lines.iter().map(|(at, line)| sample(format!("{label}:{}", at + 1), line.trim())).collect();
+        }
+    }
+    // A body is an object, so a list is one of bodies.
+    match serde_json::from_str::<Vec<&serde_json::value::RawValue>>(text) {
+        Ok(items) => items.iter().enumerate().map(|(at, item)| sample(format!("{label}[{at}]"), item.get())).collect(),
+        Err(_) => vec![sample(label.to_owned(), text)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_one_body_or_several() {
+        let of = |text: &str| -> Vec<(String, String)> {
+            of_file("a.json", text).into_iter().map(|sample| (sample.label, sample.text)).collect()
+        };
+        let one = |label: &str, text: &str| (label.to_owned(), text.to_owned());
+        assert_eq!(of("\u{FEFF} {\"a\":\n1} \n"), [one("a.json", "{\"a\":\n1}")]);
+        assert_eq!(of("{\"a\":1}\n\n{\"a\":2}\r\n"), [one("a.json:1", "{\"a\":1}"), one("a.json:3", "{\"a\":2}")]);
+        assert_eq!(of("[{\"a\":1},\n{\"a\":2.50}]"), [one("a.json[0]", "{\"a\":1}"), one("a.json[1]", "{\"a\":2.50}")]);
+        // What is no JSON is told of as what it is.
+        assert_eq!(of("{\"a\":1}\n{"), [one("a.json", "{\"a\":1}\n{")]);
+    }
+}

@@ -1,0 +1,73 @@
+//! Whether samples become records by a profile, and whether it goes together with what it was before.
+
+use std::collections::BTreeMap;
+
+use http::HeaderMap;
+
+use super::reading::Sample;
+use crate::catalog::{EventType, Profile, compatibility};
+use crate::convert::encode::{Head, encode};
+use crate::convert::identify::identify;
+use crate::values::json::{Document, MAX_DEPTH};
+
+/// What became of samples.
+#[derive(Default)]
+pub(crate) struct Trial {
+    pub(crate) converted: usize,
+    /// What was left in `extra`: record and member, and how often.
+    pub(crate) extra: BTreeMap<String, usize>,
+    /// What could not be converted, and why.
+    pub(crate) failed: Vec<(String, String)>,
+}
+
+/// Converts all samples by `profile`.
+pub(crate) fn try_out(profile: &Profile, samples: &[Sample]) -> Trial {
+    let mut trial = Trial::default();
+    for sample in samples {
+        match convert(profile, &sample.text) {
+            Ok(extra) => {
+                trial.converted += 1;
+                for member in extra {
+                    *trial.extra.entry(member).or_default() += 1;
+                }
+            }
+            Err(why) => trial.failed.push((sample.label.clone(), why)),
+        }
+    }
+    trial
+}
+
+/// What a body leaves in `extra`, or why it is no record.
+fn convert(profile: &Profile, body: &str) -> Result<Vec<String>, String> {
+    let doc = Document::scan(body.as_bytes(), MAX_DEPTH).map_err(|e| e.to_string())?;
+    let identified = identify(&doc, &HeaderMap::new(), profile).map_err(|e| e.why.to_string())?;
+    let head = Head {
+        id: "00000000-0000-8000-8000-000000000000",
+        event_type: &identified.event_type.name,
+        source: &profile.name,
+        entity_id: &identified.key,
+        occurred_at: identified.occurred_at,
+        received_at: 0,
+    };
+    let records = encode(&doc, profile, identified.event_type, &head, None, usize::MAX).map_err(|e| e.to_string())?;
+    Ok(records.drift)
+}
+
+/// In what the types of `new` do not go with those of `old`, a sentence each: there is none where all was only added to.
+pub(crate) fn changes_that_break(old: &Profile, new: &Profile) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, was) in &old.types {
+        match new.types.get(name) {
+            Some(is) => found.extend(broken(was, is)),
+            None => found.push(format!("{name} is gone")),
+        }
+    }
+    found
+}
+
+fn broken(was: &EventType, is: &EventType) -> Vec<String> {
+    let read = |text: &str| serde_json::from_str(text).unwrap_or_default();
+    let schemas = was.schemas().zip(is.schemas());
+    let found = schemas.flat_map(|(was, is)| compatibility::incompatibilities(&read(&was.text), &read(&is.text)));
+    found.map(|found| format!("{}: {found}", was.name)).collect()
+}
