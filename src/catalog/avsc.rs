@@ -36,7 +36,7 @@ impl RecordSchema {
 
     /// Adds a sentence to the doc of the field `name`.
     pub(super) fn note(&mut self, name: &str, sentence: &str) {
-        let mut fields = self.json["fields"].as_array_mut().into_iter().flatten();
+        let mut fields = self.json.get_mut("fields").and_then(Value::as_array_mut).into_iter().flatten();
         if let Some(field) = fields.find(|field| field["name"] == name) {
             let doc = field["doc"].as_str().map_or_else(String::new, |doc| format!("{doc} "));
             field["doc"] = Value::from(doc + sentence);
@@ -270,7 +270,7 @@ fn write_out(records: &RecordSchemas, name: &str, written: &mut BTreeSet<String>
     written.insert(name.to_owned());
     let mut json = record.json.clone();
     let namespace = name.rsplit_once('.').map_or("", |(namespace, _)| namespace);
-    for (index, field) in json["fields"].as_array_mut().into_iter().flatten().enumerate() {
+    for (index, field) in json.get_mut("fields").and_then(Value::as_array_mut).into_iter().flatten().enumerate() {
         let missing = |name| record.error(&format!("/fields/{index}/type"), Flaw::NoType(name));
         expand(records, namespace, &mut field["type"], written, &missing)?;
     }

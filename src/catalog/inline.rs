@@ -21,7 +21,7 @@ pub(super) fn take_out(
     place: &str,
     found: &mut Vec<InlineType>,
 ) -> Result<(), FlawAt> {
-    for (index, field) in record["fields"].as_array_mut().into_iter().flatten().enumerate() {
+    for (index, field) in record.get_mut("fields").and_then(Value::as_array_mut).into_iter().flatten().enumerate() {
         if let Some(ty) = field.get_mut("type") {
             take(namespace, ty, &format!("{place}/fields/{index}/type"), found)?;
         }

@@ -271,7 +271,7 @@ impl WrittenRule {
         let (pieces, label) = self.pieces()?;
         let otherwise = match (&self.default, self.otherwise) {
             (Some(_), Some(_)) => {
-                return Err(FlawAt::new(".default", "contradicts `otherwise`: keep one of them"));
+                return Err(FlawAt::new(".default", "set `default` or `otherwise`, not both"));
             }
             (Some(name), None) => Otherwise::Type(name.clone()),
             (None, None | Some(WrittenOtherwise::Unknown)) => Otherwise::Unknown,

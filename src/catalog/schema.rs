@@ -35,7 +35,7 @@ fn take_apart(ty: &mut Value, types: &mut Vec<(String, Value)>, met: &mut BTreeS
         let name = full_name(ty);
         let mut definition = std::mem::replace(ty, Value::from(name.as_str()));
         if met.insert(name.clone()) {
-            for field in definition["fields"].as_array_mut().into_iter().flatten() {
+            for field in definition.get_mut("fields").and_then(Value::as_array_mut).into_iter().flatten() {
                 take_apart(&mut field["type"], types, met);
             }
             types.push((name, definition));
@@ -94,7 +94,7 @@ fn qualify_named(ty: &mut Value, around: &str) {
         object.remove("namespace");
         object.insert("name".into(), name.into());
     }
-    for field in ty["fields"].as_array_mut().into_iter().flatten() {
+    for field in ty.get_mut("fields").and_then(Value::as_array_mut).into_iter().flatten() {
         field.get_mut("type").into_iter().for_each(|ty| qualify(ty, &within));
     }
 }

@@ -33,8 +33,8 @@ stands behind the subject): each version has to read what any other wrote, and n
 or changed.
 
 Exit codes: 0 all well, 1 a version does not go with the schema, 69 the registry cannot be used,
-78 configuration or, for `register`, a schema that is refused: before any is registered, but where the
-registry itself refuses no sooner than when it is registered.";
+78 configuration or, for `register`, a schema that is refused: before any is registered, unless
+the registry itself refuses it only when it is registered.";
 
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]

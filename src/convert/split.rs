@@ -97,7 +97,7 @@ pub(crate) fn slices(
     most_bytes: usize,
 ) -> Result<Option<Vec<Slice>>, Rejection> {
     for split in &profile.split {
-        let mut found = Found { doc, split, applies: false, way: Vec::new(), slices: Vec::new() };
+        let mut found = FoundSlices { doc, split, applies: false, way: Vec::new(), slices: Vec::new() };
         if split.steps.is_empty() {
             found.value(Node::ROOT, &[])?;
         } else {
@@ -124,7 +124,7 @@ fn check_bytes(doc: &Document<'_>, slices: &[Slice], most_bytes: usize) -> Resul
 }
 
 /// What a walk through a body has found.
-struct Found<'a> {
+struct FoundSlices<'a> {
     doc: &'a Document<'a>,
     split: &'a Split,
     /// Whether an array with elements was at the end of the path.
@@ -134,7 +134,7 @@ struct Found<'a> {
     slices: Vec<Slice>,
 }
 
-impl Found<'_> {
+impl FoundSlices<'_> {
     /// What stands at the end of a step: each element of an array is on a way of its own.
     fn value(&mut self, node: Node, steps: &[Box<str>]) -> Result<(), Rejection> {
         let doc = self.doc;

@@ -29,7 +29,7 @@ pub(crate) use drafting::{Draft, DraftedType, draft};
 pub(crate) use extras::{SeenExtras, SeenSpan};
 pub(crate) use profile_file::VerifyChoice;
 pub(crate) use reading::{Base, InferError, Inputs, Sample};
-pub(crate) use trial::{Trial, changes_that_break, try_out};
+pub(crate) use trial::{SampleTrial, changes_that_break, try_out};
 
 #[cfg(test)]
 mod tests;

@@ -70,7 +70,10 @@ fn what_a_rule_does_not_say_right_is_named_with_its_place() {
         ("template = \"{a\"", "p: recognise[0].template: `{` without `}`"),
         ("template = \"a}\"", "p: recognise[0].template: `}` without `{`"),
         ("template = \"{header:}\"", "p: recognise[0].template: \"\" is not the name"),
-        ("field = \"a\"\ndefault = \"push\"\notherwise = \"next\"", "p: recognise[0].default: contradicts"),
+        (
+            "field = \"a\"\ndefault = \"push\"\notherwise = \"next\"",
+            "p: recognise[0].default: set `default` or `otherwise`, not both",
+        ),
         ("field = \"a\"\nvalues = { a = \"lost\" }", "p: recognise[0].values.\"a\": no such event type: lost"),
         ("field = \"a\"\npatterns = [{ like = \"a\", type = \"lost\" }]", "p: recognise[0].patterns[0].type: no such"),
         ("field = \"a\"\ndefault = \"lost\"", "p: recognise[0].default: no such event type: lost"),

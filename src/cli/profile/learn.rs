@@ -16,7 +16,7 @@ use crate::kafka::registry::SchemaReader;
 use crate::kafka::route::Routes;
 use crate::outcome::Reason;
 use crate::tools::dead_letter_index::{Filter, Letter};
-use crate::tools::infer::{Base, Draft, Inputs, Sample, SeenExtras, Trial, VerifyChoice, draft, try_out};
+use crate::tools::infer::{Base, Draft, Inputs, Sample, SampleTrial, SeenExtras, VerifyChoice, draft, try_out};
 use crate::tools::read::{DecodeError, From, PlaceReader, Reader, Schemas};
 
 const HELP: &str = "\
@@ -218,7 +218,7 @@ fn propose(args: &LearnArgs, settings: &Settings, name: &str, found: &Found) -> 
 }
 
 /// What a person reads before it is brought in.
-fn review(name: &str, args: &LearnArgs, made: &Draft, tried: &Trial, found: &Found) -> String {
+fn review(name: &str, args: &LearnArgs, made: &Draft, tried: &SampleTrial, found: &Found) -> String {
     let mut text = format!("# {name}: what {} shows to be missing\n\n", args.from);
     if !made.types.is_empty() {
         text += &format!("{} dead letters, by type:\n\n", found.samples.len());

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::tools::infer::{Draft, DraftedType, SeenSpan, Trial};
+use crate::tools::infer::{Draft, DraftedType, SampleTrial, SeenSpan};
 use crate::values::time;
 
 /// So many lines of one kind are shown.
@@ -49,7 +49,7 @@ pub(super) fn span(seen: &SeenSpan) -> String {
 
 /// What became of the samples when they were converted by the new files. A reason may quote a body, so it is left out of what
 /// others are to `review`.
-pub(super) fn trial(trial: &Trial, review: bool) -> String {
+pub(super) fn trial(trial: &SampleTrial, review: bool) -> String {
     let all = trial.converted + trial.failed.len();
     let mut text = match (trial.failed.is_empty(), trial.extra.is_empty()) {
         (true, true) => format!("all {all} samples convert, with nothing in `extra`\n"),
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn a_reason_which_may_quote_a_body_is_not_in_what_is_for_review() {
         let failed = vec![("id-1".to_owned(), "kind: unknown event type: 5511987654321".to_owned())];
-        let tried = Trial { failed, ..Trial::default() };
+        let tried = SampleTrial { failed, ..SampleTrial::default() };
         assert!(trial(&tried, false).contains("5511987654321"));
         assert!(!trial(&tried, true).contains("5511987654321") && trial(&tried, true).contains("id-1"));
     }

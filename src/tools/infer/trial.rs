@@ -12,7 +12,7 @@ use crate::values::json::{Document, MAX_DEPTH};
 
 /// What became of samples.
 #[derive(Default)]
-pub(crate) struct Trial {
+pub(crate) struct SampleTrial {
     pub(crate) converted: usize,
     /// What was left in `extra`: record and member, and how often.
     pub(crate) extra: BTreeMap<String, usize>,
@@ -21,8 +21,8 @@ pub(crate) struct Trial {
 }
 
 /// Converts all samples by `profile`.
-pub(crate) fn try_out(profile: &Profile, samples: &[Sample]) -> Trial {
-    let mut trial = Trial::default();
+pub(crate) fn try_out(profile: &Profile, samples: &[Sample]) -> SampleTrial {
+    let mut trial = SampleTrial::default();
     for sample in samples {
         match convert(profile, &sample.text) {
             Ok(extra) => {
