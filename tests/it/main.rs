@@ -28,6 +28,7 @@ mod examples;
 mod examples_house;
 mod foreign_client;
 mod forget;
+mod gallery;
 mod h2_frames;
 mod hashed;
 mod kafka_security;
