@@ -11,7 +11,7 @@ use super::derived;
 use super::event_type::{EventType, Schema, check_topic_name, is_word};
 use super::files::{Folder, HEAD_FOLDER, PROFILE_FILE};
 use super::guard;
-use super::handshake::{Handshake, WrittenHandshakes};
+use super::handshake::{Handshake, HandshakeProof, WrittenHandshakes};
 use super::linked::{self, Section, WrittenJoin, WrittenLatest};
 use super::media::{self, WrittenMediaField};
 use super::pattern::Pattern;
@@ -104,6 +104,11 @@ pub(crate) struct Profile {
 }
 
 impl Profile {
+    /// Whether a handshake of its senders brings a token.
+    pub(crate) fn asks_for_handshake_token(&self) -> bool {
+        self.handshakes.iter().any(|handshake| matches!(handshake.proof, HandshakeProof::Token(_)))
+    }
+
     /// Whether any of its events may hold a file that is too large for a record.
     #[must_use]
     pub(crate) fn has_media(&self) -> bool {

@@ -10,7 +10,7 @@ use http::HeaderName;
 use super::resolve::{check_body_limit, or, topic_prefix};
 use super::units::OneOrMany;
 use super::{ConfigError, WrittenSource};
-use crate::catalog::{Catalog, HandshakeProof, Method, Profile};
+use crate::catalog::{Catalog, Method, Profile};
 use crate::source::Source;
 use crate::source::verify::Verifier;
 use crate::values::secret::Secret;
@@ -110,8 +110,7 @@ impl WrittenSource {
     /// They are there if, and only if, the profile asks for them.
     fn handshake_tokens(&mut self, keys: &SourceKeys<'_>, profile: &Profile) -> Result<Vec<Secret>, ConfigError> {
         const KEY: &str = "handshake_tokens";
-        let asks = profile.handshakes.iter().any(|handshake| matches!(handshake.proof, HandshakeProof::Token(_)));
-        match (self.handshake_tokens.take(), asks) {
+        match (self.handshake_tokens.take(), profile.asks_for_handshake_token()) {
             (Some(tokens), true) => keys.secrets(KEY, tokens),
             (None, false) => Ok(Vec::new()),
             (None, true) => {

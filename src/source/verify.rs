@@ -31,9 +31,9 @@ use evidence::SignatureEvidence;
 pub(crate) use keys::SecretFlaw;
 use keys::{ProofKeys, secret_bytes};
 pub(crate) use part::{PART_LINE, Part};
-pub(crate) use signer::Signer;
 #[cfg(any(test, fuzzing))]
 pub(crate) use signer::signature;
+pub(crate) use signer::{CredentialPair, Signer};
 
 /// Why somebody does not prove who they are. There is one answer to all of them: only the operator is told which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,12 +7,48 @@ use ed25519_dalek::ed25519::signature::Signer as _;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, Uri};
 use sha1::Sha1;
-use sha2::{Sha256, Sha512};
+use sha2::{Digest as _, Sha256, Sha512};
 
 use super::evidence::SignatureEvidence;
 use super::{RequestHead, SecretFlaw, secret_bytes};
-use crate::catalog::{MessagePart, Method, ProofEncoding, Verification};
+use crate::catalog::{MessagePart, Method, ProofEncoding, SecretEncoding, Verification};
 use crate::values::secret::Secret;
+
+/// What a source and its sender have of each other.
+pub(crate) struct CredentialPair {
+    /// The source's secret or token; for Ed25519 the public key.
+    pub(crate) source: String,
+    /// What the sender has: the same, or the private key.
+    pub(crate) sender: String,
+}
+
+impl CredentialPair {
+    /// Made of `text`, as `rule` has secrets written: nobody who knows the text is kept out.
+    pub(crate) fn of_text(rule: &Verification, text: &str) -> CredentialPair {
+        let (source, sender) = match rule.method {
+            Method::Ed25519 => {
+                let private = SigningKey::from_bytes(&Sha256::digest(text).into());
+                (written(rule, private.verifying_key().as_bytes()), written(rule, private.as_bytes()))
+            }
+            Method::Basic => (format!("demo:{text}"), format!("demo:{text}")),
+            Method::Token => (text.to_owned(), text.to_owned()),
+            Method::HmacSha1 | Method::HmacSha256 | Method::HmacSha512 => {
+                (written(rule, text.as_bytes()), written(rule, text.as_bytes()))
+            }
+        };
+        CredentialPair { source, sender }
+    }
+}
+
+/// A secret of these bytes as it is written: what [`secret_bytes`] reads.
+fn written(rule: &Verification, bytes: &[u8]) -> String {
+    let text = match rule.secret_encoding {
+        SecretEncoding::Text => String::from_utf8_lossy(bytes).into_owned(),
+        SecretEncoding::Base64 => STANDARD.encode(bytes),
+        SecretEncoding::Hex | SecretEncoding::HexOrBase64 => base16ct::lower::encode_string(bytes),
+    };
+    format!("{}{text}", rule.secret_prefix)
+}
 
 /// Signs as a vendor.
 pub(crate) struct Signer {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::catalog::{Catalog, Method, Profile};
 use crate::config::{self, ConfigError, Settings};
+use crate::source::verify::CredentialPair;
 
 /// Secret of the demo source `wegly`. Known to all, so `dev` listens on this machine alone.
 const DEMO_SECRET: &str = "demo-wegly-secret";
@@ -13,25 +14,24 @@ const DEMO_TOKEN: &str = "demo-whazing-token";
 /// For what the profiles of a folder hash.
 const DEMO_HASH_KEY: &str = "demo-key-known-to-everybody";
 
-/// The key of a source's configuration that its credential stands in, and the demo source's credential.
-fn credential(profile: &Profile) -> (&'static str, String) {
-    let name = &profile.name;
-    match profile.verification.method {
-        Method::Token => ("tokens", format!("demo-{name}-token")),
-        Method::Basic => ("secrets", format!("demo:demo-{name}-password")),
-        _ => ("secrets", format!("demo-{name}-secret")),
-    }
+/// What the demo source's secret or token is called.
+fn word(profile: &Profile) -> &'static str {
+    if profile.verification.method == Method::Token { "token" } else { "secret" }
+}
+
+/// What the demo source of `profile` and its sender have of each other.
+fn credentials(profile: &Profile) -> CredentialPair {
+    CredentialPair::of_text(&profile.verification, &format!("demo-{}-{}", profile.name, word(profile)))
 }
 
 /// What the demo source of `profile` proves itself by, in words.
 pub(super) fn proof(profile: &Profile) -> String {
-    let (key, credential) = credential(profile);
-    format!("{} {credential}", key.trim_end_matches('s'))
+    format!("{} {}", word(profile), demo_credential(profile))
 }
 
-/// The secret or token of the demo source of `profile`.
+/// What a sender to the demo source of `profile` signs with, or its token.
 pub(crate) fn demo_credential(profile: &Profile) -> String {
-    credential(profile).1
+    credentials(profile).sender
 }
 
 /// The configuration of a bridge with the demo sources.
@@ -70,8 +70,11 @@ pub(crate) fn catalog(dir: &Path) -> Result<String, ConfigError> {
     let (key, folder) = (text(DEMO_HASH_KEY), text(&dir.display().to_string()));
     let mut written = format!("[catalog]\ndir = {folder}\nhash_key = {key}\n");
     for profile in added_profiles(&Catalog::load(Some(dir))?) {
-        let (key, secret) = credential(profile);
-        written += &format!("[sources.{}]\n{key} = [{}]\n", profile.name, text(&secret));
+        let (name, secret) = (&profile.name, text(&credentials(profile).source));
+        written += &format!("[sources.{name}]\n{}s = [{secret}]\n", word(profile));
+        if profile.asks_for_handshake_token() {
+            written += &format!("handshake_tokens = [{}]\n", text(&format!("demo-{name}-verify-token")));
+        }
     }
     Ok(written)
 }
@@ -88,4 +91,22 @@ pub(super) fn is_built_in(name: &str) -> bool {
 
 fn text(value: &str) -> String {
     toml::Value::from(value).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::verify::Signer;
+
+    #[test]
+    fn profiles_of_every_method_have_a_demo_source_and_its_senders_can_sign() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/vendors");
+        let settings = demo_settings("127.0.0.1:1", "http://127.0.0.1:1", Some(&dir)).unwrap();
+        let added: Vec<_> = settings.sources.values().filter(|source| !is_built_in(&source.profile.name)).collect();
+        assert!(added.len() >= 9, "{}", added.len());
+        for source in added {
+            let Ok(credential) = demo_credential(&source.profile).parse();
+            assert!(Signer::new(&source.profile.verification, &credential).is_ok(), "{}", source.name);
+        }
+    }
 }
