@@ -40,7 +40,7 @@ enum VerifyMethod {
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub(super) struct InitArgs {
-    /// Name of the profile: [a-z][a-z0-9_]*
+    /// Name of the profile: `[a-z][a-z0-9_]*`
     name: String,
     /// Folders or files with sample bodies
     #[arg(long, required = true, value_name = "PATH")]

@@ -22,6 +22,7 @@ use crate::catalog::{Catalog, Profile, Rule};
 use crate::convert::identify::identify;
 use crate::values::json::{self, Document, Kind, MAX_DEPTH, Node};
 use crate::values::{redact, time};
+#[cfg(test)]
 pub(crate) use spelled::KNOWN_TIMES;
 use spelled::{known, unscaled, unscaled_of};
 
@@ -147,6 +148,7 @@ pub(crate) fn extra(record: &Value) -> Option<String> {
 }
 
 /// Whether any record in it has an `extra`.
+#[cfg(test)]
 pub(crate) fn has_extra(value: &Value) -> bool {
     match inside(value) {
         Value::Record(fields) => fields
