@@ -1,3 +1,5 @@
+//! Rules by which a type is told: what they mean, and which are refused.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;

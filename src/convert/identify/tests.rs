@@ -1,3 +1,5 @@
+//! Types told by fields, paths, headers and templates; keys and times.
+
 use std::fs;
 use std::sync::{Arc, LazyLock};
 

@@ -1,3 +1,5 @@
+//! Deliveries taken apart, held against a tree of values.
+
 use std::fs;
 use std::sync::{Arc, LazyLock};
 

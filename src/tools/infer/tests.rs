@@ -1,3 +1,5 @@
+//! Profiles made of samples: each sample converts by what was made of it.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
