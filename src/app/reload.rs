@@ -49,18 +49,19 @@ impl Reload {
             let outcome = match self.once(&file, &in_force).await {
                 Ok(reloaded) => {
                     in_force = reloaded.in_force;
-                    if reloaded.changed.is_empty() {
-                        tracing::info!("configuration reloaded; nothing that a reload applies has changed");
-                    } else {
-                        let changed = reloaded.changed.join(", ");
-                        tracing::info!(changed, "configuration reloaded");
-                    }
                     if !reloaded.left.is_empty() {
                         let keys = reloaded.left.join(", ");
                         tracing::warn!(
                             keys,
                             "configuration reloaded, but these keys take effect at the next start only"
                         );
+                    }
+                    // The last line of a reload, whatever came of it.
+                    if reloaded.changed.is_empty() {
+                        tracing::info!("configuration reloaded; nothing that a reload applies has changed");
+                    } else {
+                        let changed = reloaded.changed.join(", ");
+                        tracing::info!(changed, "configuration reloaded");
                     }
                     "taken_over"
                 }

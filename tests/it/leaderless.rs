@@ -66,9 +66,9 @@ fn a_partition_without_a_leader_is_told_of_everywhere_and_takes_no_bridge_out_of
     assert_eq!(note(&bridge), Value::Null);
     let lane = format!("hookbridge_spool_records{{lane=\"{topic}\"}}");
     eventually("what waited is published", SOON, || (bridge.metric(&lane) == 0).then_some(()));
-    let began = lines(&bridge, "cannot write some partitions");
+    let began = bridge.says("cannot write some partitions");
     assert!(began.len() == 1 && began[0].contains(&expected), "{began:?}");
-    assert_eq!(lines(&bridge, "can write all partitions again").len(), 1);
+    assert_eq!(bridge.says("can write all partitions again").len(), 1);
 }
 
 /// By key the `code` of what is in the topic, each once.

@@ -169,7 +169,7 @@ fn while_the_store_is_away_events_wait_in_the_spool_and_then_go_in_order() {
     assert_eq!(records[2].decode()["media_object"]["bytes"], 1001);
     assert!(records[1].decode()["media_object"].is_null());
     assert_eq!(files(&folder).len(), 2);
-    assert!(bridge.log().iter().any(|line| line.contains("accepts files again")));
+    bridge.says("accepts files again");
     let output = bridge.setup.run(&["check"]);
     let said = words(&output);
     assert_eq!(output.status.code(), Some(0), "{said}");
@@ -194,9 +194,7 @@ fn a_folder_that_holds_what_it_may_takes_no_more_until_files_are_deleted() {
     publish(&bridge, &second);
     assert_eq!(bridge.metric("hookbridge_media_used_bytes"), 3600);
     assert_eq!(bridge.deliver("whazing", &third).sum(), (202, "spooled".into()));
-    let said =
-        |bridge: &Bridge| bridge.log().iter().any(|line| line.contains("3600 of media.max_bytes (3700) are used"));
-    assert!(said(&bridge), "{:?}", bridge.log());
+    bridge.says("3600 of media.max_bytes (3700) are used");
     let output = words(&bridge.setup.run(&["check"]));
     assert!(output.contains("3600 of media.max_bytes (3700) are used"), "{output}");
     // A file that is there already needs no room, but its event comes after the third.

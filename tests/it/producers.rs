@@ -47,10 +47,8 @@ fn replaced(bridge: &Bridge, reason: &str) -> u64 {
     bridge.metric(&format!("hookbridge_kafka_producers_replaced_total{{reason=\"{reason}\"}}"))
 }
 
-/// What the log says of producers that were replaced.
-fn words_of_replacements(bridge: &Bridge) -> Vec<String> {
-    bridge.log().into_iter().filter(|line| line.contains("replaced a Kafka producer")).collect()
-}
+/// What the log says of a producer that was replaced.
+const REPLACED: &str = "replaced a Kafka producer";
 
 #[test]
 fn a_broker_that_names_no_brokers_for_a_moment_leaves_no_producer_without_any() {
@@ -72,9 +70,12 @@ fn a_broker_that_names_no_brokers_for_a_moment_leaves_no_producer_without_any() 
         println!("well again after {:?}", since.elapsed());
     }
     assert_eq!(bridge.metric("hookbridge_kafka_up"), 1);
-    let words = words_of_replacements(&bridge);
+    let replacements = || bridge.log().into_iter().filter(|line| line.contains(REPLACED)).collect::<Vec<_>>();
+    let words = eventually("the log says it of each producer that was replaced", SOON, || {
+        let words = replacements();
+        (replaced(&bridge, "unreachable") == words.len() as u64).then_some(words)
+    });
     assert!(words.iter().all(|line| line.contains("cannot reach any broker")), "{words:?}");
-    assert_eq!(replaced(&bridge, "unreachable"), words.len() as u64);
 }
 
 /// Ids enough that each of four producers has some.
@@ -90,7 +91,7 @@ fn a_producer_whose_records_get_no_answer_is_replaced_though_it_sees_its_brokers
     assert_eq!(bridge.deliver("wegly", BODY).sum(), (202, "spooled".into()));
     published_within(&bridge, RECOVERY);
     assert!(since.elapsed() < RECOVERY, "{:?}", since.elapsed());
-    let words = words_of_replacements(&bridge);
+    let words = bridge.says(REPLACED);
     assert!(words.len() == 1 && words[0].contains("got no acknowledgement"), "{words:?}");
     assert_eq!((replaced(&bridge, "stalled"), replaced(&bridge, "unreachable")), (1, 0));
     eventually("all is well", SOON, || kafka_is_ok(&bridge).then_some(()));

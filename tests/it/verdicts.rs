@@ -93,8 +93,7 @@ fn a_state_too_old_for_its_latest_topic_makes_a_dead_letter_of_neither_its_event
     };
     assert_eq!((refused("kafka_rejected"), refused("record_too_large")), (old, 0));
     assert_eq!(bridge.metric("hookbridge_dead_letters_total{reason=\"kafka_rejected\",source=\"wegly\"}"), 0);
-    let said: Vec<_> =
-        bridge.log().into_iter().filter(|line| line.contains("published without these records")).collect();
+    let said = bridge.says("published without these records");
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].contains(&latest) && said[0].contains("InvalidTimestamp"), "{said:?}");
 }

@@ -97,10 +97,6 @@ fn judge(bridge: &Bridge, count: u32) {
     }
 }
 
-fn said(bridge: &Bridge, words: &str) -> usize {
-    bridge.log().iter().filter(|line| line.contains(words)).count()
-}
-
 #[test]
 fn when_the_clock_jumps_ahead_events_go_on_in_order_with_the_time_that_kafka_takes() {
     let Some((clock, setup)) = with_a_clock("clock-jumps") else { return };
@@ -111,7 +107,7 @@ fn when_the_clock_jumps_ahead_events_go_on_in_order_with_the_time_that_kafka_tak
     let dead = bridge.deliver("wegly", "[]");
     assert_eq!((dead.sum(), dead.get("reason")), ((202, "dead_lettered".into()), "unknown_type".into()));
     assert_eq!(spooled, 0, "the time that passed since it was right is known");
-    assert_eq!(said(&bridge, "this machine's clock seems to be 61 minutes ahead"), 1);
+    assert_eq!(bridge.says("this machine's clock seems to be 61 minutes ahead").len(), 1);
     clock.set_ahead(Duration::ZERO);
     send(&bridge, 25, 5);
     judge(&bridge, 30);
@@ -129,7 +125,7 @@ fn under_a_clock_that_was_never_right_events_wait_in_order_and_go_on_by_the_regi
 
     let bridge = setup.start();
     assert!(send(&bridge, 0, 5) > 0, "nothing is known of the right time yet");
-    assert_eq!(said(&bridge, "clock seems to be more than 60 minutes ahead of Kafka's; set the clock"), 1);
+    assert_eq!(bridge.says("clock seems to be more than 60 minutes ahead of Kafka's; set the clock").len(), 1);
     let mut next = 5;
     eventually("events go straight to Kafka again", SOON, || {
         next += 1;

@@ -284,6 +284,14 @@ impl Bridge {
         self.log.lock().expect("the log").clone()
     }
 
+    /// The lines of its log with `words` in them, as soon as there is one: a line may follow what it tells of.
+    pub(crate) fn says(&self, words: &str) -> Vec<String> {
+        eventually(&format!("the log says {words:?}"), SOON, || {
+            let lines: Vec<_> = self.log().into_iter().filter(|line| line.contains(words)).collect();
+            (!lines.is_empty()).then_some(lines)
+        })
+    }
+
     /// `/readyz` as (status, JSON).
     pub(crate) fn readyz(&self) -> (u16, Value) {
         let answer = sender::get(self.admin, "/readyz");
@@ -332,11 +340,14 @@ impl Bridge {
         self.setup.write();
         signal(self.pid(), "HUP");
         eventually(&format!("the reload is {outcome}"), SOON, || (self.metric(&series) > before).then_some(()));
-        let lines = self.log();
-        let said = lines[said..].iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let said =
-            said.filter(|line| line["message"].as_str().is_some_and(|words| words.starts_with("configuration ")));
-        let words = said.filter_map(|line| line["reason"].as_str().or(line["keys"].as_str()).map(str::to_owned));
+        let lines = eventually("the log says what came of it", SOON, || {
+            let lines = self.log().split_off(said).into_iter().filter_map(|line| serde_json::from_str(&line).ok());
+            let lines: Vec<Value> = lines.collect();
+            let ends = |line: &Value| line["message"].as_str().is_some_and(is_the_last_of_a_reload);
+            lines.iter().any(ends).then_some(lines)
+        });
+        let said = lines.iter().filter(|line| line["message"].as_str().is_some_and(is_of_a_reload));
+        let words = said.filter_map(|line| line["reason"].as_str().or(line["keys"].as_str()));
         words.collect::<Vec<_>>().join("\n")
     }
 
@@ -393,6 +404,14 @@ impl Bridge {
         let panic = || log.iter().position(|line| line.contains("panicked")).map(|at| log[at..].join("\n"));
         secret.or_else(panic)
     }
+}
+
+fn is_of_a_reload(message: &str) -> bool {
+    message.starts_with("configuration ")
+}
+
+fn is_the_last_of_a_reload(message: &str) -> bool {
+    is_of_a_reload(message) && !message.contains("next start only")
 }
 
 impl Drop for Bridge {
