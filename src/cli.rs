@@ -24,17 +24,22 @@ mod trial;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 use crate::app::bridge::StartError;
+use crate::build_info::BUILD;
 use crate::config::ConfigError;
 use crate::values::printable;
 
+/// What `--version` prints; `-V` prints its first line.
+static LONG_VERSION: LazyLock<String> = LazyLock::new(|| BUILD.to_string());
+
 /// Verifies webhooks, converts them to Avro records and publishes them to Kafka.
 #[derive(Debug, Parser)]
-#[command(name = "hookbridge", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "hookbridge", version, long_version = LONG_VERSION.as_str(), max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
     /// Configuration file; environment variables `HOOKBRIDGE__SECTION__KEY` override it [default for `serve`, `check`, `health` and
     /// `spool`: hookbridge.toml]

@@ -55,6 +55,7 @@ mod ordering;
 mod outcome;
 
 mod blocking;
+mod build_info;
 mod disk;
 mod values;
 

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::shutdown::Shutdown;
 use super::{Ending, fail, fail_config, fail_start, on_runtime};
 use crate::app::server::App;
+use crate::build_info::BUILD;
 use crate::config;
 use crate::disk::private::keep_new_files_private;
 use crate::http::listen;
@@ -34,6 +35,14 @@ async fn serve(file: &Path) -> Ending {
         Err(error) => return fail_config(&error),
     };
     let _logs = telemetry::init(std::mem::take(&mut settings.logging));
+    tracing::info!(
+        version = BUILD.version,
+        commit = BUILD.commit,
+        librdkafka = BUILD.librdkafka,
+        openssl = BUILD.openssl,
+        sqlite = BUILD.sqlite,
+        "hookbridge starts"
+    );
     let (webhooks, admin) = (settings.http.listen, settings.admin_listen);
     settings.http.max_connections = allow_connections(settings.http.max_connections);
     let app = match App::build(settings) {

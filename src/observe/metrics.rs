@@ -35,6 +35,7 @@ use prometheus::{
     TextEncoder,
 };
 
+use crate::build_info::BUILD;
 use crate::config::Settings;
 use crate::outcome::{Accepted, End, Reason};
 use damage::Damage;
@@ -197,8 +198,7 @@ impl Metrics {
         let spans = make.announced("spans_total", help, "outcome", &SPANS)?;
         let help = "Reloads of the configuration (SIGHUP): taken_over, or refused with nothing changed.";
         let reloads = make.announced("reloads_total", help, "outcome", &["taken_over", "refused"])?;
-        let build = make.gauges("build_info", "Always 1; the version is the label.", &["version"])?;
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        make.build_info(&BUILD)?;
         Ok(Metrics {
             requests,
             doorstep: Doorstep::new(&make, settings)?,

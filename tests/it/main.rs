@@ -31,6 +31,7 @@ mod forget;
 mod gallery;
 mod h2_frames;
 mod hashed;
+mod installed;
 mod kafka_security;
 mod latest_order;
 mod latest_topics;

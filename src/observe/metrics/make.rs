@@ -5,6 +5,8 @@ use prometheus::{
     Registry,
 };
 
+use crate::build_info::BuildInfo;
+
 /// From a fraction of a round trip to Kafka to the acknowledgement timeout.
 const BUCKETS: [f64; 13] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
 /// Before those, from the signature of a small body on.
@@ -51,6 +53,14 @@ impl Make<'_> {
         let made = IntGaugeVec::new(Opts::new(name, help), labels)?;
         self.0.register(Box::new(made.clone()))?;
         Ok(made)
+    }
+
+    /// Which program it is, in labels.
+    pub(super) fn build_info(&self, build: &BuildInfo) -> Result<(), Error> {
+        let (names, values): (Vec<_>, Vec<_>) = build.labels().into_iter().unzip();
+        let help = "Always 1; the labels are the versions of the program and of the libraries that it is linked with.";
+        self.gauges("build_info", help, &names)?.with_label_values(&values).set(1);
+        Ok(())
     }
 
     pub(super) fn seconds(&self, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, Error> {
