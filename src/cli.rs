@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod completions;
 mod connect;
 mod dead_letters;
 mod dev;
@@ -9,6 +10,7 @@ mod docs;
 mod forget;
 mod health;
 mod levels;
+mod manual;
 mod partition;
 mod profile;
 mod progress;
@@ -65,8 +67,10 @@ enum Command {
     Try(trial::TryArgs),
     /// Make, sign and post sample events
     Send(send::SendArgs),
-    /// Print the event catalogue or this command reference as a document
+    /// Print the event catalogue, this command reference or man pages as a document
     Docs(docs::DocsArgs),
+    /// Print what a shell needs to complete commands and options
+    Completions(completions::CompletionsArgs),
     /// Make a vendor's profile from sample bodies, or add to it what came since
     Profile(profile::ProfileArgs),
     /// List, show, export, register or check the schemas
@@ -193,6 +197,7 @@ pub fn main() -> ExitCode {
         Command::Try(args) => trial::run(&args, given),
         Command::Send(args) => send::run(&args),
         Command::Docs(args) => docs::run(&args, given),
+        Command::Completions(args) => completions::run(&args),
         Command::Profile(args) => profile::run(&args, given),
         Command::Schemas(args) => schemas::run(&args, given),
         Command::Tail(args) => tail::run(&args, given),

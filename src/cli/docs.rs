@@ -1,4 +1,4 @@
-//! `hookbridge docs`: the event catalogue and the commands as documents.
+//! `hookbridge docs`: the event catalogue and the commands as documents, and man pages.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::connect::Connect;
-use super::{Ending, fail, fail_config, reference};
-use crate::config::ConfigError;
+use super::{Ending, fail, fail_config, manual, reference};
 use crate::tools::docs;
 
 const HELP: &str = "\
 Examples:
   hookbridge docs events > events.md
   hookbridge docs asyncapi --out asyncapi.json
-  hookbridge docs cli --out cli.md";
+  hookbridge docs cli --out cli.md
+  hookbridge docs man --out man      (a folder: one page for each command)
+  hookbridge docs man | man -l -";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum DocumentKind {
@@ -24,6 +25,8 @@ enum DocumentKind {
     Cli,
     /// A Markdown page with every event type
     Events,
+    /// Man pages
+    Man,
 }
 
 #[derive(Debug, Args)]
@@ -31,7 +34,7 @@ enum DocumentKind {
 pub(super) struct DocsArgs {
     /// Which document
     kind: DocumentKind,
-    /// Write to this file instead of standard output
+    /// Write to this file instead of standard output; `man` takes a folder, and without one prints the page of the program
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -39,27 +42,37 @@ pub(super) struct DocsArgs {
 }
 
 pub(super) fn run(args: &DocsArgs, file: Option<&Path>) -> Ending {
-    let text = match text(args, file) {
-        Ok(text) => text,
-        Err(error) => return fail_config(&error),
+    let out = args.out.as_deref();
+    let settings = || args.connect.settings(file);
+    let made = match args.kind {
+        DocumentKind::Asyncapi => settings().map(|settings| docs::asyncapi(&settings)),
+        DocumentKind::Events => settings().map(|settings| docs::events(&settings)),
+        DocumentKind::Cli => Ok(reference::page()),
+        DocumentKind::Man => return man(out),
     };
-    match &args.out {
-        Some(path) => match std::fs::write(path, text) {
-            Ok(()) => Ending::Well,
-            Err(error) => fail(&format!("{}: {error}", path.display()), Ending::Configuration),
-        },
-        None => {
-            // Whoever closes the pipe has seen enough.
-            let _ = io::stdout().write_all(text.as_bytes());
-            Ending::Well
-        }
+    match (made, out) {
+        (Err(error), _) => fail_config(&error),
+        (Ok(text), Some(path)) => written(path, std::fs::write(path, text)),
+        (Ok(text), None) => printed(text.as_bytes()),
     }
 }
 
-fn text(args: &DocsArgs, file: Option<&Path>) -> Result<String, ConfigError> {
-    Ok(match args.kind {
-        DocumentKind::Asyncapi => docs::asyncapi(&args.connect.settings(file)?),
-        DocumentKind::Events => docs::events(&args.connect.settings(file)?),
-        DocumentKind::Cli => reference::page(),
-    })
+fn man(folder: Option<&Path>) -> Ending {
+    match folder {
+        Some(folder) => written(folder, manual::write(folder)),
+        None => printed(&manual::page()),
+    }
+}
+
+fn written(path: &Path, result: io::Result<()>) -> Ending {
+    match result {
+        Ok(()) => Ending::Well,
+        Err(error) => fail(&format!("{}: {error}", path.display()), Ending::Configuration),
+    }
+}
+
+fn printed(text: &[u8]) -> Ending {
+    // Whoever closes the pipe has seen enough.
+    let _ = io::stdout().write_all(text);
+    Ending::Well
 }
