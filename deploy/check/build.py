@@ -3,8 +3,8 @@
 Reads COPY and RUN of that stage out of the Dockerfile, lays exactly those files into FOLDER/src, as far as .dockerignore
 lets them through, and runs exactly those commands there. So a file that Cargo.toml needs and the Dockerfile does not copy
 fails here as it does in `docker build`. What differs: this machine's compiler and libraries, and /out, which is
-FOLDER/out. FOLDER/src/target stays from run to run: a first build takes about ten minutes, since it links the whole
-program with LTO.
+FOLDER/out. FOLDER/src/target stays from run to run: a first build takes about ten minutes, since the profile `dist` optimises
+the program as a whole.
 """
 
 import filecmp
