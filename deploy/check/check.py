@@ -1,6 +1,8 @@
 """What the files for deployment say of each other, and of hookbridge's metrics. Prints what does not agree.
 
-    check.py agree                          compose, .env.example, manifests, alerts and hookbridge.toml agree
+    check.py agree                          compose, .env.example, manifests, unit, alerts and hookbridge.toml agree
+    check.py chart FILE                     what the chart makes of its defaults is what deploy/kubernetes has
+    check.py monitor FILE                   the chart's ServiceMonitor, of all values, finds its Service
     check.py metrics FILE                   alerts and dashboards name only metrics that FILE (/metrics) has
     check.py expressions                    a rules file with the expressions of the dashboards, for promtool
 """
@@ -20,6 +22,10 @@ ALERTS_TEST = ROOT / "deploy/compose/alerts_test.yml"
 RUNBOOK = ROOT / "docs/operations.md"
 DASHBOARDS = sorted((ROOT / "deploy/compose/grafana/dashboards").glob("*.json"))
 MANIFESTS = sorted((ROOT / "deploy/kubernetes").glob("*.yaml"))
+CHART = ROOT / "deploy/helm/hookbridge"
+UNIT = ROOT / "deploy/systemd/hookbridge.service"
+PACKAGED = ROOT / "deploy/debian/hookbridge.toml"
+CARGO = ROOT / "Cargo.toml"
 
 findings = []
 
@@ -88,6 +94,77 @@ def manifests():
             pod = manifest.get("spec", {}).get("template", {}).get("spec") if "spec" in manifest else None
             if pod and pod["terminationGracePeriodSeconds"] <= seconds(toml_value(config, "shutdown_timeout")):
                 finding(f"{file.name}: terminationGracePeriodSeconds is not above shutdown_timeout")
+
+
+def unit():
+    """The unit waits longer than hookbridge takes, and allows the memory that docs/deploy.md#memory says."""
+    settings = dict(line.split("=", 1) for line in UNIT.read_text().splitlines() if re.match(r"\w+=", line))
+    if seconds(settings["TimeoutStopSec"]) <= seconds(toml_value(PACKAGED, "shutdown_timeout")):
+        finding(f"{UNIT.name}: TimeoutStopSec is not above shutdown_timeout")
+    in_flight = int(toml_value(PACKAGED, "max_in_flight_bytes").removesuffix(" MiB"))
+    if int(settings["MemoryMax"].removesuffix("M")) < 2 * in_flight + 400:
+        finding(f"{UNIT.name}: MemoryMax is not two bytes for each byte of max_in_flight_bytes, and 400 MiB")
+    if f"${{file:/run/credentials/{UNIT.name}/" not in PACKAGED.read_text():
+        finding(f"{PACKAGED.name}: no secret is read from the credentials of {UNIT.name}")
+
+
+def versions():
+    """What is packaged is of one version, and `cargo bench` measures what is shipped."""
+    cargo = CARGO.read_text()
+    version = re.search(r'^version = "(.*)"', cargo, re.MULTILINE).group(1)
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    if chart["appVersion"] != version:
+        finding(f"Chart.yaml: appVersion is {chart['appVersion']}, and the program's {version}")
+    kustomization = yaml.safe_load((ROOT / "deploy/kubernetes/kustomization.yaml").read_text())
+    for image in kustomization["images"]:
+        if image["newTag"] != version:
+            finding(f"kustomization.yaml: {image['name']}: newTag is {image['newTag']}, and the program's version {version}")
+    profiles = dict(re.findall(r"^\[profile\.(dist|bench)\]\n((?:\S+ = .*\n)+)", cargo, re.MULTILINE))
+    if profiles["dist"].replace('inherits = "release"\n', "") != profiles["bench"]:
+        finding("Cargo.toml: profile.bench is not profile.dist")
+    rust = re.search(r"^ARG RUST_VERSION=(.*)", (ROOT / "Dockerfile").read_text(), re.MULTILINE).group(1)
+    if f"RUST_VERSION: {rust}\n" not in (ROOT / ".github/workflows/release.yml").read_text():
+        finding(f"release.yml: RUST_VERSION is not {rust}, as in Dockerfile")
+
+
+def plain(thing):
+    """Without what the chart adds by its nature: more labels, a hash of the configuration, names of defaults."""
+    if isinstance(thing, list):
+        return [plain(each) for each in thing]
+    if not isinstance(thing, dict):
+        return thing
+    added = ("app.kubernetes.io/instance", "app.kubernetes.io/managed-by", "app.kubernetes.io/version", "app.kubernetes.io/component")
+    added += ("helm.sh/chart", "checksum/config", "image", "imagePullPolicy", "env")
+    kept = {key: plain(value) for key, value in thing.items() if key not in added}
+    if kept.get("type") == "ClusterIP":
+        del kept["type"]
+    return kept
+
+
+def chart(rendered):
+    there = {(each["kind"], each["metadata"]["name"]): plain(each) for each in yaml.safe_load_all(Path(rendered).read_text())}
+    config = there.pop(("ConfigMap", "hookbridge"))["data"]["hookbridge.toml"]
+    if config != (ROOT / "deploy/kubernetes/hookbridge.toml").read_text():
+        finding("the chart's hookbridge.toml is not that of deploy/kubernetes: copy it")
+    # The namespace is Helm's, the examples are for people.
+    files = [file for file in MANIFESTS if file.stem not in ("kustomization", "namespace") and ".example" not in file.name]
+    wanted = [each for file in files for each in yaml.safe_load_all(file.read_text())]
+    for each in wanted:
+        name = (each["kind"], each["metadata"]["name"])
+        ours, theirs = plain(each), there.pop(name, None)
+        if theirs != ours:
+            finding(f"{' '.join(name)}: in deploy/kubernetes {json.dumps(ours)}, by the chart {json.dumps(theirs)}")
+    for name in there:
+        finding(f"{' '.join(name)}: only the chart has it")
+
+
+def monitor(rendered):
+    made = list(yaml.safe_load_all(Path(rendered).read_text()))
+    [monitor] = [each for each in made if each["kind"] == "ServiceMonitor"]
+    wanted = monitor["spec"]["selector"]["matchLabels"].items()
+    found = [each for each in made if each["kind"] == "Service" and wanted <= each["metadata"]["labels"].items()]
+    if [each["spec"]["ports"][0]["name"] for each in found] != [monitor["spec"]["endpoints"][0]["port"]]:
+        finding(f"the ServiceMonitor finds {[each['metadata']['name'] for each in found]}")
 
 
 def alerts():
@@ -181,8 +258,12 @@ def rules():
 def main():
     match sys.argv[1:]:
         case ["agree"]:
-            for look in [variables, services, manifests, alerts, runbooks, dashboards]:
+            for look in [variables, services, manifests, unit, versions, alerts, runbooks, dashboards]:
                 look()
+        case ["chart", rendered]:
+            chart(rendered)
+        case ["monitor", rendered]:
+            monitor(rendered)
         case ["metrics", exported]:
             metrics(exported)
         case ["expressions"]:
