@@ -113,7 +113,7 @@ workflow_reader() {
 
 # As little of it as is needed, and not optimised: it makes one package.
 package_maker() {
-    has cargo-deb || CARGO_TARGET_DIR="$tools/cargo-deb" cargo install --locked --debug --no-default-features --root "$tools" cargo-deb@^3.7
+    has cargo-deb || CARGO_TARGET_DIR="$tools/cargo-deb" cargo install --locked --debug --no-default-features --root "$tools" cargo-deb@^3.8
 }
 
 if has cargo && has dpkg-deb; then get cargo-deb package_maker; fi
