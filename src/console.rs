@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Settings;
 use crate::flow::pipeline::Pipeline;
 use crate::kafka::route::{Route, Target};
-use crate::observe::metrics::Metrics;
+use crate::observe::metrics::{Metrics, NewestRefusal};
 use crate::source::Source;
 use crate::values::time::now_millis;
 use history::MetricHistory;
@@ -112,7 +112,18 @@ impl Console {
                 .map(|((source, reason), count)| json!({ "source": source, "reason": reason, "count": count }))
                 .collect::<Vec<_>>(),
             "drift": reading.drift,
+            "newest_refusals": self.newest_refusals(),
         })
+    }
+
+    /// The newest request of each source that was refused.
+    fn newest_refusals(&self) -> Vec<Value> {
+        let newest = self.metrics().refusals.newest();
+        let newest = newest.map(|(source, NewestRefusal { at, status, refusal })| {
+            let (reason, advice) = (refusal.reason(), refusal.advice());
+            json!({ "source": source, "at": at, "status": status, "reason": reason, "advice": advice })
+        });
+        newest.collect()
     }
 
     fn source(&self, source: &Source, reading: &Reading, history: &MetricHistory) -> Value {

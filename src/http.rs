@@ -1,8 +1,8 @@
 //! The front door: from a request to a verified delivery, and from its outcome to an answer.
 //!
 //! A request is checked in this order: path, method, load, token or presence of a signature, content type, size,
-//! signature, rate. What is refused leaves no trace but a counter, and a stranger's body is not even read (in HTTP/2
-//! it goes by unread: see `Door::refuse`). What a vendor asks before it sends is answered here and goes no further: by its
+//! signature, rate. What is refused leaves no trace but what an operator sees of it (`observe/metrics/refusals.rs`), and a stranger's
+//! body is not even read (in HTTP/2 it goes by unread: see `Door::refuse`). What a vendor asks before it sends is answered here and goes no further: by its
 //! head where it has no body, else once it is verified.
 
 mod admin;
@@ -39,10 +39,10 @@ use crate::blocking::off_the_hot_path;
 use crate::config::HttpSettings;
 use crate::flow::intake::Intake;
 use crate::observe::metrics::Stage;
-use crate::outcome::AcceptedWhole;
+use crate::outcome::{AcceptedWhole, Refusal};
 use crate::source::Source;
 use crate::source::handshake::{self, HandshakeAnswer};
-use crate::source::verify::{Admission, RequestHead, Unauthorized, Unverified, Verified};
+use crate::source::verify::{Admission, RequestHead, Unverified, Verified};
 use crate::values::time::now_millis;
 
 pub(crate) use admin::admin_router;
@@ -55,7 +55,7 @@ pub(crate) use health::Health;
 pub(crate) use limits::{ConnectionCounts, ConnectionLimits};
 pub(crate) use names::HostNames;
 use progress::Progress;
-pub(crate) use reply::{ANSWER_CODES, Refusal};
+pub(crate) use reply::ANSWER_CODES;
 use reply::{Answer, Granted, Receipt};
 pub(crate) use tls::{Identity, Tls};
 
@@ -85,7 +85,9 @@ pub(crate) fn webhook_router(door: Arc<Door>) -> Router {
         .route("/webhooks/{source}", any(without_token))
         .route("/webhooks/{source}/{token}", any(with_token))
         .route("/webhooks/{source}/{token}/{suffix}", any(with_suffix))
-        .fallback(async |State(door): State<Arc<Door>>, request: Request| door.refuse(request, Refusal::NotFound).await)
+        .fallback(async |State(door): State<Arc<Door>>, request: Request| {
+            door.refuse(None, request, Refusal::NotFound).await
+        })
         .with_state(door)
 }
 
@@ -120,7 +122,7 @@ async fn without_token(
 ) -> Response {
     match path {
         Ok(Path(source)) => door.receive(&source, PathRest::Nothing, request).await,
-        Err(_) => door.refuse(request, Refusal::NotFound).await,
+        Err(_) => door.refuse(None, request, Refusal::NotFound).await,
     }
 }
 
@@ -131,7 +133,7 @@ async fn with_token(
 ) -> Response {
     match path {
         Ok(Path((source, token))) => door.receive(&source, PathRest::One(&token), request).await,
-        Err(_) => door.refuse(request, Refusal::NotFound).await,
+        Err(_) => door.refuse(None, request, Refusal::NotFound).await,
     }
 }
 
@@ -142,54 +144,64 @@ async fn with_suffix(
 ) -> Response {
     match path {
         Ok(Path((source, token, suffix))) => door.receive(&source, PathRest::Two(&token, &suffix), request).await,
-        Err(_) => door.refuse(request, Refusal::NotFound).await,
+        Err(_) => door.refuse(None, request, Refusal::NotFound).await,
     }
 }
 
 impl Door {
-    fn answer(&self, answer: &Answer) -> Response {
-        let closing = self.closing.load(Ordering::Relaxed);
-        self.intake.pipeline.metrics.requests.with_label_values(&[reply::code(answer)]).inc();
-        reply::response(answer, closing)
+    /// Counts an answer to a request for `source`, if it was for one, and makes the response.
+    fn answer(&self, source: Option<&str>, answer: &Answer) -> Response {
+        let metrics = &self.intake.pipeline.metrics;
+        metrics.requests.with_label_values(&[reply::code(answer)]).inc();
+        if let Err(refusal) = answer {
+            metrics.refusals.note(source, *refusal, refusal.status().as_u16(), now_millis());
+        }
+        reply::response(answer, self.closing.load(Ordering::Relaxed))
     }
 
     /// A body that nobody asked for is not read; but in HTTP/2 there is no way to leave it that all senders take for more than a
     /// broken stream, so it goes by, as far as one does that is too large.
-    async fn refuse(&self, request: Request, refusal: Refusal) -> Response {
+    async fn refuse(&self, source: Option<&str>, request: Request, refusal: Refusal) -> Response {
         if request.version() == Version::HTTP_2 {
             body::pass_by(request.into_body(), self.settings.body_timeout).await;
         }
-        self.answer(&Err(refusal))
+        self.answer(source, &Err(refusal))
     }
 
     async fn receive(&self, source: &str, rest: PathRest<'_>, mut request: Request) -> Response {
         let (_under_way, arrived) = (self.under_way.token(), SystemTime::now());
         let caller = request.extensions_mut().remove::<Caller>();
+        let Some(source) = self.sources.get(source) else {
+            return self.refuse(None, request, Refusal::UnknownSource).await;
+        };
+        let name = Some(source.name.as_str());
         if let Some(answer) = self.answer_handshake(source, rest, &request, caller.as_ref()) {
             return match answer {
-                Ok(answer) => self.answer(&Ok(Granted::Handshake(answer))),
-                Err(refusal) => self.refuse(request, refusal).await,
+                Ok(answer) => self.answer(name, &Ok(Granted::Handshake(answer))),
+                Err(refusal) => self.refuse(name, request, refusal).await,
             };
         }
         match self.admit(source, rest, &request, caller) {
-            Ok((source, admission, caller)) => {
+            Ok((admission, caller)) => {
                 let (Parts { version, headers, .. }, body) = request.into_parts();
                 let answer = self.take(Arc::clone(source), admission, (version, headers), body, caller, arrived).await;
-                self.answer(&answer)
+                self.answer(name, &answer)
             }
-            Err(refusal) => self.refuse(request, refusal).await,
+            Err(refusal) => self.refuse(name, request, refusal).await,
         }
     }
 
     /// The answer to a request that is a handshake by its head; `None` where it is none, and may be a delivery.
     fn answer_handshake(
         &self,
-        source: &str,
+        source: &Source,
         rest: PathRest<'_>,
         request: &Request,
         caller: Option<&Caller>,
     ) -> Option<Result<HandshakeAnswer, Refusal>> {
-        let source = self.sources.get(source).filter(|source| !source.profile.handshakes.is_empty())?;
+        if source.profile.handshakes.is_empty() {
+            return None;
+        }
         let verifier = source.verifier.load();
         let token = rest.token(source, verifier.takes_token_in_path()).ok()?;
         let head = RequestHead::of(request);
@@ -200,30 +212,24 @@ impl Door {
         if caller.is_none_or(|caller| caller.share.is_none()) {
             return Some(Err(Refusal::Overloaded));
         }
-        Some(match answer {
-            Ok(answer) => {
-                self.intake.pipeline.metrics.doorstep.handshake(&source.name);
-                Ok(answer)
-            }
-            Err(reason) => Err(self.unauthorized(source, reason)),
-        })
+        if answer.is_ok() {
+            self.count_handshake(source);
+        }
+        Some(answer.map_err(Refusal::from))
     }
 
-    /// The sender is not told why; the operator is.
-    fn unauthorized(&self, source: &Source, reason: Unauthorized) -> Refusal {
-        self.intake.pipeline.metrics.doorstep.unauthorized(&source.name, reason);
-        Refusal::Unauthorized
+    fn count_handshake(&self, source: &Source) {
+        self.intake.pipeline.metrics.handshakes.with_label_values(&[source.name.as_str()]).inc();
     }
 
     /// What can be said before the body is read.
     fn admit(
         &self,
-        source: &str,
+        source: &Source,
         rest: PathRest<'_>,
         request: &Request,
         caller: Option<Caller>,
-    ) -> Result<(&Arc<Source>, Admission, Admitted), Refusal> {
-        let source = self.sources.get(source).ok_or(Refusal::UnknownSource)?;
+    ) -> Result<(Admission, Admitted), Refusal> {
         let verifier = source.verifier.load();
         let token = rest.token(source, verifier.takes_token_in_path())?;
         if request.method() != Method::POST {
@@ -236,23 +242,19 @@ impl Door {
         if share.is_none_left() {
             return Err(Refusal::Overloaded);
         }
-        let admission = verifier.admit(RequestHead::of(request), token);
-        let admission = admission.map_err(|reason| self.unauthorized(source, reason))?;
+        let admission = verifier.admit(RequestHead::of(request), token)?;
         if verifier.proves_by_head() {
             share.prove().map_err(|NoRoom| Refusal::Overloaded)?;
             connection.trust();
         }
         check_content_type(request.headers())?;
-        Ok((source, admission, Admitted { share, connection }))
+        Ok((admission, Admitted { share, connection }))
     }
 
     /// Holds a whole delivery against its proof.
     fn verify(&self, delivery: Unverified) -> Result<Verified, Refusal> {
-        let (source, bytes) = (Arc::clone(&delivery.source), delivery.body.len());
-        let verifying = self.intake.pipeline.metrics.stage(Stage::Verify);
-        let verified = off_the_hot_path(bytes, || delivery.verify());
-        drop(verifying);
-        verified.map_err(|reason| self.unauthorized(&source, reason))
+        let _verifying = self.intake.pipeline.metrics.stage(Stage::Verify);
+        Ok(off_the_hot_path(delivery.body.len(), || delivery.verify())?)
     }
 
     async fn take(
@@ -278,7 +280,7 @@ impl Door {
             return Err(Refusal::RateLimited);
         }
         if let Some(answer) = handshake::answer_to_body(&delivery) {
-            metrics.doorstep.handshake(&delivery.source().name);
+            self.count_handshake(delivery.source());
             return Ok(Granted::Handshake(answer));
         }
         let mut trace = self.intake.pipeline.traces.begin(&mut delivery, arrived, verify);
@@ -316,5 +318,9 @@ pub(crate) fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
     let transfers = headers.get_all(header::TRANSFER_ENCODING);
     let plain = encodings.iter().all(|e| e.as_bytes().eq_ignore_ascii_case(b"identity"))
         && transfers.iter().all(|t| t.as_bytes().eq_ignore_ascii_case(b"chunked"));
-    if json && plain { Ok(()) } else { Err(Refusal::UnsupportedMediaType) }
+    match (json, plain) {
+        (false, _) => Err(Refusal::ContentType),
+        (true, false) => Err(Refusal::ContentEncoding),
+        (true, true) => Ok(()),
+    }
 }

@@ -1,6 +1,10 @@
 //! What a sender was promised, where a delivery ended, and why it is a dead letter: words that the flow, the records, the spool and the
 //! metrics share.
 
+mod refusal;
+
+pub(crate) use refusal::Refusal;
+
 /// How a delivery was accepted: what a 2xx promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Accepted {

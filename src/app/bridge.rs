@@ -161,6 +161,8 @@ impl Core {
         let (refuse, refused) = oneshot::channel();
         let counted = Arc::clone(&self.intake.pipeline);
         watches.spawn(async move { counted.media.keep_count().await });
+        let metrics = Arc::clone(&self.intake.pipeline.metrics);
+        watches.spawn(async move { metrics.refusals.keep_log().await });
         watches.spawn(keep_ids(self.registry, Arc::clone(&self.intake.pipeline), refuse));
         let stop = self.drain.stop.clone();
         let drain = tokio::spawn(self.drain.run(self.to_drain));

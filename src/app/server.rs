@@ -162,6 +162,7 @@ impl App {
             while sampling.join_next().await.is_some() {}
         };
         let _ = timeout_at(end + LAST_STEPS / 2, ended).await;
+        self.door.intake.pipeline.metrics.refusals.log_rest();
         tracing::info!("ended");
         refused.map_or(Ok(()), Err)
     }

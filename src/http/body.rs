@@ -10,7 +10,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout_at};
 
 use super::budget::{NoRoom, Share};
-use super::reply::Refusal;
+use crate::outcome::Refusal;
 
 /// A second more for each of these that arrived: slow lines may send large bodies, but not crawl.
 const BYTES_PER_EXTRA_SECOND: usize = 256 << 10;

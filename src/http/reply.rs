@@ -5,7 +5,7 @@ use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::outcome::{Accepted, Declined, EachAccepted};
+use crate::outcome::{Accepted, Declined, EachAccepted, Refusal};
 use crate::source::handshake::HandshakeAnswer;
 
 /// Seconds after which a sender should try again.
@@ -43,20 +43,13 @@ struct Problem {
     detail: &'static str,
 }
 
-/// Defines [`Refusal`], and what each is answered with: status, code, and a sentence for the sender's log.
-macro_rules! refusals {
-    ($($refusal:ident: $status:ident, $code:literal, $detail:literal;)*) => {
-        /// Why a request was not taken.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum Refusal {
-            $($refusal,)*
-        }
-
-        impl Refusal {
-            fn problem(self) -> Problem {
-                match self {
-                    $(Refusal::$refusal => Problem { status: StatusCode::$status, code: $code, detail: $detail },)*
-                }
+/// Defines what each [`Refusal`] is answered with: status, code, and a sentence for the sender's log. What is wrong with a proof
+/// is not for the sender to know.
+macro_rules! problems {
+    ($($($refusal:ident)|+: $status:ident, $code:literal, $detail:literal;)*) => {
+        fn problem_of(refusal: Refusal) -> Problem {
+            match refusal {
+                $($(Refusal::$refusal)|+ => Problem { status: StatusCode::$status, code: $code, detail: $detail },)*
             }
         }
 
@@ -67,15 +60,15 @@ macro_rules! refusals {
     };
 }
 
-refusals! {
+problems! {
     NotFound: NOT_FOUND, "not_found", "no such path: send webhooks to /webhooks/{source}";
     UnknownSource: NOT_FOUND, "unknown_source", "no source with this name is configured";
     MethodNotAllowed: METHOD_NOT_ALLOWED, "method_not_allowed", "expected POST";
     Overloaded: SERVICE_UNAVAILABLE, "overloaded", "too many requests are in flight; try again";
     ShuttingDown: SERVICE_UNAVAILABLE, "shutting_down", "this instance is shutting down; try again";
     Unavailable: SERVICE_UNAVAILABLE, "unavailable", "the event could not be stored; try again";
-    Unauthorized: UNAUTHORIZED, "unauthorized", "the signature or token is missing or wrong";
-    UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "expected application/json without content encoding";
+    Missing | Malformed | Wrong | Stale | Several: UNAUTHORIZED, "unauthorized", "the signature or token is missing or wrong";
+    ContentType | ContentEncoding: UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "expected application/json without content encoding";
     BodyTooLarge: PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than the limit";
     BadRequest: BAD_REQUEST, "bad_request", "the body is broken or cut off";
     ReadTimeout: REQUEST_TIMEOUT, "read_timeout", "the body did not arrive in time";
@@ -96,12 +89,12 @@ impl From<Declined> for Refusal {
 impl Refusal {
     /// The stable `code` of its problem.
     pub(crate) fn code(self) -> &'static str {
-        self.problem().code
+        problem_of(self).code
     }
 
     /// The status of its answer.
     pub(crate) fn status(self) -> StatusCode {
-        self.problem().status
+        problem_of(self).status
     }
 
     fn retry_after(self) -> Option<&'static str> {
@@ -118,7 +111,7 @@ pub(super) fn code(answer: &Answer) -> &'static str {
     match answer {
         Ok(Granted::Delivery(kept)) => kept.accepted.name(),
         Ok(Granted::Handshake(_)) => HANDSHAKE,
-        Err(refusal) => refusal.problem().code,
+        Err(refusal) => problem_of(*refusal).code,
     }
 }
 
@@ -130,7 +123,7 @@ pub(super) fn status(answer: &Answer) -> StatusCode {
             Accepted::Published | Accepted::Ignored => StatusCode::OK,
             Accepted::Spooled | Accepted::DeadLettered(_) => StatusCode::ACCEPTED,
         },
-        Err(refusal) => refusal.problem().status,
+        Err(refusal) => problem_of(*refusal).status,
     }
 }
 
@@ -156,7 +149,7 @@ pub(super) fn response(answer: &Answer, closing: bool) -> Response {
             ("application/json", body.to_string())
         }
         Err(refusal) => {
-            let Problem { status, code, detail } = refusal.problem();
+            let Problem { status, code, detail } = problem_of(*refusal);
             (PROBLEM, problem(status, code, detail).to_string())
         }
     };
@@ -178,7 +171,7 @@ pub(super) fn response(answer: &Answer, closing: bool) -> Response {
                 headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
             }
             // RFC 9110 wants a challenge; there is no scheme for "as agreed with the sender".
-            Refusal::Unauthorized => {
+            refusal if refusal.is_unauthorized() => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Webhook"));
             }
             _ => {}

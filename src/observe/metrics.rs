@@ -16,7 +16,6 @@
 //! The counters of one delivery move together, and a reader sees them before or after, never between.
 
 mod damage;
-mod doorstep;
 mod drift;
 mod kafka;
 mod latest;
@@ -24,6 +23,7 @@ mod listener;
 mod make;
 pub(crate) mod names;
 mod patience;
+mod refusals;
 mod refused_records;
 mod space;
 
@@ -39,7 +39,6 @@ use crate::build_info::BUILD;
 use crate::config::Settings;
 use crate::outcome::{Accepted, End, Reason};
 use damage::Damage;
-use doorstep::Doorstep;
 use drift::Drift;
 use kafka::Kafka;
 use latest::LatestMetrics;
@@ -47,6 +46,8 @@ use listener::Listener;
 use make::Make;
 use names::REFUSED;
 use patience::PatienceGauge;
+pub(crate) use refusals::NewestRefusal;
+use refusals::Refusals;
 use refused_records::RefusedRecords;
 use space::Space;
 
@@ -96,7 +97,8 @@ fn registry() -> Result<Registry, prometheus::Error> {
 pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) requests: IntCounterVec,
-    pub(crate) doorstep: Doorstep,
+    pub(crate) refusals: Refusals,
+    pub(crate) handshakes: IntCounterVec,
     accepted: IntCounterVec,
     recovered: IntCounterVec,
     events: IntCounterVec,
@@ -162,6 +164,7 @@ impl Metrics {
         let media_objects = make.counter("media_objects_total", "Files written to the media store.", &["source"])?;
         let media_bytes =
             make.counter("media_bytes_total", "Bytes of files written to the media store.", &["source"])?;
+        let handshakes = make.counter("handshakes_total", "Handshakes of vendors that were answered.", &["source"])?;
         let drift = Drift::new(&make)?;
         for source in settings.sources.values() {
             let types = source.profile.types.keys().map(String::as_str).chain([NO_TYPE]);
@@ -178,7 +181,7 @@ impl Metrics {
                 dead_letters.with_label_values(&[source.name.as_str(), reason.code()]);
             }
             type_mismatches.with_label_values(&[source.name.as_str()]);
-            for per_source in [&body_bytes, &media_objects, &media_bytes] {
+            for per_source in [&handshakes, &body_bytes, &media_objects, &media_bytes] {
                 per_source.with_label_values(&[source.name.as_str()]);
             }
         }
@@ -201,7 +204,8 @@ impl Metrics {
         make.build_info(&BUILD)?;
         Ok(Metrics {
             requests,
-            doorstep: Doorstep::new(&make, settings)?,
+            refusals: Refusals::new(&make, settings)?,
+            handshakes,
             accepted,
             recovered,
             events,

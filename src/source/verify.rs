@@ -24,6 +24,7 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::catalog::{Method, Verification};
+use crate::outcome::Refusal;
 use crate::source::Source;
 use crate::values::secret::Secret;
 use credentials::holds_credential;
@@ -46,19 +47,18 @@ pub(crate) enum Unauthorized {
     Wrong,
     /// It is right, but of another time: a delivery that somebody repeats, or a clock that is wrong.
     Stale,
+    /// A header, or the time, is there several times: which of them is meant?
+    Several,
 }
 
-impl Unauthorized {
-    pub(crate) const ALL: [Unauthorized; 4] =
-        [Unauthorized::Missing, Unauthorized::Malformed, Unauthorized::Wrong, Unauthorized::Stale];
-
-    /// As the label `reason` of metrics has it.
-    pub(crate) fn reason(self) -> &'static str {
-        match self {
-            Unauthorized::Missing => "missing",
-            Unauthorized::Malformed => "malformed",
-            Unauthorized::Wrong => "wrong",
-            Unauthorized::Stale => "stale",
+impl From<Unauthorized> for Refusal {
+    fn from(unauthorized: Unauthorized) -> Refusal {
+        match unauthorized {
+            Unauthorized::Missing => Refusal::Missing,
+            Unauthorized::Malformed => Refusal::Malformed,
+            Unauthorized::Wrong => Refusal::Wrong,
+            Unauthorized::Stale => Refusal::Stale,
+            Unauthorized::Several => Refusal::Several,
         }
     }
 }

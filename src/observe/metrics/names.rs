@@ -8,6 +8,7 @@ pub(crate) const ANSWER_SECONDS: &str = "answer_seconds";
 pub(crate) const DEAD_LETTERS: &str = "dead_letters_total";
 pub(crate) const DRIFT: &str = "drift_total";
 pub(crate) const EVENTS: &str = "events_total";
+pub(crate) const REFUSALS: &str = "refused_total";
 pub(crate) const REQUESTS: &str = "http_requests_total";
 pub(crate) const SPOOL_BYTES: &str = "spool_bytes";
 pub(crate) const SPOOL_RECORDS: &str = "spool_records";

@@ -71,7 +71,7 @@ fn proof_text(rule: &Verification, headers: &HeaderMap) -> Result<String, Unauth
     let first = values.next().ok_or(Unauthorized::Missing)?;
     let mut proof = text(first).map_err(|_| Unauthorized::Malformed)?;
     for value in values {
-        let separator = rule.separator.as_deref().ok_or(Unauthorized::Malformed)?;
+        let separator = rule.separator.as_deref().ok_or(Unauthorized::Several)?;
         proof.push_str(separator);
         proof.push_str(&text(value).map_err(|_| Unauthorized::Malformed)?);
     }
@@ -111,8 +111,7 @@ fn time_text(rule: &Verification, proof: &str, headers: &HeaderMap) -> Result<Op
     match (times.next(), times.next()) {
         (Some(time), None) => Ok(Some(time.to_owned())),
         (None, _) => Err(Unauthorized::Missing),
-        // Which of the two is meant?
-        (Some(_), Some(_)) => Err(Unauthorized::Malformed),
+        (Some(_), Some(_)) => Err(Unauthorized::Several),
     }
 }
 
@@ -122,7 +121,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a HeaderValue
     match (values.next(), values.next()) {
         (Some(value), None) => Ok(value),
         (None, _) => Err(Unauthorized::Missing),
-        (Some(_), Some(_)) => Err(Unauthorized::Malformed),
+        (Some(_), Some(_)) => Err(Unauthorized::Several),
     }
 }
 

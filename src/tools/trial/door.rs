@@ -8,7 +8,8 @@ use http::{HeaderMap, Method as HttpMethod, Uri};
 
 use super::{TrialRequest, as_if_let_in};
 use crate::catalog::Method;
-use crate::http::{Refusal, check_content_type};
+use crate::http::check_content_type;
+use crate::outcome::Refusal;
 use crate::source::Source;
 use crate::source::verify::{RequestHead, Unauthorized, Unverified, Verified};
 
@@ -53,7 +54,7 @@ pub(super) fn pass(source: &Arc<Source>, request: &TrialRequest) -> Result<Verif
 
 fn unproven(source: &Arc<Source>, request: &TrialRequest, reason: Unauthorized) -> TurnedAway {
     let why = why_unproven(source, request, reason);
-    TurnedAway { unproven: true, ..TurnedAway::with(Refusal::Unauthorized, why) }
+    TurnedAway { unproven: true, ..TurnedAway::with(reason.into(), why) }
 }
 
 /// Where the request goes. It has no query.
@@ -103,7 +104,8 @@ fn why_unproven(source: &Arc<Source>, request: &TrialRequest, reason: Unauthoriz
         (_, Unauthorized::Missing, _) => {
             format!("{header} holds no proof as the profile's [verify] says, or something that is signed is missing")
         }
-        (_, Unauthorized::Malformed, 2..) => format!("the header {header} is there more than once"),
+        (_, Unauthorized::Several, 2..) => format!("the header {header} is there more than once"),
+        (_, Unauthorized::Several, _) => "a signed header or time is there more than once".into(),
         (_, Unauthorized::Malformed, _) => format!("{header} is not spelled as the profile's [verify] says"),
         (_, Unauthorized::Stale, _) => {
             let most = verification.tolerance.map(humantime::format_duration);

@@ -5,8 +5,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::kept::KeptValue;
-use crate::http::Refusal;
-use crate::outcome::{Accepted, Reason};
+use crate::outcome::{Accepted, Reason, Refusal};
 use crate::source::Source;
 use crate::values::printable;
 
@@ -115,7 +114,7 @@ impl Trial {
     pub(super) fn of(source: &Source) -> Trial {
         let (name, profile) = (source.name.clone(), source.profile.name.clone());
         let proof = TrialProof::Unchecked;
-        let answer = TrialAnswer::Refused(Refusal::Unauthorized);
+        let answer = TrialAnswer::Refused(Refusal::Missing);
         Trial { source: name, profile, proof, answer, events: Vec::new() }
     }
 
