@@ -29,6 +29,7 @@ mod app;
 mod http;
 
 mod console;
+mod health;
 
 // The way of a delivery.
 mod flow;

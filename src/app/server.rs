@@ -16,9 +16,10 @@ use crate::app::reload::Reload;
 use crate::config::Settings;
 use crate::console::Console;
 use crate::flow::intake::Intake;
+use crate::health::Health;
 use crate::http::{
-    Budget, ConnectionCounts, ConnectionLimits, ConsoleRoutes, Door, Health, HostNames, Identity, Tls, admin_router,
-    serve, webhook_router,
+    Budget, ConnectionCounts, ConnectionLimits, ConsoleRoutes, Door, HostNames, Identity, Tls, admin_router, serve,
+    webhook_router,
 };
 
 /// What the end of shutdown keeps for itself: closing the listeners and the process.

@@ -11,10 +11,10 @@ use http::{StatusCode, header};
 use serde_json::Value;
 
 use super::console::{self, ConsoleRoutes};
-use super::health::Health;
 use super::names::HostNames;
 use super::reply;
 use super::respond::{answer, refusal};
+use crate::health::Health;
 
 /// The routes of the admin listener, for those who ask it by its address or by one of its names.
 pub(crate) fn admin_router(health: Arc<Health>, routes: Arc<ConsoleRoutes>, names: HostNames) -> Router {
@@ -44,7 +44,8 @@ async fn by_a_name_of_ours(State(names): State<Arc<HostNames>>, request: Request
 }
 
 async fn readyz(State(health): State<Arc<Health>>) -> Response {
-    let (ready, report) = health.report();
+    let report = health.report();
+    let (ready, report) = (report.ready, report.json());
     if ready {
         return answer(StatusCode::OK, "application/json", format!("{report:#}\n"));
     }

@@ -15,9 +15,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::health::Health;
 use super::respond::{answer, refusal};
 use crate::console::{Console, Page};
+use crate::health::Health;
 use crate::values::time::now_millis;
 
 /// From one state to the next. There is always something to send, so no heartbeat is needed beside it.
@@ -113,7 +113,7 @@ struct Viewer {
 impl Viewer {
     fn next(&mut self) -> String {
         let ConsoleRoutes { console, health, .. } = &*self.routes;
-        let mut text = format!("event: state\ndata: {}\n\n", console.state(now_millis(), &health.report().1));
+        let mut text = format!("event: state\ndata: {}\n\n", console.state(now_millis(), &health.report().json()));
         if let Some((at, points)) = console.points(self.known) {
             self.known = Some(at);
             text.push_str(&format!("event: history\ndata: {points}\n\n"));

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::flow::pipeline::Pipeline;
-use crate::kafka::registry::Registry;
+use crate::kafka::registry::{RefusedSchema, Registry};
 use crate::observe::telemetry::dropped_lines;
 use crate::spool::Spool;
 use crate::values::time::now_millis;
@@ -25,47 +25,84 @@ pub(crate) struct Health {
     pub(crate) ending: AtomicBool,
 }
 
+/// What stands for and against accepting an event, at one moment.
+pub(crate) struct HealthReport {
+    /// An event could be accepted.
+    pub(crate) ready: bool,
+    pub(crate) ending: bool,
+    /// Why Kafka cannot take events.
+    pub(crate) kafka: Option<String>,
+    /// Which partitions cannot be written, while others can.
+    pub(crate) partitions: Option<String>,
+    /// Why the registry cannot be used.
+    pub(crate) registry: Option<String>,
+    /// Why the spool would not take a delivery.
+    pub(crate) spool: Option<String>,
+    pub(crate) spool_bytes: u64,
+    /// What is to be known of damaged files of the spool.
+    pub(crate) damage: Option<String>,
+    /// Schemas whose id is known, of how many.
+    pub(crate) known: usize,
+    pub(crate) all: usize,
+    pub(crate) refused: Vec<RefusedSchema>,
+}
+
+impl HealthReport {
+    /// As `/readyz` and the console have it.
+    pub(crate) fn json(&self) -> Value {
+        let part = |trouble: &Option<String>| match trouble {
+            None => json!({ "ok": true }),
+            Some(reason) => json!({ "ok": false, "reason": reason }),
+        };
+        let (mut kafka, mut spool) = (part(&self.kafka), part(&self.spool));
+        spool["bytes"] = self.spool_bytes.into();
+        if let Some(damage) = &self.damage {
+            spool["note"] = damage.as_str().into();
+        }
+        if let Some(partitions) = &self.partitions {
+            kafka["note"] = format!("some partitions cannot be written: {partitions}").into();
+        }
+        json!({
+            "ready": self.ready,
+            "ending": self.ending,
+            "kafka": kafka,
+            "registry": part(&self.registry),
+            "spool": spool,
+            "schemas": { "known": self.known, "all": self.all, "refused": self.refused },
+        })
+    }
+}
+
 impl Health {
     /// Whether an event could be accepted now, and what stands against it.
-    pub(super) fn report(&self) -> (bool, Value) {
+    pub(crate) fn report(&self) -> HealthReport {
         let kafka = self.pipeline.publisher.trouble();
-        let registry = self.registry.trouble();
         let (known, all) = self.registry.known();
         let refused = self.registry.refusals();
         let ending = self.ending.load(Ordering::Relaxed);
         // A refused type stands alone; the others go on.
         let ids_known = known > 0 && known + refused.len() >= all;
         let spool = self.spool.trouble();
-        let ready = !ending && ((kafka.is_none() && ids_known) || spool.is_none());
-        let part = |trouble: &Option<String>| match trouble {
-            None => json!({ "ok": true }),
-            Some(reason) => json!({ "ok": false, "reason": reason }),
-        };
-        let mut spool_part = part(&spool);
-        spool_part["bytes"] = self.spool.bytes().into();
-        if let Some(note) = self.spool.note() {
-            spool_part["note"] = note.into();
+        HealthReport {
+            ready: !ending && ((kafka.is_none() && ids_known) || spool.is_none()),
+            ending,
+            // They do not count: what can be written is written, and the rest waits in the spool.
+            partitions: self.pipeline.publisher.watch().unwritable().filter(|_| kafka.is_none()),
+            kafka,
+            registry: self.registry.trouble(),
+            spool,
+            spool_bytes: self.spool.bytes(),
+            damage: self.spool.note(),
+            known,
+            all,
+            refused,
         }
-        let mut kafka_part = part(&kafka);
-        // It does not count: what can be written is written, and the rest waits in the spool.
-        if let Some(partitions) = self.pipeline.publisher.watch().unwritable().filter(|_| kafka.is_none()) {
-            kafka_part["note"] = format!("some partitions cannot be written: {partitions}").into();
-        }
-        let report = json!({
-            "ready": ready,
-            "ending": ending,
-            "kafka": kafka_part,
-            "registry": part(&registry),
-            "spool": spool_part,
-            "schemas": { "known": known, "all": all, "refused": refused },
-        });
-        (ready, report)
     }
 
     /// Brings the gauges up to date.
-    pub(super) async fn gauge(&self) {
+    pub(crate) async fn gauge(&self) {
         let Pipeline { metrics, media, .. } = &*self.pipeline;
-        metrics.ready.set(self.report().0.into());
+        metrics.ready.set(self.report().ready.into());
         metrics.kafka.show(&self.pipeline.publisher.statistics(), self.pipeline.publisher.replaced());
         metrics.latest.show(self.pipeline.publisher.latest());
         self.pipeline.publisher.watch().for_each_topic(|topic| metrics.kafka.show_topic(&topic));
