@@ -67,7 +67,7 @@ impl Console {
                 () = stop.cancelled() => return,
             }
             let now = Instant::now();
-            let reading = Reading::of(&self.metrics().families());
+            let reading = Reading::of(self.metrics().tallies());
             self.history().sample(now_millis(), now - last, reading);
             last = now;
         }
@@ -90,7 +90,7 @@ impl Console {
 
     /// How it stands at `now`; `health` is what readiness has to say.
     pub(crate) fn state(&self, now: i64, health: &Value) -> Value {
-        let reading = Reading::of(&self.metrics().families());
+        let reading = Reading::of(self.metrics().tallies());
         let mut history = self.history();
         history.see(now, &reading);
         let sources: Vec<_> = self.sources.values().map(|source| self.source(source, &reading, &history)).collect();

@@ -1,13 +1,11 @@
-//! The metrics at one moment, as far as the console shows them: taken out of the gathered families by name, so that
-//! what is counted and what is shown are one thing.
+//! What was counted up to one moment, as the console shows it.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use prometheus::proto::{Metric, MetricFamily};
 use serde::Serialize;
 
-use crate::observe::metrics::names;
+use crate::observe::metrics::{REFUSED, Tallies};
 use crate::outcome::Accepted;
 
 /// How many rows of drift are shown: those that were met most often.
@@ -62,63 +60,37 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn of(families: &[MetricFamily]) -> Reading {
+    pub(super) fn of(tallies: Tallies) -> Reading {
         let mut reading = Reading::default();
-        for family in families {
-            let Some(name) = family.name().strip_prefix(names::PREFIX).and_then(|name| name.strip_prefix('_')) else {
-                continue;
-            };
-            for metric in family.get_metric() {
-                reading.take(name, metric);
+        for ([source, event_type], count) in tallies.accepted {
+            reading.counts.entry((source, event_type)).or_default().accepted = count;
+        }
+        for ([source, event_type, outcome], count) in tallies.events {
+            let counts = reading.counts.entry((source, event_type)).or_default();
+            match &*outcome {
+                Accepted::PUBLISHED => counts.published = count,
+                Accepted::DEAD_LETTERED => counts.dead_lettered = count,
+                REFUSED => counts.refused = count,
+                _ => {}
             }
         }
+        for ([lane], records) in tallies.spool_records {
+            reading.lanes.entry(lane).or_default().records = records;
+        }
+        for ([lane], bytes) in tallies.spool_bytes {
+            reading.lanes.entry(lane).or_default().bytes = bytes;
+        }
+        let letters = tallies.dead_letters.into_iter();
+        reading.dead_letters = letters.map(|([source, reason], count)| ((source, reason), count)).collect();
+        reading.answers = tallies.requests.into_iter().map(|([code], count)| (code, count)).collect();
+        reading.times = tallies.answer_seconds;
+        let drift = tallies.drift.into_iter().filter(|(_, count)| *count > 0);
+        let row =
+            |([source, event_type, field], count): ([String; 3], u64)| DriftRow { source, event_type, field, count };
+        reading.drift = drift.map(row).collect();
         reading.drift.sort_by_key(|drift| Reverse(drift.count));
         reading.drift.truncate(MOST_DRIFT);
         reading
-    }
-
-    fn take(&mut self, name: &str, metric: &Metric) {
-        let label = |name: &str| {
-            let label = metric.get_label().iter().find(|label| label.name() == name);
-            label.map(|label| label.value().to_owned()).unwrap_or_default()
-        };
-        let count = metric.get_counter().get_value() as u64;
-        let gauge = metric.get_gauge().get_value().max(0.0) as u64;
-        match name {
-            names::ACCEPTED => self.counts(label("source"), label("type")).accepted = count,
-            names::EVENTS => {
-                let counts = self.counts(label("source"), label("type"));
-                match &*label("outcome") {
-                    Accepted::PUBLISHED => counts.published = count,
-                    Accepted::DEAD_LETTERED => counts.dead_lettered = count,
-                    names::REFUSED => counts.refused = count,
-                    _ => {}
-                }
-            }
-            names::DEAD_LETTERS => {
-                self.dead_letters.insert((label("source"), label("reason")), count);
-            }
-            names::REQUESTS => {
-                self.answers.insert(label("code"), count);
-            }
-            names::SPOOL_RECORDS => self.lanes.entry(label("lane")).or_default().records = gauge,
-            names::SPOOL_BYTES => self.lanes.entry(label("lane")).or_default().bytes = gauge,
-            names::DRIFT if count > 0 => {
-                let (source, event_type, field) = (label("source"), label("type"), label("field"));
-                self.drift.push(DriftRow { source, event_type, field, count });
-            }
-            names::ANSWER_SECONDS => {
-                let times = metric.get_histogram();
-                let bound = |bucket: &prometheus::proto::Bucket| (bucket.upper_bound(), bucket.cumulative_count());
-                self.times = times.get_bucket().iter().map(bound).collect();
-                self.times.push((f64::INFINITY, times.get_sample_count()));
-            }
-            _ => {}
-        }
-    }
-
-    fn counts(&mut self, source: String, event_type: String) -> &mut TypeCounts {
-        self.counts.entry((source, event_type)).or_default()
     }
 
     pub(super) fn answered(&self, code: &str) -> u64 {

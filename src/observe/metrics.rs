@@ -21,15 +21,14 @@ mod kafka;
 mod latest;
 mod listener;
 mod make;
-pub(crate) mod names;
 mod patience;
 mod refusals;
 mod refused_records;
 mod space;
+mod tallies;
 
 use std::sync::{Arc, RwLock};
 
-use prometheus::proto::MetricFamily;
 use prometheus::{
     Encoder as _, GaugeVec, Histogram, HistogramTimer, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
     TextEncoder,
@@ -44,12 +43,19 @@ use kafka::Kafka;
 use latest::LatestMetrics;
 use listener::Listener;
 use make::Make;
-use names::REFUSED;
 use patience::PatienceGauge;
 pub(crate) use refusals::NewestRefusal;
 use refusals::Refusals;
 use refused_records::RefusedRecords;
 use space::Space;
+pub(crate) use tallies::Tallies;
+use tallies::{buckets, tally};
+
+/// In front of every name, with an underscore.
+const PREFIX: &str = "hookbridge";
+
+/// In place of an outcome of an event, what was answered with neither 2xx nor 401.
+pub(crate) const REFUSED: &str = "refused";
 
 /// How a delivery ended, as the label `outcome` has it; what is in the spool has not.
 const OUTCOMES: [&str; 3] = [Accepted::PUBLISHED, Accepted::DEAD_LETTERED, REFUSED];
@@ -88,7 +94,7 @@ impl Stage {
 
 /// Ours, with those that any process has: memory, open files, time of the processor. They are read when asked for.
 fn registry() -> Result<Registry, prometheus::Error> {
-    let registry = Registry::new_custom(Some(names::PREFIX.into()), None)?;
+    let registry = Registry::new_custom(Some(PREFIX.into()), None)?;
     #[cfg(target_os = "linux")]
     registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
     Ok(registry)
@@ -149,15 +155,15 @@ impl Metrics {
         let help = "Seconds of the stages of a delivery: verify, prepare, publish, spool.";
         let stages = make.fine_histograms("stage_seconds", help, &["stage"])?;
         let help = "Requests answered, by outcome or problem code.";
-        let requests = make.announced(names::REQUESTS, help, "code", answers)?;
+        let requests = make.announced("http_requests_total", help, "code", answers)?;
         let help = "Verified deliveries that were accepted (they are in Kafka or in the spool).";
-        let accepted = make.counter(names::ACCEPTED, help, &["source", "type"])?;
+        let accepted = make.counter("accepted_total", help, &["source", "type"])?;
         let help = "Deliveries that were in the spool at start.";
         let recovered = make.counter("recovered_total", help, &["source"])?;
         let help = "Verified deliveries by final outcome; those still in the spool are not counted yet.";
-        let events = make.counter(names::EVENTS, help, &["source", "type", "outcome"])?;
+        let events = make.counter("events_total", help, &["source", "type", "outcome"])?;
         let dead_letters =
-            make.counter(names::DEAD_LETTERS, "Dead letters written, by reason.", &["source", "reason"])?;
+            make.counter("dead_letters_total", "Dead letters written, by reason.", &["source", "reason"])?;
         let mismatches = "Deliveries whose unsigned type header differs from the signed body.";
         let type_mismatches = make.counter("type_header_mismatches_total", mismatches, &["source"])?;
         let body_bytes = make.counter("body_bytes_total", "Bytes of verified bodies.", &["source"])?;
@@ -186,9 +192,9 @@ impl Metrics {
             }
         }
         let help = "Deliveries in the spool, by lane: the topic they wait for.";
-        let spool_records = make.gauges(names::SPOOL_RECORDS, help, &["lane"])?;
+        let spool_records = make.gauges("spool_records", help, &["lane"])?;
         let help = "Bytes of the deliveries in the spool, as they count against spool.max_bytes.";
-        let spool_bytes = make.gauges(names::SPOOL_BYTES, help, &["lane"])?;
+        let spool_bytes = make.gauges("spool_bytes", help, &["lane"])?;
         let help = "Age of the oldest delivery in the spool in seconds, by the topic it waits for; 0 when none.";
         let spool_oldest_seconds = make.seconds("spool_oldest_seconds", help, &["lane"])?;
         for lane in lanes {
@@ -218,7 +224,7 @@ impl Metrics {
             media_objects,
             media_bytes,
             answer_seconds: make
-                .histogram(names::ANSWER_SECONDS, "Seconds from the end of a verified body to its answer.")?,
+                .histogram("answer_seconds", "Seconds from the end of a verified body to its answer.")?,
             stage_seconds: Stage::ALL.map(|stage| stages.with_label_values(&[stage.label()])),
             ack_seconds: make
                 .histogram("kafka_ack_seconds", "Seconds from sending a record to its acknowledgement.")?,
@@ -357,14 +363,26 @@ impl Metrics {
     /// The text format of Prometheus, version 0.0.4.
     pub(crate) fn text(&self) -> String {
         let mut text = Vec::new();
+        let balanced = self.balance.write();
+        let families = self.registry.gather();
+        drop(balanced);
         // Writing to memory does not fail.
-        let _ = TextEncoder::new().encode(&self.families(), &mut text);
+        let _ = TextEncoder::new().encode(&families, &mut text);
         String::from_utf8(text).unwrap_or_default()
     }
 
-    /// Everything counted, as it balanced at one moment.
-    pub(crate) fn families(&self) -> Vec<MetricFamily> {
+    /// What is counted of events and answers, as it balanced at one moment.
+    pub(crate) fn tallies(&self) -> Tallies {
         let _balanced = self.balance.write();
-        self.registry.gather()
+        Tallies {
+            accepted: tally(&self.accepted, ["source", "type"]),
+            events: tally(&self.events, ["source", "type", "outcome"]),
+            dead_letters: tally(&self.dead_letters, ["source", "reason"]),
+            requests: tally(&self.requests, ["code"]),
+            spool_records: tally(&self.spool_records, ["lane"]),
+            spool_bytes: tally(&self.spool_bytes, ["lane"]),
+            drift: self.drift.tally(),
+            answer_seconds: buckets(&self.answer_seconds),
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use prometheus::{Error, IntCounterVec};
 
 use super::make::Make;
-use super::names;
+use super::tallies::{SeriesValue, tally};
 use crate::values::printable;
 
 /// So many are told apart; further ones are [`OTHER`].
@@ -22,8 +22,13 @@ pub(crate) struct Drift {
 impl Drift {
     pub(super) fn new(make: &Make<'_>) -> Result<Drift, Error> {
         let help = "Values without a field in the schema, which went to `extra`, by record and key; from the 500th key on, field=other.";
-        let counter = make.counter(names::DRIFT, help, &["source", "type", "field"])?;
+        let counter = make.counter("drift_total", help, &["source", "type", "field"])?;
         Ok(Drift { counter, told: Mutex::default() })
+    }
+
+    /// How often which field was met, by source, type and field.
+    pub(super) fn tally(&self) -> Vec<SeriesValue<3>> {
+        tally(&self.counter, ["source", "type", "field"])
     }
 
     /// Makes the series of an event type be there.

@@ -13,7 +13,6 @@ use prometheus::{Error, IntCounter};
 use tokio::time::sleep;
 
 use super::make::Make;
-use super::names;
 use crate::config::Settings;
 use crate::outcome::Refusal;
 
@@ -89,7 +88,7 @@ impl LogPace {
 impl Refusals {
     pub(super) fn new(make: &Make<'_>, settings: &Settings) -> Result<Refusals, Error> {
         let help = "Requests that were refused, by source and reason; the source is (none) where the path names none.";
-        let refused = make.counter(names::REFUSALS, help, &["source", "reason"])?;
+        let refused = make.counter("refused_total", help, &["source", "reason"])?;
         let help =
             "Those of hookbridge_refused_total that were answered 401: missing, malformed, wrong, stale, several.";
         let unauthorized = make.counter("unauthorized_total", help, &["source", "reason"])?;
