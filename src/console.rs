@@ -1,127 +1,271 @@
-//! What the console shows: where each event type goes, what became of its events, and the last hour.
+//! What the console shows: what is wrong and since when, where each event type goes, what became of its events, and the last hour.
 //!
 //! ```text
-//! metrics ─▶ Reading ─┬─ every 10 s ─▶ History: points of one hour, when each type was last seen
-//!                     └─ while someone looks ─▶ state, with the routes and the health
+//! metrics ─▶ Reading ──┬─ every 2 s ──▶ what grows ─▶ troubles ─▶ verdict
+//! health, spool ───────┤
+//!                      ├─ every 10 s ─▶ MetricHistory: points of one hour, when each type was last seen
+//!                      └─ while someone looks ─▶ state, with the routes
 //! catalog ─▶ catalogue, once
 //! ```
 //!
-//! Names and numbers only: no header, body or secret is within its reach.
+//! It is looked also while nobody looks at the page: whoever is woken wants to know since when. Names, numbers and sentences that name
+//! a place only: no header, body or secret is within its reach.
 
 mod catalogue;
+mod commands;
+mod growth;
 mod history;
 mod page;
 mod reading;
+mod spooled;
+mod troubles;
 
 use std::collections::BTreeMap;
+use std::path::absolute;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::flow::pipeline::Pipeline;
+use crate::health::{Health, HealthReport};
 use crate::kafka::route::{Route, Target};
-use crate::observe::metrics::{Metrics, NewestRefusal};
+use crate::observe::metrics::NewestRefusal;
+use crate::observe::recent::RecentDeadLetter;
+use crate::outcome::Refusal;
 use crate::source::Source;
 use crate::values::time::now_millis;
+pub(crate) use commands::ToolFlags;
+use growth::GrowthLog;
 use history::MetricHistory;
 pub(crate) use page::Page;
 use reading::{Reading, TypeCounts};
+use spooled::{SpoolFigures, SpoolLog};
+use troubles::{DeadLetterGrowth, ImpatientSender, OpenTrouble, RefusalGrowth, Situation, Surroundings, TroubleLog};
 
-/// From one point of the plots to the next.
-const EVERY: Duration = Duration::from_secs(10);
+/// From one look at what is wrong to the next.
+const LOOK: Duration = Duration::from_secs(2);
+/// From one point of the plots to the next, in looks: 10 s.
+const LOOKS_PER_POINT: u32 = 5;
+/// How long the spool's file is waited for.
+const DISK_PATIENCE: Duration = Duration::from_secs(1);
+/// So long after the last one refusals are no trouble any more, in milliseconds: senders try again within minutes.
+const REFUSALS_PAUSE: i64 = 15 * 60_000;
+/// And dead letters: what the plots show, too.
+const DEAD_LETTERS_PAUSE: i64 = 60 * 60_000;
 
 /// What the console knows.
 pub(crate) struct Console {
-    pipeline: Arc<Pipeline>,
+    health: Arc<Health>,
     sources: BTreeMap<String, Arc<Source>>,
-    history: Mutex<MetricHistory>,
+    around: Surroundings,
+    /// The machine's name, or the container's.
+    instance: String,
+    ack_timeout: Duration,
+    log: Mutex<ConsoleLog>,
     /// Milliseconds since 1970.
     started_at: i64,
     /// The catalogue as JSON text; it does not change.
     pub(crate) catalogue: String,
 }
 
+/// What has been seen since the start.
+#[derive(Default)]
+struct ConsoleLog {
+    history: MetricHistory,
+    refusals: GrowthLog,
+    dead_letters: GrowthLog,
+    spool: SpoolLog,
+    troubles: TroubleLog,
+}
+
+/// One look.
+struct ConsoleLook {
+    reading: Reading,
+    report: HealthReport,
+    spool: SpoolFigures,
+    newest: Vec<RecentDeadLetter>,
+    troubles: Vec<OpenTrouble>,
+    verdict: Value,
+}
+
 impl Console {
-    pub(crate) fn new(settings: &Settings, pipeline: Arc<Pipeline>) -> Console {
+    /// `flags` lead a tool to the servers of this bridge.
+    pub(crate) fn new(settings: &Settings, health: Arc<Health>, flags: ToolFlags) -> Console {
+        let routes = &health.pipeline.routes;
+        let data_dir = absolute(&settings.data_dir).unwrap_or_else(|_| settings.data_dir.clone());
         Console {
-            catalogue: catalogue::of(&settings.sources, &pipeline.routes).to_string(),
+            catalogue: catalogue::of(&settings.sources, routes).to_string(),
             sources: settings.sources.clone(),
-            history: Mutex::default(),
+            around: Surroundings {
+                kafka: settings.kafka.bootstrap_servers.clone(),
+                registry: settings.registry.url.clone(),
+                data_dir: data_dir.display().to_string(),
+                dead_letters: routes.dead_letters.to_string(),
+                inspect_spool: ToolFlags::inspect_spool(&data_dir),
+                flags,
+            },
+            instance: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            ack_timeout: settings.http.ack_timeout,
+            log: Mutex::default(),
             started_at: now_millis(),
-            pipeline,
+            health,
         }
     }
 
-    /// Keeps the history, until `stop`.
+    /// Looks every now and then, until `stop`.
     pub(crate) async fn keep(self: Arc<Self>, stop: CancellationToken) {
-        let mut beat = interval(EVERY);
+        let mut beat = interval(LOOK);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut last = Instant::now();
+        let (mut last, mut looks) = (Instant::now(), 0);
         loop {
             tokio::select! {
                 _ = beat.tick() => {}
                 () = stop.cancelled() => return,
             }
-            let now = Instant::now();
-            let reading = Reading::of(self.metrics().tallies());
-            self.history().sample(now_millis(), now - last, reading);
-            last = now;
+            self.ask_for_the_oldest().await;
+            let now = now_millis();
+            let ConsoleLook { reading, .. } = self.look(now);
+            if looks % LOOKS_PER_POINT == 0 {
+                let at = Instant::now();
+                self.log().history.sample(now, at - last, reading);
+                last = at;
+            }
+            looks = looks.wrapping_add(1);
         }
     }
 
-    fn metrics(&self) -> &Metrics {
-        &self.pipeline.metrics
+    /// Has the disk say when what waits was received. One that does not answer holds up nothing else.
+    async fn ask_for_the_oldest(&self) {
+        let spool = &self.health.spool;
+        let oldest = if spool.records() == 0 { Ok(Vec::new()) } else { timeout(DISK_PATIENCE, spool.oldest()).await };
+        if let Ok(oldest) = oldest {
+            self.log().spool.note_oldest(oldest);
+        }
     }
 
-    fn history(&self) -> MutexGuard<'_, MetricHistory> {
-        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pipeline(&self) -> &Pipeline {
+        &self.health.pipeline
+    }
+
+    fn log(&self) -> MutexGuard<'_, ConsoleLog> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When the last point was taken, and all points as JSON text, if there are newer ones than at `known`.
     pub(crate) fn points(&self, known: Option<i64>) -> Option<(i64, String)> {
-        let history = self.history();
-        let at = history.latest().unwrap_or(self.started_at);
-        (known != Some(at)).then(|| (at, json!({ "points": history.points() }).to_string()))
+        let log = self.log();
+        let at = log.history.latest().unwrap_or(self.started_at);
+        (known != Some(at)).then(|| (at, json!({ "points": log.history.points() }).to_string()))
     }
 
-    /// How it stands at `now`; `health` is what readiness has to say.
-    pub(crate) fn state(&self, now: i64, health: &Value) -> Value {
-        let reading = Reading::of(self.metrics().tallies());
-        let mut history = self.history();
-        history.see(now, &reading);
-        let sources: Vec<_> = self.sources.values().map(|source| self.source(source, &reading, &history)).collect();
-        drop(history);
-        let dead_letters = reading.dead_letters.iter().filter(|(_, count)| **count > 0);
-        let lanes = reading.lanes.iter().filter(|(_, lane)| lane.records > 0);
+    /// How it stands at `now`.
+    fn look(&self, now: i64) -> ConsoleLook {
+        let reading = Reading::of(self.pipeline().metrics.tallies());
+        let (report, newest) = (self.health.report(), self.pipeline().dead_letters.newest_first());
+        let mut log = self.log();
+        let log = &mut *log;
+        log.history.see(now, &reading);
+        for (key, count) in &reading.refusals {
+            log.refusals.note(now, REFUSALS_PAUSE, key, *count);
+        }
+        for (key, count) in &reading.dead_letters {
+            log.dead_letters.note(now, DEAD_LETTERS_PAUSE, key, *count);
+        }
+        log.spool.note_bytes(now, report.spool_bytes);
+        let spool = log.spool.state(&self.health.spool, report.kafka.is_some());
+        let situation = Situation {
+            now,
+            around: &self.around,
+            health: &report,
+            spool: &spool,
+            refusals: &refusals(&log.refusals),
+            dead_letters: &dead_letters(&log.dead_letters),
+            newest: &newest,
+            impatient: &self.impatient(),
+        };
+        let troubles = log.troubles.look(&situation);
+        let verdict = troubles::verdict(&situation, &troubles);
+        ConsoleLook { reading, report, spool, newest, troubles, verdict }
+    }
+
+    /// The senders that are being refused.
+    fn impatient(&self) -> Vec<ImpatientSender> {
+        let left = self.pipeline().metrics.patience.left().filter(|sender| sender.is_refused);
+        left.map(|sender| ImpatientSender { source: sender.source.to_owned(), left: sender.left.as_secs() }).collect()
+    }
+
+    /// How long senders wait for an answer, and how long they try again.
+    fn senders(&self, log: &ConsoleLog, now: i64) -> Value {
+        let (p50, p99) = log.history.answer_times(now).unzip();
+        let patience = self.pipeline().metrics.patience.left().map(|sender| {
+            let (whole, left) = (sender.whole.as_secs(), sender.left.as_secs());
+            json!({ "source": sender.source, "whole": whole, "left": left, "refused": sender.is_refused })
+        });
+        json!({
+            "ack_timeout": self.ack_timeout.as_secs_f64(),
+            "p50": p50,
+            "p99": p99,
+            "patience": patience.collect::<Vec<_>>(),
+        })
+    }
+
+    fn letter(&self, letter: &RecentDeadLetter) -> Value {
+        let mut json = json!(letter);
+        json["replay"] = self.around.flags.tool(&format!("dead-letters replay --id {}", letter.id)).into();
+        json
+    }
+
+    /// All that the page shows as it changes, at `now`.
+    pub(crate) fn state(&self, now: i64) -> Value {
+        let ConsoleLook { reading, report, spool, newest, troubles, verdict } = self.look(now);
+        let log = self.log();
+        let sources: Vec<_> = self.sources.values().map(|source| self.source(source, &reading, &log.history)).collect();
+        let senders = self.senders(&log, now);
+        drop(log);
+        let written = reading.dead_letters.iter().filter(|(_, count)| **count > 0);
+        let written =
+            written.map(|((source, reason), count)| json!({ "source": source, "reason": reason, "count": count }));
         json!({
             "now": now,
             "started_at": self.started_at,
             "version": env!("CARGO_PKG_VERSION"),
-            "health": health,
+            "instance": self.instance,
+            "verdict": verdict,
+            "troubles": troubles,
+            "health": report.json(),
+            "servers": { "kafka": self.around.kafka, "registry": self.around.registry, "data_dir": self.around.data_dir },
             "answers": reading.answers,
             "sources": sources,
-            "lanes": lanes
-                .map(|(name, lane)| json!({ "lane": name, "records": lane.records, "bytes": lane.bytes }))
-                .collect::<Vec<_>>(),
-            "dead_letters_topic": &*self.pipeline.routes.dead_letters,
-            "dead_letters": dead_letters
-                .map(|((source, reason), count)| json!({ "source": source, "reason": reason, "count": count }))
-                .collect::<Vec<_>>(),
+            "senders": senders,
+            "lanes": spool.lanes,
+            "spool": spool,
+            "dead_letters_topic": self.around.dead_letters,
+            "dead_letters": written.collect::<Vec<_>>(),
+            "dead_letters_list": self.around.flags.tool("dead-letters list"),
+            "newest_dead_letters": newest.iter().map(|letter| self.letter(letter)).collect::<Vec<_>>(),
             "drift": reading.drift,
-            "newest_refusals": self.newest_refusals(),
+            "newest_refusals": self.newest_refusals(&reading),
         })
     }
 
-    /// The newest request of each source that was refused.
-    fn newest_refusals(&self) -> Vec<Value> {
-        let newest = self.metrics().refusals.newest();
+    /// The newest request of each source that was refused, and how many were for which reason.
+    fn newest_refusals(&self, reading: &Reading) -> Vec<Value> {
+        let newest = self.pipeline().metrics.refusals.newest();
         let newest = newest.map(|(source, NewestRefusal { at, status, refusal })| {
-            let (reason, advice) = (refusal.reason(), refusal.advice());
-            json!({ "source": source, "at": at, "status": status, "reason": reason, "advice": advice })
+            let counts = reading.refusals.iter().filter(|((of, _), count)| *of == source && **count > 0);
+            let counts = counts.map(|((_, reason), count)| json!({ "reason": reason, "count": count }));
+            json!({
+                "source": source,
+                "at": at,
+                "status": status,
+                "reason": refusal.reason(),
+                "advice": refusal.advice(),
+                "counts": counts.collect::<Vec<_>>(),
+            })
         });
         newest.collect()
     }
@@ -135,7 +279,7 @@ impl Console {
         let types: Vec<_> = planned
             .chain(others.map(|((_, name), _)| name.as_str()))
             .map(|name| {
-                let route = self.pipeline.routes.get(&source.name, name);
+                let route = self.pipeline().routes.get(&source.name, name);
                 event_type(&source.name, name, route, reading, history)
             })
             .collect();
@@ -168,6 +312,21 @@ fn target(target: &Target) -> Value {
         "id": subject.id(),
         "refused": subject.is_refused(),
     })
+}
+
+fn refusals(log: &GrowthLog) -> Vec<RefusalGrowth> {
+    let growing = log.growing().filter_map(|((source, reason), growth)| {
+        let refusal = *Refusal::ALL.iter().find(|refusal| refusal.reason() == reason)?;
+        Some(RefusalGrowth { source: source.clone(), refusal, growth })
+    });
+    growing.collect()
+}
+
+fn dead_letters(log: &GrowthLog) -> Vec<DeadLetterGrowth> {
+    let growing = log.growing();
+    growing
+        .map(|((source, reason), growth)| DeadLetterGrowth { source: source.clone(), reason: reason.clone(), growth })
+        .collect()
 }
 
 #[cfg(test)]

@@ -152,6 +152,11 @@ impl Reason {
             Reason::TooManyEvents => "too_many_events",
         }
     }
+
+    /// The one with this code.
+    pub(crate) fn of(code: &str) -> Option<Reason> {
+        Reason::ALL.into_iter().find(|reason| reason.code() == code)
+    }
 }
 
 /// Why there is no record of a delivery.
@@ -201,7 +206,7 @@ impl Rejection {
         let line = headers.strip_prefix(DEAD_LETTER_LINE.as_bytes())?.split(|&byte| byte == b'\n').next()?;
         let line = String::from_utf8_lossy(line);
         let (code, error) = line.split_once(' ')?;
-        let reason = Reason::ALL.into_iter().find(|reason| reason.code() == code)?;
+        let reason = Reason::of(code)?;
         Some(Rejection { reason, error: error.to_owned() })
     }
 }

@@ -161,6 +161,15 @@ impl Spool {
         self.shared.lane(name)
     }
 
+    /// All lanes that had something in them since the start.
+    pub(crate) fn lanes(&self) -> Vec<Arc<Lane>> {
+        self.shared.all_lanes()
+    }
+
+    pub(crate) fn limits(&self) -> &SpoolSettings {
+        &self.shared.limits
+    }
+
     /// Puts a delivery at the end of a lane, with why it is a dead letter, if it is one; when this returns `Ok`, it is on disk.
     /// From the call on, what has any of `keys` queues behind it, and what needs a gate of `shut`, too. What is not on disk by
     /// `until` is taken back.

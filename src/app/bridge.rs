@@ -29,6 +29,7 @@ use crate::kafka::registry::{RefusedSchema, Registry};
 use crate::kafka::route::{DEAD_LETTERS, Role, Routes};
 use crate::media::Store;
 use crate::observe::metrics::Metrics;
+use crate::observe::recent::RecentDeadLetters;
 use crate::observe::traces::{Exporter, Exporting, Traces};
 use crate::source::Source;
 use crate::spool::{ALTERED, Lane, Spool, SpoolError, Waiting};
@@ -89,6 +90,7 @@ pub(crate) fn pipeline(settings: &Settings) -> Result<Pipeline, ConfigError> {
         publisher,
         metrics: Arc::new(metrics),
         traces: Traces::off(),
+        dead_letters: RecentDeadLetters::default(),
         max_record_bytes: settings.kafka.max_record_bytes,
         large_bodies: Semaphore::new(LARGE_AT_ONCE as usize),
         registry_asked: SetOnce::new(),

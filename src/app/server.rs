@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::app::bridge::{Core, StartError, last_part};
 use crate::app::reload::Reload;
 use crate::config::Settings;
-use crate::console::Console;
+use crate::console::{Console, ToolFlags};
 use crate::flow::intake::Intake;
 use crate::health::Health;
 use crate::http::{
@@ -39,11 +39,11 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Builds everything. Nothing listens yet.
+    /// Builds everything. Nothing listens yet. `flags` lead a tool to the servers of this bridge.
     ///
     /// # Errors
     /// As [`Core::build`].
-    pub(crate) fn build(settings: Settings) -> Result<App, StartError> {
+    pub(crate) fn build(settings: Settings, flags: ToolFlags) -> Result<App, StartError> {
         let identity = settings.http.tls.as_ref().map(Identity::read).transpose()?;
         let core = Core::build(&settings)?;
         let Intake { pipeline, spool } = &*core.intake;
@@ -62,7 +62,8 @@ impl App {
             spool: Arc::clone(spool),
             ending: AtomicBool::new(false),
         };
-        let console = Console::new(&settings, Arc::clone(pipeline));
+        let health = Arc::new(health);
+        let console = Console::new(&settings, Arc::clone(&health), flags);
         let door = Door {
             sources: settings.sources,
             settings: settings.http,
@@ -72,7 +73,7 @@ impl App {
         };
         Ok(App {
             door: Arc::new(door),
-            health: Arc::new(health),
+            health,
             console: Arc::new(console),
             limits,
             tls: identity.map(|identity| Arc::new(Tls::new(identity))),
@@ -117,8 +118,7 @@ impl App {
         let mut servers = JoinSet::new();
         let router = webhook_router(Arc::clone(&self.door));
         servers.spawn(serve(webhooks, router, self.limits.clone(), self.tls.clone(), stop_webhooks.clone()));
-        let console_routes =
-            ConsoleRoutes::new(Arc::clone(&self.console), Arc::clone(&self.health), stop_admin.clone());
+        let console_routes = ConsoleRoutes::new(Arc::clone(&self.console), stop_admin.clone());
         let router = admin_router(Arc::clone(&self.health), console_routes, HostNames::new(self.admin_hosts));
         servers.spawn(serve(admin, router, ConnectionLimits::for_few(), None, stop_admin.clone()));
         // Apart from the listeners: the bridge is whole without it.

@@ -105,7 +105,7 @@ struct ShowArgs {
 
 fn reason(text: &str) -> Result<Reason, String> {
     let known = || Reason::ALL.map(Reason::code).join(", ");
-    Reason::ALL.into_iter().find(|reason| reason.code() == text).ok_or_else(|| format!("expected one of {}", known()))
+    Reason::of(text).ok_or_else(|| format!("expected one of {}", known()))
 }
 
 impl Which {

@@ -14,6 +14,7 @@ use super::{Ending, fail, fail_config, fail_start, on_runtime};
 use crate::app::server::App;
 use crate::build_info::BUILD;
 use crate::config;
+use crate::console::ToolFlags;
 use crate::disk::private::keep_new_files_private;
 use crate::http::listen;
 use crate::observe::telemetry;
@@ -45,7 +46,7 @@ async fn serve(file: &Path) -> Ending {
     );
     let (webhooks, admin) = (settings.http.listen, settings.admin_listen);
     settings.http.max_connections = allow_connections(settings.http.max_connections);
-    let app = match App::build(settings) {
+    let app = match App::build(settings, ToolFlags::of_file(file)) {
         Ok(app) => app,
         Err(error) => return fail_start(&error),
     };

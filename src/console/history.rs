@@ -85,6 +85,12 @@ impl MetricHistory {
         &self.points
     }
 
+    /// Within how many seconds half of the answers came, and 99 of 100, by the newest point of the last minute that has any.
+    pub(super) fn answer_times(&self, now: i64) -> Option<(f64, f64)> {
+        let mut fresh = self.points.iter().rev().take_while(|point| now - point.at <= 60_000);
+        fresh.find_map(|point| point.p50.zip(point.p99))
+    }
+
     /// When the newest point was taken.
     pub(super) fn latest(&self) -> Option<i64> {
         self.points.back().map(|point| point.at)

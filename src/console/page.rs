@@ -6,7 +6,9 @@ use sha2::{Digest as _, Sha256};
 
 const FRAME: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+/// One script: its parts share what they say at the top.
+const SCRIPT: &str =
+    concat!(include_str!("words.js"), include_str!("plots.js"), include_str!("troubles.js"), include_str!("page.js"),);
 
 /// What is served at `/`.
 pub(crate) struct Page {

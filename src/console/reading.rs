@@ -51,6 +51,8 @@ pub(super) struct Reading {
     pub(super) counts: BTreeMap<(String, String), TypeCounts>,
     /// By source and reason.
     pub(super) dead_letters: BTreeMap<(String, String), u64>,
+    /// By source and reason.
+    pub(super) refusals: BTreeMap<(String, String), u64>,
     /// By outcome or problem code.
     pub(super) answers: BTreeMap<String, u64>,
     /// How many answers took at most so many seconds; the last bound is infinite.
@@ -82,6 +84,8 @@ impl Reading {
         }
         let letters = tallies.dead_letters.into_iter();
         reading.dead_letters = letters.map(|([source, reason], count)| ((source, reason), count)).collect();
+        let refused = tallies.refused.into_iter();
+        reading.refusals = refused.map(|([source, reason], count)| ((source, reason), count)).collect();
         reading.answers = tallies.requests.into_iter().map(|([code], count)| (code, count)).collect();
         reading.times = tallies.answer_seconds;
         let drift = tallies.drift.into_iter().filter(|(_, count)| *count > 0);

@@ -174,7 +174,10 @@ impl Intake {
         let until = deadline.max(Instant::now() + APPEND_PATIENCE);
         let appended = self.spool.append(&lane, delivery, event_type, rejection, (keys, &deferred.gates), until).await;
         match appended {
-            Ok(()) => Ok(rejection.map_or(Accepted::Spooled, |rejection| Accepted::DeadLettered(rejection.reason))),
+            Ok(()) => Ok(rejection.map_or(Accepted::Spooled, |rejection| {
+                self.pipeline.note_dead_letter(delivery, event_type, rejection, true);
+                Accepted::DeadLettered(rejection.reason)
+            })),
             Err(error) => {
                 span.fail("not_taken");
                 tracing::debug!(%error, "the spool rejected a delivery; the sender got 503 and has to try again");

@@ -28,6 +28,7 @@ use crate::kafka::publish::{Landed, Patience, PublishError, Publisher, Sending};
 use crate::kafka::route::{Event, Record, Route, Routes, Subject, Target};
 use crate::media::{File, Store, StoreUnavailable, Stored};
 use crate::observe::metrics::Metrics;
+use crate::observe::recent::{RecentDeadLetter, RecentDeadLetters};
 use crate::observe::traces::{Span, Traces};
 use crate::ordering::{Gate, Needs};
 use crate::outcome::{Accepted, End, Reason, Rejection, Unwritten};
@@ -56,6 +57,7 @@ pub(crate) struct Pipeline {
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) traces: Traces,
+    pub(crate) dead_letters: RecentDeadLetters,
     pub(crate) max_record_bytes: usize,
     /// [`LARGE_AT_ONCE`] turns.
     pub(crate) large_bodies: Semaphore,
@@ -385,10 +387,24 @@ impl Pipeline {
             Ok(_) => {
                 // Not the sentence: it may quote the body, and it stands in the dead letter's headers.
                 tracing::warn!(id = event.delivery.id(), source, reason = reason.code(), "dead letter written");
+                let event_type = event.event_type.map(|event_type| event_type.name.as_str());
+                self.note_dead_letter(event.delivery, event_type, rejection, false);
                 Ok(End::DeadLettered(reason))
             }
             Err(error) => Err(Deferred::at(gate, &self.routes.dead_letters, Some(rejection.clone()), &error)),
         }
+    }
+
+    /// Takes note of a dead letter for those who look at the console; it is in its topic, or `in_spool`.
+    pub(crate) fn note_dead_letter(
+        &self,
+        delivery: &Verified,
+        event_type: Option<&str>,
+        rejection: &Rejection,
+        in_spool: bool,
+    ) {
+        let of = (delivery.id(), delivery.source().name.as_str());
+        self.dead_letters.note(RecentDeadLetter::new(of, event_type, rejection, delivery.received_at(), in_spool));
     }
 
     async fn send_dead_letter(

@@ -17,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::respond::{answer, refusal};
 use crate::console::{Console, Page};
-use crate::health::Health;
 use crate::values::time::now_millis;
 
 /// From one state to the next. There is always something to send, so no heartbeat is needed beside it.
@@ -28,7 +27,6 @@ const MOST_VIEWERS: usize = 8;
 /// What the console's routes need.
 pub(crate) struct ConsoleRoutes {
     console: Arc<Console>,
-    health: Arc<Health>,
     page: Page,
     policy: HeaderValue,
     places: Arc<Semaphore>,
@@ -37,11 +35,11 @@ pub(crate) struct ConsoleRoutes {
 
 impl ConsoleRoutes {
     /// Streams end at `stop`.
-    pub(crate) fn new(console: Arc<Console>, health: Arc<Health>, stop: CancellationToken) -> Arc<ConsoleRoutes> {
+    pub(crate) fn new(console: Arc<Console>, stop: CancellationToken) -> Arc<ConsoleRoutes> {
         let page = Page::new();
         // It is made of hashes and plain words; without it nothing of the page would be allowed.
         let policy = HeaderValue::from_str(&page.policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
-        Arc::new(ConsoleRoutes { console, health, page, policy, places: Arc::new(Semaphore::new(MOST_VIEWERS)), stop })
+        Arc::new(ConsoleRoutes { console, page, policy, places: Arc::new(Semaphore::new(MOST_VIEWERS)), stop })
     }
 }
 
@@ -49,6 +47,7 @@ pub(super) fn router(routes: Arc<ConsoleRoutes>) -> Router {
     Router::new()
         .route("/", get(page))
         .route("/console/events", get(events))
+        .route("/console/state.json", get(state))
         .route("/console/catalog.json", get(catalogue))
         .with_state(routes)
 }
@@ -61,6 +60,11 @@ async fn page(State(routes): State<Arc<ConsoleRoutes>>) -> Response {
 
 async fn catalogue(State(routes): State<Arc<ConsoleRoutes>>) -> Response {
     guarded(answer(StatusCode::OK, "application/json", routes.console.catalogue.clone()))
+}
+
+/// What the page shows at this moment, for who has no browser at hand.
+async fn state(State(routes): State<Arc<ConsoleRoutes>>) -> Response {
+    guarded(answer(StatusCode::OK, "application/json", format!("{:#}\n", routes.console.state(now_millis()))))
 }
 
 /// Server-sent events: `state` at once and at every beat, `history` when there is a new point.
@@ -112,8 +116,8 @@ struct Viewer {
 
 impl Viewer {
     fn next(&mut self) -> String {
-        let ConsoleRoutes { console, health, .. } = &*self.routes;
-        let mut text = format!("event: state\ndata: {}\n\n", console.state(now_millis(), &health.report().json()));
+        let console = &self.routes.console;
+        let mut text = format!("event: state\ndata: {}\n\n", console.state(now_millis()));
         if let Some((at, points)) = console.points(self.known) {
             self.known = Some(at);
             text.push_str(&format!("event: history\ndata: {points}\n\n"));

@@ -44,8 +44,8 @@ use latest::LatestMetrics;
 use listener::Listener;
 use make::Make;
 use patience::PatienceGauge;
-pub(crate) use refusals::NewestRefusal;
 use refusals::Refusals;
+pub(crate) use refusals::{NO_SOURCE, NewestRefusal};
 use refused_records::RefusedRecords;
 use space::Space;
 pub(crate) use tallies::Tallies;
@@ -378,6 +378,7 @@ impl Metrics {
             accepted: tally(&self.accepted, ["source", "type"]),
             events: tally(&self.events, ["source", "type", "outcome"]),
             dead_letters: tally(&self.dead_letters, ["source", "reason"]),
+            refused: self.refusals.tally(),
             requests: tally(&self.requests, ["code"]),
             spool_records: tally(&self.spool_records, ["lane"]),
             spool_bytes: tally(&self.spool_bytes, ["lane"]),

@@ -57,6 +57,8 @@ struct Load {
     /// Of those, the ones that are not about to be free: something before them cannot be written.
     held: Keys,
     shut: BTreeSet<Gate>,
+    /// Why nothing leaves, in words for people.
+    reason: Option<String>,
     /// Little waits, and it leaves.
     leaving: bool,
     /// Set while there are deliveries of an earlier run whose keys are not known: up to this number.
@@ -152,8 +154,12 @@ impl Lane {
         self.drained.load(Ordering::Acquire)
     }
 
-    pub(super) fn records(&self) -> u64 {
+    pub(crate) fn records(&self) -> u64 {
         self.load().records
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.load().bytes
     }
 
     /// Makes room for a delivery with these keys; `None` when that would be more than `max_bytes`. Says whether nobody
@@ -266,6 +272,15 @@ impl Lane {
     /// What was held is looked at again.
     pub(crate) fn let_go(&self) {
         self.load().held = Keys::default();
+    }
+
+    /// Why nothing leaves, as far as whoever empties the lane knows.
+    pub(crate) fn reason(&self) -> Option<String> {
+        self.load().reason.clone()
+    }
+
+    pub(crate) fn set_reason(&self, reason: Option<String>) {
+        self.load().reason = reason;
     }
 
     /// What cannot be gone through now.

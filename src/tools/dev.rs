@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::bridge::StartError;
 use crate::app::server::App;
+use crate::console::ToolFlags;
 use crate::http::{ConnectionLimits, listen, serve};
 use crate::kafka::route::Routes;
 use broker::{BYTES_PER_PARTITION, BrokerError, EmbeddedBroker};
@@ -115,6 +116,7 @@ impl Dev {
         };
         let data_dir = std::env::temp_dir().join(format!("hookbridge-dev-{}", std::process::id()));
         let servers_of = Servers { kafka: &kafka, registry: &registry, embedded, data_dir: &data_dir };
+        let flags = ToolFlags::of_servers(options.sources.file.as_deref(), &kafka, &registry);
         let settings = options.sources.settings(&servers_of).map_err(StartError::Config)?;
         let sources = options.sources.listed(&settings);
         if let Some(Bound { listener, .. }) = own_broker {
@@ -122,7 +124,7 @@ impl Dev {
             let broker = EmbeddedBroker::start(topics, settings.kafka.partitions).map_err(DevError::Broker)?;
             servers.spawn(async move { broker.forward(listener).await });
         }
-        let app = App::build(settings)?;
+        let app = App::build(settings, flags)?;
         Ok(Dev { app, webhooks, admin, servers, kafka, registry, embedded, sources, data_dir })
     }
 

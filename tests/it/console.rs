@@ -1,13 +1,15 @@
-//! The console over HTTP: the page and what protects it, the stream of what it shows, and that neither holds up the end.
+//! The console over HTTP: the page and what protects it, the stream of what it shows, what it says is wrong, and that none of it holds up
+//! the end.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::bridge::{SOON, Setup};
+use crate::support::bridge::{Bridge, SOON, Setup, run};
 use crate::support::eventually;
 use crate::support::sender::{self, Line};
 
@@ -75,7 +77,7 @@ fn the_page_comes_with_a_policy_that_lets_in_nothing_else() {
     let catalogue: Value = serde_json::from_str(&catalogue.body).unwrap();
     let fields = catalogue["types"]["wegly.LeadWon"]["fields"].as_array().unwrap();
     assert!(fields.iter().any(|field| field["name"] == "event" && field["doc"] != ""), "{fields:?}");
-    for path in ["/", "/console/events", "/console/catalog.json"] {
+    for path in ["/", "/console/events", "/console/state.json", "/console/catalog.json"] {
         assert_eq!(sender::post(bridge.admin, path, &[], b"").sum(), (405, "method_not_allowed".into()), "{path}");
         assert_eq!(sender::get(bridge.http, path).status, 404, "{path} is the admin listener's");
     }
@@ -111,6 +113,113 @@ fn the_stream_tells_what_was_delivered_and_goes_on_telling() {
     viewer.until("history", |history| {
         let points = history["points"].as_array().unwrap();
         points.iter().any(|point| point["published"].as_f64() > Some(0.0) && point["p99"].as_f64() > Some(0.0))
+    });
+}
+
+/// `/console/state.json`, once it says so.
+fn state_when(bridge: &Bridge, what: &str, says: impl Fn(&Value) -> bool) -> Value {
+    eventually(what, SOON, || {
+        let answer = sender::get(bridge.admin, "/console/state.json");
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
+        Some(serde_json::from_str(&answer.body).unwrap()).filter(&says)
+    })
+}
+
+/// The open trouble with this code.
+fn trouble(state: &Value, code: &str) -> Option<Value> {
+    state["troubles"].as_array().unwrap().iter().find(|trouble| trouble["code"] == code).cloned()
+}
+
+/// Every trouble has what whoever is woken asks for.
+fn assert_complete(state: &Value) {
+    for trouble in state["troubles"].as_array().unwrap() {
+        assert!(trouble["since"].as_i64().is_some_and(|since| since <= state["now"].as_i64().unwrap()), "{trouble}");
+        for said in ["title", "detail", "server", "todo", "runbook", "severity"] {
+            assert!(trouble[said].as_str().is_some_and(|words| !words.is_empty()), "{said}: {trouble}");
+        }
+    }
+}
+
+const MARK: &str = "only-the-body-has-this";
+
+#[test]
+fn refusals_and_dead_letters_turn_the_verdict_and_no_body_is_shown() {
+    let bridge = Setup::new("console-troubles").start();
+    let calm = state_when(&bridge, "there is no trouble", |state| state["verdict"]["level"] == "ok");
+    assert_eq!(
+        (&calm["troubles"], &calm["newest_dead_letters"], &calm["newest_refusals"]),
+        (&json!([]), &json!([]), &json!([]))
+    );
+    assert!(calm["instance"].as_str().is_some_and(|name| !name.is_empty()), "{calm}");
+
+    let refused = format!(r#"{{"event_key":"lead.won","secret":"{MARK}"}}"#);
+    let wrong = [("content-type", "application/json"), ("x-wegly-signature", &"0".repeat(64)[..])];
+    assert_eq!(sender::post(bridge.http, "/webhooks/wegly", &wrong, refused.as_bytes()).status, 401);
+    let state = state_when(&bridge, "the refusal is shown", |state| trouble(state, "refused wegly wrong").is_some());
+    assert_eq!(state["verdict"]["level"], "warning", "{}", state["verdict"]);
+    assert_complete(&state);
+    let newest = &state["newest_refusals"][0];
+    assert_eq!(
+        (&newest["source"], &newest["status"], &newest["reason"]),
+        (&"wegly".into(), &401.into(), &"wrong".into())
+    );
+    assert_eq!(newest["counts"], json!([{ "reason": "wrong", "count": 1 }]));
+
+    let body = format!(r#"{{"event_key":"lead.won","payload":{{"lead":{{"name":"{MARK}"}}}}}}"#);
+    let answer = bridge.deliver("wegly", &body);
+    assert_eq!(answer.status, 202);
+    let code = "dead_letters wegly missing_key";
+    let state = state_when(&bridge, "the dead letter is shown", |state| trouble(state, code).is_some());
+    assert_complete(&state);
+    let letter = &state["newest_dead_letters"][0];
+    assert_eq!((&letter["id"], &letter["type"]), (&answer.get("id").into(), &"lead.won".into()));
+    assert_eq!((&letter["reason"], &letter["in_spool"]), (&"missing_key".into(), &false.into()));
+    assert!(letter["error"].as_str().unwrap().contains("payload.lead.id"), "{letter}");
+    let shown = sender::get(bridge.admin, "/console/state.json").body + &sender::get(bridge.admin, "/").body;
+    assert!(!shown.contains(MARK), "the body is shown");
+
+    // The command is one that can be typed as it stands.
+    let replay = letter["replay"].as_str().unwrap().to_owned();
+    let words: Vec<_> = replay.split(' ').collect();
+    let (file, args) = (words.last().unwrap(), &words[1..words.len() - 2]);
+    assert_eq!((words[0], words[words.len() - 2]), ("hookbridge", "--config"));
+    let replayed = run(args, Path::new(file));
+    assert!(crate::support::bridge::words(&replayed).contains("stays: missing_key"), "{replay}: {replayed:?}");
+}
+
+#[test]
+fn an_outage_is_shown_with_since_when_which_server_and_why_each_lane_waits() {
+    let (kafka, bridge) = Bridge::on_its_own_kafka("console-outage", "");
+    let lead = r#"{"event_key":"lead.won","payload":{"lead":{"id":"00000000-0000-4000-8000-0000000000aa"}}}"#;
+    state_when(&bridge, "there is no trouble", |state| state["verdict"]["level"] == "ok");
+    kafka.go_down();
+    assert_eq!(bridge.deliver("wegly", lead).status, 202);
+    assert_eq!(bridge.deliver("wegly", "[]").status, 202);
+    let state = state_when(&bridge, "the outage and what waits are shown", |state| {
+        let waits = state["lanes"].as_array().unwrap();
+        trouble(state, "kafka").is_some() && waits.len() == 2 && waits.iter().all(|lane| lane["oldest_at"].is_i64())
+    });
+    assert_complete(&state);
+    assert_eq!(state["troubles"][0]["code"], "kafka", "the cause comes first: {}", state["troubles"]);
+    assert!(state["troubles"][0]["server"].as_str().unwrap().contains(&bridge.setup.bootstrap), "{state}");
+    assert!(state["verdict"]["text"].as_str().unwrap().starts_with("Kafka cannot be used"), "{}", state["verdict"]);
+    assert!(state["verdict"]["effect"].as_str().unwrap().starts_with("Senders get 202"), "{}", state["verdict"]);
+    let lane =
+        state["lanes"].as_array().unwrap().iter().find(|lane| lane["lane"] == bridge.topic("wegly.lead")).unwrap();
+    assert!(lane["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{lane}");
+    assert_eq!((&state["spool"]["records"], &state["newest_dead_letters"][0]["in_spool"]), (&2.into(), &true.into()));
+    assert!(state["spool"]["share"].as_f64().is_some_and(|share| share > 0.0 && share < 0.01), "{}", state["spool"]);
+    assert_eq!(state["senders"]["ack_timeout"], 1.0);
+    let began = trouble(&state, "kafka").unwrap()["since"].clone();
+    let later =
+        state_when(&bridge, "it lasts", |later| later["now"].as_i64() > Some(state["now"].as_i64().unwrap() + 2500));
+    assert_eq!(trouble(&later, "kafka").unwrap()["since"], began);
+    kafka.come_up();
+    state_when(&bridge, "it is over", |state| {
+        trouble(state, "kafka").is_none() && trouble(state, "spool_waits").is_none() && state["lanes"] == json!([])
+    });
+    state_when(&bridge, "the dead letter is in its topic", |state| {
+        state["newest_dead_letters"][0]["in_spool"] == false
     });
 }
 

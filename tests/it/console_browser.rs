@@ -1,6 +1,7 @@
 //! The console as people have it: the page in a headless Chromium, driven through `chromedriver` (`WebDriver` over HTTP).
 //!
-//! With `HOOKBRIDGE_TEST_SHOTS=<folder>` it leaves pictures of what it saw there, to be looked at.
+//! With `HOOKBRIDGE_TEST_SHOTS=<folder>` it leaves pictures of what it saw there, to be looked at. With
+//! `HOOKBRIDGE_TEST_AXE=<axe.min.js>` (from the npm package `axe-core`) it looks for barriers, too, and must find none.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,7 +17,8 @@ use crate::support::java::free_port;
 use crate::support::sender::{self, Line};
 use crate::support::{eventually, say, variable};
 
-const PHONE: (u32, u32) = (360, 800);
+const PHONE: (u32, u32) = (390, 844);
+const SMALL_PHONE: (u32, u32) = (360, 800);
 const DESKTOP: (u32, u32) = (1280, 900);
 
 /// A browser with one page.
@@ -79,6 +81,19 @@ impl Browser {
         self.post("execute/sync", &json!({ "script": script, "args": [] }))
     }
 
+    /// What axe finds, if it is there.
+    fn assert_no_barrier(&self, at: &str) {
+        let Some(axe) = variable("HOOKBRIDGE_TEST_AXE") else { return };
+        let axe = fs::read_to_string(axe).unwrap();
+        let script = format!(
+            "{axe}; const done = arguments[arguments.length - 1];
+             axe.run().then((found) => done(found.violations.map((one) => [one.id, one.nodes.map((node) => node.html)])),
+                            (error) => done(String(error)));"
+        );
+        let found = self.post("execute/async", &json!({ "script": script, "args": [] }));
+        assert_eq!(found, json!([]), "{at}");
+    }
+
     fn text(&self, selector: &str) -> String {
         let text = self.run(&format!("return document.querySelector({selector:?}).innerText"));
         text.as_str().unwrap_or_default().to_owned()
@@ -139,6 +154,8 @@ fn the_console_is_live_usable_by_keyboard_and_fits_a_phone() {
     eventually("it is live", SOON, || (browser.text("#live") == "live").then_some(()));
     assert_eq!(browser.text("#ready"), "ready");
     assert_eq!(browser.text("#dead-none"), "None since the start.");
+    eventually("all is well", SOON, || (browser.text("#level") == "OK").then_some(()));
+    assert_eq!(browser.text("#verdict-text"), "No trouble");
 
     // What happens shows up by itself.
     deliver(&bridge);
@@ -147,11 +164,29 @@ fn the_console_is_live_usable_by_keyboard_and_fits_a_phone() {
         (row.contains("12") && row.contains("ago")).then_some(())
     });
     assert!(browser.text("#dead-rows").contains("unknown_type"));
+    assert!(browser.text("#dead-rows").contains("hookbridge dead-letters replay --id "));
+    assert_eq!(browser.text("#level"), "WARNING");
+    assert!(
+        browser.text("#trouble-list").contains("requests of wegly refused: missing")
+            || browser.text("#trouble-list").contains("1 request of wegly refused: missing")
+    );
+    assert!(browser.text("#refused-rows").contains("401"));
     assert!(browser.text("#answers").contains("unauthorized"));
     eventually("there is a plot", SOON, || {
         let path = browser.run("return document.querySelector('path.first').getAttribute('d')");
         path.as_str().is_some_and(|path| path.starts_with('M')).then_some(())
     });
+
+    // A plot says what it was at a moment, by pointer and by keyboard.
+    browser.run("document.querySelector('svg').focus()");
+    browser.keys(&["\u{E012}"]);
+    assert!(browser.text(".readout").contains("/s"), "{}", browser.text(".readout"));
+    browser.keys(&["\u{E00C}"]);
+    assert_eq!(browser.text(".readout"), "");
+    let hover = "const svg = document.querySelector('svg'), box = svg.getBoundingClientRect();
+        svg.dispatchEvent(new PointerEvent('pointermove', { clientX: box.right - 1, clientY: box.top + 9 }))";
+    browser.run(hover);
+    assert!(browser.text(".readout").contains("/s"), "{}", browser.text(".readout"));
 
     // By keyboard: the filter, then the catalogue.
     browser.keys(&["/", "l", "e", "a", "d", ".", "w", "o", "n"]);
@@ -178,10 +213,15 @@ fn the_console_is_live_usable_by_keyboard_and_fits_a_phone() {
         (DESKTOP, "dark", "desktop-dark.png"),
         (PHONE, "light", "phone-light.png"),
         (PHONE, "dark", "phone-dark.png"),
+        (SMALL_PHONE, "light", "small-phone-light.png"),
     ] {
         browser.look(size, scheme);
         let wide = browser.run("return document.documentElement.scrollWidth");
         assert!(wide.as_u64().unwrap() <= u64::from(size.0), "{name}: {wide} wide");
+        let top =
+            browser.run("return document.querySelector('#trouble-list li').getBoundingClientRect().top + scrollY");
+        assert!(top.as_f64().unwrap() < f64::from(size.1), "{name}: troubles begin at {top}, below the first screen");
+        browser.assert_no_barrier(name);
         let back = browser.run("return getComputedStyle(document.body).backgroundColor");
         let dark = back.as_str().unwrap().trim_start_matches("rgb(").starts_with("15,");
         assert_eq!(dark, scheme == "dark", "{back}");
@@ -197,4 +237,10 @@ fn the_console_is_live_usable_by_keyboard_and_fits_a_phone() {
     eventually("it says that the connection is lost", SOON, || {
         (browser.text("#live") == "connection lost, trying again").then_some(())
     });
+    assert!(browser.text("#lost").starts_with("Connection lost since "), "{}", browser.text("#lost"));
+    assert_eq!(browser.text("#level"), "UNKNOWN");
+    let colour =
+        |selector: &str| browser.run(&format!("return getComputedStyle(document.querySelector({selector:?})).color"));
+    assert_eq!(colour("#type-rows th"), colour(".none"), "what is known no more is grey");
+    browser.assert_no_barrier("connection lost");
 }

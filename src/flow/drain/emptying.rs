@@ -160,13 +160,16 @@ impl Emptying {
         let rows = match read {
             Ok(rows) => rows,
             Err(error) => {
+                self.lane.set_reason(Some(format!("cannot read the spool: {error}")));
                 if self.unreadable_until.replace(Instant::now() + UNREADABLE).is_none() {
                     tracing::error!(lane = %self.lane.name, %error, "cannot read the spool; draining of the lane is paused, and retried");
                 }
                 return Ok(());
             }
         };
-        self.unreadable_until = None;
+        if self.unreadable_until.take().is_some() {
+            self.lane.set_reason(None);
+        }
         let last = rows.last().map(|row| row.seq);
         self.window.shut_before(self.lane.shut(), Instant::now());
         for row in rows.into_iter().filter(|row| !known.contains(&row.seq)) {
@@ -187,6 +190,7 @@ impl Emptying {
         let (done, event_type) = (Done { seq: row.seq, bytes: row.bytes }, row.event_type.clone());
         let (seq, rejection) = (done.seq, Rejection::kept(&row.headers));
         let delivery = row.restore(&self.drain.sources).map_err(|UnknownSource(source)| {
+            self.lane.set_reason(Some(format!("source {source} is not configured")));
             tracing::error!(
                 lane = %self.lane.name,
                 source,
@@ -271,8 +275,11 @@ impl Emptying {
 
     fn end_one(&mut self, (seq, turn): (i64, Turn), gone: &mut Vec<Done>) {
         if let Turn::NotTaken(why, words) = turn {
-            if !why.gates.is_empty() && !std::mem::replace(&mut self.warned, true) {
-                tracing::warn!(lane = %self.lane.name, reason = %words, "deliveries wait in the spool");
+            if !why.gates.is_empty() {
+                if !std::mem::replace(&mut self.warned, true) {
+                    tracing::warn!(lane = %self.lane.name, reason = %words, "deliveries wait in the spool");
+                }
+                self.lane.set_reason(Some(words));
             }
             self.window.set_not_taken(seq, why, Instant::now());
             return;
@@ -307,6 +314,7 @@ impl Emptying {
         self.lane.set_shut(self.window.shut());
         if self.warned && !self.window.has_trouble() {
             self.warned = false;
+            self.lane.set_reason(None);
             tracing::info!(lane = %self.lane.name, "deliveries of the lane are published again");
         }
         self.lane.set_leaving(self.at_end && self.window.len() < FEW);
@@ -334,7 +342,9 @@ impl Emptying {
         if let Some(gate) = self.window.shut().difference(&before).next()
             && !std::mem::replace(&mut self.warned, true)
         {
-            tracing::warn!(lane = %self.lane.name, reason = %format!("{gate}: no acknowledgement yet"), "deliveries wait in the spool");
+            let reason = format!("{gate}: no acknowledgement yet");
+            tracing::warn!(lane = %self.lane.name, reason, "deliveries wait in the spool");
+            self.lane.set_reason(Some(reason));
         }
     }
 }

@@ -14,6 +14,15 @@ pub(crate) struct PatienceGauge {
     sources: BTreeMap<String, Sender>,
 }
 
+/// How long a sender goes on with what was refused.
+pub(crate) struct SenderPatience<'a> {
+    pub(crate) source: &'a str,
+    pub(crate) whole: Duration,
+    pub(crate) left: Duration,
+    /// Something was refused, and nothing accepted since.
+    pub(crate) is_refused: bool,
+}
+
 struct Sender {
     whole: Duration,
     /// When the first delivery was turned away with none taken since.
@@ -45,9 +54,17 @@ impl PatienceGauge {
     }
 
     pub(crate) fn show(&self) {
-        for (source, Sender { whole, since }) in &self.sources {
-            let gone = since.lock().unwrap_or_else(PoisonError::into_inner).map_or(Duration::ZERO, |t| t.elapsed());
-            self.gauge.with_label_values(&[source.as_str()]).set(whole.saturating_sub(gone).as_secs_f64());
+        for SenderPatience { source, left, .. } in self.left() {
+            self.gauge.with_label_values(&[source]).set(left.as_secs_f64());
         }
+    }
+
+    /// What is left of each sender's patience that is known.
+    pub(crate) fn left(&self) -> impl Iterator<Item = SenderPatience<'_>> {
+        self.sources.iter().map(|(source, Sender { whole, since })| {
+            let gone = since.lock().unwrap_or_else(PoisonError::into_inner).map(|since| since.elapsed());
+            let left = whole.saturating_sub(gone.unwrap_or_default());
+            SenderPatience { source, whole: *whole, left, is_refused: gone.is_some() }
+        })
     }
 }

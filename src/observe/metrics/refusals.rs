@@ -13,11 +13,12 @@ use prometheus::{Error, IntCounter};
 use tokio::time::sleep;
 
 use super::make::Make;
+use super::tallies::SeriesValue;
 use crate::config::Settings;
 use crate::outcome::Refusal;
 
 /// The source of requests that name none of the configuration. No source can be called that.
-const NO_SOURCE: &str = "(none)";
+pub(crate) const NO_SOURCE: &str = "(none)";
 
 /// Between two lines of the log about one source and reason.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -147,6 +148,18 @@ impl Refusals {
                 }
             }
         }
+    }
+
+    /// How many there were, by source and reason.
+    pub(super) fn tally(&self) -> Vec<SeriesValue<2>> {
+        let of = |(source, refusals): (&String, &SourceRefusals)| {
+            let reasons = Refusal::ALL.iter().zip(&refusals.reasons);
+            let tally = |(refusal, counted): (&Refusal, &ReasonCount)| {
+                ([source.clone(), refusal.reason().to_owned()], counted.refused.get())
+            };
+            reasons.map(tally).collect::<Vec<_>>()
+        };
+        self.sources.iter().flat_map(of).collect()
     }
 
     /// The newest refusal of each source that has had one since the start, by the source's name, or `(none)`.

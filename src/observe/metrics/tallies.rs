@@ -15,6 +15,8 @@ pub(crate) struct Tallies {
     pub(crate) events: Vec<SeriesValue<3>>,
     /// By source and reason.
     pub(crate) dead_letters: Vec<SeriesValue<2>>,
+    /// By source and reason.
+    pub(crate) refused: Vec<SeriesValue<2>>,
     /// By outcome or problem code.
     pub(crate) requests: Vec<SeriesValue<1>>,
     /// By lane.

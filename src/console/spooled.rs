@@ -1,0 +1,126 @@
+//! The spool as the console shows it: how much waits, since when, why, and for how long there is room.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::spool::{ALTERED, Spool};
+
+/// Over so long is measured how fast it grows, in milliseconds.
+const SPAN: i64 = 60_000;
+/// Nothing is said of how fast before so long.
+const LEAST_SPAN: i64 = 6_000;
+
+/// What waits in one lane.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct LaneFigures {
+    pub(super) lane: String,
+    pub(super) records: u64,
+    pub(super) bytes: u64,
+    /// Bytes as a part of `spool.max_lane_bytes`.
+    pub(super) share: f64,
+    /// When the oldest was received, in milliseconds since 1970, as far as the disk told.
+    pub(super) oldest_at: Option<i64>,
+    /// Why it waits.
+    pub(super) reason: String,
+}
+
+/// What waits, and how much more may.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct SpoolFigures {
+    pub(super) records: u64,
+    pub(super) bytes: u64,
+    /// `spool.max_bytes`, and bytes as a part of it.
+    pub(super) limit_bytes: u64,
+    pub(super) share: f64,
+    /// Bytes that it would take now.
+    pub(super) room_bytes: u64,
+    pub(super) oldest_at: Option<i64>,
+    /// Bytes per second that it grows by; negative while it empties.
+    pub(super) growth: Option<f64>,
+    /// Seconds until it is full, if it goes on growing like this.
+    pub(super) full_in: Option<f64>,
+    #[serde(skip)]
+    pub(super) lanes: Vec<LaneFigures>,
+}
+
+/// How full the spool was of late, and what the disk last told of the oldest deliveries.
+#[derive(Debug, Default)]
+pub(super) struct SpoolLog {
+    bytes: VecDeque<(i64, u64)>,
+    oldest: BTreeMap<Arc<str>, i64>,
+}
+
+impl SpoolLog {
+    /// Takes note of when the oldest delivery of each lane was received.
+    pub(super) fn note_oldest(&mut self, oldest: Vec<(Arc<str>, Option<i64>)>) {
+        self.oldest = oldest.into_iter().filter_map(|(lane, at)| Some((lane, at?))).collect();
+    }
+
+    /// Takes note of how full it is at `now`.
+    pub(super) fn note_bytes(&mut self, now: i64, bytes: u64) {
+        self.bytes.push_back((now, bytes));
+        while self.bytes.front().is_some_and(|(at, _)| now - at > SPAN) {
+            self.bytes.pop_front();
+        }
+    }
+
+    /// Bytes per second.
+    fn growth(&self) -> Option<f64> {
+        let ((from, before), (to, after)) = (self.bytes.front()?, self.bytes.back()?);
+        (to - from >= LEAST_SPAN).then(|| (*after as f64 - *before as f64) / ((to - from) as f64 / 1e3))
+    }
+
+    /// How the spool stands.
+    pub(super) fn state(&self, spool: &Spool, is_kafka_down: bool) -> SpoolFigures {
+        let (limits, room) = (spool.limits(), spool.room());
+        let lanes = spool.lanes().into_iter().filter(|lane| lane.records() > 0).map(|lane| LaneFigures {
+            lane: lane.name.to_string(),
+            records: lane.records(),
+            bytes: lane.bytes(),
+            share: share(lane.bytes(), limits.max_lane_bytes),
+            oldest_at: self.oldest.get(&lane.name).copied(),
+            reason: if &*lane.name == ALTERED {
+                "altered on disk: kept, and not published".into()
+            } else {
+                let kafka = || is_kafka_down.then(|| "Kafka cannot be used".to_owned());
+                lane.reason().or_else(kafka).unwrap_or_else(|| "being published now".into())
+            },
+        });
+        let lanes: Vec<_> = lanes.collect();
+        let growth = self.growth();
+        let full_in = growth.filter(|growth| *growth > 0.0).map(|growth| room.bytes as f64 / growth);
+        SpoolFigures {
+            records: lanes.iter().map(|lane| lane.records).sum(),
+            bytes: spool.bytes(),
+            limit_bytes: limits.max_bytes,
+            share: share(spool.bytes(), limits.max_bytes),
+            room_bytes: room.bytes,
+            oldest_at: lanes.iter().filter_map(|lane| lane.oldest_at).min(),
+            growth,
+            full_in,
+            lanes,
+        }
+    }
+}
+
+fn share(bytes: u64, limit: u64) -> f64 {
+    if limit == 0 { 1.0 } else { bytes as f64 / limit as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_is_measured_over_the_last_minute() {
+        let mut log = SpoolLog::default();
+        log.note_bytes(0, 100);
+        assert_eq!(log.growth(), None);
+        log.note_bytes(10_000, 1100);
+        assert_eq!(log.growth(), Some(100.0));
+        log.note_bytes(70_000, 500);
+        assert_eq!(log.growth(), Some(-10.0), "what was before that minute does not count");
+    }
+}

@@ -1,0 +1,102 @@
+//! Troubles of single requests and events: refusals and dead letters, while they grow.
+
+use super::{DeadLetterGrowth, OpenTrouble, RefusalGrowth, Severity, Situation, counted};
+use crate::observe::metrics::NO_SOURCE;
+use crate::outcome::{Reason, Refusal};
+
+pub(super) fn of(situation: &Situation<'_>) -> Vec<OpenTrouble> {
+    let refusals = situation.refusals.iter().filter(|refusal| is_trouble(refusal));
+    let refusals = refusals.map(|refusal| refused(situation, refusal));
+    refusals.chain(situation.dead_letters.iter().map(|letters| dead_letters(situation, letters))).collect()
+}
+
+/// Whether a sender may lose an event by it: it was not at fault.
+pub(super) fn is_loss(refusal: &RefusalGrowth) -> bool {
+    matches!(refusal.refusal, Refusal::Unavailable | Refusal::Overloaded)
+}
+
+/// A stranger who knocks at no path of ours is none, nor is an end in order.
+fn is_trouble(refusal: &RefusalGrowth) -> bool {
+    !matches!(refusal.refusal, Refusal::NotFound | Refusal::MethodNotAllowed | Refusal::ShuttingDown)
+}
+
+fn refused(situation: &Situation<'_>, refusal: &RefusalGrowth) -> OpenTrouble {
+    let (RefusalGrowth { source, growth, .. }, reason) = (refusal, refusal.refusal.reason());
+    let gives_up = situation.impatient.iter().find(|sender| sender.source == *source && is_loss(refusal));
+    let gives_up =
+        gives_up.map(|sender| format!(" Its sender may stop trying in {} s.", sender.left)).unwrap_or_default();
+    let runbook = match refusal.refusal {
+        Refusal::Unavailable | Refusal::Overloaded => "HookbridgeRefusing",
+        Refusal::RateLimited => "HookbridgeRateLimited",
+        other if other.is_unauthorized() => "HookbridgeUnauthorized",
+        Refusal::ContentType | Refusal::ContentEncoding | Refusal::BodyTooLarge => "HookbridgeUnacceptable",
+        _ => "Refused requests",
+    };
+    let (of, server) = if source == NO_SOURCE {
+        (String::new(), "the webhook listener".to_owned())
+    } else {
+        (format!(" of {source}"), format!("source {source}"))
+    };
+    OpenTrouble {
+        code: format!("refused {source} {reason}"),
+        severity: if is_loss(refusal) && situation.is_fresh(refusal) { Severity::Critical } else { Severity::Warning },
+        title: format!("{}{of} refused: {reason}", counted(growth.count, "request")),
+        detail: format!("No event of them was accepted.{gives_up}"),
+        server,
+        since: Some(growth.since),
+        todo: sentence(refusal.refusal.advice()),
+        commands: Vec::new(),
+        runbook,
+    }
+}
+
+fn dead_letters(situation: &Situation<'_>, letters: &DeadLetterGrowth) -> OpenTrouble {
+    let DeadLetterGrowth { source, reason, growth } = letters;
+    let newest = situation.newest.iter().find(|letter| letter.source == *source && letter.reason == *reason);
+    let newest = newest.map(|letter| format!(" The newest: {}.", letter.error)).unwrap_or_default();
+    let which = format!("--source {source} --reason {reason}");
+    let flags = &situation.around.flags;
+    OpenTrouble {
+        code: format!("dead_letters {source} {reason}"),
+        severity: Severity::Warning,
+        title: format!("{} of {source}: {reason}", counted(growth.count, "dead letter")),
+        detail: format!("They are kept unchanged; their senders got a 2xx.{newest}"),
+        server: format!("source {source}; topic {}", situation.around.dead_letters),
+        since: Some(growth.since),
+        todo: remedy(reason).into(),
+        commands: vec![
+            flags.tool(&format!("dead-letters list {which}")),
+            flags.tool(&format!("dead-letters replay {which} --dry-run")),
+        ],
+        runbook: match Reason::of(reason) {
+            Some(Reason::RecordTooLarge | Reason::KafkaRejected) => "HookbridgeRecordsRefusedByKafka",
+            _ => "HookbridgeDeadLetters",
+        },
+    }
+}
+
+/// With a capital letter and a full stop.
+fn sentence(words: &str) -> String {
+    let mut chars = words.chars();
+    let first = chars.next().map(char::to_uppercase).into_iter().flatten();
+    first.chain(chars).chain(['.']).collect()
+}
+
+/// What to do about the dead letters of a reason.
+fn remedy(reason: &str) -> &'static str {
+    match Reason::of(reason) {
+        Some(Reason::UnknownType) => {
+            "Add the type to the catalog, or have the profile ignore it; restart, then replay."
+        }
+        Some(Reason::SchemaViolation | Reason::MissingKey) => {
+            "The sender has changed: correct the catalog, restart, then replay. Or ask the sender to correct it."
+        }
+        Some(Reason::MalformedJson) => "Tell the sender: the body is not JSON. A replay does not help.",
+        Some(Reason::RecordTooLarge) => {
+            "Lower media.inline_max_bytes if it holds files, or raise kafka.max_record_bytes and the topic's max.message.bytes; then replay."
+        }
+        Some(Reason::KafkaRejected) => "Correct the topic or the broker as Kafka's words say, then replay.",
+        Some(Reason::TooManyEvents) => "Raise the profile's split.most, restart, then replay.",
+        None => "See what the list says of each.",
+    }
+}
