@@ -265,6 +265,7 @@ fn copy(pages: &Pages, store: &mut SpoolStore) -> Result<(), SpoolError> {
         if group.len() < GROUP_ROWS && bytes < GROUP_BYTES { Ok(()) } else { write(&mut group, &mut bytes) }
     })?;
     write(&mut group, &mut bytes)?;
+    drop_copies(store).map_err(failed)?;
     place(store).map_err(failed)
 }
 
@@ -303,6 +304,19 @@ fn optional<T>(found: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
 
 fn highest(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("SELECT coalesce(max(seq), 0) FROM deliveries WHERE seq < 1 << 60", [], |row| row.get(0))
+}
+
+/// Drops what is there twice. No seal covers a number: one that was altered in a page of the log makes a second delivery of the one
+/// in an earlier copy of that page. What was moved to another lane may be found in its old place, too. Two that the index lists
+/// are two.
+fn drop_copies(store: &mut SpoolStore) -> rusqlite::Result<()> {
+    let copies = "DELETE FROM deliveries WHERE seq IN (SELECT seq FROM
+                      (SELECT seq, is_listed, row_number() OVER (
+                           PARTITION BY id, source, type, received_at ORDER BY is_listed DESC, seq) AS nth FROM
+                          (SELECT seq, id, source, type, received_at,
+                               seq IN (SELECT seq FROM listed WHERE lane IS NOT NULL) AS is_listed FROM deliveries))
+                      WHERE nth > 1 AND NOT is_listed)";
+    store.commit(|connection| connection.execute(copies, []).map(drop))
 }
 
 /// Gives deliveries whose numbers were altered back the ones that the index lists for them, or a place at the end.

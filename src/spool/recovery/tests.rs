@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::opening::{Opened, Opening};
-use super::super::pages::PAGE;
+use super::super::pages::{PAGE, be16};
 use super::super::rows::in_page;
 use super::super::store::delete;
 use super::super::{ALTERED, ROW_BYTES, seal};
@@ -220,6 +220,8 @@ fn a_damaged_log_costs_only_what_was_hit() {
             assert!(rows.get(seq).is_none_or(|due| due == row), "round {round}: {seq} is altered: {row:?}");
             assert!(seal::is_whole(row));
         }
+        let ids: BTreeSet<_> = given.values().map(|row| &row.id).collect();
+        assert_eq!(ids.len(), given.len(), "round {round}: each is there once");
         let missing = rows.keys().filter(|seq| !given.contains_key(seq)).count();
         most = most.max(missing);
     }
@@ -259,6 +261,57 @@ fn a_frame_of_the_log_whose_sum_is_altered_costs_nothing() {
         let missing: Vec<_> = made.rows.keys().filter(|seq| !given.contains_key(seq)).collect();
         assert!(missing.is_empty(), "frame {frame}: {missing:?} are missing");
     }
+}
+
+/// Where the numbers of deliveries stand in a log: the last byte of each.
+fn places_of_numbers(log: &[u8]) -> Vec<usize> {
+    const FRAME: usize = 24 + PAGE;
+    let mut places = Vec::new();
+    for start in (0..log.len() / FRAME).map(|frame| 32 + frame * FRAME + 24) {
+        let page = &log[start..start + PAGE];
+        let cells = if page[0] == 0x0d { be16(page, 3) } else { 0 };
+        for cell in (0..cells).map(|cell| be16(page, 8 + 2 * cell)) {
+            let end_of_number = |from: usize| (from..PAGE).find(|&at| page[at] & 0x80 == 0).unwrap();
+            places.push(start + end_of_number(end_of_number(cell) + 1));
+        }
+    }
+    places
+}
+
+#[test]
+fn a_delivery_whose_number_is_altered_in_the_log_is_there_once() {
+    let (mut dice, mut recoveries) = (Dice(12), 0);
+    let made = make(&mut dice, 40);
+    for place in places_of_numbers(&made.log).into_iter().step_by(5) {
+        let dir = tempfile::tempdir().unwrap();
+        made.copy(dir.path());
+        let mut altered = made.log.clone();
+        altered[place] ^= 0x41;
+        fs::write(dir.path().join("spool.db-wal"), altered).unwrap();
+        // The end of a log that was altered looks as one that was never written whole.
+        let Some(recovered) = open(dir.path()).recovered else { continue };
+        recoveries += 1;
+        let (given, _) = given(dir.path());
+        let ids: BTreeSet<_> = given.values().map(|row| &row.id).collect();
+        let counts = (ids.len(), recovered.records as usize, recovered.lost);
+        assert_eq!(counts, (given.len(), given.len(), 0), "byte {place}: {recovered:?}");
+        // One whose removal was hit may be there again.
+        assert!(made.rows.iter().all(|(seq, row)| given.get(seq) == Some(row)), "byte {place}: each has its number");
+    }
+    assert!(recoveries > 20, "{recoveries}");
+}
+
+#[test]
+fn two_deliveries_that_are_equal_stay_two() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = SpoolStore::create(dir.path()).unwrap();
+    let row = delivery(1, 0);
+    for seq in [1, 2] {
+        store.commit(|connection| insert(connection, &NewRow::of(&row, seq))).unwrap();
+    }
+    drop(store);
+    let recovered = recover(dir.path(), "to see what it gives", || ()).unwrap();
+    assert_eq!((recovered.records, recovered.lost), (2, 0));
 }
 
 #[test]
