@@ -15,7 +15,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::catalog::{Profile, Split};
-use crate::convert::identify::{Why, identify};
+use crate::convert::identify::{Why, recognise};
 use crate::outcome::{Reason, Rejection};
 use crate::source::verify::{Part, Verified};
 use crate::values::json::{Document, MAX_DEPTH, Node};
@@ -87,7 +87,8 @@ fn is_ignored(delivery: &Verified, slice: &Slice) -> bool {
     }
     let text = slice.text(delivery.body());
     let Ok(doc) = Document::scan(&text, MAX_DEPTH) else { return false };
-    identify(&doc, delivery.headers(), profile).is_err_and(|unidentified| matches!(unidentified.why, Why::Ignored))
+    // Its key and times are read once it is known to be wanted.
+    matches!(recognise(&doc, delivery.headers(), profile), Err(Why::Ignored))
 }
 
 /// The events of a body by the first split of the profile that leads to an array with elements; `None` where none does.
