@@ -12,7 +12,8 @@
 //! | a type, logical type, semantic type (`connect.name`), size, precision or name | changed; a promotion goes one way only |
 //! | null is allowed in one of them | made required, or no longer so |
 //! | a branch of another union | added or removed: the other's readers do not know it |
-//! | a symbol of an enum, and who has to read it has no default for it | added or removed |
+//! | a symbol of an enum is new | fine if the other version has a default to read it as, else added |
+//! | a symbol of an enum is gone or has another name: older records would read as the default, if there is one | removed |
 //! | a default has another value, or is no more: one old record would read differently | changed |
 //! | a default is new | fine: whoever has the field writes it |
 //! | docs, attributes, aliases, the order of fields, branches and symbols | fine |
@@ -191,13 +192,17 @@ impl<'a> Comparison<'a> {
         let of = |ty: &'a Value| ty["symbols"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let missing = |from: &'a Value, of_other: &'a Value| {
             let missing: Vec<_> = of(of_other).filter(|symbol| !of(from).any(|other| other == *symbol)).collect();
-            (!missing.is_empty() && from.get("default").is_none()).then(|| missing.join(", "))
+            (!missing.is_empty()).then(|| missing.join(", "))
         };
-        if let Some(added) = missing(old, new) {
+        if let Some(added) = missing(old, new).filter(|_| old.get("default").is_none()) {
             self.note(at, format!("symbols added: {added}; the other version has no default to read them as"));
         }
         if let Some(removed) = missing(new, old) {
-            self.note(at, format!("symbols removed: {removed}; this version has no default to read them as"));
+            let read = match new["default"].as_str() {
+                Some(default) => format!("records that have them would read as {default}"),
+                None => "this version has no default to read them as".to_owned(),
+            };
+            self.note(at, format!("symbols removed: {removed}; {read}"));
         }
         match (old.get("default"), new.get("default")) {
             (Some(was), Some(is)) if was != is => {

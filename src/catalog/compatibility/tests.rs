@@ -38,7 +38,7 @@ fn docs_attributes_orders_and_fields_that_can_be_filled_in_are_fine() {
     ]);
     assert_eq!(between(&old, &new), [""; 0]);
     let symbols = |symbols: &Value| json!({"type": "enum", "name": "E", "symbols": symbols, "default": "A"});
-    assert_eq!(retyped(&symbols(&json!(["A", "B"])), &symbols(&json!(["C", "A"]))), [""; 0]);
+    assert_eq!(retyped(&symbols(&json!(["A", "B"])), &symbols(&json!(["C", "B", "A"]))), [""; 0]);
 }
 
 #[test]
@@ -130,6 +130,61 @@ fn logical_and_semantic_types_sizes_and_precisions_do_not_change() {
 }
 
 #[test]
+fn no_type_that_a_field_may_have_becomes_another_one() {
+    let logical = |ty: &str, logical: &str| json!({"type": ty, "logicalType": logical});
+    let decimal = |scale: u32| json!({"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": scale});
+    // Written without a scale, a decimal has the scale 0.
+    let whole = json!({"type": "bytes", "logicalType": "decimal", "precision": 9});
+    let named = |kind: &str| json!({"type": kind, "name": "N", "symbols": ["A"], "default": "A", "fields": []});
+    let types = [
+        json!("boolean"),
+        json!("int"),
+        json!("long"),
+        json!("float"),
+        json!("double"),
+        json!("string"),
+        json!("bytes"),
+        logical("string", "uuid"),
+        json!({"type": "string", "connect.name": "io.debezium.data.Json"}),
+        decimal(2),
+        decimal(3),
+        whole.clone(),
+        json!({"type": "bytes", "logicalType": "decimal", "precision": 10, "scale": 2}),
+        logical("int", "date"),
+        logical("int", "time-millis"),
+        logical("long", "time-micros"),
+        logical("long", "timestamp-millis"),
+        logical("long", "timestamp-micros"),
+        named("enum"),
+        named("record"),
+        json!({"type": "array", "items": "long"}),
+        json!({"type": "map", "values": "long"}),
+    ];
+    let around: [fn(&Value) -> Value; 4] = [
+        Value::clone,
+        |ty| json!(["null", ty]),
+        |ty| json!({"type": "array", "items": ty}),
+        |ty| json!({"type": "map", "values": ["null", ty]}),
+    ];
+    for (old, new) in types.iter().flat_map(|old| types.iter().map(move |new| (old, new))) {
+        for around in around {
+            let found = retyped(&around(old), &around(new));
+            assert_eq!(found.is_empty(), old == new, "{old} {new}: {found:?}");
+            assert!(found.iter().all(|words| words.contains(": type changed from ")), "{old} {new}: {found:?}");
+        }
+    }
+    assert_eq!(retyped(&whole, &decimal(0)), [""; 0]);
+    let map = |of: Value| json!({"type": "map", "values": of});
+    assert_eq!(
+        retyped(&map(json!(["null", "long"])), &map(json!("long"))),
+        [format!("f{{}} (in x.A): {MADE_REQUIRED}")]
+    );
+    // How senders spell an instant, or a symbol, is nothing to readers.
+    let spelled = json!({"type": "long", "logicalType": "timestamp-millis", "format": "%d/%m/%Y %H:%M"});
+    assert_eq!(retyped(&logical("long", "timestamp-millis"), &spelled), [""; 0]);
+}
+
+#[test]
 fn branches_and_symbols_are_neither_added_nor_removed() {
     let symbols = |symbols: &Value| json!({"type": "enum", "name": "E", "symbols": symbols});
     let with_default = |default: &str| json!({"type": "enum", "name": "E", "symbols": ["A", "B"], "default": default});
@@ -154,6 +209,11 @@ fn branches_and_symbols_are_neither_added_nor_removed() {
             symbols(&json!(["A"])),
             with_default("A"),
             "symbols added: B; the other version has no default to read them as",
+        ),
+        (
+            with_default("A"),
+            json!({"type": "enum", "name": "E", "symbols": ["A", "C"], "default": "A"}),
+            "symbols removed: B; records that have them would read as A",
         ),
         (with_default("A"), with_default("B"), r#"default of the enum changed from "A" to "B""#),
     ]);
