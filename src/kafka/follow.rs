@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! start ─▶ read from what was saved to the end ─▶ open ─┬▶ every second: read what others wrote up to a second ago
-//!                    └─ takes longer than HOLD ─▶ open ─┘  newest overtaken? written once more ─▶ save
+//!              └─ stalls, or takes too long (hold) ─▶ open ─┘  newest overtaken? written once more ─▶ save
 //! ```
 //!
 //! What we wrote ourselves is known by its acknowledgement, so an instance that is alone reads nothing: it asks for the ends of
 //! the partitions, one request to each broker.
 
 mod cluster;
+mod hold;
 mod reader;
 mod times;
 mod version;
@@ -25,6 +26,7 @@ use crate::kafka::latest::{LatestTopics, Overtaken};
 use crate::kafka::publish::{Landed, Patience, Publisher};
 use crate::kafka::registry::SchemaReader;
 use crate::kafka::route::{Record, Routes};
+use hold::Hold;
 pub(crate) use reader::FollowError;
 use reader::{FoundState, TopicReader, Wanted};
 use times::Times;
@@ -35,8 +37,6 @@ const BETWEEN: Duration = Duration::from_secs(1);
 const AT_START: Duration = Duration::from_millis(100);
 /// After how many failures in a row that is said.
 const FAILURES: u32 = 3;
-/// How long reading may keep states from being written. After that they are, and what goes backwards is written once more.
-const HOLD: Duration = Duration::from_secs(20);
 /// How long a partition may give nothing of what it has, and a state take to be written once more. Then the others have their turn.
 const STALLED: Duration = Duration::from_secs(5);
 /// How many states are written once more between two looks.
@@ -59,8 +59,8 @@ pub(crate) struct Follower {
     ends: BTreeMap<(Arc<str>, i32), i64>,
     /// Topics that ended before what is known of them, at the last look.
     behind: BTreeSet<Arc<str>>,
-    /// Since when topics are read that are not open.
-    holding: Option<Instant>,
+    /// While topics are read that are not open.
+    holding: Option<Hold>,
     /// Told how many records of a topic were read, and how many there are at the most.
     on_progress: Box<dyn Fn(u64, u64) + Send + Sync>,
     /// How often in a row reading failed.
@@ -278,6 +278,9 @@ impl Follower {
                 reader.stop().await?;
                 return Err(FollowError::Stalled);
             }
+            if let Some(hold) = self.holding.as_mut().filter(|_| !found.is_empty()) {
+                hold.goes_on(Instant::now());
+            }
             progress.records += found.len() as u64;
             for state in found {
                 self.note(topic, &state).await?;
@@ -308,7 +311,8 @@ impl Follower {
             self.holding = None;
             return;
         }
-        if self.holding.get_or_insert_with(Instant::now).elapsed() < HOLD {
+        let now = Instant::now();
+        if !self.holding.get_or_insert_with(|| Hold::begin(now)).is_over(now) {
             return;
         }
         for topic in self.latest.topics() {
