@@ -246,13 +246,17 @@ pub(crate) fn put_aside(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-const LISTED: &str =
-    "CREATE TABLE listed (seq INTEGER PRIMARY KEY, lane TEXT, source TEXT, type TEXT, received_at INTEGER)";
+/// Tables for the time being. They are on disk, since there may be millions of deliveries: SQLite would sort them in memory, or in a
+/// folder that a container may not have.
+const TABLES: &str = "
+    CREATE TABLE listed (seq INTEGER PRIMARY KEY, lane TEXT, source TEXT, type TEXT, received_at INTEGER);
+    CREATE TABLE recovered (received_at INTEGER, id TEXT, seq INTEGER, PRIMARY KEY (received_at, id, seq)) WITHOUT ROWID;
+";
 
 /// Copies each delivery that is whole, and for the time being what the index lists.
 fn copy(pages: &Pages, store: &mut SpoolStore) -> Result<(), SpoolError> {
     let failed = |e: rusqlite::Error| SpoolError::of(&e);
-    store.commit(|connection| connection.execute_batch(LISTED)).map_err(failed)?;
+    store.commit(|connection| connection.execute_batch(TABLES)).map_err(failed)?;
     let (mut group, mut bytes) = (Vec::new(), 0);
     let mut write = |group: &mut Vec<FoundRow>, bytes: &mut usize| {
         *bytes = 0;
@@ -278,8 +282,8 @@ fn keep(connection: &Connection, found: &FoundRow) -> rusqlite::Result<()> {
                 optional(connection.prepare_cached(same)?.query_row([row.seq], |row| row.get(0)))?;
             match same {
                 Some(id) if id == row.id => Ok(()),
-                Some(_) => insert(connection, &NewRow::of(row, highest(connection)? + FAR + 1)),
-                None => insert(connection, &NewRow::of(row, row.seq)),
+                Some(_) => add(connection, row, highest(connection)? + FAR + 1),
+                None => add(connection, row, row.seq),
             }
         }
         FoundRow::Listed(row) => {
@@ -293,6 +297,12 @@ fn keep(connection: &Connection, found: &FoundRow) -> rusqlite::Result<()> {
             list.execute([seq]).map(drop)
         }
     }
+}
+
+fn add(connection: &Connection, row: &Row, seq: i64) -> rusqlite::Result<()> {
+    let mut note = connection.prepare_cached("INSERT INTO recovered VALUES (?1, ?2, ?3)")?;
+    note.execute(params![row.received_at, row.id, seq])?;
+    insert(connection, &NewRow::of(row, seq))
 }
 
 fn optional<T>(found: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
@@ -310,13 +320,16 @@ fn highest(connection: &Connection) -> rusqlite::Result<i64> {
 /// in an earlier copy of that page. What was moved to another lane may be found in its old place, too. Two that the index lists
 /// are two.
 fn drop_copies(store: &mut SpoolStore) -> rusqlite::Result<()> {
-    let copies = "DELETE FROM deliveries WHERE seq IN (SELECT seq FROM
-                      (SELECT seq, is_listed, row_number() OVER (
-                           PARTITION BY id, source, type, received_at ORDER BY is_listed DESC, seq) AS nth FROM
-                          (SELECT seq, id, source, type, received_at,
-                               seq IN (SELECT seq FROM listed WHERE lane IS NOT NULL) AS is_listed FROM deliveries))
-                      WHERE nth > 1 AND NOT is_listed)";
-    store.commit(|connection| connection.execute(copies, []).map(drop))
+    let copies = "DELETE FROM deliveries WHERE seq IN (
+                      SELECT seq FROM recovered AS copy
+                      WHERE NOT EXISTS (SELECT 1 FROM listed WHERE seq = copy.seq AND lane IS NOT NULL)
+                      AND EXISTS (SELECT 1 FROM recovered AS other
+                          WHERE received_at = copy.received_at AND id = copy.id AND seq <> copy.seq AND (seq < copy.seq
+                              OR EXISTS (SELECT 1 FROM listed WHERE seq = other.seq AND lane IS NOT NULL))))";
+    store.commit(|connection| {
+        connection.execute(copies, [])?;
+        connection.execute_batch("DROP TABLE recovered")
+    })
 }
 
 /// Gives deliveries whose numbers were altered back the ones that the index lists for them, or a place at the end.

@@ -208,10 +208,21 @@ impl SpoolStore {
 
     /// The numbers in use: first and last of each row of them without a gap.
     pub(super) fn ranges(&self) -> Result<Vec<(i64, i64)>, SpoolError> {
-        let sql =
-            "SELECT min(seq), max(seq) FROM (SELECT seq, seq - row_number() OVER (ORDER BY seq) AS gap FROM deliveries)
-                   GROUP BY gap ORDER BY 1";
-        self.rows(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        let mut ranges: Vec<(i64, i64)> = Vec::new();
+        let mut found = || {
+            let mut statement = self.connection.prepare("SELECT seq FROM deliveries ORDER BY seq")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let seq: i64 = row.get(0)?;
+                match ranges.last_mut() {
+                    Some((_, last)) if last.checked_add(1) == Some(seq) => *last = seq,
+                    _ => ranges.push((seq, seq)),
+                }
+            }
+            Ok(())
+        };
+        found().map_err(|e: rusqlite::Error| SpoolError::of(&e))?;
+        Ok(ranges)
     }
 
     /// Looks for damage in all pages of a file that is small; one that is large is looked at as it is read.
