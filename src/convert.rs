@@ -1,5 +1,6 @@
 //! From a verified body to Avro bytes. No I/O, no clock.
 
+mod distinct;
 pub(crate) mod encode;
 pub(crate) mod identify;
 pub(crate) mod prepare;

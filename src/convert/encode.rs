@@ -19,11 +19,11 @@ pub(crate) mod judge;
 mod misfit;
 mod value;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use indexmap::IndexSet;
-
 use crate::catalog::{EventType, FieldKind, FieldPlan, Guard, KeySlots, Latest, Path, Profile};
+use crate::convert::distinct::distinct;
 use crate::media::Moved;
 use crate::values::derive::{How, derive};
 use crate::values::json::{self, Document, Node};
@@ -163,13 +163,14 @@ impl<'a> Encoder<'a> {
     fn list(&mut self, path: &Path, hashed: bool) {
         let doc = self.doc;
         let payload = self.profile.payload.as_deref().map_or(Some(Node::ROOT), |name| doc.get(Node::ROOT, name));
-        let mut made = IndexSet::new();
+        let mut made = Vec::new();
         if let Some(payload) = payload {
             doc.reach(payload, &path.steps, &mut |node| {
                 let new = path.derived.as_ref().and_then(|how| derive(doc, node, how));
-                made.extend(if hashed { new.and_then(|text| self.profile.hasher.hash(&text)) } else { new });
+                made.extend(if hashed { self.hash(new) } else { new });
             });
         }
+        let made = distinct(made);
         self.branch(!made.is_empty());
         if !made.is_empty() {
             self.long(made.len() as i64);
@@ -360,8 +361,12 @@ impl<'a> Encoder<'a> {
     /// Writes what is derived of the value at `from`, or null when that is nothing.
     fn derived(&mut self, from: Option<Node>, how: &How, guard: Guard) {
         let made = from.and_then(|node| derive(self.doc, node, how));
-        let made = if guard == Guard::Hashed { made.and_then(|text| self.profile.hasher.hash(&text)) } else { made };
+        let made = if guard == Guard::Hashed { self.hash(made) } else { made };
         self.perhaps(made.as_deref());
+    }
+
+    fn hash<'b>(&self, text: Option<Cow<'_, str>>) -> Option<Cow<'b, str>> {
+        text.and_then(|text| self.profile.hasher.hash(&text)).map(Cow::Owned)
     }
 
     /// Writes the hash of the text at `node`, or null when there is none, without keeping the original: half a surrogate
@@ -372,8 +377,7 @@ impl<'a> Encoder<'a> {
             json::Kind::Number => Some(doc.raw(node).into()),
             _ => doc.text(node).map(|text| text.text),
         };
-        let hash = text.and_then(|text| self.profile.hasher.hash(&text));
-        self.perhaps(hash.as_deref());
+        self.perhaps(self.hash(text).as_deref());
     }
 
     /// Keeps the original of a known field in `extra`, without what must never leave.

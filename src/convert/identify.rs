@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName};
-use indexmap::IndexSet;
 
 use crate::catalog::{EventType, Join, Meaning, Path, Profile, Rule, RulePiece, RulePlace, Type};
+use crate::convert::distinct::distinct;
 use crate::convert::spelling;
 use crate::values::derive::derive;
 use crate::values::json::{self, Document, Node};
@@ -256,18 +256,18 @@ fn id(doc: &Document<'_>, value: Node, leaf: &Type) -> Option<String> {
 /// The ids of the entities at the keys of `join`, each once, in their order, hashed where the record has them so; blank ones and
 /// what is no id are none.
 fn links(doc: &Document<'_>, profile: &Profile, payload: Node, join: &Join) -> Vec<String> {
-    let mut ids = IndexSet::new();
+    let mut ids = Vec::new();
     for path in &join.keys {
         doc.reach(payload, &path.steps, &mut |node| {
             let found = match &path.derived {
-                Some(how) => derive(doc, node, how),
+                Some(how) => derive(doc, node, how).map(Cow::into_owned),
                 None => id(doc, node, &join.id),
             };
             let found = if path.hashed { found.and_then(|id| profile.hasher.hash(&id)) } else { found };
             ids.extend(found.filter(|id| !id.trim().is_empty()));
         });
     }
-    ids.into_iter().collect()
+    distinct(ids)
 }
 
 /// `value`, or why it is none.

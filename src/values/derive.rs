@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, Region};
+use uuid::Uuid;
 
 use crate::values::json::{Document, Kind, MAX_DEPTH, Node};
 use crate::values::phone::phone;
@@ -45,11 +46,11 @@ impl How {
 const LONGEST: usize = 1024;
 
 /// What is made of the value at `node`; nothing when it is not of that kind, or blank.
-pub(crate) fn derive(doc: &Document<'_>, node: Node, how: &How) -> Option<String> {
+pub(crate) fn derive<'a>(doc: &Document<'a>, node: Node, how: &How) -> Option<Cow<'a, str>> {
     match how {
-        How::Reference { member } => tidy(&reference(doc, node, member)?),
-        How::Member { member } => tidy(&within(doc, node, member)?),
-        How::Phone { region, whatsapp } => phone(&text(doc, node)?, *region, *whatsapp),
+        How::Reference { member } => tidy(reference(doc, node, member)?),
+        How::Member { member } => tidy(within(doc, node, member)?),
+        How::Phone { region, whatsapp } => phone(&text(doc, node)?, *region, *whatsapp).map(Cow::Owned),
     }
 }
 
@@ -61,52 +62,77 @@ fn text<'a>(doc: &Document<'a>, node: Node) -> Option<Cow<'a, str>> {
     }
 }
 
-fn reference(doc: &Document<'_>, node: Node, member: &str) -> Option<String> {
+fn reference<'a>(doc: &Document<'a>, node: Node, member: &str) -> Option<Cow<'a, str>> {
     match doc.kind(node) {
         Kind::Object => member_of(doc, node, member),
-        Kind::String | Kind::Escaped => {
-            let outer = text(doc, node)?;
-            // Whoever put JSON into a string meant what it holds.
-            match Document::scan(outer.as_bytes(), MAX_DEPTH) {
-                Err(_) => Some(outer.into_owned()),
-                Ok(inner) => match inner.kind(Node::ROOT) {
-                    Kind::Object => member_of(&inner, Node::ROOT, member),
-                    Kind::Null | Kind::Array => None,
-                    Kind::String | Kind::Escaped => text(&inner, Node::ROOT).map(Cow::into_owned),
-                    _ => Some(outer.into_owned()),
-                },
-            }
-        }
-        Kind::Number => text(doc, node).map(Cow::into_owned),
+        Kind::String | Kind::Escaped => inside(text(doc, node)?, |outer| meant(outer, member)),
+        Kind::Number => text(doc, node),
         _ => None,
     }
 }
 
-/// A text as keys have it, so that it meets them: without white space around it, a UUID in small letters.
-fn tidy(text: &str) -> Option<String> {
-    let text = text.trim();
-    if text.is_empty() || text.len() > LONGEST {
-        return None;
+/// What a text means: whoever put JSON into a string meant what it holds.
+fn meant<'a>(outer: &'a str, member: &str) -> Option<Cow<'a, str>> {
+    // What begins otherwise is a number, a boolean or no JSON, and stands for itself.
+    if !may_begin(outer, &['{', '[', '"', 'n']) {
+        return Some(outer.into());
     }
-    Some(uuid(text).map_or_else(|| text.to_owned(), |uuid| uuid.to_string()))
+    let Ok(inner) = Document::scan(outer.as_bytes(), MAX_DEPTH) else { return Some(outer.into()) };
+    match inner.kind(Node::ROOT) {
+        Kind::Object => member_of(&inner, Node::ROOT, member),
+        Kind::Null | Kind::Array => None,
+        Kind::String | Kind::Escaped => text(&inner, Node::ROOT),
+        _ => Some(outer.into()),
+    }
 }
 
-fn within(doc: &Document<'_>, node: Node, member: &str) -> Option<String> {
+/// A text as keys have it, so that it meets them: without white space around it, a UUID in small letters.
+fn tidy(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    let trimmed = text.trim();
+    if trimmed.is_empty() || trimmed.len() > LONGEST {
+        return None;
+    }
+    let mut buffer = Uuid::encode_buffer();
+    let tidied = uuid(trimmed).map_or(trimmed, |uuid| &*uuid.encode_lower(&mut buffer));
+    if tidied == text {
+        return Some(text);
+    }
+    Some(match text {
+        Cow::Borrowed(text) if tidied == text.trim() => text.trim().into(),
+        _ => tidied.to_owned().into(),
+    })
+}
+
+fn within<'a>(doc: &Document<'a>, node: Node, member: &str) -> Option<Cow<'a, str>> {
     match doc.kind(node) {
         Kind::Object => member_of(doc, node, member),
-        _ => {
-            let outer = doc.text(node)?;
-            let inner = Document::scan(outer.text.as_bytes(), MAX_DEPTH).ok()?;
-            member_of(&inner, Node::ROOT, member)
-        }
+        _ => inside(doc.text(node)?.text, |outer| {
+            if !may_begin(outer, &['{']) {
+                return None;
+            }
+            member_of(&Document::scan(outer.as_bytes(), MAX_DEPTH).ok()?, Node::ROOT, member)
+        }),
+    }
+}
+
+/// Whether the text, as JSON, may begin with one of these.
+fn may_begin(json: &str, with: &[char]) -> bool {
+    json.trim_start_matches([' ', '\t', '\n', '\r']).starts_with(with)
+}
+
+/// What `take` takes out of a text: it stays where it is, where the text does.
+fn inside<'a>(text: Cow<'a, str>, take: impl for<'b> Fn(&'b str) -> Option<Cow<'b, str>>) -> Option<Cow<'a, str>> {
+    match text {
+        Cow::Borrowed(text) => take(text),
+        Cow::Owned(text) => take(&text).map(|taken| taken.into_owned().into()),
     }
 }
 
 /// A member of an object, if there is one of this name: of two, no two readers take the same.
-fn member_of(doc: &Document<'_>, object: Node, name: &str) -> Option<String> {
+fn member_of<'a>(doc: &Document<'a>, object: Node, name: &str) -> Option<Cow<'a, str>> {
     let mut found = doc.all(object, name);
     let value = found.next()?;
-    if found.next().is_some() { None } else { text(doc, value).map(Cow::into_owned) }
+    if found.next().is_some() { None } else { text(doc, value) }
 }
 
 #[cfg(test)]
@@ -114,7 +140,7 @@ mod tests {
     use super::*;
 
     fn reference_of(json: &str, how: &How) -> Option<String> {
-        derive(&Document::scan(json.as_bytes(), MAX_DEPTH).unwrap(), Node::ROOT, how)
+        derive(&Document::scan(json.as_bytes(), MAX_DEPTH).unwrap(), Node::ROOT, how).map(Cow::into_owned)
     }
 
     #[test]
@@ -130,6 +156,10 @@ mod tests {
             (r#"{"externalKey": 42}"#, Some("42")),
             (r#""[not json""#, Some("[not json")),
             (r#""\"deal-5\"""#, Some("deal-5")),
+            (r#""nova venda""#, Some("nova venda")),
+            (r#""{deal}""#, Some("{deal}")),
+            (r#""\n[1]""#, None),
+            (r#""true""#, Some("true")),
             (r#""42""#, Some("42")),
             ("42", Some("42")),
             ("4.20", Some("4.20")),
