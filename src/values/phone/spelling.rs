@@ -124,7 +124,7 @@ impl Spelling {
 
     /// Whether an area code is set apart as it is in Brazil's local numbers: `(51) 98765-4321`, `51 98765-4321`, `051…`.
     pub(super) fn shows_area(&self) -> bool {
-        let is_local = || self.digits.len() <= 11 && matches!(self.groups(0)[..], [.., 4..=7, 4]);
+        let is_local = || !self.is_plain() && self.digits.len() <= 11 && matches!(self.groups(0)[..], [.., 4..=7, 4]);
         self.area_in_brackets || self.digits.starts_with('0') || is_local()
     }
 }
@@ -314,7 +314,7 @@ impl DigitReader {
         let DigitReader { digits, cuts, area_in_brackets, .. } = self;
         let spelling = Spelling { digits, country, is_whatsapps: false, cuts, area_in_brackets };
         // A single digit at the end is that of another number: (11) 9876-5432-3.
-        let ends_whole = !matches!(spelling.groups(0)[..], [.., _, 1]);
+        let ends_whole = spelling.is_plain() || !matches!(spelling.groups(0)[..], [.., _, 1]);
         ends_whole.then_some(spelling)
     }
 }
