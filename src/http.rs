@@ -38,7 +38,7 @@ use crate::blocking::off_the_hot_path;
 use crate::config::HttpSettings;
 use crate::flow::intake::Intake;
 use crate::observe::metrics::Stage;
-use crate::outcome::{AcceptedWhole, Refusal};
+use crate::outcome::{AcceptedWhole, Refusal, RequestWatcher, SettledRequest};
 use crate::source::Source;
 use crate::source::handshake::{self, HandshakeAnswer};
 use crate::source::verify::{Admission, RequestHead, Unverified, Verified};
@@ -65,6 +65,8 @@ pub(crate) struct Door {
     pub(crate) sources: std::collections::BTreeMap<String, Arc<Source>>,
     pub(crate) settings: HttpSettings,
     pub(crate) intake: Arc<Intake>,
+    /// Is told of each request, if somebody watches.
+    pub(crate) watcher: Option<RequestWatcher>,
     /// Set when new requests are to be turned away.
     pub(crate) closing: AtomicBool,
     /// Counts the requests that are under way.
@@ -153,6 +155,10 @@ impl Door {
         metrics.requests.with_label_values(&[reply::code(answer)]).inc();
         if let Err(refusal) = answer {
             metrics.refusals.note(source, *refusal, refusal.status().as_u16(), now_millis());
+        }
+        if let Some(watcher) = &self.watcher {
+            let (source, status) = (source.map(str::to_owned), reply::status(answer).as_u16());
+            watcher(SettledRequest { source, status, end: reply::end(answer) });
         }
         reply::response(answer, self.closing.load(Ordering::Relaxed))
     }
@@ -288,8 +294,8 @@ impl Door {
         let processed = tokio::spawn(async move {
             let accepted = intake.process(&delivery, deadline, &mut trace).await;
             let answer = match accepted {
-                Ok(AcceptedWhole { accepted, each }) => {
-                    Ok(Granted::Delivery(Receipt { id: delivery.id().to_owned(), accepted, each }))
+                Ok(AcceptedWhole { accepted, each, events }) => {
+                    Ok(Granted::Delivery(Receipt { id: delivery.id().to_owned(), accepted, each, events }))
                 }
                 Err(declined) => Err(Refusal::from(declined)),
             };

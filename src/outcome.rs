@@ -2,8 +2,10 @@
 //! metrics share.
 
 mod refusal;
+mod settled;
 
 pub(crate) use refusal::Refusal;
+pub(crate) use settled::{RequestEnd, RequestWatcher, SettledEvent, SettledRequest, WrittenAt};
 
 /// How a delivery was accepted: what a 2xx promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,10 +87,12 @@ impl EachAccepted {
 }
 
 /// How a delivery was accepted as a whole, and each of its events, where it has several.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct AcceptedWhole {
     pub(crate) accepted: Accepted,
     pub(crate) each: Option<EachAccepted>,
+    /// Its events, if somebody watches; in their order, without those that its profile ignores.
+    pub(crate) events: Vec<SettledEvent>,
 }
 
 /// Why a delivery was not accepted; its sender has to try again.

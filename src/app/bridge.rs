@@ -114,10 +114,11 @@ pub(crate) struct Core {
 
 impl Core {
     /// Takes the data directory, opens the spool, makes the producers. Neither Kafka nor the registry is asked for anything.
+    /// `is_watched` says whether somebody wants to know what becomes of each event.
     ///
     /// # Errors
     /// When the data directory or the spool is unusable or taken, or a setting is refused.
-    pub(crate) fn build(settings: &Settings) -> Result<Core, StartError> {
+    pub(crate) fn build(settings: &Settings, is_watched: bool) -> Result<Core, StartError> {
         let mut pipeline = pipeline(settings)?;
         let mut exporter = None;
         if let Some(tracing) = &settings.tracing {
@@ -149,7 +150,7 @@ impl Core {
             ack_timeout: settings.http.ack_timeout,
             stop: CancellationToken::new(),
         };
-        let intake = Arc::new(Intake { pipeline, spool });
+        let intake = Arc::new(Intake { pipeline, spool, is_watched });
         Ok(Core { intake, registry: Arc::new(registry), follower, drain, to_drain, exporter, lock })
     }
 

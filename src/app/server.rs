@@ -21,6 +21,7 @@ use crate::http::{
     Budget, ConnectionCounts, ConnectionLimits, ConsoleRoutes, Door, HostNames, Identity, Tls, admin_router, serve,
     webhook_router,
 };
+use crate::outcome::RequestWatcher;
 
 /// What the end of shutdown keeps for itself: closing the listeners and the process.
 const LAST_STEPS: Duration = Duration::from_millis(500);
@@ -39,14 +40,18 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Builds everything. Nothing listens yet. `flags` lead a tool to the servers of this bridge.
+    /// Builds everything. Nothing listens yet. `flags` lead a tool to the servers of this bridge; `watcher` is told of each request.
     ///
     /// # Errors
     /// As [`Core::build`].
-    pub(crate) fn build(settings: Settings, flags: ToolFlags) -> Result<App, StartError> {
+    pub(crate) fn build(
+        settings: Settings,
+        flags: ToolFlags,
+        watcher: Option<RequestWatcher>,
+    ) -> Result<App, StartError> {
         let identity = settings.http.tls.as_ref().map(Identity::read).transpose()?;
-        let core = Core::build(&settings)?;
-        let Intake { pipeline, spool } = &*core.intake;
+        let core = Core::build(&settings, watcher.is_some())?;
+        let Intake { pipeline, spool, .. } = &*core.intake;
         let counts = ConnectionCounts {
             open: pipeline.metrics.listener.connections.clone(),
             failed_handshakes: pipeline.metrics.listener.failed_handshakes.clone(),
@@ -68,6 +73,7 @@ impl App {
             sources: settings.sources,
             settings: settings.http,
             intake: Arc::clone(&core.intake),
+            watcher,
             closing: AtomicBool::new(false),
             under_way: TaskTracker::new(),
         };

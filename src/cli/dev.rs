@@ -1,5 +1,7 @@
 //! `hookbridge dev`: arguments, greeting, and the run.
 
+mod lines;
+
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use super::shutdown::Shutdown;
 use super::{Ending, fail, fail_start, on_runtime};
 use crate::config::Logging;
 use crate::disk::private::keep_new_files_private;
+use crate::observe::metrics::refusals;
 use crate::observe::telemetry;
 use crate::tools::dev::{Dev, DevError, DevSources, Options};
 
@@ -19,6 +22,9 @@ Starts an embedded broker, an embedded registry and the bridge with two demo sou
 where they are and what to type next. Any client of Kafka or of the registry can connect. What makes
 topics (Kafka Streams) or uses the new group protocol (KIP-848) needs a real Kafka: --kafka.
 For trying out: everything is in memory.
+
+Each request has a line: the answer's status, source, event type, key, and topic/partition@offset of
+its record; or what became of it instead, such as the reason why it was refused. Never a body.
 
 With --catalog there is one source more for each profile of that folder. With --config the sources,
 topics and limits are those of the file, and Kafka, the registry, addresses and folders are those of
@@ -60,7 +66,9 @@ pub(super) struct DevArgs {
 pub(super) fn run(args: DevArgs, file: Option<&Path>) -> Ending {
     keep_new_files_private();
     let file = file.map(Path::to_owned);
-    let _logs = telemetry::init(Logging::info());
+    // Each refused request has a line of its own.
+    let _logs = telemetry::init(Logging::info_without(refusals::LOGS_AS));
+    let (watcher, _lines) = lines::watch();
     let ending = on_runtime(async {
         let shutdown = match Shutdown::listen() {
             Ok(shutdown) => shutdown,
@@ -74,6 +82,7 @@ pub(super) fn run(args: DevArgs, file: Option<&Path>) -> Ending {
             kafka: args.kafka,
             registry: args.registry,
             sources: DevSources { file, catalog: args.catalog },
+            watcher,
         };
         let dev = match Dev::build(options) {
             Ok(dev) => dev,

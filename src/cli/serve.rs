@@ -46,7 +46,7 @@ async fn serve(file: &Path) -> Ending {
     );
     let (webhooks, admin) = (settings.http.listen, settings.admin_listen);
     settings.http.max_connections = allow_connections(settings.http.max_connections);
-    let app = match App::build(settings, ToolFlags::of_file(file)) {
+    let app = match App::build(settings, ToolFlags::of_file(file), None) {
         Ok(app) => app,
         Err(error) => return fail_start(&error),
     };

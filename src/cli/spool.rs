@@ -238,7 +238,7 @@ async fn drain(settings: &Settings, patience: Duration) -> Ending {
         }
         Err(error) => return fail(&format!("data_dir: {error}"), Ending::Unavailable),
     }
-    let core = match Core::build(settings) {
+    let core = match Core::build(settings, false) {
         Ok(core) => core,
         Err(error) => return fail_start(&error),
     };

@@ -32,9 +32,9 @@ pub(crate) struct Logging {
 }
 
 impl Logging {
-    /// What is worth knowing, in the usual form.
-    pub(crate) fn info() -> Self {
-        Logging { filter: EnvFilter::new(filter("info")), format: Format::Auto }
+    /// What is worth knowing, in the usual form, without what the module at `path` has to say.
+    pub(crate) fn info_without(path: &str) -> Self {
+        Logging { filter: EnvFilter::new(format!("{},{path}=off", filter("info"))), format: Format::Auto }
     }
 }
 

@@ -17,11 +17,11 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::catalog::EventType;
 use crate::convert::prepare::Prepared;
-use crate::flow::pipeline::{Attempt, Deferred, Pipeline, RecordVerdicts};
+use crate::flow::pipeline::{Attempt, Deferred, Delivered, Pipeline, RecordVerdicts};
 use crate::kafka::publish::Patience;
 use crate::observe::metrics::Stage;
 use crate::observe::traces::Trace;
-use crate::outcome::{Accepted, AcceptedWhole, Declined, End, Unwritten};
+use crate::outcome::{Accepted, AcceptedWhole, Declined, SettledEvent, Unwritten, WrittenAt};
 use crate::source::verify::Verified;
 use crate::spool::Spool;
 
@@ -32,6 +32,14 @@ const APPEND_PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) struct Intake {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) spool: Arc<Spool>,
+    /// Whether somebody watches what becomes of each event.
+    pub(crate) is_watched: bool,
+}
+
+/// An event that was accepted, and what whoever watches gets to see of it.
+struct Taken {
+    accepted: Accepted,
+    event: Option<SettledEvent>,
 }
 
 impl Intake {
@@ -51,22 +59,37 @@ impl Intake {
             return Ok(each);
         }
         let prepared = self.prepare(delivery, deadline, trace).await?;
-        let accepted = self.take(delivery, prepared, deadline, trace).await?;
-        Ok(AcceptedWhole { accepted, each: None })
+        let Taken { accepted, event } = self.take(delivery, prepared, deadline, trace).await?;
+        Ok(AcceptedWhole { accepted, each: None, events: event.into_iter().collect() })
     }
 
-    /// Takes a prepared delivery to Kafka or into the spool.
+    /// Takes a prepared delivery to Kafka or into the spool, and notes what became of it if somebody watches.
     async fn take(
         &self,
         delivery: &Verified,
         prepared: Prepared<'_>,
         deadline: Instant,
         trace: &mut Trace,
-    ) -> Result<Accepted, Declined> {
+    ) -> Result<Taken, Declined> {
+        let names = self.is_watched.then(|| (prepared.type_name().map(str::to_owned), prepared.key.clone()));
+        let (accepted, written) = self.take_prepared(delivery, prepared, deadline, trace).await?;
+        let part = delivery.part().map_or(0, |part| part.place);
+        let event = names.map(|(event_type, key)| SettledEvent { part, event_type, key, accepted, written });
+        Ok(Taken { accepted, event })
+    }
+
+    /// Takes a prepared delivery to Kafka, and gives where its record is, or into the spool.
+    async fn take_prepared(
+        &self,
+        delivery: &Verified,
+        prepared: Prepared<'_>,
+        deadline: Instant,
+        trace: &mut Trace,
+    ) -> Result<(Accepted, Option<WrittenAt>), Declined> {
         let event_type = prepared.type_name();
         if prepared.is_ignored() {
             self.pipeline.metrics.ignored(&delivery.source().name);
-            return Ok(Accepted::Ignored);
+            return Ok((Accepted::Ignored, None));
         }
         let (lane, needs) = (self.spool.lane(self.pipeline.lane(&prepared)), self.pipeline.needs(&prepared));
         let is_late = delivery.part().is_some() && Instant::now() >= deadline;
@@ -75,7 +98,7 @@ impl Intake {
             Deferred::unsent(&lane.name, prepared.made.err().and_then(Unwritten::rejection))
         } else {
             match self.deliver_confirmed(delivery, prepared, deadline, trace).await {
-                Ok(end) => return Ok(end.into()),
+                Ok(Delivered { end, written }) => return Ok((end.into(), written)),
                 Err(deferred) => deferred,
             }
         };
@@ -83,7 +106,7 @@ impl Intake {
         if spooled.is_err() {
             self.pipeline.metrics.refused(&delivery.source().name, event_type);
         }
-        spooled
+        spooled.map(|accepted| (accepted, None))
     }
 
     /// Converts it, and takes note of what is worth a look.
@@ -117,7 +140,7 @@ impl Intake {
         prepared: Prepared<'_>,
         deadline: Instant,
         trace: &mut Trace,
-    ) -> Result<End, Deferred> {
+    ) -> Result<Delivered, Deferred> {
         let verdicts = RecordVerdicts::default();
         // Later, its next verdict would as a rule come too late for the sender.
         let until = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
@@ -136,15 +159,15 @@ impl Intake {
         verdicts: &RecordVerdicts,
         deadline: Instant,
         trace: &mut Trace,
-    ) -> Result<End, Deferred> {
+    ) -> Result<Delivered, Deferred> {
         let (source, event_type) = (prepared.delivery.source().name.as_str(), prepared.type_name());
         let (timer, mut span) = (self.pipeline.metrics.stage(Stage::Publish), trace.stage(Stage::Publish));
         let topic = self.pipeline.topic(&prepared);
         let attempt = Attempt { deadline, patience: Patience::Sender, verdicts, on_all_sent: &|| () };
         let delivered = self.pipeline.deliver(prepared, &attempt).await;
-        self.pipeline.record_outcome(&mut span, topic.as_deref(), verdicts, delivered.as_ref().copied());
+        self.pipeline.record_outcome(&mut span, topic.as_deref(), delivered.as_ref());
         drop((timer, span));
-        if let Ok(end) = delivered {
+        if let Ok(Delivered { end, .. }) = delivered {
             self.pipeline.metrics.accepted(source, event_type, end);
         }
         delivered

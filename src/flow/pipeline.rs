@@ -31,10 +31,10 @@ use crate::observe::metrics::Metrics;
 use crate::observe::recent::{RecentDeadLetter, RecentDeadLetters};
 use crate::observe::traces::{Span, Traces};
 use crate::ordering::{Gate, Needs};
-use crate::outcome::{Accepted, End, Reason, Rejection, Unwritten};
+use crate::outcome::{Accepted, End, Reason, Rejection, Unwritten, WrittenAt};
 use crate::source::verify::Verified;
 use crate::values::time;
-pub(crate) use attempt::{Attempt, Deferred, NotTaken, RecordVerdicts};
+pub(crate) use attempt::{Attempt, Deferred, Delivered, NotTaken, RecordVerdicts};
 use attempt::{RecordVerdict, all_taken};
 pub(crate) use extent::{check_extent, check_size};
 pub(crate) use records_room::RecordsRoom;
@@ -142,16 +142,16 @@ impl Pipeline {
     }
 
     /// Writes a prepared delivery to Kafka, or a dead letter in its place.
-    pub(crate) async fn deliver(&self, prepared: Prepared<'_>, attempt: &Attempt<'_>) -> Result<End, Deferred> {
+    pub(crate) async fn deliver(&self, prepared: Prepared<'_>, attempt: &Attempt<'_>) -> Result<Delivered, Deferred> {
         let lane = Arc::clone(self.lane(&prepared));
         let (event, made) = Event::of(prepared);
         let written = match made {
             Ok(made) => self.write(&event, made, &lane, attempt).await,
             Err(Unwritten::Rejected(rejection)) => Err(NotTaken::Ever(rejection)),
-            Err(Unwritten::Ignored) => return Ok(End::Ignored),
+            Err(Unwritten::Ignored) => return Ok(Delivered { end: End::Ignored, written: None }),
         };
         match written {
-            Ok(()) => Ok(End::Published),
+            Ok(written) => Ok(Delivered { end: End::Published, written }),
             Err(NotTaken::Ever(rejection)) => {
                 // Nothing of its lane is to wait for the topic of the dead letters.
                 if lane == self.routes.dead_letters {
@@ -164,26 +164,22 @@ impl Pipeline {
         }
     }
 
-    /// Tells a span how `delivered` ended, and where the event's own record went, which `verdicts` knows; `topic` is where it
-    /// was to go.
+    /// Tells a span how `delivered` ended, and where the event's own record went; `topic` is where it was to go.
     pub(crate) fn record_outcome(
         &self,
         span: &mut Span,
         topic: Option<&str>,
-        verdicts: &RecordVerdicts,
-        delivered: Result<End, &Deferred>,
+        delivered: Result<&Delivered, &Deferred>,
     ) {
-        if let Ok(end) = delivered {
-            span.set("hookbridge.outcome", Accepted::from(end).name());
-        }
         match delivered {
-            Ok(End::Published) => {
-                span.set_destination(topic, verdicts.partition());
-            }
-            Ok(End::Ignored) => {}
-            Ok(End::DeadLettered(reason)) => {
-                span.set_destination(Some(&self.routes.dead_letters), None);
-                span.set("hookbridge.reason", reason.code());
+            Ok(Delivered { end, written }) => {
+                span.set("hookbridge.outcome", Accepted::from(*end).name());
+                if let Some(WrittenAt { topic, partition, .. }) = written {
+                    span.set_destination(Some(topic), Some(*partition));
+                }
+                if let End::DeadLettered(reason) = end {
+                    span.set("hookbridge.reason", reason.code());
+                }
             }
             Err(deferred) => {
                 span.set_destination(
@@ -211,7 +207,7 @@ impl Pipeline {
             verdicts: &RecordVerdicts::default(),
             on_all_sent: &|| (),
         };
-        self.write(&event, made, &lane, &attempt).await.map(|()| End::Published)
+        self.write(&event, made, &lane, &attempt).await.map(|_| End::Published)
     }
 
     /// Where a prepared delivery would be written, or why nowhere. What Kafka would say to it is not known.
@@ -235,14 +231,14 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Writes the records of an event, its file first; or says why Kafka does not have them.
+    /// Writes the records of an event, its file first; gives where its own is, or says why Kafka does not have them.
     async fn write(
         &self,
         event: &Event<'_>,
         made: Box<ConvertedEvent>,
         lane: &Arc<str>,
         attempt: &Attempt<'_>,
-    ) -> Result<(), NotTaken> {
+    ) -> Result<Option<WrittenAt>, NotTaken> {
         let ConvertedEvent { parts, file } = *made;
         check_extent(&parts, self.max_record_bytes).map_err(NotTaken::Ever)?;
         let route = self.route_of(event).map_err(NotTaken::Ever)?;
@@ -273,7 +269,8 @@ impl Pipeline {
             let why = "too many bytes of records in flight".into();
             return Err(NotTaken::Now(Deferred { why, ..Deferred::unsent(lane, None) }));
         };
-        self.publish_all(records, lane, attempt).await
+        self.publish_all(records, lane, attempt).await?;
+        Ok(attempt.verdicts.written_to(&route.main.topic))
     }
 
     /// Room for the records of a sender's event, none while too many are under way. The spool bounds its own; and records that
@@ -334,8 +331,8 @@ impl Pipeline {
         attempt: &Attempt<'_>,
     ) -> Option<(Gate, PublishError)> {
         let error = match report.await {
-            Ok(Landed::At(partition, _)) => {
-                attempt.verdicts.set(at, RecordVerdict::Acknowledged(partition));
+            Ok(Landed::At(partition, offset)) => {
+                attempt.verdicts.set(at, RecordVerdict::Acknowledged(partition, offset));
                 self.metrics.ack_seconds.observe(sent_at.elapsed().as_secs_f64());
                 return None;
             }
@@ -374,7 +371,7 @@ impl Pipeline {
         event: &Event<'_>,
         rejection: &Rejection,
         attempt: &Attempt<'_>,
-    ) -> Result<End, Deferred> {
+    ) -> Result<Delivered, Deferred> {
         let (source, reason) = (&event.delivery.source().name, rejection.reason);
         let gate = self.publisher.gate(&self.routes.dead_letters, event.delivery.id());
         attempt.verdicts.register(std::iter::once(gate.clone()));
@@ -384,12 +381,18 @@ impl Pipeline {
             sent = self.send_dead_letter(event, rejection, time::now_millis(), attempt).await;
         }
         match sent {
-            Ok(_) => {
+            Ok(landed) => {
                 // Not the sentence: it may quote the body, and it stands in the dead letter's headers.
                 tracing::warn!(id = event.delivery.id(), source, reason = reason.code(), "dead letter written");
                 let event_type = event.event_type.map(|event_type| event_type.name.as_str());
                 self.note_dead_letter(event.delivery, event_type, rejection, false);
-                Ok(End::DeadLettered(reason))
+                let written = match landed {
+                    Landed::At(partition, offset) => {
+                        Some(WrittenAt { topic: Arc::clone(&self.routes.dead_letters), partition, offset })
+                    }
+                    Landed::Superseded => None,
+                };
+                Ok(Delivered { end: End::DeadLettered(reason), written })
             }
             Err(error) => Err(Deferred::at(gate, &self.routes.dead_letters, Some(rejection.clone()), &error)),
         }

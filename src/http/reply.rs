@@ -5,7 +5,7 @@ use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::outcome::{Accepted, Declined, EachAccepted, Refusal};
+use crate::outcome::{Accepted, Declined, EachAccepted, Refusal, RequestEnd, SettledEvent};
 use crate::source::handshake::HandshakeAnswer;
 
 /// Seconds after which a sender should try again.
@@ -23,6 +23,8 @@ pub(super) struct Receipt {
     pub(super) accepted: Accepted,
     /// Of a delivery with several events.
     pub(super) each: Option<EachAccepted>,
+    /// For who watches.
+    pub(super) events: Vec<SettledEvent>,
 }
 
 /// What a request got that was not refused.
@@ -115,6 +117,15 @@ pub(super) fn code(answer: &Answer) -> &'static str {
     }
 }
 
+/// What became of a request, as far as its answer says.
+pub(super) fn end(answer: &Answer) -> RequestEnd {
+    match answer {
+        Err(refusal) => RequestEnd::Refused(*refusal),
+        Ok(Granted::Handshake(_)) => RequestEnd::Handshake,
+        Ok(Granted::Delivery(Receipt { each, events, .. })) => RequestEnd::Accepted(events.clone(), *each),
+    }
+}
+
 /// The status of an answer.
 pub(super) fn status(answer: &Answer) -> StatusCode {
     match answer {
@@ -138,7 +149,7 @@ pub(super) fn response(answer: &Answer, closing: bool) -> Response {
     let status = status(answer);
     let (content_type, body) = match answer {
         Ok(Granted::Handshake(answer)) => (answer.content_type, answer.text.clone()),
-        Ok(Granted::Delivery(Receipt { id, accepted, each })) => {
+        Ok(Granted::Delivery(Receipt { id, accepted, each, .. })) => {
             let mut body = json!({ "id": id, "outcome": accepted.name() });
             for (name, count) in each.iter().flat_map(|each| each.named()) {
                 body["events"][name] = count.into();

@@ -22,7 +22,7 @@ mod latest;
 mod listener;
 mod make;
 mod patience;
-mod refusals;
+pub(crate) mod refusals;
 mod refused_records;
 mod space;
 mod tallies;

@@ -24,6 +24,7 @@ use crate::app::server::App;
 use crate::console::ToolFlags;
 use crate::http::{ConnectionLimits, listen, serve};
 use crate::kafka::route::Routes;
+use crate::outcome::RequestWatcher;
 use broker::{BYTES_PER_PARTITION, BrokerError, EmbeddedBroker};
 pub(crate) use demo::{configuration, demo_credential, demo_settings};
 pub(crate) use sources::DevSources;
@@ -38,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) kafka: Option<String>,
     pub(crate) registry: Option<String>,
     pub(crate) sources: DevSources,
+    /// Is told of each request.
+    pub(crate) watcher: RequestWatcher,
 }
 
 /// A port that was wanted, or a free one.
@@ -124,7 +127,7 @@ impl Dev {
             let broker = EmbeddedBroker::start(topics, settings.kafka.partitions).map_err(DevError::Broker)?;
             servers.spawn(async move { broker.forward(listener).await });
         }
-        let app = App::build(settings, flags)?;
+        let app = App::build(settings, flags, Some(options.watcher))?;
         Ok(Dev { app, webhooks, admin, servers, kafka, registry, embedded, sources, data_dir })
     }
 

@@ -4,12 +4,16 @@ use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
 
 use serde_json::Value;
 
 use crate::foreign_client::read_back;
 use crate::partitions::partition_of_12;
-use crate::support::bridge::{EVENT_TOPICS, SUBJECTS};
+use crate::support::bridge::{EVENT_TOPICS, SOON, SUBJECTS};
+use crate::support::eventually;
+use crate::support::sender::{self, WEGLY_HEADER, WHAZING_HEADER, hex, mac};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_hookbridge");
 
@@ -19,6 +23,8 @@ pub(crate) struct Dev {
     url: String,
     pub(crate) kafka: String,
     pub(crate) registry: String,
+    /// What it printed after its greeting.
+    said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Dev {
@@ -32,19 +38,31 @@ impl Dev {
         let mut child =
             Command::new(PROGRAM).arg("dev").args(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut greeting = String::new();
-        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        for line in &mut lines {
             greeting += &(line.unwrap() + "\n");
             if greeting.contains("--rate") {
                 break;
             }
         }
+        let said = Arc::<Mutex<Vec<String>>>::default();
+        let lines_said = Arc::clone(&said);
+        thread::spawn(move || lines.map_while(Result::ok).for_each(|line| lines_said.lock().unwrap().push(line)));
         // The next commands to type name what is not where it usually is.
         let flag = |name: &str| {
             let at = greeting.find(name).unwrap_or_else(|| panic!("no {name} in {greeting}"));
             greeting[at..].split_whitespace().nth(1).unwrap().to_owned()
         };
         assert!(greeting.contains("not for production"), "{greeting}");
-        Dev { child, url: flag("--url"), kafka: flag("--kafka"), registry: flag("--registry") }
+        Dev { child, url: flag("--url"), kafka: flag("--kafka"), registry: flag("--registry"), said }
+    }
+
+    /// The line with all of `words` in it.
+    fn line(&self, words: &[&str]) -> String {
+        eventually(&format!("a line with {words:?}"), SOON, || {
+            let said = self.said.lock().unwrap();
+            said.iter().find(|line| words.iter().all(|word| line.contains(word))).cloned()
+        })
     }
 
     /// Where webhooks go.
@@ -93,6 +111,38 @@ fn a_foreign_client_reads_from_dev_what_send_posted() {
         let key = record["key"].as_str().unwrap();
         assert_eq!(record["partition"], partition_of_12(key), "{key}");
         assert_eq!(record["record"]["event"]["entity_id"], key);
+    }
+}
+
+#[test]
+fn each_request_has_a_line() {
+    const JSON: (&str, &str) = ("content-type", "application/json");
+    let dev = Dev::start();
+    let post = |path: &str, headers: &[(&str, &str)], body: &str| {
+        sender::post(dev.address(), path, &[headers, &[JSON]].concat(), body.as_bytes()).status
+    };
+    let id = "00000000-0000-4000-8000-0000000000ee";
+    let won = format!(r#"{{"event_key":"deal.won","payload":{{"deal":{{"id":"{id}","title":"private"}}}}}}"#);
+    let signature = hex(&mac("demo-wegly-secret", won.as_bytes()));
+    let key = (WHAZING_HEADER, "demo-whazing-token");
+    assert_eq!(post("/webhooks/wegly", &[(WEGLY_HEADER, &signature)], &won), 200);
+    let line = dev.line(&["200", "deal.won"]);
+    let place = format!("wegly.deal/{}@0", partition_of_12(id));
+    assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["200", "wegly", "deal.won", id, &place], "{line}");
+    assert_eq!(post("/webhooks/wegly", &[(WEGLY_HEADER, &signature)], "{}"), 401);
+    let line = dev.line(&["401"]);
+    assert!(line.starts_with("401  wegly    refused (wrong): "), "{line}");
+    assert_eq!(post("/webhooks/whazing", &[key], r#"{"private":1}"#), 202);
+    let line = dev.line(&["202", "whazing"]);
+    assert!(line.contains("dead letter (unknown_type): hookbridge.dead-letters/") && line.ends_with("@0"), "{line}");
+    assert_eq!(post("/webhooks/whazing", &[key], r#"{"event":"test"}"#), 200);
+    dev.line(&["200", "whazing", "ignored"]);
+    assert_eq!(post("/webhooks/secret-of-nobody", &[], "{}"), 404);
+    assert!(dev.line(&["404"]).contains("refused (unknown_source)"));
+    let said = dev.said.lock().unwrap().join("\n");
+    assert_eq!(said.lines().filter(|line| !line.is_empty()).count(), 5, "{said}");
+    for hidden in ["private", "demo-", "of-nobody", &signature, "\u{1b}"] {
+        assert!(!said.contains(hidden), "{hidden} in {said}");
     }
 }
 

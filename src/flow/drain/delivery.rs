@@ -102,11 +102,11 @@ impl Drain {
         let delivered = self.pipeline.deliver(prepared, &attempt).await;
         let (source, event_type) = (spooled.delivery.source(), spooled.event_type.as_deref());
         let deferred = match delivered {
-            Ok(end) => {
+            Ok(delivered) => {
                 let mut span = self.pipeline.traces.drained(&spooled.delivery, began);
                 span.set_type(&source.profile.name, event_type);
-                self.pipeline.record_outcome(&mut span, topic.as_deref(), &spooled.verdicts, Ok(end));
-                self.pipeline.metrics.drained(&lane.name, &source.name, event_type, end, bytes);
+                self.pipeline.record_outcome(&mut span, topic.as_deref(), Ok(&delivered));
+                self.pipeline.metrics.drained(&lane.name, &source.name, event_type, delivered.end, bytes);
                 return Turn::Gone;
             }
             Err(deferred) => deferred,

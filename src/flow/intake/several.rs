@@ -12,12 +12,12 @@
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
-use super::Intake;
+use super::{Intake, Taken};
 use crate::convert::prepare::Prepared;
 use crate::flow::chains::chains;
 use crate::observe::metrics::Stage;
 use crate::observe::traces::Trace;
-use crate::outcome::{Accepted, AcceptedWhole, Declined, EachAccepted};
+use crate::outcome::{Accepted, AcceptedWhole, Declined, EachAccepted, SettledEvent};
 use crate::source::verify::Verified;
 
 /// At most so many events are in memory at once,
@@ -29,12 +29,14 @@ const WAVE_BYTES: usize = 1 << 20;
 struct Sum {
     accepted: Accepted,
     each: EachAccepted,
+    events: Vec<SettledEvent>,
 }
 
 impl Sum {
-    fn add(&mut self, accepted: Accepted) {
+    fn add(&mut self, Taken { accepted, event }: Taken) {
         self.accepted = self.accepted.and(accepted);
         self.each.add(accepted);
+        self.events.extend(event);
     }
 }
 
@@ -55,9 +57,9 @@ impl Intake {
         drop((timer, span));
         // What cannot be taken apart is found to be a dead letter as a whole.
         let Ok(Some(several)) = split else { return Ok(None) };
-        let mut sum = Sum { accepted: Accepted::Ignored, each: EachAccepted::default() };
+        let mut sum = Sum { accepted: Accepted::Ignored, each: EachAccepted::default(), events: Vec::new() };
         for _ in 0..several.ignored {
-            sum.add(Accepted::Ignored);
+            sum.add(Taken { accepted: Accepted::Ignored, event: None });
             self.pipeline.metrics.ignored(source);
         }
         let mut parts = several.deliveries(delivery).peekable();
@@ -72,7 +74,9 @@ impl Intake {
             }
             self.take_wave(&wave, deadline, trace, &mut sum).await?;
         }
-        Ok(Some(AcceptedWhole { accepted: sum.accepted, each: Some(sum.each) }))
+        let Sum { accepted, each, mut events } = sum;
+        events.sort_unstable_by_key(|event| event.part);
+        Ok(Some(AcceptedWhole { accepted, each: Some(each), events }))
     }
 
     /// Takes the events of a wave, and waits for all of them.
@@ -90,8 +94,8 @@ impl Intake {
         let chains = chains(prepared).map(|chain| self.take_chain(chain, deadline, trace));
         let mut declined = None;
         for (taken, ended) in join_all(chains).await {
-            for accepted in taken {
-                sum.add(accepted);
+            for event in taken {
+                sum.add(event);
             }
             declined = declined.or(ended.err());
         }
@@ -104,11 +108,11 @@ impl Intake {
         chain: Vec<(&Verified, Prepared<'_>)>,
         deadline: Instant,
         trace: &Trace,
-    ) -> (Vec<Accepted>, Result<(), Declined>) {
+    ) -> (Vec<Taken>, Result<(), Declined>) {
         let mut taken = Vec::with_capacity(chain.len());
         for (part, prepared) in chain {
             match self.take(part, prepared, deadline, &mut trace.of_part()).await {
-                Ok(accepted) => taken.push(accepted),
+                Ok(event) => taken.push(event),
                 Err(declined) => return (taken, Err(declined)),
             }
         }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::kafka::publish::{Patience, PublishError};
 use crate::ordering::Gate;
-use crate::outcome::Rejection;
+use crate::outcome::{End, Rejection, WrittenAt};
 
 /// What became of each of a delivery's records, from one try to the next: none is sent again whose verdict is final. The
 /// first is the event's own.
@@ -19,8 +19,8 @@ pub(super) enum RecordVerdict {
     /// None yet.
     #[default]
     Pending,
-    /// Acknowledged, in this partition.
-    Acknowledged(i32),
+    /// Acknowledged, in this partition, at this offset.
+    Acknowledged(i32, i64),
     /// Kafka will never take it. The event's own record is there without it.
     Refused,
     /// A state that is left out: its topic has a newer one.
@@ -54,10 +54,12 @@ impl RecordVerdicts {
         self.verdicts()[at].0.clone()
     }
 
-    /// Where the event's own record is.
-    pub(super) fn partition(&self) -> Option<i32> {
-        match self.verdicts().first() {
-            Some((_, RecordVerdict::Acknowledged(partition))) => Some(*partition),
+    /// Where the event's own record is in `topic`.
+    pub(super) fn written_to(&self, topic: &Arc<str>) -> Option<WrittenAt> {
+        match *self.verdicts().first()? {
+            (_, RecordVerdict::Acknowledged(partition, offset)) => {
+                Some(WrittenAt { topic: Arc::clone(topic), partition, offset })
+            }
             _ => None,
         }
     }
@@ -83,6 +85,13 @@ pub(crate) struct Attempt<'a> {
     pub(crate) verdicts: &'a RecordVerdicts,
     /// Called when all its records are on their way: what is sent after that comes behind them.
     pub(crate) on_all_sent: &'a (dyn Fn() + Send + Sync),
+}
+
+/// A delivery that ended, and where its own record, or its dead letter, is.
+#[derive(Debug)]
+pub(crate) struct Delivered {
+    pub(crate) end: End,
+    pub(crate) written: Option<WrittenAt>,
 }
 
 /// Kafka does not take a delivery now, or the media store its file.

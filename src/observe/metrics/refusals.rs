@@ -20,6 +20,9 @@ use crate::outcome::Refusal;
 /// The source of requests that name none of the configuration. No source can be called that.
 pub(crate) const NO_SOURCE: &str = "(none)";
 
+/// The module whose lines of the log are those of refusals.
+pub(crate) const LOGS_AS: &str = module_path!();
+
 /// Between two lines of the log about one source and reason.
 const INTERVAL: Duration = Duration::from_secs(10);
 /// How often is looked for lines that became due while nothing more was refused.
