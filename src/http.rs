@@ -166,10 +166,12 @@ impl Door {
     /// A body that nobody asked for is not read; but in HTTP/2 there is no way to leave it that all senders take for more than a
     /// broken stream, so it goes by, as far as one does that is too large.
     async fn refuse(&self, source: Option<&str>, request: Request, refusal: Refusal) -> Response {
+        // Counted first: a sender that resets its stream ends this.
+        let response = self.answer(source, &Err(refusal));
         if request.version() == Version::HTTP_2 {
             body::pass_by(request.into_body(), self.settings.body_timeout).await;
         }
-        self.answer(source, &Err(refusal))
+        response
     }
 
     async fn receive(&self, source: &str, rest: PathRest<'_>, mut request: Request) -> Response {

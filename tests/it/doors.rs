@@ -165,7 +165,7 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
 
 /// The head of a delivery without a signature: `:method POST`, `:scheme https`, `:authority b`, `:path /webhooks/wegly`
 /// (RFC 7541: from the static table, or literal).
-fn head() -> Vec<u8> {
+pub(crate) fn head() -> Vec<u8> {
     let path = b"/webhooks/wegly";
     [&[0x83, 0x87, 0x01, 1, b'b', 0x04, path.len() as u8], &path[..]].concat()
 }

@@ -50,6 +50,7 @@ mod profile;
 mod publishes;
 mod readers;
 mod recognised;
+mod refusals;
 mod refuses;
 mod registry_answers;
 mod registry_changes;

@@ -47,6 +47,10 @@ fn every_metric_is_there_from_the_start_under_one_name() {
         let series = format!("hookbridge_dead_letters_total{{reason=\"{reason}\",source=\"wegly\"}}");
         assert_eq!(bridge.metric(&series), 0);
     }
+    for (source, reason) in [("wegly", "wrong"), ("whazing", "rate_limited"), ("(none)", "unknown_source")] {
+        let series = format!("hookbridge_refused_total{{reason=\"{reason}\",source=\"{source}\"}}");
+        assert_eq!(bridge.metric(&series), 0);
+    }
     for topic in ["wegly.deal", "wegly.chat-by-deal", "wegly.deal-latest", "hookbridge.dead-letters"] {
         for reason in ["leaderless", "under_replicated"] {
             let labels = format!("{{reason=\"{reason}\",topic=\"{}\"}}", bridge.topic(topic));

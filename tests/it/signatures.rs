@@ -112,7 +112,7 @@ fn whatever_is_wrong_with_the_proof_the_answer_is_one_and_the_same() {
             assert!(!answer.body.contains(secret));
         }
     }
-    // A refused request leaves no trace but a counter.
+    // A refused request leaves nothing in Kafka.
     assert_eq!(bridge.metric("hookbridge_http_requests_total{code=\"unauthorized\"}"), answers.len() as u64);
     for topic in ["wegly.lead", "whazing.ticket", "hookbridge.dead-letters"] {
         assert_eq!(reader::read(&bridge.topic(topic)).len(), 0);

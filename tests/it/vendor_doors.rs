@@ -185,7 +185,10 @@ fn post(bridge: &Bridge, vendor: &str, headers: &[(&'static str, String)], body:
 
 /// How many requests of `vendor` were refused for this reason.
 fn refused(bridge: &Bridge, vendor: &str, reason: &str) -> u64 {
-    bridge.metric(&format!("hookbridge_unauthorized_total{{reason=\"{reason}\",source=\"{vendor}\"}}"))
+    let [refused, unauthorized] = ["refused", "unauthorized"]
+        .map(|name| bridge.metric(&format!("hookbridge_{name}_total{{reason=\"{reason}\",source=\"{vendor}\"}}")));
+    assert_eq!(refused, unauthorized, "{vendor} {reason}");
+    refused
 }
 
 /// How many handshakes of `vendor` were answered.
