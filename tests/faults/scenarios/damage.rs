@@ -57,9 +57,9 @@ struct Sums {
 }
 
 pub(super) fn spool_damaged(rig: &mut Rig) -> Outcome {
-    let seed = seed();
-    let (mut dice, mut sums, mut complaints) = (Dice(seed), BTreeMap::<Way, Sums>::new(), Vec::new());
-    table::note(format!("Damages of seed {seed}: HOOKBRIDGE_TEST_SEED={seed} makes the same ones"));
+    let begin = seed();
+    let (mut dice, mut sums, mut complaints) = (Dice(begin), BTreeMap::<Way, Sums>::new(), Vec::new());
+    table::note(format!("Damages of seed {begin}: HOOKBRIDGE_TEST_SEED={begin} makes the same ones"));
     let mut follower = None;
     let mut spools = [false, true].map(|in_log| fill(rig, in_log, &mut follower));
     let mut follower = follower.expect("two spools");
