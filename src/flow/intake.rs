@@ -37,7 +37,7 @@ pub(crate) struct Intake {
 }
 
 /// An event that was accepted, and what whoever watches gets to see of it.
-struct Taken {
+struct TakenEvent {
     accepted: Accepted,
     event: Option<SettledEvent>,
 }
@@ -59,7 +59,7 @@ impl Intake {
             return Ok(each);
         }
         let prepared = self.prepare(delivery, deadline, trace).await?;
-        let Taken { accepted, event } = self.take(delivery, prepared, deadline, trace).await?;
+        let TakenEvent { accepted, event } = self.take(delivery, prepared, deadline, trace).await?;
         Ok(AcceptedWhole { accepted, each: None, events: event.into_iter().collect() })
     }
 
@@ -70,12 +70,12 @@ impl Intake {
         prepared: Prepared<'_>,
         deadline: Instant,
         trace: &mut Trace,
-    ) -> Result<Taken, Declined> {
+    ) -> Result<TakenEvent, Declined> {
         let names = self.is_watched.then(|| (prepared.type_name().map(str::to_owned), prepared.key.clone()));
         let (accepted, written) = self.take_prepared(delivery, prepared, deadline, trace).await?;
         let part = delivery.part().map_or(0, |part| part.place);
         let event = names.map(|(event_type, key)| SettledEvent { part, event_type, key, accepted, written });
-        Ok(Taken { accepted, event })
+        Ok(TakenEvent { accepted, event })
     }
 
     /// Takes a prepared delivery to Kafka, and gives where its record is, or into the spool.

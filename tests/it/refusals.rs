@@ -16,6 +16,9 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 const BODY: &str = r#"{"event_key":"lead.won","payload":{"lead":{"id":"00000000-0000-4000-8000-0000000000ee"}}}"#;
 const WHAZING: &str = r#"{"Type":"NewTicket","ticket":{"id":5}}"#;
 
+/// Source, status, reason; method, path, headers, body.
+type Case<'a> = (&'a str, u16, &'a str, &'a str, &'a str, &'a [(&'a str, &'a str)], &'a str);
+
 fn count(bridge: &Bridge, source: &str, reason: &str) -> u64 {
     bridge.metric(&format!("hookbridge_refused_total{{reason=\"{reason}\",source=\"{source}\"}}"))
 }
@@ -47,7 +50,7 @@ fn every_refusal_has_its_source_and_reason_in_the_metrics_and_in_the_log() {
     let key = (WHAZING_HEADER, TOKEN);
     let large = "x".repeat(2000);
     let nobody = format!("/webhooks/nobody-{TOKEN}");
-    let cases: [(&str, u16, &str, &str, &str, &[(&str, &str)], &str); 17] = [
+    let cases: [Case<'_>; 17] = [
         ("wegly", 401, "missing", "POST", "/webhooks/wegly", &[JSON], BODY),
         ("wegly", 401, "malformed", "POST", "/webhooks/wegly", &[JSON, (WEGLY_HEADER, "sha256=?")], BODY),
         ("wegly", 401, "wrong", "POST", "/webhooks/wegly", &[JSON, signed], "{}"),

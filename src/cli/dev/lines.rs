@@ -27,7 +27,7 @@ pub(super) fn watch() -> (RequestWatcher, WorkerGuard) {
     let has_colours = AutoStream::choice(&io::stdout()) != ColorChoice::Never;
     let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING).thread_name("lines");
     let (writer, guard) = builder.finish(io::stdout());
-    let table = Mutex::new((Table { has_colours, widths: WIDTHS }, writer));
+    let table = Mutex::new((RequestTable { has_colours, widths: WIDTHS }, writer));
     let watcher = move |request: SettledRequest| {
         let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
         let (table, writer) = &mut *table;
@@ -38,12 +38,12 @@ pub(super) fn watch() -> (RequestWatcher, WorkerGuard) {
 }
 
 /// Columns that grow with what is in them: source, type, key.
-struct Table {
+struct RequestTable {
     has_colours: bool,
     widths: [usize; 3],
 }
 
-impl Table {
+impl RequestTable {
     fn lines(&mut self, request: &SettledRequest) -> String {
         let (status, source) = (request.status.to_string(), request.source.as_deref().unwrap_or(NOTHING));
         match &request.end {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     fn lines(has_colours: bool) -> String {
-        let mut table = Table { has_colours, widths: WIDTHS };
+        let mut table = RequestTable { has_colours, widths: WIDTHS };
         all().iter().map(|request| table.lines(request)).collect()
     }
 
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_key_does_nothing_to_a_terminal_and_does_not_fill_it() {
-        let mut table = Table { has_colours: false, widths: WIDTHS };
+        let mut table = RequestTable { has_colours: false, widths: WIDTHS };
         let key = format!("a\u{1b}[2J{}", "x".repeat(1000));
         let event = event(Some("t"), Some(&key), Accepted::Published, Some(("wegly.deal", 0)));
         let line = table.lines(&request(Some("wegly"), 200, RequestEnd::Accepted(vec![event], None)));

@@ -12,7 +12,7 @@
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Intake, Taken};
+use super::{Intake, TakenEvent};
 use crate::convert::prepare::Prepared;
 use crate::flow::chains::chains;
 use crate::observe::metrics::Stage;
@@ -33,7 +33,7 @@ struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, Taken { accepted, event }: Taken) {
+    fn add(&mut self, TakenEvent { accepted, event }: TakenEvent) {
         self.accepted = self.accepted.and(accepted);
         self.each.add(accepted);
         self.events.extend(event);
@@ -59,7 +59,7 @@ impl Intake {
         let Ok(Some(several)) = split else { return Ok(None) };
         let mut sum = Sum { accepted: Accepted::Ignored, each: EachAccepted::default(), events: Vec::new() };
         for _ in 0..several.ignored {
-            sum.add(Taken { accepted: Accepted::Ignored, event: None });
+            sum.add(TakenEvent { accepted: Accepted::Ignored, event: None });
             self.pipeline.metrics.ignored(source);
         }
         let mut parts = several.deliveries(delivery).peekable();
@@ -108,7 +108,7 @@ impl Intake {
         chain: Vec<(&Verified, Prepared<'_>)>,
         deadline: Instant,
         trace: &Trace,
-    ) -> (Vec<Taken>, Result<(), Declined>) {
+    ) -> (Vec<TakenEvent>, Result<(), Declined>) {
         let mut taken = Vec::with_capacity(chain.len());
         for (part, prepared) in chain {
             match self.take(part, prepared, deadline, &mut trace.of_part()).await {
