@@ -10,6 +10,7 @@ mod docs;
 mod forget;
 mod health;
 mod levels;
+mod listening;
 mod manual;
 mod partition;
 mod profile;
@@ -33,7 +34,7 @@ use tokio::runtime::Runtime;
 
 use crate::app::bridge::StartError;
 use crate::build_info::BUILD;
-use crate::config::ConfigError;
+use crate::config::{ConfigError, DEFAULT_FILE};
 use crate::values::printable;
 
 /// What `--version` prints; `-V` prints its first line.
@@ -43,8 +44,7 @@ static LONG_VERSION: LazyLock<String> = LazyLock::new(|| BUILD.to_string());
 #[derive(Debug, Parser)]
 #[command(name = "hookbridge", version, long_version = LONG_VERSION.as_str(), max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
-    /// Configuration file; environment variables `HOOKBRIDGE__SECTION__KEY` override it [default for `serve`, `check`, `health` and
-    /// `spool`: hookbridge.toml]
+    /// Configuration file; environment variables `HOOKBRIDGE__SECTION__KEY` override it [default: hookbridge.toml in this folder]
     #[arg(long, short, global = true, value_name = "FILE", env = "HOOKBRIDGE_CONFIG")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -187,15 +187,17 @@ pub fn main() -> ExitCode {
             return if message.use_stderr() { Ending::Usage } else { Ending::Well }.into();
         }
     };
-    let given = cli.config.as_deref();
-    let file = given.unwrap_or(Path::new("hookbridge.toml"));
+    // Who names the file that is read by default wants that file, and not the environment in its place.
+    let given = cli.config.map(|file| if file == Path::new(DEFAULT_FILE) { Path::new(".").join(file) } else { file });
+    let given = given.as_deref();
+    let file = given.unwrap_or(Path::new(DEFAULT_FILE));
     let ending = match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(file),
         Command::Check => check::run(file),
         Command::Health(args) => health::run(&args, file),
         Command::Dev(args) => dev::run(args, given),
         Command::Try(args) => trial::run(&args, given),
-        Command::Send(args) => send::run(&args),
+        Command::Send(args) => send::run(&args, given),
         Command::Docs(args) => docs::run(&args, given),
         Command::Completions(args) => completions::run(&args),
         Command::Profile(args) => profile::run(&args, given),

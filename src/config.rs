@@ -15,6 +15,7 @@ mod spool;
 mod tls;
 mod tracing;
 mod units;
+mod without_file;
 
 use std::collections::BTreeMap;
 
@@ -36,6 +37,7 @@ pub(crate) use spool::SpoolSettings;
 pub(crate) use tls::TlsSettings;
 pub(crate) use tracing::TracingSettings;
 use units::{Bytes, OneOrMany, Period, SwitchOrNames, Text};
+pub(crate) use without_file::{DEFAULT_FILE, environment_and, variables};
 
 /// Why the configuration cannot be used; the message names the key.
 #[derive(Debug, thiserror::Error)]

@@ -55,7 +55,7 @@ pub(crate) use names::HostNames;
 use progress::Progress;
 pub(crate) use reply::ANSWER_CODES;
 use reply::{Answer, Granted, Receipt};
-pub(crate) use tls::{Identity, Tls};
+pub(crate) use tls::{Identity, Tls, host_names};
 
 /// How long the disk may take for a commit, beyond what Kafka and the media store may.
 const SPOOL_PATIENCE: Duration = Duration::from_secs(10);

@@ -14,13 +14,21 @@ pub(crate) fn client(ca_file: Option<&Path>, key: &str) -> Result<ClientBuilder,
     // No proxy from the environment: the one place that reads it is the configuration.
     let builder = Client::builder().no_proxy();
     let Some(path) = ca_file else { return Ok(builder) };
+    Ok(certificates(path, key)?.into_iter().fold(builder, ClientBuilder::add_root_certificate))
+}
+
+/// The certificates in a file of PEM, which is what `key` says.
+///
+/// # Errors
+/// When there is none in it.
+pub(crate) fn certificates(path: &Path, key: &str) -> Result<Vec<Certificate>, ConfigError> {
     let fail = |what: String| ConfigError::key(key, format!("{}: {what}", path.display()));
     let pem = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
     let certificates = Certificate::from_pem_bundle(&pem).map_err(|e| fail(e.to_string()))?;
     if certificates.is_empty() {
         return Err(fail("holds no certificate".into()));
     }
-    Ok(certificates.into_iter().fold(builder, ClientBuilder::add_root_certificate))
+    Ok(certificates)
 }
 
 /// Whether what is sent to `url` goes in clear.

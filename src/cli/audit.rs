@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use super::connect::Connect;
+use super::connect::{Connect, ToolNeeds};
 use super::{Ending, fail, fail_config, instant, progress, warn};
 use crate::config::Settings;
 use crate::kafka::route::{Role, Routes};
@@ -41,7 +41,7 @@ pub(super) struct AuditArgs {
     /// Count only records received since this time, such as 2026-06-02T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = instant)]
     since: Option<i64>,
-    /// The bridge's data directory, for its spool [default: that of --config]
+    /// The bridge's data directory, for its spool [default: that of the configuration]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Print one JSON object with the counts, then one for each missing id
@@ -52,20 +52,21 @@ pub(super) struct AuditArgs {
 }
 
 pub(super) fn run(args: &AuditArgs, file: Option<&Path>) -> Ending {
-    let settings = match args.connect.settings(file) {
-        Ok(settings) => settings,
+    let configured = match args.connect.configured(file, ToolNeeds::Kafka) {
+        Ok(configured) => configured,
         Err(error) => return fail_config(&error),
     };
+    let settings = &configured.settings;
     let given = match args.ids.as_deref().map(given).transpose() {
         Ok(given) => given,
         Err(error) => return fail(&error, Ending::Usage),
     };
     // Without a configuration there is no bridge whose directory it could be.
-    let data_dir = args.data_dir.as_deref().or(file.map(|_| settings.data_dir.as_path()));
+    let data_dir = args.data_dir.as_deref().or(configured.data_dir());
     if let Some(dir) = args.data_dir.as_ref().filter(|dir| !dir.is_dir()) {
         return fail(&format!("{}: no such directory", dir.display()), Ending::Unavailable);
     }
-    let audit = match look(&settings, data_dir, args.since) {
+    let audit = match look(settings, data_dir, args.since) {
         Ok(audit) => audit,
         Err(error) => return fail(&error, Ending::Unavailable),
     };

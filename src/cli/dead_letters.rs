@@ -10,7 +10,7 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::connect::Connect;
+use super::connect::{Connect, ToolNeeds};
 use super::{Ending, fail, fail_config, instant, progress};
 use crate::config::Settings;
 use crate::kafka::route::Routes;
@@ -132,12 +132,12 @@ impl Which {
 }
 
 pub(super) fn run(args: &DeadLettersArgs, file: Option<&Path>) -> Ending {
-    let connect = match &args.command {
-        DeadLettersCommand::List(args) => &args.connect,
-        DeadLettersCommand::Show(args) => &args.connect,
-        DeadLettersCommand::Replay(args) => &args.connect,
+    let (connect, needs) = match &args.command {
+        DeadLettersCommand::List(args) => (&args.connect, ToolNeeds::Kafka),
+        DeadLettersCommand::Show(args) => (&args.connect, ToolNeeds::Kafka),
+        DeadLettersCommand::Replay(args) => (&args.connect, ToolNeeds::Both),
     };
-    let settings = match connect.settings(file) {
+    let settings = match connect.settings(file, needs) {
         Ok(settings) => settings,
         Err(error) => return fail_config(&error),
     };

@@ -10,7 +10,7 @@ use clap::Args;
 use tokio::task::JoinSet;
 
 use super::shutdown::Shutdown;
-use super::{Ending, fail, fail_start, on_runtime};
+use super::{Ending, connect, fail, fail_start, on_runtime};
 use crate::config::Logging;
 use crate::disk::private::keep_new_files_private;
 use crate::observe::metrics::refusals;
@@ -90,7 +90,7 @@ pub(super) fn run(args: DevArgs, file: Option<&Path>) -> Ending {
             Err(error) => return fail(&error, Ending::Unavailable),
         };
         let program = std::env::args().next().unwrap_or_else(|| "hookbridge".into());
-        let (greeting, is_set_up) = (dev.greeting(&program), dev.is_set_up());
+        let (greeting, is_set_up) = (dev.greeting(&program, connect::assumed().as_ref()), dev.is_set_up());
         // Ends with this block.
         let mut greeting_when_set_up = JoinSet::new();
         greeting_when_set_up.spawn(async move {

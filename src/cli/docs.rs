@@ -43,7 +43,7 @@ pub(super) struct DocsArgs {
 
 pub(super) fn run(args: &DocsArgs, file: Option<&Path>) -> Ending {
     let out = args.out.as_deref();
-    let settings = || args.connect.settings(file);
+    let settings = || args.connect.settings_if_named(file);
     let made = match args.kind {
         DocumentKind::Asyncapi => settings().map(|settings| docs::asyncapi(&settings)),
         DocumentKind::Events => settings().map(|settings| docs::events(&settings)),

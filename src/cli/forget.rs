@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::connect::Connect;
+use super::connect::{Connect, ToolNeeds};
 use super::{Ending, fail, fail_config, on_runtime};
 use crate::config::Settings;
 use crate::kafka::publish::{Patience, PublishError, Publisher};
@@ -35,7 +35,7 @@ pub(super) struct ForgetArgs {
 }
 
 pub(super) fn run(args: &ForgetArgs, file: Option<&Path>) -> Ending {
-    let settings = match args.connect.settings(file) {
+    let settings = match args.connect.settings(file, ToolNeeds::Kafka) {
         Ok(settings) => settings,
         Err(error) => return fail_config(&error),
     };

@@ -1,12 +1,12 @@
 //! `hookbridge health`: asks a running bridge how it is, for health checks where there is no `curl`.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 use reqwest::StatusCode;
 
+use super::listening::here;
 use super::{Ending, fail, fail_config, on_runtime};
 use crate::config;
 
@@ -43,16 +43,6 @@ pub(super) fn run(args: &HealthArgs, file: &Path) -> Ending {
         Ok(Err(error)) => fail(&format!("{url}: {error}"), Ending::Findings),
         Err(ending) => ending,
     }
-}
-
-/// Where a listener is to be found on its own machine.
-fn here(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listen.port())
 }
 
 /// Why it is not well.

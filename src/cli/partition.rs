@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::connect::Connect;
+use super::connect::{Connect, ToolNeeds};
 use super::{Ending, fail, fail_config};
 use crate::kafka::partition;
 use crate::tools::read::partitions;
@@ -39,7 +39,7 @@ pub(super) fn run(args: &WhereArgs, file: Option<&Path>) -> Ending {
     let count = match args.partitions {
         Some(count) => count,
         None => {
-            let settings = match args.connect.settings(file) {
+            let settings = match args.connect.settings(file, ToolNeeds::Kafka) {
                 Ok(settings) => settings,
                 Err(error) => return fail_config(&error),
             };

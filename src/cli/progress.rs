@@ -15,3 +15,15 @@ pub(super) fn bar(all: u64) -> ProgressBar {
     }
     bar
 }
+
+/// The same, where it is not known how many there are.
+pub(super) fn spinner() -> ProgressBar {
+    let spinner = ProgressBar::new_spinner();
+    if !io::stderr().is_terminal() {
+        spinner.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {pos} {per_sec}") {
+        spinner.set_style(style);
+    }
+    spinner
+}

@@ -9,7 +9,7 @@ use std::{fs, iter};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::connect::Connect;
+use super::connect::{Connect, ToolNeeds};
 use super::levels::low_levels;
 use super::{Ending, fail, fail_config, fail_start, on_runtime, print, warn};
 use crate::app::bridge::StartError;
@@ -70,7 +70,11 @@ enum SchemasCommand {
 }
 
 pub(super) fn run(args: &SchemasArgs, file: Option<&Path>) -> Ending {
-    let settings = match args.connect.settings(file) {
+    let needs = match &args.command {
+        SchemasCommand::Register | SchemasCommand::Check => ToolNeeds::Registry,
+        SchemasCommand::List | SchemasCommand::Show { .. } | SchemasCommand::Export { .. } => ToolNeeds::Sources,
+    };
+    let settings = match args.connect.settings(file, needs) {
         Ok(settings) => settings,
         Err(error) => return fail_config(&error),
     };

@@ -46,7 +46,9 @@ async fn serve(file: &Path) -> Ending {
     );
     let (webhooks, admin) = (settings.http.listen, settings.admin_listen);
     settings.http.max_connections = allow_connections(settings.http.max_connections);
-    let app = match App::build(settings, ToolFlags::of_file(file), None) {
+    // Without a file, the environment is the configuration.
+    let flags = if file.exists() { ToolFlags::of_file(file) } else { ToolFlags::default() };
+    let app = match App::build(settings, flags, None) {
         Ok(app) => app,
         Err(error) => return fail_start(&error),
     };

@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
+use super::connect::Connect;
 use super::shutdown::Shutdown;
 use super::{Ending, fail, fail_config, fail_start, on_runtime, progress};
 use crate::app::bridge::{Core, StartError, lock};
@@ -78,6 +79,8 @@ struct DrainArgs {
     /// Stop if nothing is published for this long
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
     wait: Duration,
+    #[command(flatten)]
+    connect: Connect,
 }
 
 #[derive(Debug, Args)]
@@ -94,7 +97,7 @@ pub(super) fn run(args: SpoolArgs, file: &Path) -> Ending {
             Ok(settings) => inspect(&settings.data_dir, events, json),
             Err(error) => fail_config(&error),
         },
-        SpoolCommand::Drain(args) => match config::load(file) {
+        SpoolCommand::Drain(args) => match args.connect.settings_of_bridge(file) {
             Ok(mut settings) => {
                 let _logs = telemetry::init(std::mem::take(&mut settings.logging));
                 on_runtime(drain(&settings, args.wait)).unwrap_or_else(|ending| ending)

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::connect::Connect;
+use super::connect::{Connect, ToolNeeds};
 use super::{Ending, fail, fail_config, on_runtime, warn};
 use crate::kafka::dead_letter::{REASON, REPLAYED_AT};
 use crate::kafka::registry::{NoSchema, SchemaReader};
@@ -70,7 +70,7 @@ pub(super) struct TailArgs {
 }
 
 pub(super) fn run(args: &TailArgs, file: Option<&Path>) -> Ending {
-    let settings = match args.connect.settings(file) {
+    let settings = match args.connect.settings(file, ToolNeeds::Both) {
         Ok(settings) => settings,
         Err(error) => return fail_config(&error),
     };

@@ -7,6 +7,7 @@ use std::{env, fs, io};
 
 use toml::{Table, Value};
 
+use super::without_file::or_nothing;
 use super::{ConfigError, Settings, WrittenSettings};
 use crate::disk::access::explain;
 
@@ -58,7 +59,8 @@ fn read_rewritten<'a>(
     rewrite: impl FnOnce(&mut Table),
 ) -> Result<Table, ConfigError> {
     let path = file.display().to_string();
-    let text = fs::read_to_string(file).map_err(|error| ConfigError::Unreadable { path: path.clone(), error })?;
+    let text = or_nothing(file, fs::read_to_string(file))
+        .map_err(|error| ConfigError::Unreadable { path: path.clone(), error })?;
     let environment = env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
     let given = variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
     table_from(&path, &text, &environment.chain(given).collect(), rewrite)

@@ -7,32 +7,23 @@ use std::path::{Path, absolute};
 pub(crate) struct ToolFlags {
     /// ` --config FILE`, where there is a file.
     config: Option<String>,
-    /// ` --kafka SERVERS --registry URL`, where the file does not name them.
-    servers: String,
 }
 
 impl ToolFlags {
     /// Of a bridge whose configuration is `file`.
     pub(crate) fn of_file(file: &Path) -> ToolFlags {
         let file = absolute(file).unwrap_or_else(|_| file.to_owned());
-        ToolFlags { config: Some(format!(" --config {}", quoted(&file.display().to_string()))), servers: String::new() }
-    }
-
-    /// Of one that uses these servers, whatever its configuration says.
-    pub(crate) fn of_servers(file: Option<&Path>, kafka: &str, registry: &str) -> ToolFlags {
-        let servers = format!(" --kafka {} --registry {}", quoted(kafka), quoted(registry));
-        ToolFlags { servers, ..file.map(ToolFlags::of_file).unwrap_or_default() }
+        ToolFlags { config: Some(format!(" --config {}", quoted(&file.display().to_string()))) }
     }
 
     /// A command that reads Kafka or the registry.
     pub(super) fn tool(&self, words: &str) -> String {
-        format!("hookbridge {words}{}{}", self.config.as_deref().unwrap_or_default(), self.servers)
+        format!("hookbridge {words}{}", self.config.as_deref().unwrap_or_default())
     }
 
     /// `hookbridge check`; it needs a configuration of its own.
     pub(super) fn check(&self) -> Option<String> {
-        let config = self.config.as_ref().filter(|_| self.servers.is_empty())?;
-        Some(format!("hookbridge check{config}"))
+        self.config.as_ref().map(|config| format!("hookbridge check{config}"))
     }
 
     /// What waits in the spool.
@@ -56,14 +47,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_names_the_configuration_or_the_servers() {
+    fn a_command_names_the_configuration() {
         let file = ToolFlags::of_file(Path::new("/etc/hook bridge's.toml"));
         assert_eq!(file.tool("tail wegly.deal"), r"hookbridge tail wegly.deal --config '/etc/hook bridge'\''s.toml'");
         assert_eq!(file.check().unwrap(), r"hookbridge check --config '/etc/hook bridge'\''s.toml'");
-        let dev = ToolFlags::of_servers(None, "127.0.0.1:9092", "http://127.0.0.1:8081");
-        let servers = "--kafka 127.0.0.1:9092 --registry http://127.0.0.1:8081";
-        assert_eq!((dev.tool("tail x"), dev.check()), (format!("hookbridge tail x {servers}"), None));
-        let both = ToolFlags::of_servers(Some(Path::new("/a.toml")), "127.0.0.1:9092", "http://127.0.0.1:8081");
-        assert_eq!(both.tool("tail x"), format!("hookbridge tail x --config /a.toml {servers}"));
     }
 }

@@ -42,7 +42,8 @@ impl Slice {
         self.pieces.iter().map(Range::len).sum()
     }
 
-    fn text(&self, body: &[u8]) -> Vec<u8> {
+    /// The body that it is, of that of the delivery.
+    pub(crate) fn text(&self, body: &[u8]) -> Vec<u8> {
         let mut text = Vec::with_capacity(self.len());
         self.pieces.iter().for_each(|piece| text.extend_from_slice(&body[piece.clone()]));
         text

@@ -8,7 +8,7 @@ use openssl::asn1::Asn1Time;
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
 use openssl::ssl::{AlpnError, Ssl, SslAcceptor, SslContext, SslMethod, SslMode, select_next_proto};
-use openssl::x509::X509;
+use openssl::x509::{X509, X509Ref};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
@@ -68,6 +68,14 @@ impl Identity {
         let fingerprint = base16ct::lower::encode_string(&fingerprint);
         Ok(Identity { context: builder.build().into_context(), ends_at, fingerprint })
     }
+}
+
+/// The names of hosts that the first certificate of `pem` is for; those with a star as one host below it.
+pub(crate) fn host_names(pem: &[u8]) -> Vec<String> {
+    let chain = X509::stack_from_pem(pem).unwrap_or_default();
+    let names = chain.first().and_then(|own| X509Ref::subject_alt_names(own));
+    let names = names.iter().flatten().filter_map(|name| name.dnsname());
+    names.map(|name| name.replacen("*.", "hookbridge.", 1)).collect()
 }
 
 /// When a certificate ends, in seconds since 1970.

@@ -82,6 +82,8 @@ pub(crate) struct Verifier {
     scheme: Scheme,
     /// What a handshake may bring in its query.
     handshake_tokens: Tokens,
+    /// The first of the secrets, for `send`.
+    first_secret: Option<Secret>,
 }
 
 /// What a delivery has to show.
@@ -152,7 +154,12 @@ impl Verifier {
                 }
             }
         };
-        Ok(Verifier { scheme, handshake_tokens: Tokens::new(&[]) })
+        Ok(Verifier { scheme, handshake_tokens: Tokens::new(&[]), first_secret: secrets.first().cloned() })
+    }
+
+    /// What the first secret or token is as it is written; `None` where everybody is let in.
+    pub(crate) fn first_secret(&self) -> Option<&Secret> {
+        self.first_secret.as_ref()
     }
 
     /// The same, and who brings one of `tokens` in a handshake is let in there.

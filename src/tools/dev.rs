@@ -8,6 +8,7 @@
 mod broker;
 mod demo;
 mod registry;
+mod running;
 mod sources;
 mod translate;
 
@@ -26,7 +27,8 @@ use crate::http::{ConnectionLimits, listen, serve};
 use crate::kafka::route::Routes;
 use crate::outcome::RequestWatcher;
 use broker::{BYTES_PER_PARTITION, BrokerError, EmbeddedBroker};
-pub(crate) use demo::{configuration, demo_credential, demo_settings};
+pub(crate) use demo::{configuration, demo_credential, demo_settings, sender_credential};
+pub(crate) use running::RunningDev;
 pub(crate) use sources::DevSources;
 use sources::{Listed, Servers};
 
@@ -41,6 +43,14 @@ pub(crate) struct Options {
     pub(crate) sources: DevSources,
     /// Is told of each request.
     pub(crate) watcher: RequestWatcher,
+}
+
+/// What commands assume that are typed where `dev` was.
+pub(crate) struct Assumed {
+    /// `None` where no address of a bridge follows from the configuration there.
+    pub(crate) url: Option<String>,
+    pub(crate) kafka: String,
+    pub(crate) registry: String,
 }
 
 /// A port that was wanted, or a free one.
@@ -117,17 +127,23 @@ impl Dev {
                 (bound.address.to_string(), Some(bound))
             }
         };
-        let data_dir = std::env::temp_dir().join(format!("hookbridge-dev-{}", std::process::id()));
+        let data_dir = running::data_dir();
         let servers_of = Servers { kafka: &kafka, registry: &registry, embedded, data_dir: &data_dir };
-        let flags = ToolFlags::of_servers(options.sources.file.as_deref(), &kafka, &registry);
+        let flags = ToolFlags::of_file(&running::file(&data_dir));
         let settings = options.sources.settings(&servers_of).map_err(StartError::Config)?;
         let sources = options.sources.listed(&settings);
+        let written = options.sources.table(&servers_of);
         if let Some(Bound { listener, .. }) = own_broker {
             let topics = Routes::plan(&settings).topics.into_iter().map(|topic| topic.name.to_string()).collect();
             let broker = EmbeddedBroker::start(topics, settings.kafka.partitions).map_err(DevError::Broker)?;
             servers.spawn(async move { broker.forward(listener).await });
         }
         let app = App::build(settings, flags, Some(options.watcher))?;
+        // Without it, commands have to be told where it is.
+        if let Some(Err(error)) = written.map(|table| running::write(table, &data_dir, webhooks.address, admin.address))
+        {
+            tracing::warn!("{}: {error}: commands will not find this `dev` by themselves", data_dir.display());
+        }
         Ok(Dev { app, webhooks, admin, servers, kafka, registry, embedded, sources, data_dir })
     }
 
@@ -136,12 +152,18 @@ impl Dev {
         self.app.registry_asked()
     }
 
-    /// What it is, every address, and what to type next.
-    pub(crate) fn greeting(&self, program: &str) -> String {
+    /// What it is, every address, and what to type next, where commands take `assumed` for granted; `None`: where they cannot read the
+    /// configuration there.
+    pub(crate) fn greeting(&self, program: &str, assumed: Option<&Assumed>) -> String {
         let (webhooks, admin) = (self.webhooks.address, self.admin.address);
-        let url = flag("--url", &format!("http://{webhooks}"), "http://127.0.0.1:8080");
-        let kafka = flag("--kafka", &self.kafka, "127.0.0.1:9092");
-        let registry = flag("--registry", &self.registry, "http://127.0.0.1:8081");
+        let (sources, example) = (self.sources.addresses(&format!("http://{webhooks}")), &self.sources.example);
+        let url = assumed.and_then(|assumed| assumed.url.as_deref()).filter(|_| !example.names_file);
+        let url = flag("--url", &format!("http://{webhooks}"), url);
+        let kafka = flag("--kafka", &self.kafka, assumed.map(|assumed| &*assumed.kafka));
+        let registry = flag("--registry", &self.registry, assumed.map(|assumed| &*assumed.registry));
+        let own = running::file(&self.data_dir);
+        let config = if assumed.is_some() { String::new() } else { format!(" --config {}", own.display()) };
+        let to_send = if example.names_file { String::new() } else { config.clone() };
         let mib = BYTES_PER_PARTITION >> 20;
         let kafka_note = if self.embedded.0 {
             format!(
@@ -151,7 +173,6 @@ impl Dev {
             String::new()
         };
         let registry_note = if self.embedded.1 { "  embedded, in memory" } else { "" };
-        let (sources, example) = (self.sources.addresses(&format!("http://{webhooks}")), &self.sources.example);
         let (send, topic) = (example.send(), &example.topic);
         format!(
             "hookbridge dev: for trying out, not for production. Ctrl-C ends it{}.\n\
@@ -160,9 +181,9 @@ impl Dev {
              \n  registry  {}{registry_note}\
              \n  console   http://{admin}/  beside it /readyz and /metrics\n\
              \nNext, in another terminal:\n\
-             \n  {program} send {send} {}{url}\
-             \n  {program} tail {topic}{kafka}{registry}\
-             \n  {program} send {send} --rate 100 --for 10s{url}\n",
+             \n  {program} send {send} {}{to_send}{url}\
+             \n  {program} tail {topic}{config}{kafka}{registry}\
+             \n  {program} send {send} --rate 100 --for 10s{to_send}{url}\n",
             if self.embedded.0 { " and drops what was published" } else { "" },
             self.kafka,
             self.registry,
@@ -185,6 +206,11 @@ impl Dev {
 }
 
 /// A flag that only needs typing when the value is not the one that is assumed.
-fn flag(name: &str, value: &str, assumed: &str) -> String {
-    if value == assumed { String::new() } else { format!(" {name} {value}") }
+fn flag(name: &str, value: &str, assumed: Option<&str>) -> String {
+    let spelled = |address: &str| address.replace("localhost", "127.0.0.1");
+    if assumed.is_some_and(|assumed| spelled(assumed) == spelled(value)) {
+        String::new()
+    } else {
+        format!(" {name} {value}")
+    }
 }

@@ -4,6 +4,7 @@
 //! name. Entities live on from body to body, so that one deal has several events, and chat messages are linked to
 //! deals that exist. [Some](shared) are the same in every run, so that samples of several vendors meet.
 
+mod by_name;
 mod shared;
 mod words;
 
@@ -87,6 +88,26 @@ fn put(object: &mut Map<String, Value>, steps: &[Box<str>], part: Option<&str>) 
     }
 }
 
+/// Puts what stands at the end of `steps` into an array of its own, and what has an id on the way there: there may be several of
+/// that. Whether anything stands there.
+fn wrap(value: &mut Value, steps: &[Box<str>]) -> bool {
+    let Some((step, rest)) = steps.split_first() else {
+        if value.is_null() {
+            return false;
+        }
+        *value = json!([value.take()]);
+        return true;
+    };
+    let Some(inner) = value.get_mut(&**step) else { return false };
+    if !wrap(inner, rest) {
+        return false;
+    }
+    if !rest.is_empty() && inner.get("id").is_some() {
+        *inner = json!([inner.take()]);
+    }
+    true
+}
+
 /// Bodies of one profile's events, one after the other.
 pub(crate) struct Sampler<'a> {
     profile: &'a Profile,
@@ -138,6 +159,18 @@ impl<'a> Sampler<'a> {
                 Value::Object(around).to_string()
             }
         }
+    }
+
+    /// The same as a delivery: where the profile splits, in the arrays that a vendor sends.
+    pub(crate) fn delivery(&mut self, event_type: &EventType) -> String {
+        let body = self.body(event_type);
+        let Ok(mut value) = serde_json::from_str(&body) else { return body };
+        for split in &self.profile.split {
+            if wrap(&mut value, &split.steps) {
+                return value.to_string();
+            }
+        }
+        body
     }
 
     /// Puts what tells the type where the profile looks for it, but for headers.
@@ -385,6 +418,18 @@ mod tests {
         ] {
             let (met, all) = met(topic, of);
             assert!(all > 3 && met * 2 >= all, "{topic}: {met} of {all} meet");
+        }
+    }
+
+    #[test]
+    fn what_a_profile_splits_is_sent_in_arrays() {
+        let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/vendors");
+        let catalog = Catalog::load(Some(&dir)).unwrap();
+        let profile = &catalog.profiles["whatsapp_cloud"];
+        let mut sampler = Sampler::new(profile, 5, 1_780_401_600_000);
+        for event_type in profile.types.values() {
+            let delivery: Value = serde_json::from_str(&sampler.delivery(event_type)).unwrap();
+            assert!(delivery["entry"][0]["changes"][0].is_object(), "{delivery}");
         }
     }
 

@@ -1,35 +1,39 @@
-//! Makes, signs and posts sample events to a bridge: a few, or a steady load.
+//! Signs and posts events to a bridge: a few, or a steady load. What became of each is an [`SendAnswer`].
 //!
 //! The load is open loop: event `n` is due at `start + n / rate`, whether the ones before it are answered or not, and
 //! its latency counts from then on. A bridge that stalls so shows in the figures, as it would to real senders.
+
+mod answer;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::catalog::Profile;
-use crate::outbound;
 use crate::outcome::Accepted;
 use crate::source::verify::{Signer, event_id};
 use crate::tools::sample;
 use crate::values::time::now_millis;
+use answer::post;
+pub(crate) use answer::{NoAnswer, SendAnswer};
 
 /// How many answers are waited for at once; past it the load is late, which the latency shows.
 const UNANSWERED: usize = 1024;
-
-/// An answer says what became of an event.
-const MAX_ANSWER: usize = 64 << 10;
 
 /// Where events go, and how they are signed.
 pub(crate) struct SendTarget {
     /// The bridge, without a trailing slash.
     pub(crate) url: String,
     pub(crate) source: String,
-    pub(crate) signer: Signer,
+    /// `None` for a source that accepts events from anybody.
+    pub(crate) signer: Option<Signer>,
+    /// Headers that go with each request, over those that are made.
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 /// A signed request.
@@ -37,30 +41,50 @@ pub(crate) struct SendTarget {
 pub(crate) struct Signed {
     pub(crate) url: String,
     pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: String,
+    pub(crate) body: Bytes,
+    pub(crate) label: SendLabel,
+}
+
+/// What is known of an event before it is sent.
+#[derive(Clone, Debug)]
+pub(crate) struct SendLabel {
+    /// `None` where no rule of the profile tells it.
+    pub(crate) event_type: Option<String>,
+    pub(crate) id: String,
 }
 
 impl SendTarget {
     /// Signs `body` as the profile's vendor does.
-    pub(crate) fn sign(&self, profile: &Profile, event_type: &str, body: String) -> Signed {
+    pub(crate) fn sign(&self, profile: &Profile, event_type: Option<&str>, body: Bytes) -> Signed {
         let path = format!("/webhooks/{}", self.source);
-        let id = event_id(&self.source, body.as_bytes());
+        let id = event_id(&self.source, &body);
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        headers.extend(profile.type_header.iter().map(|name| (name.clone(), event_type.to_owned())));
-        for (name, value) in &sample::telling_headers(profile, event_type) {
-            headers.push((name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+        if let Some(event_type) = event_type {
+            headers.extend(profile.type_header.iter().map(|name| (name.clone(), event_type.to_owned())));
+            for (name, value) in &sample::telling_headers(profile, event_type) {
+                headers.push((name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+            }
         }
-        headers.extend(self.signer.headers(&path, body.as_bytes(), &id, now_millis()));
-        Signed { url: format!("{}{path}", self.url), headers, body }
+        if let Some(signer) = &self.signer {
+            headers.extend(signer.headers(&path, &body, &id, now_millis()));
+        }
+        headers.retain(|(made, _)| !self.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(made)));
+        headers.extend(self.headers.iter().cloned());
+        let label = SendLabel { event_type: event_type.map(str::to_owned), id };
+        Signed { url: format!("{}{path}", self.url), headers, body, label }
     }
 }
 
 impl Signed {
-    /// The same request as a command for the shell.
-    pub(crate) fn curl(&self) -> String {
+    /// The same request as a command for the shell; the body as the text that it is, or from `file`.
+    pub(crate) fn curl(&self, file: Option<&str>) -> String {
         let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
         let headers = self.headers.iter().map(|(name, value)| format!(" -H {}", quoted(&format!("{name}: {value}"))));
-        format!("curl -sS{} --data-raw {} {}", headers.collect::<String>(), quoted(&self.body), quoted(&self.url))
+        let body = match file {
+            Some(file) => format!("--data-binary {}", quoted(&format!("@{file}"))),
+            None => format!("--data-raw {}", quoted(&String::from_utf8_lossy(&self.body))),
+        };
+        format!("curl -sS{} {body} {}", headers.collect::<String>(), quoted(&self.url))
     }
 }
 
@@ -70,15 +94,21 @@ pub(crate) struct Tally {
     pub(crate) sent: u64,
     /// Answers by outcome or problem code; `no answer` where there was none.
     pub(crate) answers: BTreeMap<String, u64>,
+    /// The first of each kind that is no acceptance.
+    pub(crate) faults: BTreeMap<String, SendAnswer>,
     /// From the scheduled time of each, shortest first once [`Tally::finish`] was called.
     latencies: Vec<Duration>,
     pub(crate) took: Duration,
 }
 
 impl Tally {
-    fn add(&mut self, outcome: String, latency: Duration) {
+    fn add(&mut self, answer: SendAnswer, latency: Duration) {
+        let name = answer.name();
         self.sent += 1;
-        *self.answers.entry(outcome).or_default() += 1;
+        *self.answers.entry(name.clone()).or_default() += 1;
+        if !answer.is_acceptance() {
+            self.faults.entry(name).or_insert(answer);
+        }
         self.latencies.push(latency);
     }
 
@@ -91,6 +121,11 @@ impl Tally {
     /// Whether every event got a 2xx.
     pub(crate) fn all_accepted(&self) -> bool {
         self.answers.keys().all(|outcome| Accepted::is_name(outcome))
+    }
+
+    /// Whether nobody answered any of them.
+    pub(crate) fn none_answered(&self) -> bool {
+        self.sent > 0 && self.answers.keys().all(|name| name == NoAnswer::NAME)
     }
 
     /// The latency that this share (0 to 1) of the events did not exceed.
@@ -115,7 +150,7 @@ pub(crate) async fn run(
     client: &reqwest::Client,
     pace: Pace,
     mut next: impl FnMut() -> Option<Signed>,
-    mut progress: impl FnMut(&str),
+    mut progress: impl FnMut(&SendLabel, &SendAnswer),
 ) -> Tally {
     let unanswered = Arc::new(Semaphore::new(UNANSWERED));
     let mut tally = Tally::default();
@@ -132,36 +167,26 @@ pub(crate) async fn run(
         let Ok(turn) = Arc::clone(&unanswered).acquire_owned().await else { break };
         let client = client.clone();
         answers.spawn(async move {
-            let outcome = post(&client, request).await;
+            let label = request.label.clone();
+            let answer = post(&client, request).await;
             drop(turn);
-            (outcome, due.elapsed())
+            (label, answer, due.elapsed())
         });
-        while let Some(Ok((outcome, latency))) = match pace {
+        while let Some(Ok((label, answer, latency))) = match pace {
             Pace::OneByOne => answers.join_next().await,
             Pace::Rate(_) => answers.try_join_next(),
         } {
-            progress(&outcome);
-            tally.add(outcome, latency);
+            progress(&label, &answer);
+            tally.add(answer, latency);
         }
     }
-    while let Some(answer) = answers.join_next().await {
-        if let Ok((outcome, latency)) = answer {
-            progress(&outcome);
-            tally.add(outcome, latency);
+    while let Some(ended) = answers.join_next().await {
+        if let Ok((label, answer, latency)) = ended {
+            progress(&label, &answer);
+            tally.add(answer, latency);
         }
     }
     tally.finish(start.elapsed())
-}
-
-/// The answer's outcome or problem code.
-async fn post(client: &reqwest::Client, request: Signed) -> String {
-    let post = request.headers.iter().fold(client.post(&request.url), |post, (name, value)| post.header(name, value));
-    let Ok(answer) = post.body(request.body).send().await else { return "no answer".into() };
-    let status = answer.status();
-    let body = outbound::body(answer, MAX_ANSWER).await.unwrap_or_default();
-    let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-    let word = body["outcome"].as_str().or(body["code"].as_str());
-    word.map_or_else(|| status.to_string(), str::to_owned)
 }
 
 #[cfg(test)]
@@ -172,7 +197,7 @@ mod tests {
     fn percentiles_are_of_the_events_themselves() {
         let mut tally = Tally::default();
         for ms in (1..=100).rev() {
-            tally.add("published".into(), Duration::from_millis(ms));
+            tally.add(SendAnswer::said(200, r#"{"outcome": "published"}"#), Duration::from_millis(ms));
         }
         let tally = tally.finish(Duration::from_secs(1));
         assert_eq!(tally.percentile(0.5), Duration::from_millis(50));
@@ -188,7 +213,12 @@ mod tests {
             url: "http://x/webhooks/wegly".into(),
             headers: vec![("a".into(), "b".into())],
             body: "{\"a\":\"d'água\"}".into(),
+            label: SendLabel { event_type: None, id: String::new() },
         };
-        assert_eq!(signed.curl(), r#"curl -sS -H 'a: b' --data-raw '{"a":"d'\''água"}' 'http://x/webhooks/wegly'"#);
+        assert_eq!(
+            signed.curl(Some("a b.json")),
+            "curl -sS -H 'a: b' --data-binary '@a b.json' 'http://x/webhooks/wegly'"
+        );
+        assert_eq!(signed.curl(None), r#"curl -sS -H 'a: b' --data-raw '{"a":"d'\''água"}' 'http://x/webhooks/wegly'"#);
     }
 }

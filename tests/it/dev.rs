@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -20,7 +21,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_hookbridge");
 /// A running `dev` on free ports; killed when dropped.
 pub(crate) struct Dev {
     child: Child,
-    url: String,
+    pub(crate) url: String,
     pub(crate) kafka: String,
     pub(crate) registry: String,
     /// What it printed after its greeting.
@@ -33,10 +34,18 @@ impl Dev {
     }
 
     pub(crate) fn start_with(more: &[&str]) -> Dev {
+        Dev::start_by(&mut Command::new(PROGRAM), more)
+    }
+
+    /// One that only commands find which have `home` for temporary files; it is started in that folder.
+    pub(crate) fn start_in(home: &Path, more: &[&str]) -> Dev {
+        Dev::start_by(Command::new(PROGRAM).current_dir(home).env("TMPDIR", home), more)
+    }
+
+    fn start_by(program: &mut Command, more: &[&str]) -> Dev {
         let free = ["--listen", "--admin-listen", "--kafka-listen", "--registry-listen"];
         let args = free.iter().flat_map(|flag| [*flag, "127.0.0.1:0"]).chain(more.iter().copied());
-        let mut child =
-            Command::new(PROGRAM).arg("dev").args(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = program.arg("dev").args(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut greeting = String::new();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         for line in &mut lines {

@@ -9,9 +9,9 @@ use clap::Args;
 use super::files::{self, Standing};
 use super::{ProfileError, report};
 use crate::catalog::Profile;
-use crate::cli::connect::Connect;
+use crate::cli::connect::{Connect, ToolNeeds};
 use crate::cli::{Ending, dead_letters, on_runtime, print, progress, warn};
-use crate::config::Settings;
+use crate::config::{DEFAULT_FILE, Settings};
 use crate::kafka::registry::SchemaReader;
 use crate::kafka::route::Routes;
 use crate::outcome::Reason;
@@ -78,7 +78,7 @@ impl Found {
 type FoundByProfile = BTreeMap<String, Found>;
 
 pub(super) fn run(args: &LearnArgs, file: Option<&Path>) -> Result<Ending, ProfileError> {
-    let settings = args.connect.settings(file)?;
+    let settings = args.connect.settings(file, ToolNeeds::Both)?;
     let dead_letters = Routes::plan(&settings).dead_letters.to_string();
     let found = if args.from == dead_letters {
         from_dead_letters(args, &settings, &dead_letters)?
@@ -240,15 +240,16 @@ fn review(name: &str, args: &LearnArgs, made: &Draft, tried: &SampleTrial, found
 
 /// What to type next.
 fn next(args: &LearnArgs, settings: &Settings, file: Option<&Path>, replay: bool) -> String {
-    let (to, config) = (args.to.display(), file.unwrap_or(Path::new("hookbridge.toml")).display());
+    let (to, config) = (args.to.display(), file.unwrap_or(Path::new(DEFAULT_FILE)).display());
+    let flag = file.map(|file| format!(" --config {}", file.display())).unwrap_or_default();
     let place = match &settings.catalog_dir {
         Some(dir) if *dir == args.to => String::new(),
         Some(dir) => format!("  cp -r {to}/. {}\n", dir.display()),
         None => format!("  set in {config}: [catalog] dir = \"{to}\"\n"),
     };
-    let mut text = format!("next, when reviewed:\n{place}  hookbridge check --config {config}\n  restart the bridge\n");
+    let mut text = format!("next, when reviewed:\n{place}  hookbridge check{flag}\n  restart the bridge\n");
     if replay {
-        text += &format!("  hookbridge dead-letters replay --reason unknown_type --config {config}\n");
+        text += &format!("  hookbridge dead-letters replay --reason unknown_type{flag}\n");
     }
     text
 }

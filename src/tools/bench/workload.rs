@@ -11,7 +11,7 @@ use crate::convert::identify::identify;
 use crate::source::verify::Signer;
 use crate::tools::random::Random;
 use crate::tools::sample::Sampler;
-use crate::tools::send::{SendTarget, Signed};
+use crate::tools::send::SendTarget;
 use crate::values::json::{Document, MAX_DEPTH};
 
 /// Secret of the source `wegly` that signs the bodies.
@@ -94,9 +94,10 @@ fn request(profile: &Profile, event_type: &EventType, body: String) -> Request {
     };
     let Ok(secret) = secret.parse();
     let signer = Signer::new(&profile.verification, &secret).expect("a secret of the catalog's methods");
-    let target = SendTarget { url: String::new(), source: profile.name.clone(), signer };
-    let Signed { url: path, headers, body } = target.sign(profile, &event_type.name, body);
-    Request { path, headers, body }
+    let (source, headers) = (profile.name.clone(), Vec::new());
+    let target = SendTarget { url: String::new(), source, signer: Some(signer), headers };
+    let made = target.sign(profile, Some(&event_type.name), body.clone().into());
+    Request { path: made.url, headers: made.headers, body }
 }
 
 fn key(profile: &Profile, body: &str) -> Option<String> {

@@ -34,6 +34,12 @@ pub(crate) fn demo_credential(profile: &Profile) -> String {
     credentials(profile).sender
 }
 
+/// What a sender to a source with this secret signs with: the private key where the secret is the public one of a demo source.
+pub(crate) fn sender_credential(profile: &Profile, secret: &str) -> String {
+    let demo = credentials(profile);
+    if demo.source == secret { demo.sender } else { secret.to_owned() }
+}
+
 /// The configuration of a bridge with the demo sources.
 pub(crate) fn configuration(kafka: &str, registry: &str, create_topics: bool, data_dir: &Path) -> String {
     format!(

@@ -33,13 +33,29 @@ impl DevSources {
     /// The settings of the bridge.
     pub(super) fn settings(&self, servers: &Servers<'_>) -> Result<Settings, ConfigError> {
         let Some(file) = &self.file else {
-            let mut text = configuration(servers.kafka, servers.registry, !servers.embedded.0, servers.data_dir);
-            if let Some(dir) = &self.catalog {
-                text += &catalog(dir)?;
-            }
-            return config::from_text("dev", &text, &BTreeMap::new());
+            return config::from_text("dev", &self.demo(servers)?, &BTreeMap::new());
         };
         config::load_rewritten(file, |table| self.rewrite(table, servers))
+    }
+
+    /// The same as a table, as it is written: nothing is looked up in the environment.
+    pub(super) fn table(&self, servers: &Servers<'_>) -> Option<Table> {
+        let Some(file) = &self.file else {
+            let text = self.demo(servers).ok()?;
+            return text.parse().ok();
+        };
+        let mut table = std::fs::read_to_string(file).ok()?.parse().ok()?;
+        self.rewrite(&mut table, servers);
+        Some(table)
+    }
+
+    /// The configuration of the demo sources.
+    fn demo(&self, servers: &Servers<'_>) -> Result<String, ConfigError> {
+        let mut text = configuration(servers.kafka, servers.registry, !servers.embedded.0, servers.data_dir);
+        if let Some(dir) = &self.catalog {
+            text += &catalog(dir)?;
+        }
+        Ok(text)
     }
 
     /// Puts the servers and folders of `dev` in the place of the file's.
@@ -84,11 +100,14 @@ impl DevSources {
             let event_type = preferred.map(|ty: &EventType| ty.name.clone()).unwrap_or_default();
             let routes = Routes::plan(settings);
             let topic = routes.get(&source.name, &event_type).map(|route| route.main.topic.to_string());
-            let name = (source.name != profile.name).then(|| format!(" --profile {}", profile.name));
+            // What the file says of the source need not be typed.
+            let named = source.name == profile.name || self.file.is_some();
+            let name = (!named).then(|| format!(" --profile {}", profile.name));
             let dir = self.catalog.as_ref().map(|dir| format!(" --catalog {}", dir.display()));
-            let secret = self.file.as_ref().map(|_| " --secret \"$SECRET\"".to_owned());
-            let flags = [name, dir, secret].into_iter().flatten().collect();
-            SendExample { source: source.name.clone(), flags, event_type, topic: topic.unwrap_or_default() }
+            let config = self.file.as_ref().map(|file| format!(" --config {}", file.display()));
+            let flags = [name, dir, config].into_iter().flatten().collect();
+            let (source, names_file) = (source.name.clone(), self.file.is_some());
+            SendExample { source, flags, names_file, event_type, topic: topic.unwrap_or_default() }
         };
         let sources = || settings.sources.values();
         let added = sources().find(|source| !is_built_in(&source.profile.name));
@@ -104,7 +123,7 @@ fn remove(table: &mut Table, section: &str, keys: &[&str]) {
     }
 }
 
-fn set(table: &mut Table, section: &str, key: &str, value: impl Into<Value>) {
+pub(super) fn set(table: &mut Table, section: &str, key: &str, value: impl Into<Value>) {
     let entry = table.entry(section).or_insert_with(|| Table::new().into());
     // What is no table is told of when it is read.
     if let Some(section) = entry.as_table_mut() {
@@ -134,6 +153,8 @@ impl Listed {
 pub(super) struct SendExample {
     source: String,
     flags: String,
+    /// Whether the flags name a configuration, whose address is another one.
+    pub(super) names_file: bool,
     pub(super) event_type: String,
     pub(super) topic: String,
 }

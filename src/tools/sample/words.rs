@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::by_name::{self, NamedText};
 use crate::tools::random::Random;
 
 const PEOPLE: [&str; 8] = [
@@ -81,7 +82,11 @@ pub(super) fn text(random: &mut Random, place: &str, field: &str) -> String {
         "recurrence" => &["MENSAL", "ANUAL"],
         "plano" => &["Básico", "Profissional", "Empresarial"],
         "meeting_provider" | "provider" => &["google", "zoom", "teams"],
-        _ => &SENTENCES,
+        _ => match by_name::text(random, number, field) {
+            Some(NamedText::Like(text)) => return text,
+            Some(NamedText::LikeAName) => return name(random, place).to_owned(),
+            None => &SENTENCES,
+        },
     };
     random.word(words).to_owned()
 }

@@ -1,0 +1,77 @@
+//! A `dev` that runs, as other commands find it: its configuration, in a file of its data directory.
+//!
+//! The file is complete, so any command takes it with `--config` too. It is as private as the directory, goes with it, and holds
+//! no variable's value: what the configuration of `--config` has as `${NAME}` stays so.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use toml::Table;
+
+use super::sources::set;
+
+/// What the folders of all of them begin with, before the process.
+const FOLDER: &str = "hookbridge-dev-";
+const FILE: &str = "hookbridge.toml";
+
+/// The data directory of this process.
+pub(super) fn data_dir() -> PathBuf {
+    std::env::temp_dir().join(format!("{FOLDER}{}", std::process::id()))
+}
+
+/// Where a `dev` whose data directory this is has its configuration.
+pub(super) fn file(data_dir: &Path) -> PathBuf {
+    data_dir.join(FILE)
+}
+
+/// Writes the configuration for other commands, with the addresses that are listened on.
+pub(super) fn write(mut table: Table, data_dir: &Path, webhooks: SocketAddr, admin: SocketAddr) -> io::Result<()> {
+    set(&mut table, "http", "listen", webhooks.to_string());
+    set(&mut table, "admin", "listen", admin.to_string());
+    if let Some(dir) = table.get("catalog").and_then(|catalog| catalog.get("dir")).and_then(toml::Value::as_str) {
+        let absolute = std::path::absolute(dir)?.display().to_string();
+        set(&mut table, "catalog", "dir", absolute);
+    }
+    // Whole or not at all: others look for it meanwhile.
+    let new = data_dir.join(format!("{FILE}.new"));
+    fs::write(&new, table.to_string())?;
+    fs::rename(new, file(data_dir))
+}
+
+/// A `dev` that runs on this machine, started by this user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RunningDev {
+    pub(crate) process: u32,
+    /// Its configuration.
+    pub(crate) file: PathBuf,
+}
+
+impl RunningDev {
+    /// All there are, the one that was started last first.
+    pub(crate) fn all() -> Vec<RunningDev> {
+        let folders = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+        let mut found: Vec<(SystemTime, RunningDev)> = folders.filter_map(|folder| look(&folder.path())).collect();
+        found.sort_by_key(|(started, dev)| std::cmp::Reverse((*started, dev.process)));
+        found.into_iter().map(|(_, dev)| dev).collect()
+    }
+}
+
+/// The `dev` whose data directory this is, and since when it runs.
+fn look(folder: &Path) -> Option<(SystemTime, RunningDev)> {
+    let process = folder.file_name()?.to_str()?.strip_prefix(FOLDER)?.parse().ok()?;
+    let (of_folder, file) = (fs::symlink_metadata(folder).ok()?, file(folder));
+    let of_file = fs::symlink_metadata(&file).ok()?;
+    // Anybody may make a folder of this name: nobody else's is to say where we connect.
+    let ours = rustix::process::geteuid().as_raw();
+    let private = |found: &fs::Metadata| found.uid() == ours && found.mode() & 0o022 == 0;
+    if !(of_folder.is_dir() && of_file.is_file() && private(&of_folder) && private(&of_file)) {
+        return None;
+    }
+    // The lock ends with the process, however that ends.
+    let runs = matches!(File::open(folder.join("lock")).ok()?.try_lock_shared(), Err(TryLockError::WouldBlock));
+    runs.then_some((of_file.modified().ok()?, RunningDev { process, file }))
+}
