@@ -26,6 +26,11 @@ impl Shutdown {
         Ok(Shutdown { asked })
     }
 
+    /// Whether the first signal came.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.is_cancelled()
+    }
+
     /// Waits for the first signal.
     pub(super) async fn wait(&self) {
         self.asked.cancelled().await;

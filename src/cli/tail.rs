@@ -1,32 +1,43 @@
-//! `hookbridge tail`: arguments, and how records are shown.
+//! `hookbridge tail`: arguments, and what is read. How records are shown is in `show`.
 
-use std::io::{self, IsTerminal as _, Write as _};
+mod show;
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal as _, StdoutLock, Write as _};
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::connect::{Connect, ToolNeeds};
-use super::{Ending, fail, fail_config, on_runtime, warn};
-use crate::kafka::dead_letter::{REASON, REPLAYED_AT};
-use crate::kafka::registry::{NoSchema, SchemaReader};
-use crate::tools::read::{DecodeError, From, ReadError, ReadRecord, Reader, Schemas};
-use crate::values::{printable, time};
+use super::shutdown::Shutdown;
+use super::{Ending, fail, fail_config, on_runtime, progress, warn};
+use crate::config::Settings;
+use crate::kafka::registry::{NoSchema, RegistryUnavailable, SchemaReader};
+use crate::tools::read::{From, NoPlace, Polled, ReadError, ReadRecord, Reader, Schemas, newest};
+use crate::values::time::now_millis;
+use show::{ColorWhen, Readable, Style, readable};
 
 const HELP: &str = "\
 Decodes records with their schema from the registry. Dead letters are shown as text, timestamps as
-ISO 8601, JSON text as JSON.
+ISO 8601, JSON text as JSON. Colours are for terminals; NO_COLOR and TERM=dumb switch them off.
 
 Examples:
   hookbridge tail wegly.deal
+  hookbridge tail 'wegly.*' --last 10                    the newest ten, in the order of time
   hookbridge tail 'wegly.*' --from end --follow
+  hookbridge tail wegly.deal --from 5m                   what came in the last five minutes
   hookbridge tail wegly.lead --key 11111111-1111-4111-8111-111111111111 | jq .value.lead.status
   hookbridge tail wegly.chat --type chat.message_received --from 2026-06-02T12:00:00Z --count 10 --headers
   hookbridge tail hookbridge.dead-letters --config hookbridge.toml
 
 Exit codes: 0 all shown, 1 some records are shown as text, since they do not follow a schema that
-the registry has, 69 Kafka or the registry cannot be reached or the topic does not exist,
-78 configuration.";
+the registry has, 64 wrong usage, or an offset that is past the end of every partition, 69 Kafka or the
+registry cannot be reached or the topic does not exist, 78 configuration.";
+
+/// All of them are held in memory.
+const MOST_LAST: i64 = 100_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum TailFormat {
@@ -44,9 +55,12 @@ pub(super) struct TailArgs {
     /// Topics; `*` matches anything
     #[arg(required = true, value_name = "TOPIC")]
     topics: Vec<String>,
-    /// Where to start: beginning, end, an offset, or a time such as 2026-06-02T12:00:00Z
-    #[arg(long, default_value = "beginning")]
+    /// Where to start: beginning, end, an offset, a time such as 2026-06-02T12:00:00Z, or how long ago, such as 5m
+    #[arg(long, default_value = "beginning", value_parser = start)]
     from: From,
+    /// The newest COUNT records of all topics together, in the order of time
+    #[arg(long, value_name = "COUNT", conflicts_with_all = ["from", "count"], value_parser = clap::value_parser!(u32).range(1..=MOST_LAST))]
+    last: Option<u32>,
     /// Only records with this key
     #[arg(long)]
     key: Option<String>,
@@ -65,8 +79,24 @@ pub(super) struct TailArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = TailFormat::Auto)]
     format: TailFormat,
+    /// Colours in text
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorWhen::Auto)]
+    color: ColorWhen,
     #[command(flatten)]
     connect: Connect,
+}
+
+/// It says neither where to begin nor how long ago.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}, or how long ago, such as 5m")]
+struct NoStart(NoPlace);
+
+fn start(text: &str) -> Result<From, NoStart> {
+    text.parse().or_else(|no_place| {
+        let back = humantime::parse_duration(text).map_err(|_| NoStart(no_place))?;
+        let millis = i64::try_from(back.as_millis()).unwrap_or(i64::MAX);
+        Ok(From::Time(now_millis().saturating_sub(millis).max(0)))
+    })
 }
 
 pub(super) fn run(args: &TailArgs, file: Option<&Path>) -> Ending {
@@ -78,12 +108,17 @@ pub(super) fn run(args: &TailArgs, file: Option<&Path>) -> Ending {
         Ok(registry) => registry,
         Err(error) => return fail_config(&error),
     };
-    let follow = args.follow || args.from == From::End;
-    let reader = match Reader::open(&settings.kafka, &args.topics, args.from, follow) {
-        Ok(reader) => reader,
+    let tail = match Tail::open(args, &settings) {
+        Ok(tail) => tail,
         Err(error) => return fail(&error, Ending::Unavailable),
     };
-    match on_runtime(show_all(args, reader, Schemas::new(registry))) {
+    if let Some((words, is_all)) = past_the_end(&tail.reader) {
+        if is_all {
+            return fail(&words, Ending::Usage);
+        }
+        warn(words);
+    }
+    match on_runtime(show_all(args, tail, registry)) {
         Ok(Ok(0)) => Ending::Well,
         Ok(Ok(undecoded)) => {
             fail(&format!("{undecoded} record(s) could not be decoded and are shown as text"), Ending::Findings)
@@ -95,6 +130,51 @@ pub(super) fn run(args: &TailArgs, file: Option<&Path>) -> Ending {
     }
 }
 
+/// What is said of partitions that end before the offset at which reading was to begin; and whether that is all of them.
+fn past_the_end(reader: &Reader) -> Option<(String, bool)> {
+    let (short, is_all) = reader.short();
+    let mut topics: BTreeMap<&str, (usize, i64)> = BTreeMap::new();
+    for ((topic, _), end) in short {
+        let (partitions, longest) = topics.entry(topic).or_default();
+        (*partitions, *longest) = (*partitions + 1, (*longest).max(*end));
+    }
+    let topics = topics.into_iter().map(|(topic, (partitions, longest))| match partitions {
+        1 => format!("1 partition of {topic}, which ends at offset {longest}"),
+        _ => format!("{partitions} partitions of {topic}, the longest of which ends at offset {longest}"),
+    });
+    let words = topics.collect::<Vec<_>>().join("; ");
+    (!words.is_empty()).then(|| (format!("--from is past the end of {words}"), is_all))
+}
+
+/// What is to be shown: records that are read already, then those of the reader.
+struct Tail {
+    first: Vec<ReadRecord>,
+    reader: Reader,
+    follow: bool,
+    /// The address of the registry.
+    registry: String,
+}
+
+impl Tail {
+    fn open(args: &TailArgs, settings: &Settings) -> Result<Tail, ReadError> {
+        let registry = settings.registry.url.clone();
+        let Some(count) = args.last else {
+            let follow = args.follow || args.from == From::End;
+            let reader = Reader::open(&settings.kafka, &args.topics, args.from, follow)?;
+            return Ok(Tail { first: Vec::new(), reader, follow, registry });
+        };
+        let bar = progress::spinner().with_message("reading");
+        let look = || bar.inc(1);
+        let found = newest(&settings.kafka, &args.topics, count as usize, |found| wanted(args, found), look);
+        bar.finish_and_clear();
+        let (first, mut reader) = found?;
+        if args.follow {
+            reader.follow();
+        }
+        Ok(Tail { first, reader, follow: args.follow, registry })
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 enum TailError {
     #[error(transparent)]
@@ -103,36 +183,85 @@ enum TailError {
     Read(#[from] ReadError),
     #[error("{place}: {why}")]
     Registry { place: String, why: NoSchema },
+    #[error("registry {url}: {why}")]
+    NoRegistry { url: String, why: RegistryUnavailable },
 }
 
-/// Shows what is wanted. How many records should have been decoded, and could not be.
-async fn show_all(args: &TailArgs, mut reader: Reader, mut schemas: Schemas) -> Result<u64, TailError> {
-    let terminal = io::stdout().is_terminal();
-    let text = args.format == TailFormat::Text || (args.format == TailFormat::Auto && terminal);
-    let mut left = args.count.unwrap_or(u64::MAX);
-    let mut undecoded = 0;
-    let mut out = io::stdout().lock();
-    while left > 0 {
-        let Some(found) = reader.next()? else { break };
-        if !wanted(args, &found) {
-            continue;
+/// Shows what is wanted, until all is shown or a signal comes. How many records should have been decoded, and could not be.
+async fn show_all(args: &TailArgs, tail: Tail, registry: SchemaReader) -> Result<u64, TailError> {
+    let shutdown = Shutdown::listen()?;
+    if tail.follow {
+        // Who waits for records is told now that none of them could be shown. Whether there is such a schema does not matter.
+        if let Err(NoSchema::Unavailable { why, .. }) = registry.schema(1).await {
+            return Err(TailError::NoRegistry { url: tail.registry, why });
         }
-        let value = match readable(&found, &mut schemas).await? {
+    }
+    let mut printer = Printer { args, schemas: Schemas::new(registry), out: io::stdout().lock(), undecoded: 0 };
+    tokio::select! {
+        shown = printer.show_all(tail, &shutdown) => shown?,
+        () = shutdown.wait() => {}
+    }
+    Ok(printer.undecoded)
+}
+
+/// Writes records to standard output.
+struct Printer<'a> {
+    args: &'a TailArgs,
+    schemas: Schemas,
+    out: StdoutLock<'static>,
+    undecoded: u64,
+}
+
+impl Printer<'_> {
+    async fn show_all(&mut self, tail: Tail, shutdown: &Shutdown) -> Result<(), TailError> {
+        let Tail { first, mut reader, follow, .. } = tail;
+        for found in &first {
+            self.show(found).await?;
+        }
+        if self.args.last.is_some() && !follow {
+            return Ok(());
+        }
+        let mut left = self.args.count.unwrap_or(u64::MAX);
+        while left > 0 && !shutdown.is_asked() {
+            match reader.poll()? {
+                Polled::Record(found) if wanted(self.args, &found) => {
+                    self.show(&found).await?;
+                    left -= 1;
+                }
+                Polled::Nothing if is_closed(&self.out) => return Ok(()),
+                Polled::Record(_) | Polled::Nothing => {}
+                Polled::End => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn show(&mut self, found: &ReadRecord) -> Result<(), TailError> {
+        let value = match readable(found, &mut self.schemas).await? {
             Readable::Shown(value) => value,
             Readable::Undecoded(text) => {
-                undecoded += 1;
+                self.undecoded += 1;
                 text
             }
         };
-        let shown = if text {
-            for_people(args, &found, &value, terminal)
-        } else {
-            printable::json(&for_machines(args, &found, &value)).into_owned()
+        let terminal = self.out.is_terminal();
+        let text = match self.args.format {
+            TailFormat::Auto => terminal,
+            TailFormat::Json => false,
+            TailFormat::Text => true,
         };
-        writeln!(out, "{shown}").and_then(|()| out.flush())?;
-        left -= 1;
+        let style = Style { headers: self.args.headers, colours: self.args.color.is_on(&self.out) };
+        let shown = if text { style.for_people(found, &value) } else { style.for_machines(found, &value) };
+        writeln!(self.out, "{shown}")?;
+        Ok(self.out.flush()?)
     }
-    Ok(undecoded)
+}
+
+/// Whether whoever read what is written has gone. Without something to write nobody would say it.
+fn is_closed(out: &StdoutLock<'_>) -> bool {
+    let mut out = [PollFd::from_borrowed_fd(out.as_fd(), PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut out, Some(&now)).is_ok() && out[0].revents().contains(PollFlags::ERR)
 }
 
 fn wanted(args: &TailArgs, found: &ReadRecord) -> bool {
@@ -144,86 +273,19 @@ fn wanted(args: &TailArgs, found: &ReadRecord) -> bool {
     key && event_type
 }
 
-/// A value as JSON.
-enum Readable {
-    /// The decoded record; or a text, where there is no schema to it; or null, for a tombstone.
-    Shown(String),
-    /// The text of what names a schema and does not follow it, or one that the registry does not have.
-    Undecoded(String),
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-async fn readable(found: &ReadRecord, schemas: &mut Schemas) -> Result<Readable, TailError> {
-    let Some(value) = &found.value else { return Ok(Readable::Shown("null".into())) };
-    let as_text = || Value::from(String::from_utf8_lossy(value)).to_string();
-    if found.header(REASON).is_some() {
-        return Ok(Readable::Shown(as_text()));
-    }
-    let place = format!("{}/{}@{}", found.topic, found.partition, found.offset);
-    let why = match schemas.json_of(value).await {
-        Ok(json) => return Ok(Readable::Shown(json)),
-        // Without the registry nothing can be decoded, what follows no more than this.
-        Err(DecodeError::NoSchema(why @ NoSchema::Unavailable { .. })) => {
-            return Err(TailError::Registry { place, why });
+    #[test]
+    fn a_start_may_be_said_by_how_long_ago_it_is() {
+        assert_eq!(start("5").ok(), Some(From::Offset(5)));
+        for (text, minutes) in [("5m", 5), ("1h 30m", 90), ("2days", 2880)] {
+            let Ok(From::Time(at)) = start(text) else { panic!("{text}") };
+            let back = now_millis() - at;
+            assert!((0..60_000).contains(&(back - minutes * 60_000)), "{text}: {back}");
         }
-        Err(why) => why,
-    };
-    warn(format_args!("{place}: {why}"));
-    Ok(if let DecodeError::NotFramed = why { Readable::Shown(as_text()) } else { Readable::Undecoded(as_text()) })
-}
-
-fn text_of(bytes: Option<&Vec<u8>>) -> Value {
-    bytes.map_or(Value::Null, |bytes| String::from_utf8_lossy(bytes).into())
-}
-
-fn headers(found: &ReadRecord) -> Value {
-    found.headers.iter().map(|(name, value)| (name.clone(), text_of(Some(value)))).collect()
-}
-
-/// One object on one line.
-fn for_machines(args: &TailArgs, found: &ReadRecord, value: &str) -> String {
-    let mut object = json!({
-        "topic": found.topic,
-        "partition": found.partition,
-        "offset": found.offset,
-        "timestamp": found.timestamp.map(time::to_rfc3339),
-        "key": text_of(found.key.as_ref()),
-    });
-    if args.headers {
-        object["headers"] = headers(found);
+        let said = start("soon").unwrap_err().to_string();
+        assert!(said.starts_with("expected beginning, end, an offset") && said.ends_with("such as 5m"), "{said}");
     }
-    let object = object.to_string();
-    format!("{},\"value\":{value}}}", object.strip_suffix('}').unwrap_or(&object))
-}
-
-/// A line that says where and what, then the value, indented. The colours are ours; whatever others wrote has none.
-fn for_people(args: &TailArgs, found: &ReadRecord, value: &str, colours: bool) -> String {
-    let paint = |code: &str, text: &str| {
-        let text = printable::line(text);
-        if colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into_owned() }
-    };
-    let time = found.timestamp.map(time::to_rfc3339).unwrap_or_default();
-    let place = format!("{}/{}@{}", found.topic, found.partition, found.offset);
-    // The mark behind a dead letter that was replayed.
-    let mark = found.header(REPLAYED_AT).map(|_| "replayed");
-    let kind = found.header(REASON).or(mark).or(found.header("ce_type")).unwrap_or_default();
-    let key = text_of(found.key.as_ref());
-    let mut text = format!(
-        "{} {} {} {}",
-        paint("2", &time),
-        paint("36", &place),
-        paint("1;33", kind),
-        printable::line(key.as_str().unwrap_or("no key"))
-    );
-    if args.headers {
-        for (name, value) in &found.headers {
-            text += &format!("\n  {}: {}", paint("2", name), printable::line(&String::from_utf8_lossy(value)));
-        }
-    }
-    text += "\n";
-    match serde_json::from_str(value) {
-        Ok(Value::String(verbatim)) => text += &printable::text(&verbatim),
-        Ok(record) => text += &printable::json(&format!("{record:#}")),
-        Err(_) => text += &printable::text(value),
-    }
-    text
 }

@@ -8,6 +8,7 @@ use std::io::{self, IsTerminal as _, Stderr, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use anstream::{AutoStream, ColorChoice};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt;
 
@@ -73,8 +74,11 @@ pub(crate) struct Logs(#[expect(dead_code, reason = "it is there to be dropped")
 #[must_use]
 pub(crate) fn init(logging: Logging) -> Logs {
     let terminal = io::stderr().is_terminal();
+    // By NO_COLOR and TERM a terminal may be one that is to have none.
+    let colours = AutoStream::choice(&io::stderr()) != ColorChoice::Never;
     let made = match logging.format {
-        Format::Auto | Format::Text if terminal => LineFormat::Coloured,
+        Format::Auto | Format::Text if terminal && colours => LineFormat::Coloured,
+        Format::Auto if terminal => LineFormat::Text,
         Format::Text => LineFormat::Text,
         Format::Auto | Format::Json => LineFormat::Json,
     };

@@ -4,9 +4,11 @@
 
 mod decode;
 mod error;
+mod newest;
 mod places;
+mod since;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
@@ -18,7 +20,9 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::config::KafkaSettings;
 pub(crate) use decode::{Schemas, render};
 pub(crate) use error::{DecodeError, ReadError};
+pub(crate) use newest::newest;
 pub(crate) use places::{PlaceReader, RecordPlace};
+use since::with_newer_records;
 
 /// How long Kafka may take to answer a question.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,11 +37,13 @@ pub(crate) enum From {
     Offset(i64),
     /// Milliseconds since 1970.
     Time(i64),
+    /// So many records before the end, as offsets count.
+    Back(i64),
 }
 
 /// It does not say where to begin.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected beginning, end, an offset or a time such as 2026-06-02T12:00:00Z")]
+#[error("expected beginning, end, an offset such as 120, or a time such as 2026-06-02T12:00:00Z")]
 pub(crate) struct NoPlace;
 
 impl std::str::FromStr for From {
@@ -47,7 +53,7 @@ impl std::str::FromStr for From {
             "beginning" => Ok(From::Beginning),
             "end" => Ok(From::End),
             _ => match (text.parse(), crate::values::time::parse_iso(text)) {
-                (Ok(offset), _) => Ok(From::Offset(offset)),
+                (Ok(offset @ 0..), _) => Ok(From::Offset(offset)),
                 (_, Some(instant)) => Ok(From::Time(instant.millis)),
                 _ => Err(NoPlace),
             },
@@ -138,18 +144,37 @@ pub(crate) fn partitions(kafka: &KafkaSettings, topic: &str) -> Result<u32, Read
     count.ok_or_else(|| ReadError::NoTopic { servers: kafka.bootstrap_servers.clone(), topic: topic.to_owned() })
 }
 
+/// A partition, by its topic.
+type PartitionOf = (String, i32);
+
 /// Reads partitions, in no order between them.
 pub(crate) struct Reader {
     consumer: BaseConsumer,
     /// How many records there are at the most, from where it begins.
     records: u64,
     /// Offsets still to be reached, where reading ends at what is there now.
-    ends: BTreeMap<(String, i32), i64>,
+    ends: BTreeMap<PartitionOf, i64>,
+    /// Where it begins not at the first record that there is.
+    cut: BTreeSet<PartitionOf>,
+    /// Partitions that end before the offset at which reading was to begin, with their ends.
+    short: BTreeMap<PartitionOf, i64>,
+    /// Partitions whose records count only from a time on, since Kafka did not say where that is.
+    only_since: BTreeMap<PartitionOf, i64>,
+    partitions: usize,
     follow: bool,
 }
 
+/// What came of a short wait.
+pub(crate) enum Polled {
+    Record(ReadRecord),
+    Nothing,
+    /// All that was there when reading began is read.
+    End,
+}
+
 impl Reader {
-    /// Finds the topics that `patterns` name (`*` stands for anything) and begins at `from`.
+    /// Finds the topics that `patterns` name (`*` stands for anything) and begins at `from`. Where a partition ends before an offset,
+    /// it begins at that end.
     ///
     /// # Errors
     /// Kafka's own words, or that no topic is called so.
@@ -161,46 +186,78 @@ impl Reader {
     ) -> Result<Reader, ReadError> {
         let consumer = connect(kafka, "latest")?;
         let fail = |e: KafkaError| failed(kafka, e);
-        let metadata = consumer.fetch_metadata(None, PATIENCE).map_err(fail)?;
-        let mut list = TopicPartitionList::new();
-        for pattern in patterns {
-            let found = metadata.topics().iter().filter(|t| matches(pattern, t.name()));
-            let mut any = false;
-            for topic in found {
-                any = true;
-                for partition in topic.partitions() {
-                    list.add_partition_offset(topic.name(), partition.id(), offset(from)).map_err(fail)?;
-                }
-            }
-            if !any {
-                let servers = kafka.bootstrap_servers.clone();
-                return Err(ReadError::NoMatch { servers, pattern: pattern.clone() });
-            }
-        }
+        let mut list = partitions_of(kafka, &consumer, patterns, from)?;
         if let From::Time(_) = from {
             list = consumer.offsets_for_times(list, PATIENCE).map_err(fail)?;
         }
-        let (mut ends, mut records) = (BTreeMap::new(), 0);
+        let mut reader = Reader { partitions: list.count(), follow, ..Reader::of(consumer, BTreeMap::new()) };
+        let (mut places, mut ended) = (Vec::new(), BTreeMap::new());
         for element in list.elements() {
-            let (low, high) =
-                consumer.fetch_watermarks(element.topic(), element.partition(), PATIENCE).map_err(fail)?;
-            let begins = match element.offset() {
-                Offset::Offset(offset) => offset.max(low),
-                Offset::Beginning => low,
+            let place = (element.topic().to_owned(), element.partition());
+            let (low, high) = reader.consumer.fetch_watermarks(&place.0, place.1, PATIENCE).map_err(fail)?;
+            let begins = match (from, element.offset()) {
+                (From::Back(count), _) => high.saturating_sub(count).max(low),
+                (_, Offset::Offset(offset)) => offset.clamp(low, high),
+                (_, Offset::Beginning) => low,
                 _ => high,
             };
-            if begins < high {
-                records += (high - begins).unsigned_abs();
-                ends.insert((element.topic().to_owned(), element.partition()), high);
+            if matches!(from, From::Offset(offset) if offset > high) {
+                reader.short.insert(place.clone(), high);
+            }
+            if begins == high && low < high {
+                ended.insert(place.clone(), high);
+            }
+            places.push((place, low, high, begins));
+        }
+        if let From::Time(since) = from {
+            let newer = with_newer_records(kafka, ended, since)?;
+            for (place, low, _, begins) in places.iter_mut().filter(|(place, ..)| newer.contains(place)) {
+                *begins = *low;
+                reader.only_since.insert(place.clone(), since);
             }
         }
-        consumer.assign(&list).map_err(fail)?;
-        Ok(Reader { consumer, records, ends, follow })
+        reader.begin(kafka, places)?;
+        Ok(reader)
+    }
+
+    /// One that reads what `consumer` is assigned, up to `ends`.
+    fn of(consumer: BaseConsumer, ends: BTreeMap<PartitionOf, i64>) -> Reader {
+        let (cut, short, only_since) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+        Reader { consumer, records: 0, ends, cut, short, only_since, partitions: 0, follow: false }
+    }
+
+    /// Begins in each partition, of which the first offset, the end, and where to begin are given.
+    fn begin(&mut self, kafka: &KafkaSettings, places: Vec<(PartitionOf, i64, i64, i64)>) -> Result<(), ReadError> {
+        let fail = |e: KafkaError| failed(kafka, e);
+        let mut assigned = TopicPartitionList::new();
+        for (place, low, high, begins) in places {
+            // The first may be gone by the time it is asked for: then it is to be the one that is the first by then.
+            let offset = if begins == low { Offset::Beginning } else { Offset::Offset(begins) };
+            assigned.add_partition_offset(&place.0, place.1, offset).map_err(fail)?;
+            if begins > low {
+                self.cut.insert(place.clone());
+            }
+            if begins < high {
+                self.records += (high - begins).unsigned_abs();
+                self.ends.insert(place, high);
+            }
+        }
+        self.consumer.assign(&assigned).map_err(fail)
     }
 
     /// How many records there are to read, at the most: offsets may be missing between them.
     pub(crate) fn records(&self) -> u64 {
         self.records
+    }
+
+    /// Partitions that end before the offset at which reading was to begin, with their ends; and whether that is all of them.
+    pub(crate) fn short(&self) -> (&BTreeMap<(String, i32), i64>, bool) {
+        (&self.short, self.short.len() == self.partitions)
+    }
+
+    /// From here on, waits for new records.
+    pub(crate) fn follow(&mut self) {
+        self.follow = true;
     }
 
     /// The next record; `None` at the end of what was there when reading began, unless it follows.
@@ -209,29 +266,44 @@ impl Reader {
     /// Kafka's own words.
     pub(crate) fn next(&mut self) -> Result<Option<ReadRecord>, ReadError> {
         loop {
-            if !self.follow && self.ends.is_empty() {
-                return Ok(None);
+            match self.poll()? {
+                Polled::Record(record) => return Ok(Some(record)),
+                Polled::End => return Ok(None),
+                Polled::Nothing => {}
             }
-            let Some(polled) = self.consumer.poll(POLL) else {
-                self.strike_off_what_was_passed()?;
-                continue;
-            };
-            let message = match polled {
-                Ok(message) => message,
-                // Who follows waits for Kafka to come back, as the client does.
-                Err(error) if self.follow && !matches!(error.rdkafka_error_code(), Some(Code::Fatal)) => continue,
-                Err(error) => return Err(ReadError::Consumer(error)),
-            };
-            let place = (message.topic().to_owned(), message.partition());
-            if self.ends.get(&place).is_some_and(|&end| message.offset() + 1 >= end) {
-                self.ends.remove(&place);
-            }
-            return Ok(Some(ReadRecord::from(&message)));
         }
     }
-}
 
-impl Reader {
+    /// The same, but for a short while only.
+    ///
+    /// # Errors
+    /// Kafka's own words.
+    pub(crate) fn poll(&mut self) -> Result<Polled, ReadError> {
+        if !self.follow && self.ends.is_empty() {
+            return Ok(Polled::End);
+        }
+        let Some(polled) = self.consumer.poll(POLL) else {
+            self.strike_off_what_was_passed()?;
+            return Ok(Polled::Nothing);
+        };
+        let message = match polled {
+            Ok(message) => message,
+            // Who follows waits for Kafka to come back, as the client does.
+            Err(error) if self.follow && !matches!(error.rdkafka_error_code(), Some(Code::Fatal)) => {
+                return Ok(Polled::Nothing);
+            }
+            Err(error) => return Err(ReadError::Consumer(error)),
+        };
+        let place = (message.topic().to_owned(), message.partition());
+        if self.ends.get(&place).is_some_and(|&end| message.offset() + 1 >= end) {
+            self.ends.remove(&place);
+        }
+        let record = ReadRecord::from(&message);
+        let since = self.only_since.get(&place).copied();
+        let is_earlier = since.is_some_and(|since| record.timestamp.is_none_or(|timestamp| timestamp < since));
+        Ok(if is_earlier { Polled::Nothing } else { Polled::Record(record) })
+    }
+
     /// A partition may end in what is no record (a transaction's marker): then only the position tells.
     fn strike_off_what_was_passed(&mut self) -> Result<(), ReadError> {
         let positions = self.consumer.position().map_err(ReadError::Consumer)?;
@@ -247,10 +319,37 @@ impl Reader {
     }
 }
 
+/// The partitions of all topics that `patterns` name, each once.
+fn partitions_of(
+    kafka: &KafkaSettings,
+    consumer: &BaseConsumer,
+    patterns: &[String],
+    from: From,
+) -> Result<TopicPartitionList, ReadError> {
+    let fail = |e: KafkaError| failed(kafka, e);
+    let metadata = consumer.fetch_metadata(None, PATIENCE).map_err(fail)?;
+    let mut found = BTreeSet::new();
+    for pattern in patterns {
+        let mut any = false;
+        for topic in metadata.topics().iter().filter(|topic| matches(pattern, topic.name())) {
+            any = true;
+            found.extend(topic.partitions().iter().map(|partition| (topic.name(), partition.id())));
+        }
+        if !any {
+            return Err(ReadError::NoMatch { servers: kafka.bootstrap_servers.clone(), pattern: pattern.clone() });
+        }
+    }
+    let mut list = TopicPartitionList::new();
+    for (topic, partition) in found {
+        list.add_partition_offset(topic, partition, offset(from)).map_err(fail)?;
+    }
+    Ok(list)
+}
+
 fn offset(from: From) -> Offset {
     match from {
         From::Beginning => Offset::Beginning,
-        From::End => Offset::End,
+        From::End | From::Back(_) => Offset::End,
         From::Offset(offset) | From::Time(offset) => Offset::Offset(offset),
     }
 }
@@ -293,6 +392,8 @@ mod tests {
         assert_eq!("beginning".parse(), Ok(From::Beginning));
         assert_eq!("17".parse(), Ok(From::Offset(17)));
         assert_eq!("2026-06-02T12:00:00Z".parse(), Ok(From::Time(1_780_401_600_000)));
-        assert!("yesterday".parse::<From>().is_err());
+        for text in ["yesterday", "-5", ""] {
+            assert_eq!(text.parse::<From>(), Err(NoPlace), "{text}");
+        }
     }
 }
