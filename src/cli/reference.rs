@@ -15,23 +15,30 @@ them share.
 
 ## Which configuration a command reads
 
-- `serve`, `check`, `health` and `spool` read `hookbridge.toml` in the working directory. `--config FILE` or the variable
-  `HOOKBRIDGE_CONFIG` names another file.
-- The other commands, except `send`, read a file only if `--config` or `HOOKBRIDGE_CONFIG` names one. Without a file they
-  ignore `HOOKBRIDGE__` variables and use the addresses and sources of `dev`. `--kafka` and `--registry` override both.
-- `dev` takes sources, topics and limits from its file, and uses none of the servers that it names.
-- `send` reads no configuration file.
-- `profile init` reads none either: it needs nothing but the samples.
-- A Kafka or a registry that requires credentials requires `--config`.
+One rule for every command that talks to servers:
+
+1. The file that `--config FILE` or the variable `HOOKBRIDGE_CONFIG` names, else `hookbridge.toml` in the working directory. Variables
+   `HOOKBRIDGE__SECTION__KEY` go over it.
+2. Without a file the variables alone. What they leave out is as `dev` has it; `serve`, `check`, `health` and `spool` require the whole.
+3. Without both, the `dev` that runs on this machine, or the one that was started last.
+4. Without all of these, the addresses at which `dev` would be. `serve`, `check`, `health` and `spool` end with 78 instead.
+
+- `--kafka` and `--registry` go over all of it. Servers that are neither from a file nor typed are named in the first line on standard
+  error, each with where it is from.
+- `send` takes the bridge's address (`http.listen`, `http.tls`), the source's profile and its first secret from there; `--url`, `--profile` and
+  `--secret` go over them. If a `dev` listens at the address and no file was named, its secrets are taken, whatever `hookbridge.toml` says.
+- `dev` takes sources, topics and limits from its file, if `--config` names one, and uses none of the servers that it names.
+- `try`, `docs` and `profile init` talk to no server. `try` and `docs` read a file only if one is named, and otherwise have the sources of `dev`.
+- A Kafka or a registry that requires credentials requires a file or variables.
 
 ## Exit codes
 
 | code | meaning |
 | --- | --- |
 | 0 | success |
-| 1 | `check` or `schemas check` has findings; `send` got answers other than 2xx; `dead-letters replay` left some, or was interrupted; `audit` misses events; `dead-letters show` found no such dead letter; `spool drain` left some; `spool recover` finds damage; `health` finds the bridge not alive, or not ready; `try` finds that a request would not be published, or that a case differs; a second signal ended `serve` or `dev`; `profile` could not make a record of every sample |
-| 64 | wrong usage |
-| 69 | not available: Kafka, a topic, the registry or a bucket (for all commands but `serve`, which starts without them); an address to listen on; `data_dir`, because another process uses it; the spool's file |
+| 1 | `check` or `schemas check` has findings; `send` got answers other than 2xx; `forget` was answered with no; `dead-letters replay` left some, or was interrupted; `audit` misses events; `dead-letters show` found no such dead letter; `spool drain` left some; `spool recover` finds damage; `health` finds the bridge not alive, or not ready; `try` finds that a request would not be published, or that a case differs; a second signal ended `serve` or `dev`; `profile` could not make a record of every sample |
+| 64 | wrong usage; `forget` has neither a terminal nor `--yes`; `tail --from` is an offset past the end of every partition |
+| 69 | not available: a bridge that `send` could post to; Kafka, a topic, the registry or a bucket (for all commands but `serve`, which starts without them); an address to listen on; `data_dir`, because another process uses it; the spool's file |
 | 78 | the configuration or the catalog is not usable; a schema is refused (the reasons are printed); an output file cannot be written |
 
 ## What `send` measures
@@ -42,9 +49,12 @@ meet: by deal, by `ticket.reference` and by number. Without an event type it sen
 
 - `--count` sends one event after another. `--rate` sends that many a second for `--for` or `--count`, without waiting for answers
   (up to 1024 unanswered). Its latencies are counted from the scheduled time of each event, so a bridge that stalls shows.
+- `--body FILE` (`-` is standard input) signs and posts your own JSON, byte by byte as it is. `--header` adds a header or replaces one.
+- Up to 20 events get a line each: event id, type, topic, outcome. The sum follows; and for each kind of answer that is no acceptance what it
+  means and what to do, on standard error.
 - `--dry-run` prints the `curl` command. `--list` prints the event types. `--seed` repeats the same choices.
 - Against another bridge: `--url`, `--secret` or `HOOKBRIDGE_SECRET`, and `--profile` if the source has another name than its
-  profile. For a profile of your own, `--catalog`.
+  profile. For a profile of your own that no configuration has, `--catalog`.
 
 ```console
 $ hookbridge send wegly --rate 100 --for 10s
@@ -89,12 +99,14 @@ record    wegly.deal/1 key 11111111-1111-4111-8111-111111111111, subject wegly.d
 
 ## What `tail` shows
 
-`tail` takes topics by name or pattern (`'wegly.*'`) and starts at `--from`: `beginning` (the default), `end`, an offset, or a time
-such as `2026-06-02T12:00:00Z`. `--key`, `--type` and `--count` narrow the result. It ends at the records that were there when it began,
+`tail` takes topics by name or pattern (`'wegly.*'`) and starts at `--from`: `beginning` (the default), `end`, an offset, a time
+such as `2026-06-02T12:00:00Z`, or how long ago (`5m`). `--last 10` shows the newest ten of all these topics together, in the order of time, also of
+those that `--key` and `--type` leave; with `--follow` it goes on from there. Partitions that end before the offset are named with their ends. `--key`, `--type` and `--count` narrow the result. It ends at the records that were there when it began,
 unless `--follow` or `--from end` is given. It joins no consumer group and commits nothing. When the registry cannot be reached it ends with 69 and shows
 nothing that it cannot decode; a record whose schema the registry does not have, or that does not follow it, is shown as text, and the exit code is 1.
 
-On a terminal it shows records for people. Otherwise it writes one JSON object per line (`--format`); there is no order between partitions.
+It ends with Ctrl-C, and when whoever reads its output has gone. On a terminal it shows records for people, in colours unless `NO_COLOR` is set, `TERM` is
+`dumb` or `--color` says otherwise. Otherwise it writes one JSON object per line (`--format`); there is no order between partitions.
 Dead letters are shown as text. The mark that follows a [replayed](dead-letters.md#replay) dead letter is shown as `replayed`, with the
 value `null`.
 

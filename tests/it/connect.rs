@@ -227,7 +227,7 @@ fn a_connect_sink_keeps_a_table_of_deals_as_they_are() {
 
     (5..12).for_each(|deal| send(&bridge, &mut rows, deal, 2));
     let forgotten = rows.pop_first().unwrap().0;
-    let forget = bridge.setup.run(&["forget", &bridge.topic("wegly.deal-latest"), &forgotten]);
+    let forget = bridge.setup.run(&["forget", &bridge.topic("wegly.deal-latest"), &forgotten, "--yes"]);
     assert!(forget.status.success(), "{}", words(&forget));
     table_is(&rows);
 }

@@ -42,7 +42,7 @@ fn sent() -> Inputs {
     inputs.send(..last);
     let (forgotten, known) = (inputs.ask("forgotten"), bridge.metric("hookbridge_latest_keys"));
     for deal in &forgotten {
-        let forget = bridge.setup.run(&["forget", &bridge.topic("wegly.deal-latest"), deal]);
+        let forget = bridge.setup.run(&["forget", &bridge.topic("wegly.deal-latest"), deal, "--yes"]);
         assert!(forget.status.success(), "{}", words(&forget));
     }
     let left = known - forgotten.len() as u64;

@@ -114,7 +114,7 @@ fn what_waits_in_the_spool_does_not_go_backwards_either() {
 fn a_forgotten_entity_comes_back_with_any_state() {
     let bridge = Setup::new("latest-forget").start();
     publish(&bridge, 1, Some(5), "a");
-    let forgotten = bridge.setup.run(&["forget", &bridge.topic(LATEST), &key(1)]);
+    let forgotten = bridge.setup.run(&["forget", &bridge.topic(LATEST), &key(1), "--yes"]);
     assert!(forgotten.status.success(), "{}", words(&forgotten));
     eventually("the tombstone is seen", SEEN, || (bridge.metric("hookbridge_latest_keys") == 0).then_some(()));
     publish(&bridge, 1, Some(4), "back");

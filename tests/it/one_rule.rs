@@ -9,11 +9,13 @@ use crate::dev::Dev;
 const KEY: &str = "11111111-1111-4111-8111-111111111111";
 
 /// Every command that talks to servers, or to a bridge.
-const COMMANDS: [&[&str]; 9] = [
+const COMMANDS: [&[&str]; 11] = [
     &["send", "wegly", "deal.won"],
     &["tail", "wegly.deal"],
+    &["tail", "wegly.*", "--last", "1"],
     &["where", "wegly.deal", KEY],
-    &["forget", "wegly.deal-latest", KEY],
+    &["forget", "wegly.deal-latest", KEY, "--dry-run"],
+    &["forget", "wegly.deal-latest", KEY, "--yes"],
     &["audit"],
     &["dead-letters", "list"],
     &["dead-letters", "replay", "--all"],
