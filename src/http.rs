@@ -2,7 +2,7 @@
 //!
 //! A request is checked in this order: path, method, load, token or presence of a signature, content type, size,
 //! signature, rate. What is refused leaves no trace but what an operator sees of it (`observe/metrics/refusals.rs`), and a stranger's
-//! body is not even read (in HTTP/2 it goes by unread: see `Door::refuse`). What a vendor asks before it sends is answered here and goes no further: by its
+//! body is read by nobody (see `leftover` for where it goes). What a vendor asks before it sends is answered here and goes no further: by its
 //! head where it has no body, else once it is verified.
 
 mod admin;
@@ -10,7 +10,10 @@ mod body;
 mod budget;
 mod connection;
 mod console;
+mod leftover;
 mod limits;
+mod lingering;
+mod media_type;
 mod names;
 mod places;
 mod progress;
@@ -30,11 +33,12 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::any;
 use http::request::Parts;
-use http::{HeaderMap, Method, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Version, header};
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::blocking::off_the_hot_path;
+use crate::catalog::HandshakeMethod;
 use crate::config::HttpSettings;
 use crate::flow::intake::Intake;
 use crate::observe::metrics::Stage;
@@ -51,6 +55,7 @@ use connection::Caller;
 pub(crate) use connection::{listen, serve};
 pub(crate) use console::ConsoleRoutes;
 pub(crate) use limits::{ConnectionCounts, ConnectionLimits};
+pub(crate) use media_type::check_content_type;
 pub(crate) use names::HostNames;
 use progress::Progress;
 pub(crate) use reply::ANSWER_CODES;
@@ -85,9 +90,7 @@ pub(crate) fn webhook_router(door: Arc<Door>) -> Router {
         .route("/webhooks/{source}", any(without_token))
         .route("/webhooks/{source}/{token}", any(with_token))
         .route("/webhooks/{source}/{token}/{suffix}", any(with_suffix))
-        .fallback(async |State(door): State<Arc<Door>>, request: Request| {
-            door.refuse(None, request, Refusal::NotFound).await
-        })
+        .fallback(async |State(door): State<Arc<Door>>| door.refuse(None, Refusal::NotFound))
         .with_state(door)
 }
 
@@ -122,7 +125,7 @@ async fn without_token(
 ) -> Response {
     match path {
         Ok(Path(source)) => door.receive(&source, PathRest::Nothing, request).await,
-        Err(_) => door.refuse(None, request, Refusal::NotFound).await,
+        Err(_) => door.refuse(None, Refusal::NotFound),
     }
 }
 
@@ -133,7 +136,7 @@ async fn with_token(
 ) -> Response {
     match path {
         Ok(Path((source, token))) => door.receive(&source, PathRest::One(&token), request).await,
-        Err(_) => door.refuse(None, request, Refusal::NotFound).await,
+        Err(_) => door.refuse(None, Refusal::NotFound),
     }
 }
 
@@ -144,7 +147,7 @@ async fn with_suffix(
 ) -> Response {
     match path {
         Ok(Path((source, token, suffix))) => door.receive(&source, PathRest::Two(&token, &suffix), request).await,
-        Err(_) => door.refuse(None, request, Refusal::NotFound).await,
+        Err(_) => door.refuse(None, Refusal::NotFound),
     }
 }
 
@@ -163,13 +166,15 @@ impl Door {
         reply::response(answer, self.closing.load(Ordering::Relaxed))
     }
 
-    /// A body that nobody asked for is not read; but in HTTP/2 there is no way to leave it that all senders take for more than a
-    /// broken stream, so it goes by, as far as one does that is too large.
-    async fn refuse(&self, source: Option<&str>, request: Request, refusal: Refusal) -> Response {
-        // Counted first: a sender that resets its stream ends this.
-        let response = self.answer(source, &Err(refusal));
-        if request.version() == Version::HTTP_2 {
-            body::pass_by(request.into_body(), self.settings.body_timeout).await;
+    fn refuse(&self, source: Option<&str>, refusal: Refusal) -> Response {
+        self.answer(source, &Err(refusal))
+    }
+
+    /// Says what a source takes. A stranger may know: it is on the vendor's pages, and a GET would show it.
+    fn method_not_allowed(&self, source: &Source) -> Response {
+        let mut response = self.refuse(Some(&source.name), Refusal::MethodNotAllowed);
+        if takes_get(source) {
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
         }
         response
     }
@@ -178,14 +183,11 @@ impl Door {
         let (_under_way, arrived) = (self.under_way.token(), SystemTime::now());
         let caller = request.extensions_mut().remove::<Caller>();
         let Some(source) = self.sources.get(source) else {
-            return self.refuse(None, request, Refusal::UnknownSource).await;
+            return self.refuse(None, Refusal::UnknownSource);
         };
         let name = Some(source.name.as_str());
         if let Some(answer) = self.answer_handshake(source, rest, &request, caller.as_ref()) {
-            return match answer {
-                Ok(answer) => self.answer(name, &Ok(Granted::Handshake(answer))),
-                Err(refusal) => self.refuse(name, request, refusal).await,
-            };
+            return self.answer(name, &answer.map(Granted::Handshake));
         }
         match self.admit(source, rest, &request, caller) {
             Ok((admission, caller)) => {
@@ -193,7 +195,8 @@ impl Door {
                 let answer = self.take(Arc::clone(source), admission, (version, headers), body, caller, arrived).await;
                 self.answer(name, &answer)
             }
-            Err(refusal) => self.refuse(name, request, refusal).await,
+            Err(Refusal::MethodNotAllowed) => self.method_not_allowed(source),
+            Err(refusal) => self.refuse(name, refusal),
         }
     }
 
@@ -315,18 +318,6 @@ impl Door {
     }
 }
 
-/// `application/json` or `application/*+json`, not compressed.
-pub(crate) fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
-    let encodings = headers.get_all(header::CONTENT_ENCODING);
-    let transfers = headers.get_all(header::TRANSFER_ENCODING);
-    let plain = encodings.iter().all(|e| e.as_bytes().eq_ignore_ascii_case(b"identity"))
-        && transfers.iter().all(|t| t.as_bytes().eq_ignore_ascii_case(b"chunked"));
-    match (json, plain) {
-        (false, _) => Err(Refusal::ContentType),
-        (true, false) => Err(Refusal::ContentEncoding),
-        (true, true) => Ok(()),
-    }
+fn takes_get(source: &Source) -> bool {
+    source.profile.handshakes.iter().any(|handshake| handshake.method == HandshakeMethod::Get)
 }

@@ -58,6 +58,7 @@ impl App {
         };
         let mut limits = ConnectionLimits::of(&settings.http, Some(counts));
         let largest_body = settings.sources.values().map(|source| source.max_body_bytes).max().unwrap_or_default();
+        limits.largest_body = largest_body;
         let in_flight = pipeline.metrics.listener.in_flight_bytes.clone();
         limits.budget = Some(Arc::new(Budget::new(&settings.http, largest_body, in_flight)));
         pipeline.metrics.listener.certificate_ends_at.set(identity.as_ref().map_or(0, |identity| identity.ends_at));

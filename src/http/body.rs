@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::body::HttpBody as _;
+use axum::body::HttpBody;
 use bytes::Bytes;
 use http::{HeaderMap, Version, header};
 use http_body_util::BodyExt as _;
@@ -16,10 +16,6 @@ use crate::outcome::Refusal;
 const BYTES_PER_EXTRA_SECOND: usize = 256 << 10;
 /// Each `http.body_timeout` has to bring so much of a body that goes on.
 const LEAST_IN_TIME: usize = 16 << 10;
-/// How long a body without room is read on.
-const MOMENT: Duration = Duration::from_secs(2);
-/// How far a body over the limit is read on, so that a sender that writes before it reads gets to see the 413.
-const READ_ON: usize = 4 << 20;
 
 #[derive(Clone, Copy)]
 pub(super) struct BodyLimits {
@@ -38,20 +34,16 @@ pub(super) async fn read(
     let started = Instant::now();
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|bytes| bytes > limits.max_bytes) {
-        // A sender that asks first (`Expect: 100-continue`) sees the answer before it sends anything.
-        if !headers.contains_key(header::EXPECT) {
-            read_on(&mut body, started, limits).await;
-        }
         return Err(Refusal::BodyTooLarge);
     }
     let mut pace = BodyPace::new(started, limits.timeout);
     loop {
         let so_far = share.received();
-        let due = deadline(started, limits, so_far);
+        let due = deadline(started, limits.timeout, so_far);
         let due = if share.is_proven() { due } else { due.min(pace.deadline(so_far)) };
         let piece = tokio::select! {
             biased;
-            () = share.evicted() => return Err(refuse_for_room(&mut body, limits).await),
+            () = share.evicted() => return Err(Refusal::Overloaded),
             piece = next(&mut body, due) => piece?,
         };
         let Some(piece) = piece else {
@@ -64,30 +56,26 @@ pub(super) async fn read(
         };
         if so_far + piece.len() > limits.max_bytes {
             share.give_up();
-            drop(piece);
-            read_on(&mut body, started, limits).await;
             return Err(Refusal::BodyTooLarge);
         }
-        if share.append(piece).is_err() {
-            return Err(refuse_for_room(&mut body, limits).await);
-        }
+        share.append(piece).map_err(|NoRoom| Refusal::Overloaded)?;
     }
 }
 
 /// The slowest pace at which a body may arrive that nobody has vouched for, whatever has arrived of it before.
-struct BodyPace {
+pub(super) struct BodyPace {
     timeout: Duration,
     since: Instant,
     received: usize,
 }
 
 impl BodyPace {
-    fn new(since: Instant, timeout: Duration) -> BodyPace {
+    pub(super) fn new(since: Instant, timeout: Duration) -> BodyPace {
         BodyPace { timeout, since, received: 0 }
     }
 
     /// When the next bytes have to be there.
-    fn deadline(&mut self, received: usize) -> Instant {
+    pub(super) fn deadline(&mut self, received: usize) -> Instant {
         // One that was evicted has nothing any more.
         if received.saturating_sub(self.received) >= LEAST_IN_TIME {
             (self.received, self.since) = (received, Instant::now());
@@ -96,19 +84,16 @@ impl BodyPace {
     }
 }
 
-/// Takes in, for a moment, what the sender is about to send, so that it sees the answer.
-async fn refuse_for_room(body: &mut Body, limits: BodyLimits) -> Refusal {
-    let timeout = limits.timeout.min(MOMENT);
-    read_on(body, Instant::now(), BodyLimits { max_bytes: 0, timeout }).await;
-    Refusal::Overloaded
-}
-
-fn deadline(started: Instant, limits: BodyLimits, received: usize) -> Instant {
-    started + limits.timeout + Duration::from_secs((received / BYTES_PER_EXTRA_SECOND) as u64)
+/// When a body has to have ended of which so much has arrived.
+pub(super) fn deadline(started: Instant, timeout: Duration, received: usize) -> Instant {
+    started + timeout + Duration::from_secs((received / BYTES_PER_EXTRA_SECOND) as u64)
 }
 
 /// The next piece; `None` at the end.
-async fn next(body: &mut Body, deadline: Instant) -> Result<Option<Bytes>, Refusal> {
+pub(super) async fn next<B>(body: &mut B, deadline: Instant) -> Result<Option<Bytes>, Refusal>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
     loop {
         match timeout_at(deadline, body.frame()).await {
             Err(_) => return Err(Refusal::ReadTimeout),
@@ -120,21 +105,6 @@ async fn next(body: &mut Body, deadline: Instant) -> Result<Option<Bytes>, Refus
                 Ok(chunk) => return Ok(Some(chunk)),
                 Err(_) => {}
             },
-        }
-    }
-}
-
-/// Takes a body in and keeps nothing of it, for a sender that sees no answer otherwise.
-pub(super) async fn pass_by(mut body: Body, timeout: Duration) {
-    read_on(&mut body, Instant::now(), BodyLimits { max_bytes: 0, timeout }).await;
-}
-
-async fn read_on(body: &mut Body, started: Instant, limits: BodyLimits) {
-    let mut read = 0;
-    while read < READ_ON {
-        match next(body, deadline(started, limits, read)).await {
-            Ok(Some(chunk)) => read += chunk.len(),
-            _ => return,
         }
     }
 }

@@ -30,9 +30,11 @@ use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
 use super::budget::{Origin, Share, head_bytes};
+use super::leftover::{Discard, lend};
 use super::limits::ConnectionLimits;
+use super::lingering::OnTcp;
 use super::places::ConnectionPlaces;
-use super::progress::Progress;
+use super::progress::{Progress, Serving};
 use super::tls::{Tls, speaks_h2};
 use super::watched::Watched;
 
@@ -154,7 +156,7 @@ struct Server {
 
 impl Server {
     /// One connection, from its first byte to its last.
-    async fn serve(&self, stream: TcpStream, origin: Origin, progress: &Arc<Progress>) {
+    async fn serve(self: &Arc<Self>, stream: TcpStream, origin: Origin, progress: &Arc<Progress>) {
         // Answers are small and waited for.
         let _ = stream.set_nodelay(true);
         self.limits.counts.iter().for_each(|counts| counts.open.inc());
@@ -167,7 +169,7 @@ impl Server {
     }
 
     /// The handshake has the time that a request's head has.
-    async fn https(&self, tls: &Tls, stream: TcpStream, origin: Origin, progress: &Arc<Progress>) {
+    async fn https(self: &Arc<Self>, tls: &Tls, stream: TcpStream, origin: Origin, progress: &Arc<Progress>) {
         let accepted = tokio::select! {
             accepted = timeout(self.limits.head, tls.accept(stream)) => accepted,
             () = progress.evicted.notified() => return,
@@ -185,21 +187,21 @@ impl Server {
     }
 
     async fn http1(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        self: &Arc<Self>,
+        stream: impl AsyncRead + AsyncWrite + OnTcp + Unpin + 'static,
         origin: Origin,
         progress: &Arc<Progress>,
     ) {
         let io = TokioIo::new(self.watched(stream, progress, true));
         let service = service_fn(|request| self.answer(origin, progress, request));
         let mut builder = http1::Builder::new();
-        builder.max_buf_size(MAX_HEAD_BYTES).max_headers(MOST_FIELDS).header_read_timeout(None);
+        builder.max_buf_size(MAX_HEAD_BYTES).max_headers(MOST_FIELDS).header_read_timeout(None).half_close(true);
         self.drive(builder.serve_connection(io, service), progress).await;
     }
 
     async fn http2(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        self: &Arc<Self>,
+        stream: impl AsyncRead + AsyncWrite + OnTcp + Unpin + 'static,
         origin: Origin,
         progress: &Arc<Progress>,
     ) {
@@ -216,7 +218,7 @@ impl Server {
     }
 
     fn watched<S>(&self, stream: S, progress: &Arc<Progress>, is_http1: bool) -> Watched<S> {
-        Watched { stream, progress: Arc::clone(progress), places: Arc::clone(&self.places), is_http1 }
+        Watched { stream, progress: Arc::clone(progress), places: Arc::clone(&self.places), is_http1, lingering: None }
     }
 
     /// Lets a connection go on until it ends, a phase of it has lasted too long, or all are to end.
@@ -237,6 +239,9 @@ impl Server {
                     if progress.is_head() {
                         break;
                     }
+                    if progress.is_waiting() {
+                        progress.end_at_once();
+                    }
                     stopped = Some(Instant::now());
                     connection.as_mut().graceful_shutdown();
                 }
@@ -253,10 +258,10 @@ impl Server {
 
     /// Charges a request at once, not when its turn comes: until then it is the memory of nobody.
     fn answer(
-        &self,
+        self: &Arc<Self>,
         origin: Origin,
         progress: &Arc<Progress>,
-        mut request: Request<Incoming>,
+        request: Request<Incoming>,
     ) -> impl Future<Output = Result<Response, Infallible>> + use<> {
         let head = head_bytes(request.uri(), request.headers());
         let serving = progress.serve(head);
@@ -265,20 +270,46 @@ impl Server {
         let fits = serving.heads() <= MOST_HEADS;
         let budget = self.limits.budget.as_ref();
         let share = budget.filter(|_| fits && fields <= MOST_FIELDS).and_then(|budget| budget.enter(origin, head).ok());
-        if fields > MOST_FIELDS || (share.is_none() && budget.is_some()) {
-            // It is refused, and takes nothing until then.
+        let is_refused = fields > MOST_FIELDS || (share.is_none() && budget.is_some());
+        let (mut request, lender) = lend(request);
+        if is_refused {
+            // It takes nothing until then.
             *request.headers_mut() = HeaderMap::new();
         }
         request.extensions_mut().insert(Caller { share, connection: Arc::clone(progress) });
-        let mut router = self.router.clone();
+        let (server, progress) = (Arc::clone(self), Arc::clone(progress));
         async move {
-            let _serving = serving;
-            if fields > MOST_FIELDS {
+            let mut response = if fields > MOST_FIELDS {
+                drop(request);
                 let mut response = Response::default();
                 *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-                return Ok(response);
+                response
+            } else {
+                server.router.clone().call(request).await?
+            };
+            if let Some(discard) = lender.settle(&mut response, &server.limits) {
+                server.discard(discard, progress, serving).await;
             }
-            router.call(request).await
+            Ok(response)
+        }
+    }
+
+    /// Reads what is left of a request's body, which is being served until then: what comes at once before its answer.
+    async fn discard(&self, mut discard: Discard, progress: Arc<Progress>, mut serving: Serving) {
+        serving.drop_head();
+        let goes_on = tokio::select! {
+            goes_on = discard.before_answer(&progress) => goes_on,
+            () = self.stop.cancelled() => true,
+        };
+        if goes_on {
+            let stop = self.stop.clone();
+            self.open.spawn(async move {
+                tokio::select! {
+                    () = discard.after_answer(&progress) => {}
+                    () = async { stop.cancelled().await; sleep(LAST_WORDS).await } => {}
+                }
+                drop(serving);
+            });
         }
     }
 }

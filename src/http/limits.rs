@@ -16,6 +16,10 @@ pub(crate) struct ConnectionLimits {
     pub(crate) head: Duration,
     /// Without any request.
     pub(crate) idle: Duration,
+    /// For a body, as `http.body_timeout` has it.
+    pub(crate) body: Duration,
+    /// Of those that are taken.
+    pub(crate) largest_body: usize,
     pub(crate) counts: Option<ConnectionCounts>,
     /// What its requests are charged to.
     pub(crate) budget: Option<Arc<Budget>>,
@@ -33,11 +37,14 @@ pub(crate) struct ConnectionCounts {
 impl ConnectionLimits {
     /// For the webhook listener.
     pub(crate) fn of(settings: &HttpSettings, counts: Option<ConnectionCounts>) -> ConnectionLimits {
-        let HttpSettings { max_connections, header_timeout, idle_timeout, .. } = *settings;
+        let HttpSettings { max_connections, header_timeout, idle_timeout, body_timeout, max_body_bytes, .. } =
+            *settings;
         ConnectionLimits {
             connections: max_connections,
             head: header_timeout,
             idle: idle_timeout,
+            body: body_timeout,
+            largest_body: max_body_bytes,
             counts,
             budget: None,
         }
@@ -46,6 +53,6 @@ impl ConnectionLimits {
     /// For listeners whose clients are known: few connections, the usual times.
     pub(crate) fn for_few() -> ConnectionLimits {
         let (head, idle) = (Duration::from_secs(10), Duration::from_secs(75));
-        ConnectionLimits { connections: 256, head, idle, counts: None, budget: None }
+        ConnectionLimits { connections: 256, head, idle, body: head, largest_body: 0, counts: None, budget: None }
     }
 }

@@ -11,6 +11,8 @@ use super::limits::ConnectionLimits;
 
 /// Bytes that a head in arrival is charged for at the most. No more is buffered, and in HTTP/2 bytes need not be a head.
 pub(super) const MOST_OF_A_HEAD: usize = 64 << 10;
+/// Bytes that are read and dropped of what nobody wants: beyond the limit of a body, or beyond the last request of a connection.
+pub(super) const READ_ON: usize = 4 << 20;
 
 /// What a connection is at.
 #[derive(Clone, Copy)]
@@ -52,6 +54,10 @@ pub(super) struct Progress {
     pub(super) arriving: AtomicUsize,
     /// What the heads of its requests take.
     heads: AtomicUsize,
+    /// Bytes that may be read after its last request.
+    read_on: AtomicUsize,
+    /// It ends without that.
+    ends_at_once: AtomicBool,
 }
 
 /// A request that is being served, until this is dropped.
@@ -72,6 +78,11 @@ impl Drop for Serving {
 }
 
 impl Serving {
+    /// It is answered, and its head is gone; what is left of its body is not.
+    pub(super) fn drop_head(&mut self) {
+        self.progress.heads.fetch_sub(std::mem::take(&mut self.head), Ordering::Relaxed);
+    }
+
     /// What the heads of all requests on its connection take.
     pub(super) fn heads(&self) -> usize {
         self.progress.heads.load(Ordering::Relaxed)
@@ -88,6 +99,8 @@ impl Progress {
             evicted: Notify::new(),
             arriving: AtomicUsize::new(0),
             heads: AtomicUsize::new(0),
+            read_on: AtomicUsize::new(READ_ON),
+            ends_at_once: AtomicBool::new(false),
         }
     }
 
@@ -150,6 +163,26 @@ impl Progress {
         if let Phase::Idle(since) = &mut *self.phase() {
             *since = Instant::now();
         }
+    }
+
+    /// Whether it waits for a request, of which nothing has come.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(*self.phase(), Phase::New(_) | Phase::Idle(_))
+    }
+
+    /// When it ends, no more is read than this.
+    pub(super) fn read_on_at_most(&self, bytes: usize) {
+        self.read_on.fetch_min(bytes, Ordering::Relaxed);
+    }
+
+    /// Nobody is sending: when it ends, nothing is waited for.
+    pub(super) fn end_at_once(&self) {
+        self.ends_at_once.store(true, Ordering::Relaxed);
+    }
+
+    /// How many bytes may be read after its last request; nothing if it ends at once.
+    pub(super) fn reads_on(&self) -> Option<usize> {
+        (!self.ends_at_once.load(Ordering::Relaxed)).then(|| self.read_on.load(Ordering::Relaxed))
     }
 
     pub(super) fn is_head(&self) -> bool {

@@ -12,6 +12,7 @@ use openssl::x509::{X509, X509Ref};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
+use super::lingering::OnTcp;
 use crate::config::{ConfigError, TlsSettings};
 use crate::disk::access::explain;
 
@@ -114,4 +115,10 @@ impl Tls {
 /// Whether both sides have agreed on HTTP/2.
 pub(super) fn speaks_h2(stream: &SslStream<TcpStream>) -> bool {
     stream.ssl().selected_alpn_protocol() == Some(b"h2")
+}
+
+impl OnTcp for SslStream<TcpStream> {
+    fn tcp(&mut self) -> &mut TcpStream {
+        self.get_mut()
+    }
 }

@@ -140,6 +140,27 @@ impl H2 {
         }
     }
 
+    /// The next frame: its kind, its flags, its stream and what it holds.
+    fn frame(&mut self) -> (u8, u8, u32, Vec<u8>) {
+        let mut head = [0; 9];
+        self.0.read_exact(&mut head).expect("a frame");
+        let [a, b, c, kind, flags, stream @ ..] = head;
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+        self.0.read_exact(&mut payload).expect("the rest of a frame");
+        (kind, flags, u32::from_be_bytes(stream), payload)
+    }
+
+    /// Reads until the answer on `stream` has ended, and nothing before that which ends it otherwise.
+    fn answer(&mut self, stream: u32) {
+        loop {
+            let (kind, flags, of, payload) = self.frame();
+            assert!(![3, 7].contains(&kind), "frame {kind} on {of}: {payload:?}");
+            if (of, flags & 1) == (stream, 1) {
+                return;
+            }
+        }
+    }
+
     /// Reads to the end of the connection; gives the error codes of the frames that end it.
     fn goaways(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -209,6 +230,44 @@ fn a_stream_of_http_2_that_is_cut_off_is_no_event_whatever_it_says() {
     }
     let dead = bridge.metric("hookbridge_dead_letters_total{reason=\"malformed_json\",source=\"whazing\"}");
     assert_eq!(dead, 0);
+}
+
+#[test]
+fn a_refused_stream_of_http_2_is_answered_before_it_is_left() {
+    // Less than the first window of a stream: no frame has to wait for a word of the other side.
+    const LENGTH: usize = 60_000;
+    let Some((bridge, _folder)) = behind_tls("h2-refused", "body_timeout = \"2s\"\n", "") else { return };
+    let mut h2 = H2::open(bridge.http);
+    // A body that its sender goes on with when the answer is there: nothing breaks it.
+    h2.send(&frame(1, 0x4, 1, &head())).unwrap();
+    h2.answer(1);
+    for _ in 0..LENGTH / 10_000 {
+        h2.send(&frame(0, 0, 1, &[b' '; 10_000])).unwrap();
+    }
+    h2.send(&frame(0, 1, 1, b"")).unwrap();
+    // One that does not end: its stream does, without an error (RFC 9113, 8.1).
+    h2.send(&frame(1, 0x4, 3, &head())).unwrap();
+    h2.answer(3);
+    let ended = std::iter::repeat_with(|| h2.frame()).find(|(kind, ..)| [3, 7].contains(kind)).unwrap();
+    assert_eq!(ended, (3, 0, 3, vec![0; 4]), "RST_STREAM with NO_ERROR");
+    h2.send(&frame(1, 0x5, 5, &head())).unwrap();
+    h2.answer(5);
+}
+
+#[test]
+fn a_sender_that_closes_its_side_of_tls_gets_its_answer() {
+    let Some((bridge, _folder)) = behind_tls("tls-half", "", "") else { return };
+    for (token, status) in [(crate::support::sender::TOKEN, 202), ("wrong", 401)] {
+        let mut stream = connect(bridge.http, b"\x08http/1.1").unwrap();
+        let headers = format!("x-n8n-api-key: {token}\r\ncontent-type: application/json\r\ncontent-length: 2");
+        stream
+            .write_all(format!("POST /webhooks/whazing HTTP/1.1\r\nhost: b\r\n{headers}\r\n\r\n{{}}").as_bytes())
+            .unwrap();
+        // A word of TLS that nothing more comes, and one of TCP.
+        stream.shutdown().unwrap();
+        stream.get_ref().shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(crate::support::sender::read_answer(&mut stream).expect("an answer").status, status);
+    }
 }
 
 #[test]

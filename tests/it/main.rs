@@ -52,6 +52,7 @@ mod publishes;
 mod readers;
 mod recognised;
 mod refusals;
+mod refused_bodies;
 mod refuses;
 mod registry_answers;
 mod registry_changes;

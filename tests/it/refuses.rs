@@ -65,10 +65,18 @@ fn only_plain_json_is_taken() {
     let mut line = sender::Line::open(bridge.http);
     line.head("POST", "/webhooks/whazing", &[KEY, JSON, chunks]);
     assert_problem(&line.answer().unwrap(), 415, "unsupported_media_type");
-    for content_type in ["application/json", "Application/JSON ; charset=UTF-8", "application/cloudevents+json"] {
-        let answer = post(&[KEY, ("content-type", content_type), ("content-encoding", "identity")]);
-        assert_eq!(answer.sum(), (202, "dead_lettered".into()), "{content_type}");
+    assert_problem(&post(&[KEY, JSON, ("content-type", "text/plain")]), 415, "unsupported_media_type");
+    for (content_type, encoding) in [
+        ("application/json", "identity"),
+        ("Application/JSON ; charset=UTF-8", ""),
+        ("application/cloudevents+json", "utf-8"),
+        ("application/json, application/json", "identity, identity"),
+        ("text/json", "UTF8"),
+    ] {
+        let answer = post(&[KEY, ("content-type", content_type), ("content-encoding", encoding)]);
+        assert_eq!(answer.sum(), (202, "dead_lettered".into()), "{content_type} {encoding}");
     }
+    assert_eq!(post(&[KEY, JSON, JSON]).sum(), (202, "dead_lettered".into()), "twice");
 }
 
 fn limited(test: &str) -> Bridge {

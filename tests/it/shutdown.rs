@@ -20,8 +20,9 @@ fn it_is_not_ready_at_once_serves_on_for_the_delay_then_turns_away_and_ends() {
     let mut slow = Line::open(bridge.http);
     slow.head("POST", "/webhooks/whazing", &[&HEADERS[..], &[("content-length", &length)]].concat());
     slow.send(&BODY.as_bytes()[..10]).unwrap();
-    // A connection that is there already when new requests are turned away.
+    // Connections that are there already when new requests are turned away.
     let mut kept = Line::open(bridge.http);
+    let mut large = Line::open(bridge.http);
     thread::sleep(Duration::from_millis(300));
 
     bridge.terminate();
@@ -42,6 +43,11 @@ fn it_is_not_ready_at_once_serves_on_for_the_delay_then_turns_away_and_ends() {
     assert!(refused.header("retry-after").is_some());
     assert_eq!(refused.header("connection"), Some("close"));
     assert_eq!(sender::get(bridge.admin, "/livez").status, 200, "alive until the end");
+    // Its body is read by nobody, and the answer reaches it all the same.
+    large.head("POST", "/webhooks/whazing", &[&HEADERS[..], &[("content-length", "3000000")]].concat());
+    assert_ne!(large.stream.peek(&mut [0]).unwrap(), 0);
+    (0..300).for_each(|_| large.send(&[b' '; 10_000]).unwrap());
+    assert_eq!(large.answer().expect("an answer").sum(), (503, "shutting_down".into()));
 
     slow.send(&BODY.as_bytes()[10..]).unwrap();
     let finished = slow.answer().expect("what was under way is answered");

@@ -231,7 +231,13 @@ fn idle_connections_give_their_places_to_those_with_something_to_say() {
     };
     let mut known = Line::open(bridge.http);
     assert_eq!(post(&mut known), Some(202));
-    for kind in ["says nothing", "was told 404", "sends a head for ever", "sends a body for ever"] {
+    for kind in [
+        "says nothing",
+        "was told 404",
+        "sends a head for ever",
+        "sends a body for ever",
+        "is refused with a body for ever",
+    ] {
         let held: Vec<_> = (0..8)
             .map(|_| {
                 let mut line = Line::open(bridge.http);
@@ -245,6 +251,10 @@ fn idle_connections_give_their_places_to_those_with_something_to_say() {
                         let headers =
                             [(WEGLY_HEADER, "ab"), ("content-type", "application/json"), ("content-length", "9")];
                         line.head("POST", "/webhooks/wegly", &headers);
+                    }
+                    "is refused with a body for ever" => {
+                        line.head("POST", "/webhooks/wegly", &[("content-length", "9")]);
+                        assert_eq!(line.answer().unwrap().status, 401);
                     }
                     _ => {}
                 }

@@ -263,6 +263,16 @@ fn handshakes_are_answered_and_leave_nothing_in_kafka() {
     }
     assert_eq!(sender::get(bridge.http, "/webhooks/whatsapp").sum(), (405, "method_not_allowed".into()));
     assert_eq!(sender::get(bridge.http, "/webhooks/github?hub.mode=subscribe").status, 405);
+    for (method, source, allow) in [
+        ("PUT", "whatsapp", "GET, POST"),
+        ("GET", "whatsapp", "GET, POST"),
+        ("DELETE", "evolution", "GET, POST"),
+        ("PUT", "slack", "POST"),
+        ("GET", "github", "POST"),
+    ] {
+        let answer = sender::request(bridge.http, method, &format!("/webhooks/{source}"), &[], b"");
+        assert_eq!((answer.status, answer.header("allow")), (405, Some(allow)), "{method} {source}");
+    }
     assert_eq!((answered(&bridge, "whatsapp"), refused(&bridge, "whatsapp", "wrong")), (2, 1));
 
     let question =
