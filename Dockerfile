@@ -7,6 +7,8 @@ FROM rust:${RUST_VERSION}-bookworm AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY avro avro
+# The profiles that `hookbridge init` writes.
+COPY examples/vendors examples/vendors
 COPY src src
 # Cargo reads Cargo.toml as a whole and refuses to build when a bench or a test that it names has no file, although the
 # build below compiles neither. So the whole folders are copied: a list of names here would have to be kept up to date. When

@@ -1,5 +1,5 @@
-//! Lists the files under `avro/` so that `catalog/files.rs` can compile them in, and finds out the commit that is built, for
-//! `hookbridge --version`. A build script rather than a macro crate because Cargo then rebuilds when a file is added or changed.
+//! Lists the files under `avro/`, and the profiles under `examples/vendors/`, so that `catalog/files.rs` can compile them in, and
+//! finds out the commit that is built, for `hookbridge --version`. A build script rather than a macro crate because Cargo then rebuilds when a file is added or changed.
 //!
 //! Nothing of the time or the place of the build goes into the program: the same sources make the same one.
 
@@ -12,29 +12,34 @@ use std::{env, fs, io};
 const ARCHIVED: &str = "$Format:%H$";
 
 /// What the program is made of. Cargo compiles again when one of them changes, so looking at them again costs nothing more.
-const SOURCES: [&str; 5] = ["avro", "build.rs", "Cargo.lock", "Cargo.toml", "src"];
+const SOURCES: [&str; 6] = ["avro", "build.rs", "Cargo.lock", "Cargo.toml", "examples/vendors", "src"];
 
 fn main() -> io::Result<()> {
     for source in SOURCES {
         println!("cargo:rerun-if-changed={source}");
     }
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
-    list_files(&root.join("avro"))?;
+    write_list(&root.join("avro"), "avro.rs")?;
+    write_list(&root.join("examples/vendors"), "gallery.rs")?;
     println!("cargo:rustc-env=HOOKBRIDGE_BUILD_COMMIT={}", commit(&root));
     Ok(())
 }
 
-fn list_files(root: &Path) -> io::Result<()> {
+/// Writes the list of the profiles and schemas in the folders of `root`: their paths, and their texts.
+fn write_list(root: &Path, to: &str) -> io::Result<()> {
+    let is_of_a_profile = |file: &Path| {
+        file.file_name().is_some_and(|name| name == "profile.toml") || file.extension().is_some_and(|e| e == "avsc")
+    };
     let mut list = String::from("&[\n");
-    for folder in sorted(root)? {
-        for file in sorted(&folder)? {
+    for folder in sorted(root)?.into_iter().filter(|folder| folder.is_dir()) {
+        for file in sorted(&folder)?.into_iter().filter(|file| is_of_a_profile(file)) {
             let name = file.strip_prefix(root).map_err(io::Error::other)?;
             let (name, file) = (name.display().to_string(), file.display().to_string());
             writeln!(list, "    ({name:?}, include_str!({file:?})),").map_err(io::Error::other)?;
         }
     }
     list.push_str("]\n");
-    fs::write(Path::new(&variable("OUT_DIR")?).join("avro.rs"), list)
+    fs::write(Path::new(&variable("OUT_DIR")?).join(to), list)
 }
 
 /// The commit: what `HOOKBRIDGE_COMMIT` says, for builds that have no `.git` (the image), a tarball's, or git's own word, with

@@ -32,6 +32,7 @@ mod split;
 mod template;
 mod types;
 mod verification;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path as FilePath;
@@ -40,11 +41,12 @@ use std::sync::Arc;
 use crate::values::hash::Hasher;
 
 pub(crate) use avsc::Type;
-pub(crate) use error::CatalogError;
+pub(crate) use error::{CatalogError, CatalogFlaw};
 use error::{Flaw, FlawAt};
 pub(crate) use event_type::{EventType, FurtherTopics, Join, JoinKind, JoinTopics, Latest, Schema};
-pub(crate) use files::{is_profile_name, profile_files};
+pub(crate) use files::{gallery, is_profile_name, profile_files};
 pub(crate) use handshake::{AnswerPart, AnswerType, Handshake, HandshakeMethod, HandshakeProof};
+pub(crate) use locate::toml_line;
 pub(crate) use path::Path;
 pub(crate) use plan::{FieldKind, FieldPlan, Guard, KeySlots};
 pub(crate) use profile::Profile;
@@ -52,10 +54,13 @@ pub(crate) use recognise::{Meaning, Rule, RulePiece, RulePlace};
 pub(crate) use split::Split;
 pub(crate) use types::{DecimalSize, EnumSymbols};
 pub(crate) use verification::{MessagePart, Method, ProofEncoding, SecretEncoding, Verification};
+pub(crate) use written::profile_schema;
 
 /// All profiles, by name.
 pub(crate) struct Catalog {
     pub(crate) profiles: BTreeMap<String, Arc<Profile>>,
+    /// The files that begin with a byte-order mark.
+    pub(crate) marked: Vec<String>,
 }
 
 impl Catalog {
@@ -93,13 +98,22 @@ impl Catalog {
     fn of(mut folders: BTreeMap<String, files::Folder>) -> Result<Catalog, CatalogError> {
         let head = folders.remove(files::HEAD_FOLDER).unwrap_or_default();
         let head = avsc::load_all(files::HEAD_FOLDER, &head)?;
-        let mut profiles = BTreeMap::new();
+        let marked = folders.values().flat_map(files::Folder::values).filter(|file| file.is_marked);
+        let marked = marked.map(|file| file.label.clone()).collect();
+        let (mut profiles, mut failed) = (BTreeMap::new(), None::<CatalogError>);
         for (name, folder) in folders {
             let text = |label: &str| folder.values().find(|file| file.label == label).map(|file| file.text.as_str());
-            let profile = load_profile(&name, &folder, &head).map_err(|error| error.located(text))?;
-            profiles.insert(name, Arc::new(profile));
+            match load_profile(&name, &folder, &head).map_err(|error| error.located(text)) {
+                Ok(profile) => _ = profiles.insert(name, Arc::new(profile)),
+                Err(error) => {
+                    failed = Some(match failed {
+                        Some(before) => before.and(error),
+                        None => error,
+                    });
+                }
+            }
         }
-        Ok(Catalog { profiles })
+        failed.map_or(Ok(Catalog { profiles, marked }), Err)
     }
 
     /// Gives every profile the operator's key, for what it hashes.

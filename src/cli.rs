@@ -9,6 +9,7 @@ mod dev;
 mod docs;
 mod forget;
 mod health;
+mod init;
 mod levels;
 mod listening;
 mod manual;
@@ -58,7 +59,9 @@ enum Command {
     Serve,
     /// Check configuration, media store, Kafka, topics and registry
     #[command(after_help = CHECK_HELP)]
-    Check,
+    Check(check::CheckArgs),
+    /// Write a small hookbridge.toml for the vendors that you name
+    Init(init::InitConfigArgs),
     /// Ask a running bridge whether it is alive, or ready
     Health(health::HealthArgs),
     /// Try it out: start everything in one process
@@ -102,11 +105,16 @@ Exit codes:
 
 const CHECK_HELP: &str = "\
 Prints one line per finding, then one verdict. Creates and registers nothing, except for a small object
-in the media store, which it deletes again. `warn` lines do not change the exit code. Topics where a 200 may
-mean that only one replica has the event are a finding with three brokers or more, and a `warn` with fewer.
+in the media store and an empty folder in data_dir, which it deletes again. `warn` lines do not change
+the exit code. Topics where a 200 may mean that only one replica has the event are a finding with three
+brokers or more, and a `warn` with fewer.
 
-Example:
+Everything that is wrong with the configuration is reported at once, with file, line and key.
+
+Examples:
   hookbridge check --config /etc/hookbridge.toml
+  hookbridge check --offline                      without Kafka, the registry, a bucket and the collector
+  hookbridge check --json | jq '.findings[] | select(.level == \"fail\")'
 
 Exit codes: 0 all well, 1 findings, 69 Kafka, the registry or a bucket cannot be
 reached, 78 configuration.";
@@ -121,16 +129,22 @@ enum Ending {
     Configuration,
 }
 
-impl From<Ending> for ExitCode {
+impl Ending {
     /// The codes of BSD's `sysexits.h`, where they have one.
-    fn from(ending: Ending) -> Self {
-        ExitCode::from(match ending {
+    fn code(self) -> u8 {
+        match self {
             Ending::Well => 0,
             Ending::Findings => 1,
             Ending::Usage => 64,
             Ending::Unavailable => 69,
             Ending::Configuration => 78,
-        })
+        }
+    }
+}
+
+impl From<Ending> for ExitCode {
+    fn from(ending: Ending) -> Self {
+        ExitCode::from(ending.code())
     }
 }
 
@@ -164,16 +178,20 @@ fn fail(error: &dyn std::fmt::Display, ending: Ending) -> Ending {
     ending
 }
 
+/// Says all that is wrong, one fault a line.
 fn fail_config(error: &ConfigError) -> Ending {
-    fail(error, Ending::Configuration)
+    for fault in error.faults() {
+        warn(fault);
+    }
+    Ending::Configuration
 }
 
 fn fail_start(error: &StartError) -> Ending {
-    let ending = match error {
-        StartError::Locked(_) | StartError::Spool(_) => Ending::Unavailable,
-        StartError::Config(_) | StartError::Refused(_) => Ending::Configuration,
-    };
-    fail(error, ending)
+    match error {
+        StartError::Locked(_) | StartError::Spool(_) => fail(error, Ending::Unavailable),
+        StartError::Refused(_) => fail(error, Ending::Configuration),
+        StartError::Config(error) => fail_config(error),
+    }
 }
 
 /// Runs the program.
@@ -193,7 +211,8 @@ pub fn main() -> ExitCode {
     let file = given.unwrap_or(Path::new(DEFAULT_FILE));
     let ending = match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(file),
-        Command::Check => check::run(file),
+        Command::Check(args) => check::run(&args, file),
+        Command::Init(args) => init::run(&args, given),
         Command::Health(args) => health::run(&args, file),
         Command::Dev(args) => dev::run(args, given),
         Command::Try(args) => trial::run(&args, given),

@@ -16,4 +16,5 @@ pub(crate) mod read;
 pub(crate) mod replay;
 pub(crate) mod sample;
 pub(crate) mod send;
+pub(crate) mod starter;
 pub(crate) mod trial;

@@ -295,7 +295,9 @@ fn lane_of(sources: &BTreeMap<String, Arc<Source>>, routes: &Routes, waiting: &W
 /// disk does not let us make it.
 pub(crate) fn lock(data_dir: &Path) -> Result<Option<File>, StartError> {
     let unusable = |e: io::Error| {
-        let words = format!("{}: {}", data_dir.display(), explain(data_dir, &e));
+        let is_other = data_dir.exists() && !data_dir.is_dir();
+        let why = if is_other { "not a directory".to_owned() } else { explain(data_dir, &e) };
+        let words = format!("{}: {why}", data_dir.display());
         if !is_of_the_disk(&e) {
             return Err(ConfigError::key("data_dir", words).into());
         }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use tokio::signal::unix::Signal;
 use tokio::task::block_in_place;
 
+use super::preflight::unusable;
 use crate::config::{ConfigError, InForce, Reloaded};
 use crate::http::{Identity, Tls};
 use crate::kafka::publish::{PrepareError, Publisher};
@@ -25,12 +26,18 @@ use crate::source::Source;
 /// Why the configuration in force stays.
 #[derive(Debug, thiserror::Error)]
 enum ReloadError {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
+    #[error("{}", .0.in_one_line())]
+    Config(ConfigError),
     #[error(transparent)]
     Registry(#[from] ClientError),
     #[error(transparent)]
     Kafka(#[from] PrepareError),
+}
+
+impl From<ConfigError> for ReloadError {
+    fn from(error: ConfigError) -> ReloadError {
+        ReloadError::Config(error)
+    }
 }
 
 /// What there is in a running bridge that has secrets or certificates.
@@ -75,7 +82,7 @@ impl Reload {
     }
 
     async fn once(&self, file: &Path, in_force: &InForce) -> Result<Reloaded, ReloadError> {
-        let mut reloaded = block_in_place(|| in_force.reload(file))?;
+        let mut reloaded = block_in_place(|| in_force.reload(file, unusable))?;
         let settings = &reloaded.settings;
         let tls = self.tls.as_ref().zip(settings.http.tls.as_ref());
         let tls = tls.map(|(tls, files)| Identity::read(files).map(|identity| (tls, identity)));

@@ -1,26 +1,36 @@
 //! What is wrong with the files of the catalog.
 
+use std::fmt;
+
 use super::locate;
 use crate::values::derive::UnknownRegion;
 
-/// What is wrong with a catalog file, and where in it.
-#[derive(Debug, thiserror::Error)]
-#[error("{file}: {}{}", flaw(.place, .what), at(*.line))]
-pub(crate) struct CatalogError {
-    file: String,
-    place: String,
-    what: String,
+/// One thing that is wrong with a file of the catalog, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct CatalogFlaw {
+    pub(crate) file: String,
+    /// A JSON pointer or a TOML key; empty for the file as a whole.
+    pub(crate) place: String,
+    pub(crate) what: String,
     /// Of the file, from 1.
-    line: Option<usize>,
+    pub(crate) line: Option<usize>,
 }
 
-fn at(line: Option<usize>) -> String {
-    line.map(|line| format!(" (line {line})")).unwrap_or_default()
+impl fmt::Display for CatalogFlaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if !self.place.is_empty() {
+            write!(f, ": {}", self.place)?;
+        }
+        write!(f, ": {}", self.what)?;
+        self.line.map_or(Ok(()), |line| write!(f, " (line {line})"))
+    }
 }
 
-fn flaw(place: &str, what: &str) -> String {
-    if place.is_empty() { what.to_owned() } else { format!("{place}: {what}") }
-}
+/// What is wrong with the files of the catalog: one flaw a line.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub(crate) struct CatalogError(Vec<CatalogFlaw>);
 
 impl CatalogError {
     /// `place` is a JSON pointer or a TOML key; empty for the file as a whole.
@@ -28,9 +38,26 @@ impl CatalogError {
         FlawAt::new(place, what).of(file)
     }
 
-    /// The same with the line of its place; `text` gives a file's.
+    /// Several flaws of one file.
+    pub(super) fn all_of(file: &str, flaws: Vec<FlawAt>) -> Self {
+        CatalogError(flaws.into_iter().flat_map(|flaw| flaw.of(file).0).collect())
+    }
+
+    /// Both.
+    pub(super) fn and(mut self, other: CatalogError) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    pub(crate) fn into_flaws(self) -> Vec<CatalogFlaw> {
+        self.0
+    }
+
+    /// The same with the lines of the places; `text` gives a file's.
     pub(super) fn located<'a>(mut self, text: impl Fn(&str) -> Option<&'a str>) -> Self {
-        self.line = text(&self.file).and_then(|text| locate::line(&self.file, text, &self.place));
+        for flaw in self.0.iter_mut().filter(|flaw| flaw.line.is_none()) {
+            flaw.line = text(&flaw.file).and_then(|text| locate::line(&flaw.file, text, &flaw.place));
+        }
         self
     }
 }
@@ -41,11 +68,18 @@ pub(super) struct FlawAt {
     /// A JSON pointer or a TOML key.
     place: String,
     what: String,
+    /// Where that is known and no key has it.
+    line: Option<usize>,
 }
 
 impl FlawAt {
     pub(super) fn new(place: impl Into<String>, what: impl Into<String>) -> Self {
-        FlawAt { place: place.into(), what: what.into() }
+        FlawAt { place: place.into(), what: what.into(), line: None }
+    }
+
+    /// Of a line that cannot be read.
+    pub(super) fn in_line(line: usize, what: String) -> Self {
+        FlawAt { place: String::new(), what, line: Some(line) }
     }
 
     /// The same, where its place is one inside of `outer`.
@@ -54,7 +88,7 @@ impl FlawAt {
     }
 
     pub(super) fn of(self, file: &str) -> CatalogError {
-        CatalogError { file: file.to_owned(), place: self.place, what: self.what, line: None }
+        CatalogError(vec![CatalogFlaw { file: file.to_owned(), place: self.place, what: self.what, line: self.line }])
     }
 }
 

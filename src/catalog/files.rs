@@ -5,9 +5,27 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::CatalogError;
+use crate::disk::access::explain;
+
+/// What some editors put in front of a text.
+const BOM: char = '\u{feff}';
 
 /// (path below `avro/`, text), made by `build.rs`.
 static EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/avro.rs"));
+
+/// (path below `examples/vendors/`, text): profiles to begin with.
+static GALLERY: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/gallery.rs"));
+
+/// The profiles of the gallery, by name, each with its files.
+pub(crate) fn gallery() -> BTreeMap<&'static str, BTreeMap<&'static str, &'static str>> {
+    let mut profiles: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+    for (path, text) in GALLERY {
+        if let Some((profile, name)) = path.split_once('/') {
+            profiles.entry(profile).or_default().insert(name, *text);
+        }
+    }
+    profiles
+}
 
 /// The folder of the types every profile shares. Its name cannot be a profile's.
 pub(super) const HEAD_FOLDER: &str = "hookbridge";
@@ -20,6 +38,8 @@ pub(super) struct CatalogFile {
     /// How errors call it: `avro/wegly/profile.toml`, or its path below `catalog.dir`.
     pub(super) label: String,
     pub(super) text: String,
+    /// Whether it began with a byte-order mark, which is not in `text`.
+    pub(super) is_marked: bool,
 }
 
 /// The files of one profile, by name.
@@ -30,7 +50,7 @@ pub(super) fn read(dir: Option<&Path>) -> Result<BTreeMap<String, Folder>, Catal
     let mut folders: BTreeMap<String, Folder> = BTreeMap::new();
     for (path, text) in EMBEDDED {
         if let Some((folder, name)) = path.split_once('/') {
-            let file = CatalogFile { label: format!("avro/{path}"), text: (*text).to_owned() };
+            let file = CatalogFile { label: format!("avro/{path}"), text: (*text).to_owned(), is_marked: false };
             folders.entry(folder.to_owned()).or_default().insert(name.to_owned(), file);
         }
     }
@@ -50,8 +70,10 @@ pub(super) fn read(dir: Option<&Path>) -> Result<BTreeMap<String, Folder>, Catal
             ));
         }
         for path in list(&folder)?.into_iter().filter(|path| is_of_a_profile(path)) {
-            let text = fs::read_to_string(&path).map_err(|e| unusable(&path, &e.to_string()))?;
-            let file = CatalogFile { label: path.display().to_string(), text };
+            let text = fs::read_to_string(&path).map_err(|e| unusable(&path, &explain(&path, &e)))?;
+            let is_marked = text.starts_with(BOM);
+            let text = text.strip_prefix(BOM).map_or(text.clone(), str::to_owned);
+            let file = CatalogFile { label: path.display().to_string(), text, is_marked };
             folders.entry(name.clone()).or_default().insert(file_name(&path)?, file);
         }
     }
@@ -71,7 +93,10 @@ pub(crate) fn profile_files(dir: Option<&Path>, name: &str) -> Result<BTreeMap<S
 pub(super) fn put(folders: &mut BTreeMap<String, Folder>, name: &str, texts: &BTreeMap<String, String>) {
     let folder = folders.entry(name.to_owned()).or_default();
     for (file, text) in texts {
-        folder.insert(file.clone(), CatalogFile { label: format!("{name}/{file}"), text: text.clone() });
+        folder.insert(
+            file.clone(),
+            CatalogFile { label: format!("{name}/{file}"), text: text.clone(), is_marked: false },
+        );
     }
 }
 

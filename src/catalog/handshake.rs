@@ -8,10 +8,12 @@
 //! Who asks proves who it is as the sender of a delivery does, or by a token in the query; or nobody has to, if the profile
 //! says so.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use http::HeaderName;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
@@ -19,7 +21,7 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use super::template::{self, TemplatePiece};
 use super::{FlawAt, Method};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub(crate) enum HandshakeMethod {
     #[serde(rename = "GET")]
     Get,
@@ -28,7 +30,7 @@ pub(crate) enum HandshakeMethod {
 }
 
 /// The media type of an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub(crate) enum AnswerType {
     #[default]
     #[serde(rename = "text/plain")]
@@ -80,18 +82,25 @@ impl Handshake {
 }
 
 /// A handshake as it is written.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WrittenHandshake {
+    /// The request's method.
     method: HandshakeMethod,
+    /// Parameters of the query that determine it.
     #[serde(default)]
     query: BTreeMap<String, String>,
+    /// Members of the body that determine it, by their paths.
     #[serde(default)]
     body: BTreeMap<String, String>,
+    /// The query parameter that holds one of the source's `handshake_tokens`.
     token: Option<String>,
+    /// Answer without any proof. Default: false.
     #[serde(default)]
     open: bool,
+    /// What is answered, such as "{query:hub.challenge}".
     answer: String,
+    /// The media type of the answer. Default: "text/plain".
     #[serde(default)]
     content_type: AnswerType,
 }
@@ -124,6 +133,16 @@ impl<'de> Deserialize<'de> for WrittenHandshakes {
             }
         }
         deserializer.deserialize_any(OneOrList)
+    }
+}
+
+impl JsonSchema for WrittenHandshakes {
+    fn schema_name() -> Cow<'static, str> {
+        "Handshakes".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<WrittenHandshake>();
+        json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::avsc::{self, EVENT, EXTRA, RecordSchema, RecordSchemas, Type};
@@ -12,7 +13,7 @@ use super::plan::{Guard, RecordPlan};
 use super::{Flaw, FlawAt, Path};
 
 /// `[join_topics]` and `[timeline_topics]`, by topic.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenJoin {
     /// Main topics.
@@ -26,7 +27,7 @@ pub(super) struct WrittenJoin {
     default: bool,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum WrittenId {
     Uuid,
@@ -56,10 +57,12 @@ pub(super) enum Section {
 }
 
 /// `[latest_topics]`, by topic.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenLatest {
+    /// The name of its record.
     record: String,
+    /// The path of the time by which states are ordered.
     updated: String,
 }
 

@@ -12,8 +12,28 @@ pub(super) fn line(label: &str, text: &str, place: &str) -> Option<usize> {
         return None;
     }
     let is_json = Path::new(label).extension().is_some_and(|extension| extension == "avsc");
-    let at = if is_json { in_json(text, place) } else { in_toml(text, place) };
-    at.map(|at| text[..at].matches('\n').count() + 1)
+    if is_json {
+        in_json(text, place).map(|at| text[..at].matches('\n').count() + 1)
+    } else {
+        toml_line(text, place, false)
+    }
+}
+
+/// The line, from 1, of the key `place` in a TOML text; or, unless it has to be `whole`, of the innermost part of it that exists.
+pub(crate) fn toml_line(text: &str, place: &str, whole: bool) -> Option<usize> {
+    let table = DeTable::parse(text).ok()?;
+    let mut found = TomlPlace::default();
+    in_table(table.get_ref(), place, &mut found);
+    let at = found.at.filter(|_| !whole || found.is_whole)?;
+    Some(text[..at].matches('\n').count() + 1)
+}
+
+/// Where a key of a TOML text is.
+#[derive(Default)]
+struct TomlPlace {
+    at: Option<usize>,
+    /// Whether that is the key, and not only a part of it.
+    is_whole: bool,
 }
 
 /// Where the value at the pointer `place` begins.
@@ -33,19 +53,11 @@ fn in_json(text: &str, place: &str) -> Option<usize> {
     Some(doc.raw(node).as_ptr() as usize - text.as_ptr() as usize)
 }
 
-/// Where the value of the key `place`, such as `types."order.paid".key` or `recognise[0].field`, begins.
-fn in_toml(text: &str, place: &str) -> Option<usize> {
-    let table = DeTable::parse(text).ok()?;
-    let mut found = None;
-    in_table(table.get_ref(), place, &mut found);
-    found
-}
-
-fn in_table(table: &DeTable<'_>, place: &str, found: &mut Option<usize>) {
+fn in_table(table: &DeTable<'_>, place: &str, found: &mut TomlPlace) {
     // A key may hold what separates keys: the longest that fits is meant.
     let fitting = table.iter().filter_map(|(key, value)| Some((key, value, rest_after(key.get_ref(), place)?)));
     if let Some((key, value, rest)) = fitting.min_by_key(|(_, _, rest)| rest.len()) {
-        *found = Some(key.span().start);
+        *found = TomlPlace { at: Some(key.span().start), is_whole: rest.is_empty() };
         in_value(value.get_ref(), rest, found);
     }
 }
@@ -57,14 +69,14 @@ fn rest_after<'a>(name: &str, place: &'a str) -> Option<&'a str> {
     (rest.is_empty() || rest.starts_with(['.', '['])).then_some(rest)
 }
 
-fn in_value(value: &DeValue<'_>, place: &str, found: &mut Option<usize>) {
+fn in_value(value: &DeValue<'_>, place: &str, found: &mut TomlPlace) {
     match value {
         DeValue::Table(table) => in_table(table, place.trim_start_matches('.'), found),
         DeValue::Array(items) => {
             let Some((at, rest)) = place.strip_prefix('[').and_then(|rest| rest.split_once(']')) else { return };
             if let Some(item) = at.parse().ok().and_then(|at: usize| items.get(at)) {
                 // The span of a table in an array may be that of its header alone, or begin further up.
-                *found = Some(item.span().start);
+                *found = TomlPlace { at: Some(item.span().start), is_whole: rest.is_empty() };
                 in_value(item.get_ref(), rest, found);
             }
         }

@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::avsc::{self, RecordSchemas, Type};
@@ -18,11 +19,14 @@ use super::plan::{FieldKind, RecordPlan};
 use super::{CatalogError, Flaw, FlawAt, Path};
 
 /// `[media]` of a profile. Paths are JSON names from the record on, `into` is an Avro name.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenMediaField {
+    /// The path of the field that holds a file in base64.
     field: String,
+    /// The field beside it that says where the file went.
     into: String,
+    /// The path of what the sender says of the file's type.
     content_type: Option<String>,
 }
 

@@ -4,70 +4,24 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::HeaderName;
-use serde::Deserialize;
 
 use super::avsc::{self, EVENT, EXTRA, RecordSchemas, Type};
 use super::derived;
 use super::event_type::{EventType, Schema, check_topic_name, is_word};
 use super::files::{Folder, HEAD_FOLDER, PROFILE_FILE};
 use super::guard;
-use super::handshake::{Handshake, HandshakeProof, WrittenHandshakes};
-use super::linked::{self, Section, WrittenJoin, WrittenLatest};
-use super::media::{self, WrittenMediaField};
+use super::handshake::{Handshake, HandshakeProof};
+use super::linked::{self, Section};
+use super::media;
 use super::pattern::Pattern;
 use super::plan::{self, KeySlots, RecordPlan};
-use super::recognise::{self, Otherwise, Rule, WrittenRule};
-use super::split::{self, Split, WrittenSplit};
-use super::verification::{Verification, WrittenVerification};
+use super::recognise::{self, Otherwise, Rule};
+use super::split::{self, Split};
+use super::verification::Verification;
+use super::written::{self, WrittenProfile, WrittenType};
 use super::{CatalogError, Flaw, FlawAt, Path};
 use crate::values::hash::Hasher;
 use crate::values::redact;
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Envelope {
-    payload: String,
-    type_header: Option<String>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenType {
-    record: String,
-    topic: String,
-    key: String,
-    time: Vec<String>,
-    payload: Option<String>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenProfile {
-    #[serde(default)]
-    redact: Vec<String>,
-    #[serde(default)]
-    redact_names: Vec<String>,
-    #[serde(default)]
-    hash: Vec<String>,
-    media: Option<WrittenMediaField>,
-    patience: Option<String>,
-    verify: WrittenVerification,
-    #[serde(default)]
-    handshake: WrittenHandshakes,
-    #[serde(default)]
-    path_suffixes: Vec<String>,
-    #[serde(default)]
-    split: Vec<WrittenSplit>,
-    envelope: Option<Envelope>,
-    recognise: Vec<WrittenRule>,
-    types: BTreeMap<String, WrittenType>,
-    #[serde(default)]
-    join_topics: BTreeMap<String, WrittenJoin>,
-    #[serde(default)]
-    timeline_topics: BTreeMap<String, WrittenJoin>,
-    #[serde(default)]
-    latest_topics: BTreeMap<String, WrittenLatest>,
-}
 
 /// All that is known about a vendor.
 #[derive(Debug)]
@@ -141,84 +95,166 @@ impl Profile {
     }
 }
 
+/// What a profile says of requests, before an event is recognised in them.
+struct ProfileDoor {
+    verification: Verification,
+    handshakes: Vec<Handshake>,
+    path_suffixes: Vec<Pattern>,
+    split: Vec<Split>,
+    patience: Option<Duration>,
+}
+
 /// Reads and checks the profile in `folder`.
-pub(super) fn resolve(name: &str, folder: &Folder, mut records: RecordSchemas) -> Result<Profile, CatalogError> {
+pub(super) fn resolve(name: &str, folder: &Folder, records: RecordSchemas) -> Result<Profile, CatalogError> {
     let Some(file) = folder.get(PROFILE_FILE) else {
         return Err(CatalogError::new(&format!("avro/{name}"), "", format!("{PROFILE_FILE} is missing")));
     };
-    let fail = |place: &str, what: String| CatalogError::new(&file.label, place, what);
-    let written: WrittenProfile =
-        toml::Deserializer::parse(&file.text).map_err(|e| fail("", e.to_string())).and_then(|d| {
-            serde_path_to_error::deserialize(d).map_err(|e| fail(&e.path().to_string(), e.inner().message().to_owned()))
-        })?;
+    let written = written::read(&file.text).map_err(|flaws| CatalogError::all_of(&file.label, flaws))?;
+    let door = resolve_door(&written).map_err(|flaws| CatalogError::all_of(&file.label, flaws));
+    let header = door.as_ref().map_or("", |door| door.verification.header.as_str());
+    let events = resolve_events(name, &file.label, &written, records, header);
+    let (door, events) = match (door, events) {
+        (Ok(door), Ok(events)) => (door, events),
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) => return Err(error),
+        (Err(one), Err(other)) => return Err(one.and(other)),
+    };
+    let payload = written.envelope.as_ref().map(|e| e.payload.clone());
+    let rules = events.rules;
+    let told = rules.iter().filter(|rule| rule.is_told_by_all()).filter_map(Rule::field).map(str::to_owned);
+    Ok(Profile {
+        name: name.to_owned(),
+        verification: door.verification,
+        handshakes: door.handshakes,
+        path_suffixes: door.path_suffixes,
+        split: door.split,
+        type_header: written.envelope.as_ref().and_then(|e| e.type_header.clone()),
+        envelope: KeySlots::new(payload.iter().cloned().chain(told)),
+        payload,
+        recognise: rules,
+        types: events.types,
+        records: events.plans,
+        guarded: events.guards.names,
+        redacted_anywhere: events.guards.anywhere,
+        hashed: events.guards.hashed,
+        hasher: Hasher::default(),
+        patience: door.patience,
+    })
+}
 
+/// Everything that is wrong with it.
+fn resolve_door(written: &WrittenProfile) -> Result<ProfileDoor, Vec<FlawAt>> {
+    let mut flaws = Vec::new();
+    let verification = noted(written.verify.clone().resolve().map_err(|flaw| flaw.within("verify.")), &mut flaws);
+    let method = verification.as_ref().map(|verification| verification.method);
+    let handshakes = method.map(|method| noted(written.handshake.clone().resolve(method), &mut flaws));
+    let patience = written.patience.as_deref().map(humantime::parse_duration).transpose();
+    let patience = patience.map_err(|e| FlawAt::new("patience", format!("{e}; expected a duration such as \"6m\"")));
+    let patience = noted(patience, &mut flaws);
+    let path_suffixes = noted(resolve_suffixes(&written.path_suffixes), &mut flaws);
+    let split = noted(split::resolve(&written.split), &mut flaws);
+    match (verification, handshakes.flatten(), patience, path_suffixes, split) {
+        (Some(verification), Some(handshakes), Some(patience), Some(path_suffixes), Some(split)) => {
+            Ok(ProfileDoor { verification, handshakes, path_suffixes, split, patience })
+        }
+        _ => Err(flaws),
+    }
+}
+
+/// What was resolved; else its flaw is put to the others.
+fn noted<T>(resolved: Result<T, FlawAt>, flaws: &mut Vec<FlawAt>) -> Option<T> {
+    resolved.map_err(|flaw| flaws.push(flaw)).ok()
+}
+
+/// What a profile says of events.
+struct Events {
+    rules: Vec<Rule>,
+    types: BTreeMap<String, EventType>,
+    plans: Vec<RecordPlan>,
+    guards: guard::Guards,
+}
+
+/// `header` holds the proof of a delivery.
+fn resolve_events(
+    name: &str,
+    label: &str,
+    written: &WrittenProfile,
+    mut records: RecordSchemas,
+    header: &str,
+) -> Result<Events, CatalogError> {
     let events: Vec<String> = written.types.values().map(|ty| format!("{name}.{}", ty.record)).collect();
-    let rules = recognise::resolve(&written.recognise).map_err(|flaw| flaw.of(&file.label))?;
+    let rules = recognise::resolve(&written.recognise).map_err(|flaw| flaw.of(label))?;
     let telling = recognise::telling(&rules, written.envelope.as_ref().map(|envelope| envelope.payload.as_str()));
     let guards = guard::resolve(&written.redact, &written.redact_names, &written.hash, &telling, &records, &events);
-    let guards = guards.map_err(|flaw| flaw.of(&file.label))?;
+    let guards = guards.map_err(|flaw| flaw.of(label))?;
     guards.note(&mut records);
     let records = &records;
     let media = written.media.as_ref().map(|media| media::resolve(media, &guards, records, &events));
-    let media = media.transpose().map_err(|flaw| flaw.within("media.").of(&file.label))?.unwrap_or_default();
+    let media = media.transpose().map_err(|flaw| flaw.within("media.").of(label))?.unwrap_or_default();
     media.check_other_fields(records)?;
     check_records(name, records, &media)?;
     let (mut plans, indexes) = plan::compile(records)?;
     media.plan(&mut plans, &indexes);
-    let latest = linked::latest_records(name, &written.latest_topics, records);
-    let latest = latest.map_err(|flaw| flaw.of(&file.label))?;
+    let latest = linked::latest_records(name, &written.latest_topics, records).map_err(|flaw| flaw.of(label))?;
     derived::plan(records, &events, &latest, &mut plans, &indexes)?;
-    let guarded = guards.plan(&mut plans, &indexes, |record| media.makes(record));
-    guarded.map_err(|flaw| flaw.of(&file.label))?;
-    let mut types = BTreeMap::new();
-    for (type_name, ty) in &written.types {
-        let place = format!("types.{type_name:?}");
-        let rules = if written.envelope.is_some() { &[][..] } else { &rules };
-        let resolved = resolve_type(name, type_name, ty, rules, records, &plans, &indexes);
-        let mut resolved = resolved.map_err(|flaw| flaw.within(&format!("{place}.")).of(&file.label))?;
-        for (time, text) in resolved.times.iter().zip(&ty.time) {
-            if let Some(guard) = guards.of(time) {
-                let what = format!("{text} is {}, but `event.occurred_at` would show it", guard.word());
-                return Err(fail(&format!("{place}.time"), what));
-            }
-        }
-        resolved.media = media.field(&resolved.schema.name, resolved.payload_slot.is_some());
-        types.insert(type_name.clone(), resolved);
-    }
+    guards.plan(&mut plans, &indexes, |record| media.makes(record)).map_err(|flaw| flaw.of(label))?;
+    let parts = TypeParts { profile: name, rules: &rules, records, plans: &plans, indexes: &indexes };
+    let types = parts.resolve_all(written, &guards, &media);
+    let mut types = types.map_err(|flaws| CatalogError::all_of(label, flaws))?;
     let linked = linked::add_joins(name, Section::Joins, &written.join_topics, records, &guards, &mut types)
         .and_then(|()| {
             linked::add_joins(name, Section::Timelines, &written.timeline_topics, records, &guards, &mut types)
         })
         .and_then(|()| linked::add_latest(name, &written.latest_topics, records, &plans, &guards, &mut types));
-    linked.map_err(|flaw| flaw.of(&file.label))?;
+    linked.map_err(|flaw| flaw.of(label))?;
     check_heads(records, &[events, latest].concat())?;
-    let verification = written.verify.resolve().map_err(|flaw| flaw.within("verify.").of(&file.label))?;
-    recognise::check(&rules, &types.keys().map(String::as_str).collect(), verification.header.as_str())
-        .map_err(|flaw| flaw.of(&file.label))?;
+    recognise::check(&rules, &types.keys().map(String::as_str).collect(), header).map_err(|flaw| flaw.of(label))?;
+    Ok(Events { rules, types, plans, guards })
+}
 
-    let handshakes = written.handshake.resolve(verification.method).map_err(|flaw| flaw.of(&file.label))?;
-    let patience = written.patience.as_deref().map(humantime::parse_duration).transpose();
-    let patience = patience.map_err(|e| fail("patience", format!("{e}; expected a duration such as \"6m\"")))?;
-    let payload = written.envelope.as_ref().map(|e| e.payload.clone());
-    let told = rules.iter().filter(|rule| rule.is_told_by_all()).filter_map(Rule::field).map(str::to_owned);
-    Ok(Profile {
-        name: name.to_owned(),
-        verification,
-        handshakes,
-        path_suffixes: resolve_suffixes(&written.path_suffixes).map_err(|flaw| flaw.of(&file.label))?,
-        split: split::resolve(&written.split).map_err(|flaw| flaw.of(&file.label))?,
-        type_header: written.envelope.as_ref().and_then(|e| e.type_header.clone()),
-        envelope: KeySlots::new(payload.iter().cloned().chain(told)),
-        payload,
-        recognise: rules,
-        types,
-        records: plans,
-        guarded: guards.names,
-        redacted_anywhere: guards.anywhere,
-        hashed: guards.hashed,
-        hasher: Hasher::default(),
-        patience,
-    })
+/// What the event types of a profile are resolved against.
+struct TypeParts<'a> {
+    profile: &'a str,
+    rules: &'a [Rule],
+    records: &'a RecordSchemas,
+    plans: &'a [RecordPlan],
+    indexes: &'a BTreeMap<String, usize>,
+}
+
+impl TypeParts<'_> {
+    /// All types, or all their flaws.
+    fn resolve_all(
+        &self,
+        written: &WrittenProfile,
+        guards: &guard::Guards,
+        media: &media::Resolved,
+    ) -> Result<BTreeMap<String, EventType>, Vec<FlawAt>> {
+        let (mut types, mut flaws) = (BTreeMap::new(), Vec::new());
+        let rules = if written.envelope.is_some() { &[][..] } else { self.rules };
+        for (type_name, ty) in &written.types {
+            let resolved = resolve_type(self.profile, type_name, ty, rules, self.records, self.plans, self.indexes)
+                .and_then(|resolved| {
+                    check_times(&resolved, ty, guards)?;
+                    Ok(resolved)
+                })
+                .map_err(|flaw| flaw.within(&format!("types.{type_name:?}.")));
+            if let Some(mut resolved) = noted(resolved, &mut flaws) {
+                resolved.media = media.field(&resolved.schema.name, resolved.payload_slot.is_some());
+                types.insert(type_name.clone(), resolved);
+            }
+        }
+        if flaws.is_empty() { Ok(types) } else { Err(flaws) }
+    }
+}
+
+/// None of an event's times is one that never leaves as sent.
+fn check_times(resolved: &EventType, written: &WrittenType, guards: &guard::Guards) -> Result<(), FlawAt> {
+    for (time, text) in resolved.times.iter().zip(&written.time) {
+        if let Some(guard) = guards.of(time) {
+            let what = format!("{text} is {}, but `event.occurred_at` would show it", guard.word());
+            return Err(FlawAt::new("time", what));
+        }
+    }
+    Ok(())
 }
 
 /// What senders may add to the path: one segment of it.

@@ -8,6 +8,7 @@ mod reachable;
 use std::collections::BTreeMap;
 
 use http::HeaderName;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::FlawAt;
@@ -29,7 +30,7 @@ pub(crate) enum Otherwise {
     Type(String),
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum WrittenOtherwise {
     Unknown,
@@ -37,28 +38,40 @@ enum WrittenOtherwise {
     Ignore,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WrittenPattern {
+    /// A pattern such as "order.*".
     like: String,
+    /// The event type.
     r#type: String,
 }
 
 /// A rule as the profile has it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenRule {
+    /// The member of the body that the rule looks at.
     field: Option<String>,
+    /// The same further inside, such as "data.object".
     path: Option<String>,
+    /// The header that the rule looks at.
     header: Option<String>,
+    /// Several values put together, such as "{header:x-topic}.{action}".
     template: Option<String>,
+    /// The rule applies if this member of the body is there and not null.
     given: Option<String>,
+    /// Which value means which event type. Without it, a value is the type's name.
     values: Option<BTreeMap<String, String>>,
+    /// Values, or patterns of them, of events that nobody wants.
     #[serde(default)]
     ignore: Vec<String>,
+    /// Patterns of values, in order.
     #[serde(default)]
     patterns: Vec<WrittenPattern>,
+    /// The event type of all other values.
     default: Option<String>,
+    /// What another value means: an unknown type, or that the next rule decides, or an event that nobody wants.
     otherwise: Option<WrittenOtherwise>,
 }
 

@@ -1,5 +1,6 @@
 //! Deliveries that hold several events: where these stand, and how many there may be.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::FlawAt;
@@ -8,10 +9,12 @@ use super::FlawAt;
 const MOST_ALLOWED: u64 = 10_000;
 
 /// `[[split]]` as the profile has it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenSplit {
+    /// The path of the array in the body; "." if the body is the array.
     path: String,
+    /// How many events a delivery may hold, up to 10000.
     most: Option<u64>,
 }
 

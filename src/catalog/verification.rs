@@ -14,13 +14,14 @@
 use std::time::Duration;
 
 use http::{HeaderName, header};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::FlawAt;
 use super::template::{self, TemplatePiece};
 
 /// How a source proves who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Method {
     /// A header holds an HMAC.
@@ -58,7 +59,7 @@ impl Method {
 }
 
 /// How the bytes of a signature are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ProofEncoding {
     /// Either of the two; the length tells which.
@@ -69,7 +70,7 @@ pub(crate) enum ProofEncoding {
 }
 
 /// How an operator's secret is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum SecretEncoding {
     /// The key is the text itself.
@@ -122,32 +123,45 @@ pub(crate) struct Verification {
     pub(crate) tolerance: Option<Duration>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WrittenSecretForm {
+    /// How the secret is written. Default: "text".
     encoding: Option<SecretEncoding>,
+    /// What stands in front of a secret, and may be left away, such as "whsec_".
     prefix: Option<String>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WrittenSignedTime {
+    /// The header that holds the time; without it, an item of the signature's header.
     header: Option<String>,
+    /// What stands in front of the time.
     prefix: Option<String>,
 }
 
 /// `[verify]` as it is written.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenVerification {
+    /// How senders prove who they are.
     method: Method,
+    /// The header that holds the proof.
     header: Option<String>,
+    /// Between the items of that header, if it is a list.
     separator: Option<String>,
+    /// In front of the proof, such as "v1=".
     prefix: Option<String>,
+    /// How the bytes of a signature are written. Default: "any".
     encoding: Option<ProofEncoding>,
+    /// How secrets are written.
     secret: Option<WrittenSecretForm>,
+    /// What is signed, such as "{timestamp}.{body}". Default: the body.
     signed: Option<String>,
+    /// Where the signed time stands.
     timestamp: Option<WrittenSignedTime>,
+    /// How far the signed time may be from now, such as "5m".
     tolerance: Option<String>,
 }
 

@@ -1,15 +1,22 @@
 //! `hookbridge check`: looks at everything, says all it finds, and leaves everything as it was.
 
+mod report;
+
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::{fs, io};
 
 use bytes::Bytes;
+use clap::Args;
 use openssl::asn1::Asn1Time;
 use openssl::x509::X509;
-use rustix::fs::Access;
+use rustix::process::geteuid;
 
 use super::levels::low_levels;
-use super::{Ending, fail_config, on_runtime, print};
-use crate::config::{self, Settings};
+use super::{Ending, fail_config, on_runtime};
+use crate::app::preflight::unusable;
+use crate::config::{self, ConfigError, Settings};
+use crate::disk::access::explain;
 use crate::http::Identity;
 use crate::kafka::publish::{Differing, OneReplica, Publisher, TopicState, View, span};
 use crate::kafka::registry::{Registry, SubjectReport, SubjectStatus};
@@ -18,6 +25,7 @@ use crate::media::{self, Unfit};
 use crate::observe::traces::{Collector, NotCollected};
 use crate::spool::{self, SpoolStore};
 use crate::values::time;
+use report::{CheckLevel, CheckPart, Report};
 
 /// A certificate that ends before so many days have passed is warned of.
 const CERTIFICATE_WARNING_DAYS: u32 = 14;
@@ -25,131 +33,124 @@ const CERTIFICATE_WARNING_DAYS: u32 = 14;
 /// Clocks that differ by more, in milliseconds, are a finding.
 const CLOCK_TOLERANCE: i64 = 2 * 60 * 1000;
 
-/// What came up so far.
-#[derive(Default)]
-struct Report {
-    findings: usize,
-    unavailable: usize,
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Check what needs no server: the configuration, secrets, the catalog, certificates, `data_dir` and the media folder
+    #[arg(long)]
+    offline: bool,
+    /// Print all findings as one JSON document
+    #[arg(long)]
+    json: bool,
 }
 
-/// Prints a line.
-fn say(line: &str) {
-    print(&format!("{line}\n"));
-}
-
-fn well(what: &str) {
-    say(&format!("ok     {what}"));
-}
-
-fn warn(what: &str) {
-    say(&format!("warn   {what}"));
-}
-
-impl Report {
-    fn finding(&mut self, what: &str) {
-        self.findings += 1;
-        say(&format!("FAIL   {what}"));
-    }
-
-    fn unavailable(&mut self, what: &str) {
-        self.unavailable += 1;
-        say(&format!("DOWN   {what}"));
-    }
-
-    fn verdict(&self) -> Ending {
-        match (self.unavailable, self.findings) {
-            (0, 0) => {
-                say("all well");
-                Ending::Well
-            }
-            (0, findings) => {
-                say(&format!("{findings} finding(s)"));
-                Ending::Findings
-            }
-            (unavailable, findings) => {
-                say(&format!("{unavailable} not available, {findings} finding(s)"));
-                Ending::Unavailable
-            }
-        }
-    }
-}
-
-pub(super) fn run(file: &Path) -> Ending {
-    let settings = match config::load(file) {
+pub(super) fn run(args: &CheckArgs, file: &Path) -> Ending {
+    let settings = match config::load_whole(file, unusable) {
         Ok(settings) => settings,
+        Err(error) if args.json => return report::unusable(&error),
         Err(error) => return fail_config(&error),
     };
-    on_runtime(check(&settings, file)).unwrap_or_else(|ending| ending)
-}
-
-async fn check(settings: &Settings, file: &Path) -> Ending {
-    let routes = Routes::plan(settings);
-    let publisher = match Publisher::new(settings, &routes) {
-        Ok(publisher) => publisher,
-        Err(error) => return fail_config(&error),
-    };
-    let registry = match Registry::new(&settings.registry, &settings.data_dir, routes.subjects.clone()) {
-        Ok(registry) => registry,
-        Err(error) => return fail_config(&error),
-    };
-    let media = match media::Store::new(&settings.media) {
-        Ok(media) => media,
-        Err(error) => return fail_config(&error),
-    };
-    let collector = match settings.tracing.as_ref().map(Collector::new).transpose() {
-        Ok(collector) => collector,
-        Err(error) => return fail_config(&error),
-    };
-    let mut report = Report::default();
-    let sources = settings.sources.keys().cloned().collect::<Vec<_>>().join(", ");
-    well(&format!("configuration {}: sources {sources}", file.display()));
-    for warning in &routes.warnings {
-        warn(warning);
-    }
-    data_dir(settings, &mut report);
-    spool(settings, &mut report);
-    if settings.sources.values().any(|source| source.profile.has_media()) {
-        media_store(settings, &media, &mut report).await;
-    }
-    certificates(settings, &mut report);
-    kafka(settings, &publisher, &mut report).await;
-    schemas(settings, &registry, &mut report).await;
-    clock(&registry, &mut report).await;
-    if let Some(collector) = collector {
-        spans(&collector, &mut report).await;
-    }
-    report.verdict()
-}
-
-fn data_dir(settings: &Settings, report: &mut Report) {
-    let dir = &settings.data_dir;
-    match std::fs::metadata(dir) {
-        Ok(found) if !found.is_dir() => report.finding(&format!("data_dir {}: not a directory", dir.display())),
-        Ok(_) if rustix::fs::access(dir, Access::WRITE_OK).is_err() => {
-            report.finding(&format!("data_dir {}: not writable by this user", dir.display()));
+    let mut report = Report::new(args.json, settings.written.clone());
+    on_runtime(async {
+        match check(&settings, file, args.offline, &mut report).await {
+            Ok(()) => report.verdict(),
+            Err(error) if args.json => report::unusable(&error),
+            Err(error) => fail_config(&error),
         }
-        Ok(_) => well(&format!("data_dir {}", dir.display())),
-        Err(_) => well(&format!("data_dir {}: does not exist yet, `serve` will create it", dir.display())),
+    })
+    .unwrap_or_else(|ending| ending)
+}
+
+async fn check(settings: &Settings, file: &Path, is_offline: bool, report: &mut Report) -> Result<(), ConfigError> {
+    let routes = Routes::plan(settings);
+    let media = media::Store::new(&settings.media)?;
+    let sources = settings.sources.keys().cloned().collect::<Vec<_>>().join(", ");
+    report.ok(CheckPart::Configuration, &format!("configuration {}: sources {sources}", file.display()));
+    for warning in &settings.warnings {
+        report.fault(CheckLevel::Warn, warning);
     }
+    for warning in &routes.warnings {
+        report.warn(CheckPart::Topics, warning, None);
+    }
+    let types = settings.sources.values().map(|source| source.profile.types.len()).sum::<usize>();
+    report
+        .ok(CheckPart::Configuration, &format!("catalog: the schemas of {types} event types of these sources compile"));
+    data_dir(settings, report);
+    spool(settings, report);
+    if settings.sources.values().any(|source| source.profile.has_media()) && !(is_offline && media.folder().is_none()) {
+        media_store(settings, &media, report).await;
+    }
+    certificates(settings, report);
+    if !is_offline {
+        servers(settings, &routes, report).await?;
+    }
+    Ok(())
+}
+
+/// What needs Kafka, the registry and the collector.
+async fn servers(settings: &Settings, routes: &Routes, report: &mut Report) -> Result<(), ConfigError> {
+    let publisher = Publisher::new(settings, routes)?;
+    let registry = Registry::new(&settings.registry, &settings.data_dir, routes.subjects.clone())?;
+    let collector = settings.tracing.as_ref().map(Collector::new).transpose()?;
+    kafka(settings, &publisher, report).await;
+    schemas(settings, &registry, report).await;
+    clock(&registry, report).await;
+    if let Some(collector) = collector {
+        spans(&collector, report).await;
+    }
+    Ok(())
+}
+
+/// Whether the folder can be used is tried out, since neither rights nor owner say all of it.
+fn data_dir(settings: &Settings, report: &mut Report) {
+    const PART: CheckPart = CheckPart::DataDir;
+    let dir = &settings.data_dir;
+    let shown = dir.display();
+    let there = match fs::metadata(dir) {
+        Ok(found) if !found.is_dir() => {
+            return report.fail(PART, &format!("data_dir {shown}: not a directory"), Some("name a folder"));
+        }
+        found => found,
+    };
+    let words = |error: &io::Error| explain(dir, error);
+    match (there, try_writing(dir)) {
+        (_, Err(error)) => {
+            let remedy = "make it writable for this user, or name another folder";
+            report.fail(PART, &format!("data_dir {shown}: cannot be written: {}", words(&error)), Some(remedy));
+        }
+        (Ok(found), Ok(())) if found.mode() & 0o077 != 0 && found.uid() != geteuid().as_raw() => {
+            let what =
+                format!("data_dir {shown}: other users may look into it, and it belongs to user {}", found.uid());
+            report.warn(PART, &what, Some("chmod 700, since bodies of events wait in it"));
+        }
+        (Ok(_), Ok(())) => report.ok(PART, &format!("data_dir {shown}")),
+        (Err(_), Ok(())) => report.ok(PART, &format!("data_dir {shown}: does not exist yet, `serve` will create it")),
+    }
+}
+
+/// Makes a folder in `dir`, or in what of its path exists, and removes it again.
+fn try_writing(dir: &Path) -> io::Result<()> {
+    let dir = std::path::absolute(dir)?;
+    let existing = dir.ancestors().find(|at| fs::symlink_metadata(at).is_ok()).unwrap_or(Path::new("/"));
+    let trial = existing.join(format!(".hookbridge-check-{}", std::process::id()));
+    fs::create_dir(&trial)?;
+    fs::remove_dir(&trial)
 }
 
 fn spool(settings: &Settings, report: &mut Report) {
     let dir = &settings.data_dir;
     if let Some(words) = spool::scarce(dir, settings.spool.min_free_bytes) {
-        report.finding(&format!("spool: {words}"));
+        report.fail(CheckPart::Spool, &format!("spool: {words}"), None);
     }
     match SpoolStore::look(dir).and_then(|store| store.map_or(Ok(Vec::new()), |store| store.waiting())) {
         Ok(waiting) => {
             let (records, bytes) = waiting.iter().fold((0, 0), |(r, b), w| (r + w.records, b + w.bytes));
-            well(&format!("spool: {records} deliveries waiting, {bytes} bytes"));
+            report.ok(CheckPart::Spool, &format!("spool: {records} deliveries waiting, {bytes} bytes"));
         }
-        Err(error) => report.finding(&format!("spool {}: {error}", dir.display())),
+        Err(error) => report.fail(CheckPart::Spool, &format!("spool {}: {error}", dir.display()), None),
     }
     for file in spool::put_aside(dir) {
-        warn(&format!(
-            "spool: {} was damaged and put aside; the .txt file beside it lists what is lost",
-            file.display()
-        ));
+        let what = format!("spool: {} was damaged and put aside", file.display());
+        report.warn(CheckPart::Spool, &what, Some("the .txt file beside it lists what is lost"));
     }
 }
 
@@ -158,28 +159,33 @@ async fn media_store(settings: &Settings, store: &media::Store, report: &mut Rep
     let url = store.url();
     let (inline, record) = (store.inline_max_bytes, settings.kafka.max_record_bytes);
     if inline.div_ceil(3).saturating_mul(4) > record {
-        warn(&format!(
+        let what = format!(
             "media.inline_max_bytes is {inline}: in base64 such a file is larger than kafka.max_record_bytes ({record}), and \
-             its event becomes a dead letter: lower the first or raise the second"
-        ));
+             its event becomes a dead letter"
+        );
+        report.warn(CheckPart::Media, &what, Some("lower the first or raise the second"));
     }
     if store.folder().is_some_and(|folder| !folder.exists()) {
-        return well(&format!("media store {url}: does not exist yet, `serve` will create it"));
+        return report.ok(CheckPart::Media, &format!("media store {url}: does not exist yet, `serve` will create it"));
     }
     if let Some((used, max_bytes)) = store.fullness()
         && used >= max_bytes / 5 * 4
     {
-        warn(&format!(
+        let what = format!(
             "{used} of media.max_bytes ({max_bytes}) are used: when it is full, events with large files wait in the spool"
-        ));
+        );
+        report.warn(CheckPart::Media, &what, Some("delete the files that no reader needs"));
     }
     match store.probe().await {
-        Ok(()) => well(&format!("media store {url}: a file was written and deleted")),
+        Ok(()) => report.ok(CheckPart::Media, &format!("media store {url}: a file was written and deleted")),
         Err(unfit @ Unfit::Delete(_)) => {
-            warn(&format!("media store {url}: {unfit}; harmless, since `serve` never deletes"));
+            let what = format!("media store {url}: {unfit}; harmless, since `serve` never deletes");
+            report.warn(CheckPart::Media, &what, None);
         }
-        Err(unfit) if store.folder().is_some() => report.finding(&format!("media store {url}: {unfit}")),
-        Err(unfit) => report.unavailable(&format!("media store {url}: {unfit}")),
+        Err(unfit) if store.folder().is_some() => {
+            report.fail(CheckPart::Media, &format!("media store {url}: {unfit}"), None);
+        }
+        Err(unfit) => report.down(CheckPart::Media, &format!("media store {url}: {unfit}")),
     }
 }
 
@@ -192,7 +198,7 @@ fn certificates(settings: &Settings, report: &mut Report) {
     if let Some(tls) = &settings.http.tls {
         match Identity::read(tls) {
             Ok(_) => certificate("http.tls.certificate_file", &tls.certificate_file, report),
-            Err(error) => report.finding(&error.to_string()),
+            Err(error) => error.faults().iter().for_each(|fault| report.fault(CheckLevel::Fail, fault)),
         }
     }
 }
@@ -204,19 +210,29 @@ fn certificate(key: &str, file: &Path, report: &mut Report) {
     let (certificates, now, soon) =
         match (certificates, Asn1Time::days_from_now(0), Asn1Time::days_from_now(CERTIFICATE_WARNING_DAYS)) {
             (Ok(certificates), Ok(now), Ok(soon)) => (certificates, now, soon),
-            (Err(words), ..) => return report.finding(&format!("{key}: {words}")),
-            (_, Err(error), _) | (.., Err(error)) => return report.finding(&format!("{key}: {error}")),
+            (Err(words), ..) => return report.fail(CheckPart::Certificates, &format!("{key}: {words}"), None),
+            (_, Err(error), _) | (.., Err(error)) => {
+                return report.fail(CheckPart::Certificates, &format!("{key}: {error}"), None);
+            }
         };
     for certificate in certificates {
         let name = certificate.subject_name().entries().last().and_then(|entry| entry.data().to_string().ok());
         let name = name.map_or_else(String::new, |name| format!(" CN = {name}"));
         let end = certificate.not_after();
         if end < now {
-            report.finding(&format!("{key}: the certificate{name} expired on {end}: replace it"));
+            report.fail(
+                CheckPart::Certificates,
+                &format!("{key}: the certificate{name} expired on {end}"),
+                Some("replace it"),
+            );
         } else if end < soon {
-            warn(&format!("{key}: the certificate{name} expires soon, on {end}"));
+            report.warn(
+                CheckPart::Certificates,
+                &format!("{key}: the certificate{name} expires soon, on {end}"),
+                Some("replace it"),
+            );
         } else {
-            well(&format!("{key}: the certificate{name} is valid until {end}"));
+            report.ok(CheckPart::Certificates, &format!("{key}: the certificate{name} is valid until {end}"));
         }
     }
 }
@@ -225,23 +241,28 @@ async fn kafka(settings: &Settings, publisher: &Publisher, report: &mut Report) 
     let servers = &settings.kafka.bootstrap_servers;
     let view = match publisher.look(false).await {
         Ok(view) => view,
-        Err(error) => return report.unavailable(&format!("kafka {servers}: {error}")),
+        Err(error) => return report.down(CheckPart::Kafka, &format!("kafka {servers}: {error}")),
     };
-    well(&format!("kafka {servers}"));
+    report.ok(CheckPart::Kafka, &format!("kafka {servers}"));
     let missing: Vec<_> = view.topics.iter().filter(|topic| topic.partitions.is_none()).collect();
     for TopicState { name, error, .. } in &missing {
         if let Some(words) = error {
-            report.finding(&format!("topic {name}: {words}"));
+            report.fail(CheckPart::Topics, &format!("topic {name}: {words}"), None);
         } else if settings.kafka.create_topics {
-            well(&format!("topic {name}: does not exist yet, `serve` will create it"));
+            report.ok(CheckPart::Topics, &format!("topic {name}: does not exist yet, `serve` will create it"));
         } else {
-            report.finding(&format!("topic {name}: missing, and kafka.create_topics is false: create it"));
+            report.fail(
+                CheckPart::Topics,
+                &format!("topic {name}: missing, and kafka.create_topics is false"),
+                Some("create it"),
+            );
         }
     }
-    well(&format!("topics: {} of {} exist", view.topics.len() - missing.len(), view.topics.len()));
+    let there = format!("topics: {} of {} exist", view.topics.len() - missing.len(), view.topics.len());
+    report.ok(CheckPart::Topics, &there);
     let to_be_made = settings.kafka.create_topics.then_some(settings.kafka.partitions);
     if let Some(words) = view.uneven(to_be_made) {
-        report.finding(&words);
+        report.fail(CheckPart::Topics, &words, None);
     }
     partitions(publisher, &view, report).await;
     topic_configs(publisher, &view, report).await;
@@ -251,10 +272,10 @@ async fn kafka(settings: &Settings, publisher: &Publisher, report: &mut Report) 
 async fn partitions(publisher: &Publisher, view: &View, report: &mut Report) {
     for topic in publisher.watch().degraded(view).await {
         for words in topic.findings() {
-            report.finding(&words);
+            report.fail(CheckPart::Topics, &words, None);
         }
         if let Some(words) = topic.warning() {
-            warn(&words);
+            report.warn(CheckPart::Topics, &words, None);
         }
     }
 }
@@ -263,16 +284,19 @@ async fn partitions(publisher: &Publisher, view: &View, report: &mut Report) {
 async fn topic_configs(publisher: &Publisher, view: &View, report: &mut Report) {
     let differing = match publisher.differing_configs(view).await {
         Ok(differing) => differing,
-        Err(error) => return warn(&format!("topics: cannot read their configuration: {error}")),
+        Err(error) => {
+            return report.warn(CheckPart::Topics, &format!("topics: cannot read their configuration: {error}"), None);
+        }
     };
     for Differing { topic, key, is, due } in differing {
-        report.finding(&format!("topic {topic}: {key} is {is}, expected {due}: set it with kafka-configs"));
+        let what = format!("topic {topic}: {key} is {is}, expected {due}");
+        report.fail(CheckPart::Topics, &what, Some("set it with kafka-configs"));
     }
     match publisher.one_replica(view).await {
-        Err(error) => warn(&format!("topics: cannot read their replicas: {error}")),
-        Ok(Some(OneReplica { words, mendable: true })) => report.finding(&words),
+        Err(error) => report.warn(CheckPart::Topics, &format!("topics: cannot read their replicas: {error}"), None),
+        Ok(Some(OneReplica { words, mendable: true })) => report.fail(CheckPart::Topics, &words, None),
         // With so few brokers, Kafka cannot do better.
-        Ok(Some(OneReplica { words, mendable: false })) => warn(&words),
+        Ok(Some(OneReplica { words, mendable: false })) => report.warn(CheckPart::Topics, &words, None),
         Ok(None) => {}
     }
 }
@@ -281,11 +305,11 @@ async fn schemas(settings: &Settings, registry: &Registry, report: &mut Report) 
     let url = &settings.registry.url;
     let reports = match registry.reports().await {
         Ok(reports) => reports,
-        Err(error) => return report.unavailable(&format!("registry {url}: {error}")),
+        Err(error) => return report.down(CheckPart::Registry, &format!("registry {url}: {error}")),
     };
-    well(&format!("registry {url}"));
+    report.ok(CheckPart::Registry, &format!("registry {url}"));
     if let Some(words) = low_levels(url, &reports) {
-        warn(&words);
+        report.warn(CheckPart::Schemas, &words, None);
     }
     let (mut registered, mut new) = (0, 0);
     for SubjectReport { subject, status, conflicts, .. } in &reports {
@@ -297,10 +321,10 @@ async fn schemas(settings: &Settings, registry: &Registry, report: &mut Report) 
         registered += usize::from(matches!(status, SubjectStatus::Registered(_)));
         new += usize::from(matches!(status, SubjectStatus::New | SubjectStatus::Compatible));
         for reason in against {
-            report.finding(&format!("subject {}: {reason}", subject.name));
+            report.fail(CheckPart::Schemas, &format!("subject {}: {reason}", subject.name), None);
         }
     }
-    well(&format!("schemas: {registered} registered, {new} new"));
+    report.ok(CheckPart::Schemas, &format!("schemas: {registered} registered, {new} new"));
 }
 
 /// Kafka refuses records that are from more than an hour ahead of its own clock. It does not tell that clock; the registry does.
@@ -309,10 +333,8 @@ async fn clock(registry: &Registry, report: &mut Report) {
     let ahead = time::now_millis() - told;
     if ahead.abs() > CLOCK_TOLERANCE {
         let how = if ahead > 0 { "ahead of" } else { "behind" };
-        report.finding(&format!(
-            "clock: this machine's clock is {} {how} the registry's: synchronise it with NTP",
-            span(ahead.abs())
-        ));
+        let what = format!("clock: this machine's clock is {} {how} the registry's", span(ahead.abs()));
+        report.fail(CheckPart::Clock, &what, Some("synchronise it with NTP"));
     }
 }
 
@@ -320,8 +342,8 @@ async fn clock(registry: &Registry, report: &mut Report) {
 async fn spans(collector: &Collector, report: &mut Report) {
     let url = collector.url();
     match collector.take(Bytes::new()).await {
-        Ok(_) => well(&format!("collector {url}")),
-        Err(NotCollected::Now(words)) => report.unavailable(&format!("collector {url}: {words}")),
-        Err(NotCollected::Ever(words)) => report.finding(&format!("collector {url}: {words}")),
+        Ok(_) => report.ok(CheckPart::Tracing, &format!("collector {url}")),
+        Err(NotCollected::Now(words)) => report.down(CheckPart::Tracing, &format!("collector {url}: {words}")),
+        Err(NotCollected::Ever(words)) => report.fail(CheckPart::Tracing, &format!("collector {url}: {words}"), None),
     }
 }

@@ -1,12 +1,15 @@
-//! `hookbridge docs`: the event catalogue and the commands as documents, and man pages.
+//! `hookbridge docs`: the event catalogue, the commands and the JSON Schemas of the files as documents, and man pages.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use schemars::Schema;
 
 use super::connect::Connect;
 use super::{Ending, fail, fail_config, manual, reference};
+use crate::catalog::profile_schema;
+use crate::config::settings_schema;
 use crate::tools::docs;
 
 const HELP: &str = "\
@@ -14,6 +17,7 @@ Examples:
   hookbridge docs events > events.md
   hookbridge docs asyncapi --out asyncapi.json
   hookbridge docs cli --out cli.md
+  hookbridge docs config-schema --out hookbridge.schema.json
   hookbridge docs man --out man      (a folder: one page for each command)
   hookbridge docs man | man -l -";
 
@@ -23,10 +27,14 @@ enum DocumentKind {
     Asyncapi,
     /// A Markdown page with the `--help` of every command
     Cli,
+    /// The JSON Schema of `hookbridge.toml`, for editors
+    ConfigSchema,
     /// A Markdown page with every event type
     Events,
     /// Man pages
     Man,
+    /// The JSON Schema of `profile.toml`, for editors
+    ProfileSchema,
 }
 
 #[derive(Debug, Args)]
@@ -48,6 +56,8 @@ pub(super) fn run(args: &DocsArgs, file: Option<&Path>) -> Ending {
         DocumentKind::Asyncapi => settings().map(|settings| docs::asyncapi(&settings)),
         DocumentKind::Events => settings().map(|settings| docs::events(&settings)),
         DocumentKind::Cli => Ok(reference::page()),
+        DocumentKind::ConfigSchema => Ok(schema_text(&settings_schema())),
+        DocumentKind::ProfileSchema => Ok(schema_text(&profile_schema())),
         DocumentKind::Man => return man(out),
     };
     match (made, out) {
@@ -76,3 +86,10 @@ fn printed(text: &[u8]) -> Ending {
     let _ = io::stdout().write_all(text);
     Ending::Well
 }
+
+fn schema_text(schema: &Schema) -> String {
+    format!("{:#}\n", schema.as_value())
+}
+
+#[cfg(test)]
+mod schema_tests;

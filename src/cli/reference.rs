@@ -28,7 +28,7 @@ One rule for every command that talks to servers:
 - `send` takes the bridge's address (`http.listen`, `http.tls`), the source's profile and its first secret from there; `--url`, `--profile` and
   `--secret` go over them. If a `dev` listens at the address and no file was named, its secrets are taken, whatever `hookbridge.toml` says.
 - `dev` takes sources, topics and limits from its file, if `--config` names one, and uses none of the servers that it names.
-- `try`, `docs` and `profile init` talk to no server. `try` and `docs` read a file only if one is named, and otherwise have the sources of `dev`.
+- `init` writes the file. `try`, `docs` and `profile init` talk to no server. `try` and `docs` read a file only if one is named, and otherwise have the sources of `dev`.
 - A Kafka or a registry that requires credentials requires a file or variables.
 
 ## Exit codes

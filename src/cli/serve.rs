@@ -11,6 +11,8 @@ use tokio::task::JoinSet;
 
 use super::shutdown::Shutdown;
 use super::{Ending, fail, fail_config, fail_start, on_runtime};
+use crate::app::bridge::StartError;
+use crate::app::preflight::unusable;
 use crate::app::server::App;
 use crate::build_info::BUILD;
 use crate::config;
@@ -31,7 +33,7 @@ async fn serve(file: &Path) -> Ending {
         Ok(signals) => signals,
         Err(error) => return fail(&error, Ending::Unavailable),
     };
-    let (mut settings, in_force) = match config::load_in_force(file) {
+    let (mut settings, in_force) = match config::load_in_force(file, unusable) {
         Ok(loaded) => loaded,
         Err(error) => return fail_config(&error),
     };
@@ -44,12 +46,16 @@ async fn serve(file: &Path) -> Ending {
         sqlite = BUILD.sqlite,
         "hookbridge starts"
     );
-    let (webhooks, admin) = (settings.http.listen, settings.admin_listen);
+    for warning in &settings.warnings {
+        tracing::warn!("configuration: {warning}");
+    }
+    let (webhooks, admin, written) = (settings.http.listen, settings.admin_listen, settings.written.clone());
     settings.http.max_connections = allow_connections(settings.http.max_connections);
     // Without a file, the environment is the configuration.
     let flags = if file.exists() { ToolFlags::of_file(file) } else { ToolFlags::default() };
     let app = match App::build(settings, flags, None) {
         Ok(app) => app,
+        Err(StartError::Config(error)) => return fail_config(&error.placed(&written)),
         Err(error) => return fail_start(&error),
     };
     let (webhooks, admin) = match (bind("http.listen", webhooks), bind("admin.listen", admin)) {

@@ -1,11 +1,14 @@
 //! `[catalog]`: where profiles come from, and the key for what they hash.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{ConfigError, Secret, WrittenCatalog, WrittenSource};
+use super::fault::Faults;
+use super::written::{WrittenCatalog, WrittenSource};
 use crate::catalog::Catalog;
+use crate::disk::access::explain;
 use crate::values::hash::Hasher;
+use crate::values::secret::Secret;
 
 /// 128 bits, if they are random, which nobody tries through. What is shorter is likely to be a word.
 const SHORTEST_KEY: usize = 16;
@@ -13,51 +16,71 @@ const SHORTEST_KEY: usize = 16;
 const KEY: &str = "catalog.hash_key";
 
 impl WrittenCatalog {
-    pub(super) fn load(self, sources: &BTreeMap<String, WrittenSource>) -> Result<Catalog, ConfigError> {
+    /// `None` if the catalog cannot be used.
+    pub(super) fn load(self, sources: &BTreeMap<String, WrittenSource>, faults: &mut Faults) -> Option<Catalog> {
         let dir = self.dir.map(|dir| PathBuf::from(dir.0));
-        if let Some(dir) = dir.as_ref().filter(|dir| !dir.is_dir()) {
-            return Err(ConfigError::key("catalog.dir", format!("{}: no such directory", dir.display())));
+        let unusable = dir.as_ref().and_then(|dir| Some((dir, not_a_folder(dir)?)));
+        // The profiles that are built in are enough to look at the rest.
+        let dir = match unusable {
+            Some((dir, what)) => {
+                faults.add("catalog.dir", format!("{}: {what}", dir.display()));
+                None
+            }
+            None => dir,
+        };
+        // Without a source, which is a fault, nothing is looked up in it.
+        if sources.is_empty() && dir.is_none() {
+            return None;
         }
-        let mut catalog = Catalog::load(dir.as_deref())?;
+        let mut catalog = match Catalog::load(dir.as_deref()) {
+            Ok(catalog) => catalog,
+            Err(error) => {
+                faults.take(error.into());
+                return None;
+            }
+        };
         let key = self.hash_key.map(|key| key.0);
         for (name, source) in sources {
             match &key {
-                None => hashes_nothing(&catalog, name, source)?,
-                Some(key) => is_no_secret_of(key, name, source)?,
+                None => hashes_nothing(&catalog, name, source, faults),
+                Some(key) => is_no_secret_of(key, name, source, faults),
             }
         }
         if let Some(key) = key {
             if key.expose().trim().len() < SHORTEST_KEY {
-                let what = format!("shorter than {SHORTEST_KEY} bytes: make one with `openssl rand -hex 32`");
-                return Err(ConfigError::key(KEY, what));
+                let what = format!("shorter than {SHORTEST_KEY} bytes");
+                faults.add_with(KEY, what, "make one with `openssl rand -hex 32`");
             }
             catalog.hash_with(&Hasher::new(key.expose().as_bytes()));
         }
-        Ok(catalog)
+        Some(catalog)
+    }
+}
+
+fn not_a_folder(dir: &Path) -> Option<String> {
+    match std::fs::metadata(dir) {
+        Ok(found) if found.is_dir() => None,
+        Ok(_) => Some("not a directory".to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some("no such directory".to_owned()),
+        Err(error) => Some(explain(dir, &error)),
     }
 }
 
 /// A source whose profile does not exist is told of with its other keys.
-fn hashes_nothing(catalog: &Catalog, name: &str, source: &WrittenSource) -> Result<(), ConfigError> {
+fn hashes_nothing(catalog: &Catalog, name: &str, source: &WrittenSource, faults: &mut Faults) {
     let profile = source.profile.as_ref().map_or(name, |profile| &profile.0);
-    match catalog.profiles.get(profile).and_then(|profile| profile.hashed.first()) {
-        Some(path) => Err(ConfigError::key(
-            KEY,
-            format!("missing: sources.{name} has the profile {profile}, which hashes {path}"),
-        )),
-        None => Ok(()),
+    if let Some(path) = catalog.profiles.get(profile).and_then(|profile| profile.hashed.first()) {
+        let what = format!("missing: sources.{name} has the profile {profile}, which hashes {path}");
+        faults.add_with(KEY, what, "make one with `openssl rand -hex 32`");
     }
 }
 
 /// Under a secret by which bodies are signed, the hash of a text would be the signature of a body: readers of the topics
 /// could send what they get somebody to write into a hashed field.
-fn is_no_secret_of(key: &Secret, name: &str, source: &WrittenSource) -> Result<(), ConfigError> {
+fn is_no_secret_of(key: &Secret, name: &str, source: &WrittenSource, faults: &mut Faults) {
     let lists = source.secrets.iter().chain(&source.tokens).chain(&source.handshake_tokens);
     if lists.flat_map(|list| &list.0).any(|secret| secret == key) {
-        return Err(ConfigError::key(
-            KEY,
-            format!("the same as a secret of sources.{name}: use a key of its own, from `openssl rand -hex 32`"),
-        ));
+        let what = format!("the same as a secret of sources.{name}");
+        faults.add_with(KEY, what, "use a key of its own, from `openssl rand -hex 32`");
     }
-    Ok(())
 }

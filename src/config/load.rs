@@ -7,21 +7,38 @@ use std::{env, fs, io};
 
 use toml::{Table, Value};
 
+use super::environment::{Overlay, stray_variables};
+use super::fault::{ConfigFault, Faults};
+use super::schema::settings_schema;
+use super::suspicious::{self, BOM};
 use super::without_file::or_nothing;
-use super::{ConfigError, Settings, WrittenSettings};
+use super::written::WrittenSettings;
+use super::written_where::{FaultPlace, Written, is_secret};
+use super::{ConfigError, Settings};
 use crate::disk::access::explain;
+use crate::values::similar::closest;
+use crate::values::toml_reading::{self, MisfitAt, TomlMisfit};
 
-const PREFIX: &str = "HOOKBRIDGE__";
+/// What else has to be usable, for those who know more than the configuration.
+pub(crate) type Further = fn(&Settings) -> Vec<ConfigError>;
 
 /// Reads `file` and the process's environment, and resolves what they say.
 ///
 /// # Errors
-/// When the file cannot be read, a key is unknown, a value does not fit, or two keys contradict each other.
+/// When the file cannot be read, a key is unknown, a value does not fit, or two keys contradict each other: with all of these.
 pub(crate) fn load(file: &Path) -> Result<Settings, ConfigError> {
     load_with(file, [])
 }
 
-/// The same, with these variables over the environment's.
+/// The same, with what `further` finds.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_whole(file: &Path, further: Further) -> Result<Settings, ConfigError> {
+    resolve(read(file)?, further)
+}
+
+/// As [`load`], with these variables over the environment's.
 ///
 /// # Errors
 /// As [`load`].
@@ -29,19 +46,7 @@ pub(crate) fn load_with<'a>(
     file: &Path,
     variables: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
 ) -> Result<Settings, ConfigError> {
-    resolve(&file.display().to_string(), read_with(file, variables)?)
-}
-
-/// What `file` and the environment say, not looked at further.
-pub(super) fn read(file: &Path) -> Result<Table, ConfigError> {
-    read_with(file, [])
-}
-
-fn read_with<'a>(
-    file: &Path,
-    variables: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
-) -> Result<Table, ConfigError> {
-    read_rewritten(file, variables, |_| ())
+    resolve(read_rewritten(file, variables, |_| ())?, nothing_further)
 }
 
 /// Reads `file` and the environment, has `rewrite` put other servers in place of those that they name, and resolves what they say
@@ -50,24 +55,62 @@ fn read_with<'a>(
 /// # Errors
 /// As [`load`].
 pub(crate) fn load_rewritten(file: &Path, rewrite: impl FnOnce(&mut Table)) -> Result<Settings, ConfigError> {
-    resolve(&file.display().to_string(), read_rewritten(file, [], rewrite)?)
+    resolve(read_rewritten(file, [], rewrite)?, nothing_further)
+}
+
+/// What `text` means, which is called `path` in errors.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn from_text(path: &str, text: &str, env: &BTreeMap<String, String>) -> Result<Settings, ConfigError> {
+    resolve(table_from(path, text, env, |_| ())?, nothing_further)
+}
+
+fn nothing_further(_: &Settings) -> Vec<ConfigError> {
+    Vec::new()
+}
+
+/// What a file and the environment say, before it is looked at further.
+#[derive(Clone)]
+pub(super) struct Said {
+    pub(super) table: Table,
+    written: Written,
+    /// What was wrong so far.
+    faults: Vec<ConfigFault>,
+    warnings: Vec<ConfigFault>,
+}
+
+impl Said {
+    /// The same with another table.
+    pub(super) fn with(self, table: Table) -> Said {
+        Said { table, ..self }
+    }
+}
+
+/// What `file` and the environment say.
+pub(super) fn read(file: &Path) -> Result<Said, ConfigError> {
+    read_rewritten(file, [], |_| ())
 }
 
 fn read_rewritten<'a>(
     file: &Path,
     variables: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
     rewrite: impl FnOnce(&mut Table),
-) -> Result<Table, ConfigError> {
-    let path = file.display().to_string();
-    let text = or_nothing(file, fs::read_to_string(file))
-        .map_err(|error| ConfigError::Unreadable { path: path.clone(), error })?;
+) -> Result<Said, ConfigError> {
+    let text = or_nothing(file, read_text(file)).map_err(|error| ConfigError::unreadable(file, &error))?;
     let environment = env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
     let given = variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
-    table_from(&path, &text, &environment.chain(given).collect(), rewrite)
+    table_from(&file.display().to_string(), &text, &environment.chain(given).collect(), rewrite)
 }
 
-pub(crate) fn from_text(path: &str, text: &str, env: &BTreeMap<String, String>) -> Result<Settings, ConfigError> {
-    resolve(path, table_from(path, text, env, |_| ())?)
+/// A file as text. What is not UTF-8 is often UTF-16, as Windows writes it.
+fn read_text(file: &Path) -> io::Result<String> {
+    let bytes = fs::read(file)?;
+    let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    String::from_utf8(bytes).map_err(|_| {
+        let what = if is_utf16 { "not UTF-8 but UTF-16" } else { "not UTF-8" };
+        io::Error::new(io::ErrorKind::InvalidData, what)
+    })
 }
 
 fn table_from(
@@ -75,106 +118,170 @@ fn table_from(
     text: &str,
     env: &BTreeMap<String, String>,
     rewrite: impl FnOnce(&mut Table),
-) -> Result<Table, ConfigError> {
-    let mut table: Table = text
-        .parse()
-        .map_err(|e: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), message: syntax_error(text, &e) })?;
-    for (name, value) in env.iter().filter(|(name, _)| name.starts_with(PREFIX)) {
-        overlay(&mut table, name, value)?;
+) -> Result<Said, ConfigError> {
+    let in_line = |line: Option<usize>, what: String| ConfigFault {
+        place: FaultPlace { file: Some(path.to_owned()), line, ..FaultPlace::default() },
+        what,
+        remedy: None,
+    };
+    let mut warnings = Vec::new();
+    // A mark that editors on Windows put there, and that says nothing; told, since others may mind it.
+    let text = text.strip_prefix(BOM).map_or(text, |text| {
+        let what = "begins with a byte-order mark, which is ignored".to_owned();
+        warnings.push(ConfigFault { remedy: Some("save it without one".to_owned()), ..in_line(Some(1), what) });
+        text
+    });
+    let mut table = toml_reading::parse(text).map_err(|errors| {
+        let yaml = "not TOML: expected lines such as bootstrap_servers = \"localhost:9092\" below [kafka]";
+        let mut faults: Vec<_> = errors.into_iter().map(|(line, what)| in_line(Some(line), what)).collect();
+        if looks_like_yaml(text) {
+            faults = vec![in_line(Some(1), yaml.to_owned())];
+        }
+        ConfigError::of(faults)
+    })?;
+    if text.trim().is_empty() && !env.keys().any(|name| name.starts_with(super::environment::PREFIX)) {
+        let remedy = Some("write a configuration with `hookbridge init`".to_owned());
+        return Err(ConfigError::of(vec![ConfigFault { remedy, ..in_line(None, "empty".to_owned()) }]));
+    }
+    let mut overlay = Overlay::default();
+    for (name, value) in env {
+        overlay.put(&mut table, name, value);
     }
     rewrite(&mut table);
+    let mut overlaid = overlay.faults;
+    let written = Written::new(path, text, overlay.variables, table.clone());
+    let mut expanding = Expanding { env, faults: Faults::new(written.clone()), warnings: Vec::new() };
     for (key, value) in &mut table {
-        expand(key, value, env)?;
+        expanding.expand(key, value);
     }
-    Ok(table)
+    let stray = stray_variables(env, &table, text);
+    overlaid.extend(stray.faults);
+    warnings.extend(stray.warnings);
+    warnings.append(&mut expanding.warnings);
+    let mut faults = expanding.faults.into_all();
+    faults.append(&mut overlaid);
+    Ok(Said { table, written, faults, warnings })
 }
 
-/// What the table from `path` means.
-pub(super) fn resolve(path: &str, table: Table) -> Result<Settings, ConfigError> {
-    let written: WrittenSettings = serde_path_to_error::deserialize(Value::Table(table)).map_err(|e| {
-        let key = e.path().to_string();
-        ConfigError::key(if key == "." { path.to_owned() } else { key }, misfit(e.inner().message()))
-    })?;
-    written.resolve()
+/// Whether the first line that says something is one of YAML or JSON.
+fn looks_like_yaml(text: &str) -> bool {
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+    first.is_some_and(|line| line == "---" || line.ends_with(':') || line.starts_with('{'))
 }
 
-/// What would fit, without what was found: it may be a secret in the wrong place.
-fn misfit(message: &str) -> String {
-    match message.rsplit_once(", expected ") {
-        Some((found, due)) if found.starts_with("invalid ") => {
-            let due = if due == "a map" || due.starts_with("struct ") { "a table" } else { due };
-            format!("expected {due}")
+/// What was said means this, if nothing is wrong with it, nor for `further`.
+pub(super) fn resolve(said: Said, further: Further) -> Result<Settings, ConfigError> {
+    let Said { mut table, written, faults: before, warnings } = said;
+    let mut faults = Faults::new(written);
+    for fault in before {
+        faults.put(fault);
+    }
+    let lists = toml_reading::take_lists(&mut table, settings_schema().as_value());
+    let (settings, misfits) = toml_reading::read::<WrittenSettings>(table);
+    for misfit in lists.into_iter().chain(misfits) {
+        note_misfit(&mut faults, misfit);
+    }
+    let mut settings = settings.and_then(|settings| settings.resolve(&mut faults));
+    if let Some(settings) = &mut settings {
+        settings.warnings.splice(0..0, warnings);
+        settings.written = faults.written().clone();
+        for error in further(settings) {
+            faults.take(error);
         }
-        _ => message.to_owned(),
+    }
+    faults.end(settings)
+}
+
+fn note_misfit(faults: &mut Faults, MisfitAt { key, misfit }: MisfitAt) {
+    match misfit {
+        TomlMisfit::Missing => faults.add(key, "missing"),
+        TomlMisfit::Unknown { name, known } => note_unknown(faults, &key, &name, &known),
+        TomlMisfit::Value { expected, got } => {
+            let is_whole = expected.starts_with("a table") || expected.starts_with("a list");
+            if is_whole || is_secret(&key) {
+                return faults.add(key, format!("expected {expected}, got {got}"));
+            }
+            // One of several words may have been meant.
+            let words: Vec<&str> = expected.split('"').skip(1).step_by(2).collect();
+            let raw = faults.written().raw(&key).and_then(Value::as_str);
+            let is_word = expected.starts_with('"');
+            match raw.filter(|_| is_word).and_then(|raw| closest(raw, words)) {
+                Some(meant) => {
+                    let what = faults.written().unfit(&key, &expected);
+                    faults.add_with(key, what, format!("did you mean {meant:?}?"));
+                }
+                None => faults.unfit(&key, &expected),
+            }
+        }
     }
 }
 
-/// What is no TOML, and in which line; without the excerpt that toml draws, and without the value: it may be a secret.
-fn syntax_error(text: &str, error: &toml::de::Error) -> String {
-    let message =
-        if error.message().starts_with("invalid type") { "a value that TOML cannot hold" } else { error.message() };
-    match error.span() {
-        Some(span) => format!("line {}: {message}", text[..span.start].matches('\n').count() + 1),
-        None => message.to_owned(),
-    }
-}
-
-/// Puts `HOOKBRIDGE__KAFKA__TOPIC_PREFIX=x` where `kafka.topic_prefix` stands. A part finds an existing key whatever
-/// its case and whether it has `-` or `.` where the variable has `_`; a new key is the part in small letters.
-fn overlay(table: &mut Table, name: &str, value: &str) -> Result<(), ConfigError> {
-    // librdkafka's properties have dots, which no variable's name can have.
-    let is_property = name.to_ascii_uppercase().starts_with("HOOKBRIDGE__KAFKA__PROPERTIES__");
-    // And HTTP's headers have dashes.
-    let is_header = name.to_ascii_uppercase().starts_with("HOOKBRIDGE__TRACING__OTLP_HEADERS__");
-    let mut parts: Vec<&str> = name[PREFIX.len()..].split("__").collect();
-    let Some(last) = parts.pop().filter(|last| !last.is_empty()) else {
-        return Err(ConfigError::key(name, "does not name a key: expected HOOKBRIDGE__SECTION__KEY"));
-    };
-    let mut here = table;
-    for part in parts {
-        let key = find(here, part);
-        let entry = here.entry(key).or_insert_with(|| Value::Table(Table::new()));
-        let Value::Table(inner) = entry else {
-            return Err(ConfigError::key(name, "the key before its last `__` has a value and is not a table"));
-        };
-        here = inner;
-    }
-    let mut key = find(here, last);
-    if is_property && !here.contains_key(&key) {
-        key = key.replace('_', ".");
-    } else if is_header && !here.contains_key(&key) {
-        key = key.replace('_', "-");
-    }
-    // A list can be given as TOML has it; everything else is text, which each key reads as it needs.
-    let value = if value.starts_with('[') {
-        let array = format!("v = {value}").parse::<Table>().ok().and_then(|mut table| table.remove("v"));
-        array.ok_or_else(|| ConfigError::key(name, "not a list in TOML: expected one such as [\"a\", \"b\"]"))?
+/// A key that does not exist: one of its neighbours may have been meant, or its namesake in another section.
+fn note_unknown(faults: &mut Faults, key: &str, name: &str, known: &[String]) {
+    let outer = key.strip_suffix(name).unwrap_or_default();
+    let is_variable = faults.written().place(key).variable.is_some();
+    let spelled = |meant: &str| if is_variable { super::environment::variable(meant) } else { meant.to_owned() };
+    let what = if is_variable { format!("unknown key {key}") } else { "unknown key".to_owned() };
+    // `HOOKBRIDGE__KAFKA_PARTITIONS`
+    let joined = super::environment::elsewhere(key, name).filter(|_| is_variable);
+    let remedy = if let Some(whole) = joined {
+        faults.add_with(key, what, format!("did you mean `{}`?", spelled(&whole)));
+        return faults.settle(whole);
+    } else if let Some(meant) = closest(name, known.iter().map(String::as_str)) {
+        let meant = format!("{outer}{meant}");
+        // A variable names the whole way.
+        let behind = faults.written().set_within(key).and_then(|set| set.strip_prefix(key)).unwrap_or_default();
+        let shown = if is_variable { spelled(&format!("{meant}{behind}")) } else { meant[outer.len()..].to_owned() };
+        faults.add_with(key, what, format!("did you mean `{shown}`?"));
+        // Of the key that was meant, nothing is missing.
+        return faults.settle(meant);
+    } else if let Some(elsewhere) = super::environment::elsewhere(key, name) {
+        match elsewhere.rsplit_once('.') {
+            Some((section, last)) => format!("`{last}` belongs in [{section}]"),
+            None => format!("`{elsewhere}` belongs at the top, above the first [section]"),
+        }
     } else {
-        Value::String(value.to_owned())
+        format!("expected one of {}", known.join(", "))
     };
-    here.insert(key, value);
-    Ok(())
+    faults.add_with(key, what, remedy);
 }
 
-fn find(table: &Table, part: &str) -> String {
-    let plain = |key: &str| key.to_ascii_lowercase().replace(['-', '.'], "_");
-    let part = part.to_ascii_lowercase();
-    table.keys().find(|key| plain(key) == part).cloned().unwrap_or(part)
+/// Fills in what `${…}` stands for.
+struct Expanding<'a> {
+    env: &'a BTreeMap<String, String>,
+    faults: Faults,
+    warnings: Vec<ConfigFault>,
 }
 
-fn expand(key: &str, value: &mut Value, env: &BTreeMap<String, String>) -> Result<(), ConfigError> {
-    match value {
-        Value::String(text) if text.contains("${") => {
-            *text = expand_text(text, env).map_err(|error| ConfigError::key(key, error.to_string()))?;
-            Ok(())
+impl Expanding<'_> {
+    fn expand(&mut self, key: &str, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                if text.contains("${") {
+                    match expand_text(text, self.env) {
+                        Ok(expanded) => *text = expanded,
+                        Err(error) => return self.faults.add_with(key, error.to_string(), error.remedy()),
+                    }
+                }
+                if let Some(what) = suspicious::ends(text, is_secret(key)) {
+                    let raw = self.faults.written().raw(key).and_then(Value::as_str).unwrap_or_default();
+                    let (what, remedy) = suspicious::explain(what, raw);
+                    let place = self.faults.written().place(key);
+                    self.warnings.push(ConfigFault { place, what, remedy: Some(remedy) });
+                }
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    self.expand(&format!("{key}[{index}]"), item);
+                }
+            }
+            Value::Table(table) => {
+                for (name, value) in table {
+                    self.expand(&format!("{key}.{name}"), value);
+                }
+            }
+            _ => {}
         }
-        Value::Array(items) => {
-            items.iter_mut().enumerate().try_for_each(|(index, item)| expand(&format!("{key}[{index}]"), item, env))
-        }
-        Value::Table(table) => {
-            table.iter_mut().try_for_each(|(name, value)| expand(&format!("{key}.{name}"), value, env))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -183,10 +290,31 @@ fn expand(key: &str, value: &mut Value, env: &BTreeMap<String, String>) -> Resul
 enum NotExpanded {
     #[error("`${{` has no closing `}}`")]
     Open,
+    #[error("`${{}}` names no variable")]
+    Nameless,
     #[error("{path}: {}", explain(path.as_ref(), .error))]
     Unreadable { path: String, error: io::Error },
     #[error("the environment variable {0} is not set")]
     NotSet(String),
+    #[error("the environment variable {0} is not set, but {1} is")]
+    Misspelled(String, String),
+}
+
+impl NotExpanded {
+    fn remedy(&self) -> String {
+        match self {
+            NotExpanded::Open => "close it, or write `$${` for a literal `${`".to_owned(),
+            NotExpanded::Nameless => "write ${NAME} or ${file:/path}".to_owned(),
+            NotExpanded::Unreadable { path, error } => match error.kind() {
+                io::ErrorKind::NotFound => format!("create {path}, or correct the path in ${{file:...}}"),
+                io::ErrorKind::IsADirectory => "name a file in it".to_owned(),
+                io::ErrorKind::InvalidData => "save it as UTF-8".to_owned(),
+                _ => "hookbridge must be able to read it".to_owned(),
+            },
+            NotExpanded::NotSet(name) => format!("set {name}, or use ${{file:/path}}"),
+            NotExpanded::Misspelled(_, other) => format!("did you mean ${{{other}}}?"),
+        }
+    }
 }
 
 fn expand_text(text: &str, env: &BTreeMap<String, String>) -> Result<String, NotExpanded> {
@@ -204,18 +332,30 @@ fn expand_text(text: &str, env: &BTreeMap<String, String>) -> Result<String, Not
         expanded.push_str(before);
         match name.strip_prefix("file:") {
             Some(path) => {
-                let content = fs::read_to_string(path)
+                let content = read_text(path.as_ref())
                     .map_err(|error| NotExpanded::Unreadable { path: path.to_owned(), error })?;
                 // One trailing line end is the editor's, not the secret's.
                 let line = content.strip_suffix('\n').map_or(&*content, |l| l.strip_suffix('\r').unwrap_or(l));
                 expanded.push_str(line);
             }
-            None => {
-                expanded.push_str(env.get(name).ok_or_else(|| NotExpanded::NotSet(name.to_owned()))?);
-            }
+            None if name.is_empty() => return Err(NotExpanded::Nameless),
+            None => expanded.push_str(env.get(name).ok_or_else(|| not_set(name, env))?),
         }
         rest = after;
     }
     expanded.push_str(rest);
     Ok(expanded)
+}
+
+/// Names of variables are no secrets, but most of the environment is none of our business: only a near miss is named.
+fn not_set(name: &str, env: &BTreeMap<String, String>) -> NotExpanded {
+    let near = |other: &&String| is_near(name, other);
+    match env.keys().find(near) {
+        Some(other) => NotExpanded::Misspelled(name.to_owned(), other.clone()),
+        None => NotExpanded::NotSet(name.to_owned()),
+    }
+}
+
+fn is_near(name: &str, other: &str) -> bool {
+    name.len() > 4 && strsim::osa_distance(name, other) <= 1
 }

@@ -1,17 +1,21 @@
 //! `[log]`: what is logged, and in which form.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
-use super::ConfigError;
-use super::resolve::{choice, or};
-use super::units::Text;
+use super::bounds::or;
+use super::fault::Faults;
+use super::units::{Choice, Text, Words};
+use crate::values::similar::closest;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct WrittenLog {
+    /// off, error, warn, info, debug, trace; or a filter such as "info,hookbridge=debug". Default: "info".
     level: Option<Text<String>>,
-    format: Option<Text<String>>,
+    /// "auto" is text on a terminal, JSON otherwise. Default: "auto".
+    format: Option<Text<Choice<Format>>>,
 }
 
 /// What log lines look like.
@@ -22,6 +26,11 @@ pub(crate) enum Format {
     Auto,
     Text,
     Json,
+}
+
+impl Words for Format {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("auto", Format::Auto), ("text", Format::Text), ("json", Format::Json)];
 }
 
 /// `[log]`
@@ -43,17 +52,29 @@ fn filter(level: &str) -> &str {
     if level == "info" { "info,object_store=warn" } else { level }
 }
 
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
 impl WrittenLog {
-    pub(super) fn resolve(self) -> Result<Logging, ConfigError> {
+    pub(super) fn resolve(self, faults: &mut Faults) -> Logging {
         let level = or(self.level, "info".to_owned());
-        let known = ["off", "error", "warn", "info", "debug", "trace"];
+        let format = or(self.format, Choice::default()).0;
         // A word that is no level would pass for the name of a module, and nothing would be logged.
-        if let Some(word) = level.split(',').find(|word| !word.contains('=') && !known.contains(&word.trim())) {
-            return Err(ConfigError::key("log.level", format!("got {word:?}, expected one of {}", known.join(", "))));
+        let of_directive =
+            |directive: &str| directive.rsplit_once('=').map_or(directive, |(_, level)| level).trim().to_owned();
+        if let Some(word) = level.split(',').map(of_directive).find(|word| !LEVELS.contains(&word.as_str())) {
+            let what = format!("expected one of {}, got {word:?}", LEVELS.join(", "));
+            match closest(&word, LEVELS) {
+                Some(meant) => faults.add_with("log.level", what, format!("did you mean {meant:?}?")),
+                None => faults.add("log.level", what),
+            }
+            return Logging { filter: EnvFilter::new(filter("info")), format };
         }
-        let filter = EnvFilter::try_new(filter(&level));
-        let filter = filter.map_err(|e| ConfigError::key("log.level", format!("{level:?}: {e}")))?;
-        let formats = [("auto", Format::Auto), ("text", Format::Text), ("json", Format::Json)];
-        Ok(Logging { filter, format: choice("log.format", self.format, &formats)? })
+        match EnvFilter::try_new(filter(&level)) {
+            Ok(filter) => Logging { filter, format },
+            Err(error) => {
+                faults.add("log.level", format!("{level:?} is not a filter: {error}"));
+                Logging { filter: EnvFilter::new(filter("info")), format }
+            }
+        }
     }
 }

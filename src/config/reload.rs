@@ -7,7 +7,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
 
-use super::load::{read, resolve};
+use super::load::{Further, read, resolve};
 use super::{ConfigError, Settings};
 
 /// The keys of a registry, of a source and of TLS that a reload takes over.
@@ -33,13 +33,14 @@ pub(crate) struct Reloaded {
     pub(crate) left: Vec<String>,
 }
 
-/// As [`super::load()`], with what a reload is held against.
+/// As [`super::load_whole`], with what a reload is held against.
 ///
 /// # Errors
 /// As [`super::load()`].
-pub(crate) fn load_in_force(file: &Path) -> Result<(Settings, InForce), ConfigError> {
-    let table = read(file)?;
-    Ok((resolve(&file.display().to_string(), table.clone())?, InForce(table)))
+pub(crate) fn load_in_force(file: &Path, further: Further) -> Result<(Settings, InForce), ConfigError> {
+    let said = read(file)?;
+    let in_force = InForce(said.table.clone());
+    Ok((resolve(said, further)?, in_force))
 }
 
 impl InForce {
@@ -47,14 +48,19 @@ impl InForce {
     ///
     /// # Errors
     /// When it could not be started with what is written now, or with what of it is taken over.
-    pub(crate) fn reload(&self, file: &Path) -> Result<Reloaded, ConfigError> {
-        let (path, written) = (file.display().to_string(), read(file)?);
+    pub(crate) fn reload(&self, file: &Path, further: Further) -> Result<Reloaded, ConfigError> {
+        let said = read(file)?;
         // What could not be started with is not taken in parts either.
-        resolve(&path, written.clone())?;
-        let merged = self.merged(&written);
-        let left = differing(&merged, &written).into_keys().collect();
+        resolve(said.clone(), further)?;
+        let merged = self.merged(&said.table);
+        let left = differing(&merged, &said.table).into_keys().collect();
         let changed = differing(&self.0, &merged).into_iter().map(|(key, values)| describe(&key, values)).collect();
-        Ok(Reloaded { settings: resolve(&path, merged.clone())?, in_force: InForce(merged), changed, left })
+        Ok(Reloaded {
+            settings: resolve(said.with(merged.clone()), further)?,
+            in_force: InForce(merged),
+            changed,
+            left,
+        })
     }
 
     /// What is in force, with the part of `written` that a reload takes over.

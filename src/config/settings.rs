@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Logging, MediaSettings, SpoolSettings, TlsSettings, TracingSettings};
+use super::units::Words;
+use super::{ConfigFault, Logging, MediaSettings, SpoolSettings, TlsSettings, TracingSettings, Written};
 use crate::catalog::FurtherTopics;
 use crate::source::Source;
 use crate::values::secret::Secret;
@@ -33,6 +34,10 @@ pub(crate) struct Settings {
     pub(crate) tracing: Option<TracingSettings>,
     /// By name.
     pub(crate) sources: BTreeMap<String, Arc<Source>>,
+    /// What can hardly be meant, but is no fault.
+    pub(crate) warnings: Vec<ConfigFault>,
+    /// Where all of it is written.
+    pub(crate) written: Written,
 }
 
 /// `[http]`
@@ -56,11 +61,21 @@ pub(crate) enum Timestamps {
     Occurred,
 }
 
+impl Words for Timestamps {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("received", Timestamps::Received), ("occurred", Timestamps::Occurred)];
+}
+
 /// One topic per entity, or one per event type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Topics {
     PerEntity,
     PerEvent,
+}
+
+impl Words for Topics {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("per-entity", Topics::PerEntity), ("per-event", Topics::PerEvent)];
 }
 
 /// `kafka.producers`
@@ -97,6 +112,11 @@ pub(crate) struct KafkaSettings {
 pub(crate) enum RegistryMode {
     Register,
     Lookup,
+}
+
+impl Words for RegistryMode {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("register", RegistryMode::Register), ("lookup", RegistryMode::Lookup)];
 }
 
 /// How the registry knows us.

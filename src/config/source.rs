@@ -6,81 +6,117 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use governor::{Quota, RateLimiter};
 use http::HeaderName;
+use toml::Value;
 
-use super::resolve::{check_body_limit, or, topic_prefix};
+use super::bounds::{body_limit, or, topic_prefix};
+use super::fault::Faults;
 use super::units::OneOrMany;
-use super::{ConfigError, WrittenSource};
-use crate::catalog::{Catalog, Method, Profile};
+use super::written::WrittenSource;
+use crate::catalog::{Catalog, Method, Profile, gallery};
 use crate::source::Source;
 use crate::source::verify::Verifier;
 use crate::values::secret::Secret;
+use crate::values::similar::closest;
 
-/// A source's own keys, for its errors.
-struct SourceKeys<'a>(&'a str);
+/// A source's own keys, for its faults.
+struct SourceFaults<'a> {
+    name: &'a str,
+    faults: &'a mut Faults,
+}
 
-impl SourceKeys<'_> {
-    fn error(&self, key: &str, what: impl Into<String>) -> ConfigError {
-        let what: String = what.into();
-        ConfigError::key(format!("sources.{}{key}", self.0), what)
+impl SourceFaults<'_> {
+    fn key(&self, key: &str) -> String {
+        format!("sources.{}.{key}", self.name)
     }
 
-    /// Secrets under `key`, of which none may be blank.
-    fn secrets(&self, key: &str, written: OneOrMany) -> Result<Vec<Secret>, ConfigError> {
+    fn add(&mut self, key: &str, what: impl Into<String>, remedy: impl Into<String>) {
+        let key = self.key(key);
+        self.faults.add_with(key, what, remedy);
+    }
+
+    /// Secrets under `key`, of which none may be blank, nor several in one text.
+    fn secrets(&mut self, key: &str, written: OneOrMany) -> Vec<Secret> {
         let OneOrMany(secrets) = written;
         if secrets.is_empty() {
-            return Err(self.error(&format!(".{key}"), "empty: expected at least one"));
+            self.add(key, "empty", "expected at least one");
         }
-        match secrets.iter().position(|secret| secret.expose().trim().is_empty()) {
-            Some(index) => Err(self.error(&format!(".{key}[{index}]"), "blank: expected a secret")),
-            None => Ok(secrets),
+        let at = self.key(key);
+        // As written: what a file holds is one secret, whatever is in it.
+        let several = self.faults.written().raw(&at).and_then(Value::as_str).is_some_and(|text| text.contains(','));
+        if several {
+            let what = "one text with a comma, which may be one secret or several";
+            self.add(key, what, "write a list: '[\"a\", \"b\"]' for two, or '[\"a,b\"]' if the comma belongs to it");
         }
+        for (index, _) in secrets.iter().enumerate().filter(|(_, secret)| secret.expose().trim().is_empty()) {
+            let is_list = self.faults.written().raw(&at).is_some_and(Value::is_array);
+            let key = if is_list { format!("{key}[{index}]") } else { key.to_owned() };
+            self.add(&key, "blank", "expected a secret");
+        }
+        secrets
     }
 }
 
 impl WrittenSource {
+    /// `None` if its profile does not exist.
     pub(super) fn resolve(
         mut self,
         name: &str,
         catalog: &Catalog,
         credential_headers: &Arc<[HeaderName]>,
         max_body_bytes: usize,
-    ) -> Result<Source, ConfigError> {
-        let keys = SourceKeys(name);
+        faults: &mut Faults,
+    ) -> Option<Source> {
+        let source = self.resolve_keys(name, catalog, credential_headers, max_body_bytes, faults);
         let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
         if name.is_empty() || name.len() > 64 || !name.bytes().all(legal) {
-            let what =
-                "expected a name of at most 64 lower-case letters, digits, `-` and `_`: it becomes part of the path";
-            return Err(keys.error("", what));
+            let what = format!("expected a name of at most 64 lower-case letters, digits, `-` and `_`, got {name:?}");
+            let remedy = match name.to_ascii_lowercase() {
+                lower if lower.bytes().all(legal) && (1..=64).contains(&lower.len()) => {
+                    format!("did you mean [sources.{lower}]?")
+                }
+                _ => "it becomes part of the path /webhooks/NAME".to_owned(),
+            };
+            faults.insist(&format!("sources.{name}"), what, Some(remedy));
         }
-        let profile_name = or(self.profile.take(), name.to_owned());
+        source
+    }
+
+    fn resolve_keys(
+        &mut self,
+        name: &str,
+        catalog: &Catalog,
+        credential_headers: &Arc<[HeaderName]>,
+        max_body_bytes: usize,
+        faults: &mut Faults,
+    ) -> Option<Source> {
+        let key = |key: &str| format!("sources.{name}.{key}");
+        let topic_prefix = topic_prefix(&key("topic_prefix"), self.topic_prefix.take(), faults);
+        let limit = self.max_body_bytes.map_or(max_body_bytes, |text| text.0.0);
+        let max_body_bytes = body_limit(&key("max_body_bytes"), limit, max_body_bytes, faults);
+        let rate_limit = self.rate_limit.map(|text| NonZeroU32::new(text.0));
+        if rate_limit == Some(None) {
+            faults.unfit(&key("rate_limit"), "at least 1 (with 0 every request would be refused)");
+        }
+        let profile_name = or(self.profile.take(), name.to_ascii_lowercase());
         let Some(profile) = catalog.profiles.get(&profile_name) else {
-            let known = catalog.profiles.keys().cloned().collect::<Vec<_>>().join(", ");
-            return Err(keys.error(".profile", format!("unknown profile {profile_name:?}, expected one of {known}")));
+            unknown_profile(name, &profile_name, catalog, faults);
+            return None;
         };
-        let verifier = self.verifier(&keys, profile)?;
-        let max_body_bytes = self.max_body_bytes.map_or(max_body_bytes, |text| text.0.0);
-        check_body_limit(&format!("sources.{name}.max_body_bytes"), max_body_bytes)?;
-        let rate_limit = match self.rate_limit.map(|text| NonZeroU32::new(text.0)) {
-            None => None,
-            Some(Some(per_second)) => Some(RateLimiter::direct(Quota::per_second(per_second))),
-            Some(None) => {
-                return Err(keys.error(".rate_limit", "must be at least 1: with 0 every request would be refused"));
-            }
-        };
-        Ok(Source {
+        let verifier = self.verifier(&mut SourceFaults { name, faults }, profile)?;
+        Some(Source {
             name: name.to_owned(),
-            topic_prefix: topic_prefix(&format!("sources.{name}.topic_prefix"), self.topic_prefix)?,
+            topic_prefix,
             verifier: ArcSwap::from_pointee(verifier),
             profile: Arc::clone(profile),
             credential_headers: Arc::clone(credential_headers),
             max_body_bytes,
-            rate_limit,
+            rate_limit: rate_limit.flatten().map(|per_second| RateLimiter::direct(Quota::per_second(per_second))),
             patience: self.patience.map(|text| text.0.0).or(profile.patience),
         })
     }
 
-    /// Takes the secrets out, and makes of them what requests are held against.
-    fn verifier(&mut self, keys: &SourceKeys<'_>, profile: &Profile) -> Result<Verifier, ConfigError> {
+    /// Takes the secrets out, and makes of them what requests are held against; `None` if they cannot be used.
+    fn verifier(&mut self, keys: &mut SourceFaults<'_>, profile: &Profile) -> Option<Verifier> {
         let (secrets, tokens) = (self.secrets.take(), self.tokens.take());
         let (key, mine, other_key, other) = match profile.verification.method {
             Method::Token => ("tokens", tokens, "secrets", secrets),
@@ -88,40 +124,66 @@ impl WrittenSource {
         };
         if other.is_some() {
             let what = format!("not for this source: profile {} verifies by `{key}`", profile.name);
-            return Err(keys.error(&format!(".{other_key}"), what));
+            keys.add(other_key, what, format!("use `{key}`"));
+            // What is meant is there, by another name.
+            let meant = keys.key(key);
+            keys.faults.settle(meant);
         }
         let open = self.allow_unauthenticated.take().is_some_and(|text| text.0);
         let secrets = match (mine, open) {
-            (Some(_), true) => {
-                let what = format!("set allow_unauthenticated or {key}, not both");
-                return Err(keys.error(".allow_unauthenticated", what));
+            (Some(secrets), true) => {
+                keys.add("allow_unauthenticated", format!("`{key}` is set, too"), "set one of the two, not both");
+                keys.secrets(key, secrets)
             }
             (None, false) => {
-                return Err(keys.error(&format!(".{key}"), "missing: set it, otherwise anyone could send events"));
+                let missing = "missing: without it anyone could send events";
+                keys.add(key, missing, format!("set {key} = [\"${{file:/path}}\"], with what the vendor shows"));
+                Vec::new()
             }
-            (Some(secrets), false) => keys.secrets(key, secrets)?,
+            (Some(secrets), false) => keys.secrets(key, secrets),
             (None, true) => Vec::new(),
         };
-        let verifier = Verifier::new(&profile.verification, &secrets)
-            .map_err(|(index, flaw)| keys.error(&format!(".{key}[{index}]"), flaw.to_string()))?;
-        Ok(verifier.with_handshake_tokens(&self.handshake_tokens(keys, profile)?))
-    }
-
-    /// They are there if, and only if, the profile asks for them.
-    fn handshake_tokens(&mut self, keys: &SourceKeys<'_>, profile: &Profile) -> Result<Vec<Secret>, ConfigError> {
-        const KEY: &str = "handshake_tokens";
-        match (self.handshake_tokens.take(), profile.asks_for_handshake_token()) {
-            (Some(tokens), true) => keys.secrets(KEY, tokens),
-            (None, false) => Ok(Vec::new()),
-            (None, true) => {
-                let what =
-                    format!("missing: the vendor of profile {} sends it when it asks for an answer", profile.name);
-                Err(keys.error(&format!(".{KEY}"), what))
-            }
-            (Some(_), false) => {
-                let what = format!("not for this source: profile {} has no handshake with a token", profile.name);
-                Err(keys.error(&format!(".{KEY}"), what))
+        let handshake_tokens = self.handshake_tokens(keys, profile);
+        match Verifier::new(&profile.verification, &secrets) {
+            Ok(verifier) => Some(verifier.with_handshake_tokens(&handshake_tokens)),
+            Err((index, flaw)) => {
+                let at = keys.key(&format!("{key}[{index}]"));
+                keys.faults.add(at, flaw.to_string());
+                None
             }
         }
     }
+
+    /// They are there if, and only if, the profile asks for them.
+    fn handshake_tokens(&mut self, keys: &mut SourceFaults<'_>, profile: &Profile) -> Vec<Secret> {
+        const KEY: &str = "handshake_tokens";
+        match (self.handshake_tokens.take(), profile.asks_for_handshake_token()) {
+            (Some(tokens), true) => return keys.secrets(KEY, tokens),
+            (None, false) => {}
+            (None, true) => {
+                let what =
+                    format!("missing: the vendor of profile {} sends it when it asks for an answer", profile.name);
+                keys.add(KEY, what, "set it to the verify token that you gave the vendor");
+            }
+            (Some(_), false) => {
+                let what = format!("not for this source: profile {} has no handshake with a token", profile.name);
+                keys.add(KEY, what, "remove it");
+            }
+        }
+        Vec::new()
+    }
+}
+
+fn unknown_profile(name: &str, profile: &str, catalog: &Catalog, faults: &mut Faults) {
+    let known = || catalog.profiles.keys().map(String::as_str);
+    let listed = known().collect::<Vec<_>>().join(", ");
+    let what = format!("unknown profile {profile:?}, expected one of {listed}");
+    let remedy = match closest(profile, known()) {
+        Some(meant) => format!("did you mean {meant:?}?"),
+        None if gallery().contains_key(profile) => {
+            format!("`hookbridge init --vendor {profile}` writes this profile into a folder for catalog.dir")
+        }
+        None => "set it to one of these, or add the profile to catalog.dir".to_owned(),
+    };
+    faults.add_with(format!("sources.{name}.profile"), what, remedy);
 }

@@ -1,8 +1,9 @@
 //! `[spool]`: how much may wait on disk.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::ConfigError;
+use super::fault::Faults;
 use super::units::{Bytes, Text};
 
 const GIB: usize = 1 << 30;
@@ -10,11 +11,14 @@ const GIB: usize = 1 << 30;
 const LEAST_FREE: u64 = 64 << 20;
 
 /// As written.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct WrittenSpool {
+    /// All events on disk together; 0 disables the spool. Default: "10 GiB".
     max_bytes: Option<Text<Bytes>>,
+    /// The same for the events of one topic. Default: half of `max_bytes`.
     max_lane_bytes: Option<Text<Bytes>>,
+    /// Free space below which the spool rejects events, at least 64 MiB. Default: "1 GiB".
     min_free_bytes: Option<Text<Bytes>>,
 }
 
@@ -30,22 +34,24 @@ pub(crate) struct SpoolSettings {
 }
 
 impl WrittenSpool {
-    pub(super) fn resolve(self) -> Result<SpoolSettings, ConfigError> {
+    pub(super) fn resolve(self, faults: &mut Faults) -> SpoolSettings {
         let bytes = |written: Option<Text<Bytes>>| written.map(|text| text.0.0 as u64);
-        let max_bytes = bytes(self.max_bytes).unwrap_or(10 * GIB as u64);
-        let max_lane_bytes = bytes(self.max_lane_bytes).unwrap_or(max_bytes / 2);
-        if max_lane_bytes > max_bytes {
-            return Err(ConfigError::key("spool.max_lane_bytes", "must not exceed spool.max_bytes"));
-        }
+        let mut max_bytes = bytes(self.max_bytes).unwrap_or(10 * GIB as u64);
         // SQLite's integers are signed.
         if i64::try_from(max_bytes).is_err() {
-            return Err(ConfigError::key("spool.max_bytes", "too large: no disk has so much room"));
+            faults.add("spool.max_bytes", "too large: no disk has so much room");
+            max_bytes = 10 * GIB as u64;
+        }
+        let max_lane_bytes = bytes(self.max_lane_bytes).unwrap_or(max_bytes / 2);
+        if max_lane_bytes > max_bytes && !faults.has("spool.max_bytes") {
+            let what = format!("must not exceed spool.max_bytes ({max_bytes} bytes)");
+            faults.add("spool.max_lane_bytes", what);
         }
         let min_free_bytes = bytes(self.min_free_bytes).unwrap_or(GIB as u64);
         if min_free_bytes < LEAST_FREE {
-            let what = "must be at least 64 MiB: removing from the spool needs free space, too";
-            return Err(ConfigError::key("spool.min_free_bytes", what));
+            let expected = "at least 64 MiB (removing from the spool needs free space, too)";
+            faults.unfit("spool.min_free_bytes", expected);
         }
-        Ok(SpoolSettings { max_bytes, max_lane_bytes, min_free_bytes })
+        SpoolSettings { max_bytes, max_lane_bytes, min_free_bytes }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{ConfigError, WrittenTls};
+use super::fault::Faults;
+use super::written::WrittenTls;
 
 /// `[http.tls]`; both are PEM.
 pub(crate) struct TlsSettings {
@@ -11,22 +12,19 @@ pub(crate) struct TlsSettings {
     pub(crate) key_file: PathBuf,
 }
 
-impl WrittenTls {
-    /// `None` is without TLS.
-    pub(super) fn resolve(self) -> Result<Option<TlsSettings>, ConfigError> {
-        let missing = |key: &str, other: &str| {
-            Err(ConfigError::key(
-                format!("http.tls.{key}"),
-                format!("missing, but http.tls.{other} is set: set both or neither"),
-            ))
-        };
-        match (self.certificate_file, self.key_file) {
-            (Some(certificate), Some(key)) => {
-                Ok(Some(TlsSettings { certificate_file: certificate.0.into(), key_file: key.0.into() }))
-            }
-            (None, None) => Ok(None),
-            (None, Some(_)) => missing("certificate_file", "key_file"),
-            (Some(_), None) => missing("key_file", "certificate_file"),
+/// `None` is without TLS.
+pub(super) fn resolve(written: WrittenTls, faults: &mut Faults) -> Option<TlsSettings> {
+    let mut missing = |key: &str, other: &str| {
+        let what = format!("missing, but http.tls.{other} is set");
+        faults.add_with(format!("http.tls.{key}"), what, "set both or neither");
+        None
+    };
+    match (written.certificate_file, written.key_file) {
+        (Some(certificate), Some(key)) => {
+            Some(TlsSettings { certificate_file: certificate.0.into(), key_file: key.0.into() })
         }
+        (None, None) => None,
+        (None, Some(_)) => missing("certificate_file", "key_file"),
+        (Some(_), None) => missing("key_file", "certificate_file"),
     }
 }

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Url;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::ConfigError;
 use super::address::AddressRule;
-use super::resolve::flatten;
-use super::units::{Period, Text};
+use super::bounds::{bounded, flatten, or, period};
+use super::fault::Faults;
+use super::units::{Period, Text, fractions, properties};
+use super::{ConfigError, Written};
 
 /// What is appended to the endpoint, as OTLP has it.
 const TRACES_PATH: &str = "/v1/traces";
@@ -19,15 +21,22 @@ const TRACES_PATH: &str = "/v1/traces";
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// As written.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct WrittenTracing {
+    /// Collector for spans, by OTLP over HTTP; /v1/traces is appended. Without it tracing is off.
     otlp_endpoint: Option<Text<String>>,
+    /// Headers of every request, to authenticate.
+    #[schemars(schema_with = "properties")]
     otlp_headers: toml::Table,
+    /// Certificate authorities in PEM, in addition to the system's.
     otlp_ca_file: Option<Text<String>>,
+    /// Timeout of one request, up to 1 minute. Default: "5s".
     otlp_timeout: Option<Text<Period>>,
-    /// The one key that may be a fraction.
+    /// Share of deliveries to trace, from 0 to 1. Default: 1.0.
+    #[schemars(schema_with = "fractions")]
     sample_ratio: Option<toml::Value>,
+    /// Service name of the spans. Default: "hookbridge".
     service_name: Option<Text<String>>,
 }
 
@@ -48,7 +57,8 @@ pub(crate) struct TracingSettings {
 }
 
 impl WrittenTracing {
-    pub(super) fn resolve(self) -> Result<Option<TracingSettings>, ConfigError> {
+    /// `None` without a collector.
+    pub(super) fn resolve(self, faults: &mut Faults) -> Option<TracingSettings> {
         let Some(Text(endpoint)) = self.otlp_endpoint else {
             for (key, set) in [
                 ("otlp_headers", !self.otlp_headers.is_empty()),
@@ -57,28 +67,40 @@ impl WrittenTracing {
                 ("sample_ratio", self.sample_ratio.is_some()),
                 ("service_name", self.service_name.is_some()),
             ] {
-                if set {
-                    return Err(fail(key, "has no effect without tracing.otlp_endpoint: set that, or remove this"));
+                if set && !faults.has("tracing.otlp_endpoint") {
+                    let what = "has no effect without tracing.otlp_endpoint";
+                    faults.add_with(format!("tracing.{key}"), what, "set that, or remove this");
                 }
             }
-            return Ok(None);
+            return None;
         };
-        let timeout = self.otlp_timeout.map_or(Duration::from_secs(5), |text| text.0.0);
-        if timeout.is_zero() || timeout > LONGEST {
-            return Err(fail("otlp_timeout", "must be from 1 ms to 1 minute"));
-        }
-        let service_name = self.service_name.map_or_else(|| "hookbridge".to_owned(), |text| text.0);
+        let default = Duration::from_secs(5);
+        let timeout = bounded(
+            "tracing.otlp_timeout",
+            Period(period(self.otlp_timeout, default)),
+            Period(default),
+            |time| !time.0.is_zero() && time.0 <= LONGEST,
+            "from 1 ms to 1 minute",
+            faults,
+        );
+        let service_name = or(self.service_name, "hookbridge".to_owned());
         if service_name.trim().is_empty() {
-            return Err(fail("service_name", "blank: expected a name"));
+            faults.add("tracing.service_name", "blank: expected a name");
         }
-        Ok(Some(TracingSettings {
-            url: url(&endpoint)?,
-            headers: headers(&self.otlp_headers)?,
-            ca_file: self.otlp_ca_file.map(|path| path.0.into()),
-            timeout,
-            sample_ratio: ratio(self.sample_ratio.as_ref())?,
-            service_name,
-        }))
+        let headers = headers(&self.otlp_headers);
+        let headers = faults.or(headers, HeaderMap::new());
+        let sample_ratio = ratio(self.sample_ratio.as_ref()).unwrap_or_else(|| {
+            faults.unfit("tracing.sample_ratio", "a number from 0 to 1");
+            1.0
+        });
+        let ca_file = self.otlp_ca_file.map(|path| path.0.into());
+        match url(&endpoint, faults.written()) {
+            Ok(url) => Some(TracingSettings { url, headers, ca_file, timeout: timeout.0, sample_ratio, service_name }),
+            Err(error) => {
+                faults.take(error);
+                None
+            }
+        }
     }
 }
 
@@ -89,15 +111,15 @@ fn fail(key: &str, what: &str) -> ConfigError {
 const ENDPOINT: AddressRule = AddressRule {
     key: "tracing.otlp_endpoint",
     schemes: &["http", "https"],
-    expected: "expected an http:// or https:// address, such as \"http://localhost:4318\"",
+    expected: "an http:// or https:// address, such as \"http://localhost:4318\"",
     no_credentials: "must not hold credentials, since it is shown: use tracing.otlp_headers",
     no_query: "must not have a `?` or `#`",
 };
 
-fn url(endpoint: &str) -> Result<Url, ConfigError> {
+fn url(endpoint: &str, written: &Written) -> Result<Url, ConfigError> {
     let fail = |what| Err(fail("otlp_endpoint", what));
     let endpoint = endpoint.trim_end_matches('/');
-    ENDPOINT.parse(endpoint)?;
+    ENDPOINT.parse(endpoint, written)?;
     if endpoint.ends_with(TRACES_PATH) {
         return fail("must not end in /v1/traces, which hookbridge appends");
     }
@@ -121,7 +143,7 @@ fn headers(written: &toml::Table) -> Result<HeaderMap, ConfigError> {
     Ok(headers)
 }
 
-fn ratio(written: Option<&toml::Value>) -> Result<f64, ConfigError> {
+fn ratio(written: Option<&toml::Value>) -> Option<f64> {
     let ratio = match written {
         None => Some(1.0),
         Some(toml::Value::Float(ratio)) => Some(*ratio),
@@ -130,7 +152,7 @@ fn ratio(written: Option<&toml::Value>) -> Result<f64, ConfigError> {
         Some(toml::Value::String(text)) => text.trim().parse().ok(),
         Some(_) => None,
     };
-    ratio.filter(|ratio| (0.0..=1.0).contains(ratio)).ok_or_else(|| fail("sample_ratio", "must be from 0 to 1"))
+    ratio.filter(|ratio| (0.0..=1.0).contains(ratio))
 }
 
 #[cfg(test)]
@@ -139,7 +161,9 @@ mod tests {
 
     fn read(text: &str) -> Result<Option<TracingSettings>, String> {
         let written: WrittenTracing = toml::from_str(text).map_err(|e| e.to_string())?;
-        written.resolve().map_err(|e| e.to_string())
+        let mut faults = Faults::new(Written::default());
+        let resolved = written.resolve(&mut faults);
+        faults.end(Some(resolved)).map_err(|e| e.to_string().trim_start_matches(": ").to_owned())
     }
 
     #[test]
@@ -184,11 +208,11 @@ mod tests {
             ("otlp_endpoint = \"http://u:s3cret@a\"", "tracing.otlp_endpoint: must not hold credentials"),
             ("otlp_endpoint = \"http://a/?s3cret\"", "tracing.otlp_endpoint: must not have a `?`"),
             ("otlp_endpoint = \"http://a/v1/traces\"", "tracing.otlp_endpoint: must not end in /v1/traces"),
-            ("otlp_timeout = 0", "tracing.otlp_timeout: must be from"),
-            ("otlp_timeout = \"2m\"", "tracing.otlp_timeout: must be from"),
-            ("sample_ratio = 1.5", "tracing.sample_ratio: must be from"),
-            ("sample_ratio = nan", "tracing.sample_ratio: must be from"),
-            ("sample_ratio = \"all\"", "tracing.sample_ratio: must be from"),
+            ("otlp_timeout = 0", "tracing.otlp_timeout: expected from"),
+            ("otlp_timeout = \"2m\"", "tracing.otlp_timeout: expected from"),
+            ("sample_ratio = 1.5", "tracing.sample_ratio: expected a number from"),
+            ("sample_ratio = nan", "tracing.sample_ratio: expected a number from"),
+            ("sample_ratio = \"all\"", "tracing.sample_ratio: expected a number from"),
             ("service_name = \" \"", "tracing.service_name: blank"),
             ("otlp_headers = { \"a b\" = \"s3cret\" }", "tracing.otlp_headers.a b: not a valid header name"),
             ("otlp_headers = { a = \"s3cret\\n\" }", "tracing.otlp_headers.a: not a valid header value"),

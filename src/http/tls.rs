@@ -41,10 +41,14 @@ impl Identity {
             ConfigError::key(key, format!("{}: {what}", path.display()))
         };
         let chain = fs::read(&settings.certificate_file)
-            .map_err(|e| fail(CERTIFICATE, &explain(&settings.certificate_file, &e)))?;
+            .map_err(|e| fail(CERTIFICATE, &explain(&settings.certificate_file, &e)));
+        let key = fs::read(&settings.key_file).map_err(|e| fail(KEY, &explain(&settings.key_file, &e)));
+        let (chain, key) = match (chain, key) {
+            (Err(one), Err(other)) => return Err(one.and(other)),
+            (chain, key) => (chain?, key?),
+        };
         let chain = X509::stack_from_pem(&chain).map_err(|_| fail(CERTIFICATE, "expected certificates in PEM"))?;
         let Some((own, issuers)) = chain.split_first() else { return Err(fail(CERTIFICATE, "holds no certificate")) };
-        let key = fs::read(&settings.key_file).map_err(|e| fail(KEY, &explain(&settings.key_file, &e)))?;
         // Nobody is there to be asked for a passphrase.
         let key = PKey::private_key_from_pem_callback(&key, |_| Ok(0));
         let key = key.map_err(|_| fail(KEY, "expected a private key in PEM, without a passphrase"))?;

@@ -32,6 +32,7 @@ use crate::disk::access::{explain, is_of_the_disk};
 use crate::disk::private;
 use crate::outbound::is_in_clear;
 use crate::values::secret::Secret;
+use crate::values::similar::closest;
 use crate::values::time::now_millis;
 
 /// An object that has been there for longer is written again: a bucket's rule that deletes by age then counts from
@@ -72,6 +73,18 @@ pub(crate) struct Store {
     up: AtomicBool,
 }
 
+/// Options that people set, to recognise slips.
+const USUAL_OPTIONS: [&str; 8] = [
+    "access_key_id",
+    "secret_access_key",
+    "session_token",
+    "region",
+    "endpoint",
+    "allow_http",
+    "virtual_hosted_style_request",
+    "web_identity_token_file",
+];
+
 impl Store {
     /// Takes note of where files go; nothing is made or connected to.
     ///
@@ -108,9 +121,12 @@ impl Store {
                 for (name, value) in options {
                     let place = format!("media.options.{name}");
                     let Ok(key) = name.to_ascii_lowercase().parse() else {
-                        let what =
-                            "unknown option, expected one such as access_key_id, secret_access_key, region or endpoint";
-                        return Err(ConfigError::key(place, what));
+                        let error = ConfigError::key(place, "unknown option");
+                        return Err(match closest(&name.to_ascii_lowercase(), USUAL_OPTIONS) {
+                            Some(meant) => error.or_remedy(&format!("did you mean `{meant}`?")),
+                            None => error
+                                .or_remedy("expected one such as access_key_id, secret_access_key, region or endpoint"),
+                        });
                     };
                     match key {
                         AmazonS3ConfigKey::Bucket => {

@@ -138,7 +138,7 @@ fn an_error_in_the_configuration_names_the_key_and_never_a_secret() {
         (source.to_owned(), "kafka.bootstrap_servers"),
         (format!("[kafka]\nbootstrap_servers = \"localhost:1\"\n{source}"), "registry.url"),
         (format!("{minimal}username = \"u\"\npassword = \"hunter2\"\ntoken = \"hunter2\"\n{source}"), "registry.token"),
-        ("[sources.wegly]\nsecrets = [\"hunter2\"\n".to_owned(), "line"),
+        ("[sources.wegly]\nsecrets = [\"hunter2\"\n".to_owned(), "hookbridge.toml:3: unclosed"),
     ];
     for (text, key) in cases {
         let dir = tempfile::tempdir().unwrap();

@@ -155,5 +155,8 @@ fn a_rule_that_can_never_match_stops_the_start() {
     let output = setup.run(&["check"]);
     let said = words(&output);
     assert_eq!(output.status.code(), Some(78), "{said}");
-    assert!(said.contains("forge/profile.toml: recognise[1]: can never match: recognise[0] applies first"), "{said}");
+    assert!(
+        said.contains("forge/profile.toml:11: recognise[1]: can never match: recognise[0] applies first"),
+        "{said}"
+    );
 }

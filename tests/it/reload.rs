@@ -74,8 +74,8 @@ fn secrets_and_tokens_are_replaced_and_a_wrong_configuration_changes_nothing() {
 
     for (wrong, expected) in [
         (sources.replace("the-newest", " "), "sources.whazing.tokens[0]: blank"),
-        (sources.replace("the-newest", "x\" oops"), "hookbridge.toml: line "),
-        (format!("{sources}color = 1\n"), "unknown field `color`"),
+        (sources.replace("the-newest", "x\" oops"), "hookbridge.toml:"),
+        (format!("{sources}color = 1\n"), "color: unknown key"),
         (sources.replace("the-newest", "${file:/nowhere/token}"), "/nowhere/token: No such file"),
         (format!("{sources}max_body_bytes = \"1 TB\"\n"), "sources.whazing.max_body_bytes"),
     ] {
@@ -83,6 +83,12 @@ fn secrets_and_tokens_are_replaced_and_a_wrong_configuration_changes_nothing() {
         let reason = bridge.reload("refused");
         assert!(reason.contains(expected), "{expected}: {reason}");
         assert_eq!([signed(SECRET), with_token("the-newest")], [200; 2], "{expected}");
+    }
+    // All that is wrong is said at once.
+    bridge.setup.sources = sources.replace("the-newest", " ") + "color = 1\n[spool]\nmax_bytes = \"lots\"\n";
+    let reason = bridge.reload("refused");
+    for expected in ["sources.whazing.tokens[0]: blank", "color: unknown key", "spool.max_bytes: expected a size"] {
+        assert!(reason.contains(expected), "{expected}: {reason}");
     }
 
     // What is for a whole life is named, and the rest is taken over.

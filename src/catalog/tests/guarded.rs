@@ -82,7 +82,7 @@ fn what_is_hashed_is_text_that_may_be_null_and_stands_in_no_key() {
             by("\"order.items.phone\""),
             "order.items.phone is redacted, but the record's key would show it",
         ),
-        (r#"hash = "order.items.phone""#, gift, "profile.toml: hash: invalid type: string"),
+        (r#"hash = "order.items.phone""#, gift, "profile.toml: hash: expected a list, got \"order.items.phone\""),
     ] {
         let words = with(line, &[change]).err().unwrap_or_default();
         assert!(words.contains(expected), "{line}: {words}\nexpected {expected}");

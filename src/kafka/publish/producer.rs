@@ -17,18 +17,21 @@ use crate::kafka::route::largest_dead_letter;
 pub(super) type Producer = FutureProducer<Context>;
 
 pub(super) fn create(config: &ClientConfig, context: &Context) -> Result<Producer, ConfigError> {
-    config.create_with_context(context.clone()).map_err(|error| {
-        let key = match &error {
-            KafkaError::ClientConfig(_, _, key, _) => format!("kafka.properties.{key}"),
-            _ => "kafka.properties".to_owned(),
-        };
-        // librdkafka quotes the value, which may be a secret in the wrong place.
-        let what = match error {
-            KafkaError::ClientConfig(_, words, _, value) => words.replace(&format!("\"{value}\""), "(hidden)"),
-            other => other.to_string(),
-        };
-        ConfigError::key(key, what)
-    })
+    config.create_with_context(context.clone()).map_err(refused)
+}
+
+/// What librdkafka does not take of its properties.
+pub(super) fn refused(error: KafkaError) -> ConfigError {
+    let key = match &error {
+        KafkaError::ClientConfig(_, _, key, _) => format!("kafka.properties.{key}"),
+        _ => "kafka.properties".to_owned(),
+    };
+    // librdkafka quotes the value, which may be a secret in the wrong place.
+    let what = match error {
+        KafkaError::ClientConfig(_, words, _, value) => words.replace(&format!("\"{value}\""), "(hidden)"),
+        other => other.to_string(),
+    };
+    ConfigError::key(key, what)
 }
 
 /// librdkafka's properties: ours, which the promises rest on, over the user's.

@@ -1,0 +1,129 @@
+//! Where the configuration says what: the lines of its file, and the variables that go over it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use toml::{Table, Value};
+
+use crate::catalog::toml_line;
+use crate::values::toml_reading::{kind, value_at};
+
+/// Where a fault is; what is not known, or does not apply, is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FaultPlace {
+    /// The file that says it.
+    pub(crate) file: Option<String>,
+    /// Of that file, from 1.
+    pub(crate) line: Option<usize>,
+    /// The environment variable that says it, instead of the file.
+    pub(crate) variable: Option<String>,
+    /// Such as `sources.wegly.secrets[0]`; empty for a file as a whole.
+    pub(crate) key: String,
+}
+
+impl fmt::Display for FaultPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(variable) = &self.variable {
+            return f.write_str(variable);
+        }
+        match (&self.file, self.line) {
+            (Some(file), Some(line)) => write!(f, "{file}:{line}")?,
+            (Some(file), None) => f.write_str(file)?,
+            (None, _) => {}
+        }
+        match (&self.file, self.key.is_empty()) {
+            (_, true) => Ok(()),
+            (Some(_), false) => write!(f, ": {}", self.key),
+            (None, false) => f.write_str(&self.key),
+        }
+    }
+}
+
+/// Longer values are cut in messages.
+const LONGEST_SHOWN: usize = 60;
+
+/// Parts of keys whose values are secrets, or may be.
+const SECRET_KEYS: [&str; 8] =
+    ["secrets", "tokens", "handshake_tokens", "hash_key", "password", "token", "otlp_headers", "options"];
+
+/// What stands where.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Written(Arc<WrittenIn>);
+
+#[derive(Debug, Default)]
+struct WrittenIn {
+    file: String,
+    text: String,
+    /// Key by key: the variable that sets it.
+    variables: BTreeMap<String, String>,
+    /// As written: what `${…}` stands for is not filled in.
+    raw: Table,
+}
+
+impl Written {
+    pub(super) fn new(file: &str, text: &str, variables: BTreeMap<String, String>, raw: Table) -> Self {
+        Written(Arc::new(WrittenIn { file: file.to_owned(), text: text.to_owned(), variables, raw }))
+    }
+
+    /// Where `key` is set; or where it belongs, if it is not.
+    pub(crate) fn place(&self, key: &str) -> FaultPlace {
+        let WrittenIn { file, text, variables, .. } = &*self.0;
+        let own = variables.iter().find_map(|(set, name)| {
+            let rest = key.strip_prefix(set.as_str())?;
+            (rest.is_empty() || rest.starts_with(['.', '['])).then(|| format!("{name}{rest}"))
+        });
+        // A section that only a variable makes.
+        let made = || {
+            let inside = |set: &&String| set.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'));
+            let set = variables.keys().find(inside).filter(|_| toml_line(text, key, true).is_none())?;
+            variables.get(set).cloned()
+        };
+        if let Some(variable) = own.or_else(made) {
+            return FaultPlace { variable: Some(variable), key: key.to_owned(), ..FaultPlace::default() };
+        }
+        FaultPlace { file: Some(file.clone()), line: toml_line(text, key, false), variable: None, key: key.to_owned() }
+    }
+
+    /// The key that a variable sets in the section `key`.
+    pub(super) fn set_within(&self, key: &str) -> Option<&str> {
+        let mut set = self.0.variables.keys();
+        set.find(|set| set.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'))).map(String::as_str)
+    }
+
+    /// That `key` expects something else; with what it has, unless that may be a secret.
+    pub(super) fn unfit(&self, key: &str, expected: &str) -> String {
+        match value_at(&self.0.raw, key) {
+            Some(value) => format!("expected {expected}, got {}", Self::shown(key, value)),
+            None => format!("expected {expected}"),
+        }
+    }
+
+    /// What the value of `key` is as written, in words that show no secret.
+    fn shown(key: &str, value: &Value) -> String {
+        if is_secret(key) {
+            return kind(value).to_owned();
+        }
+        match value {
+            Value::Table(_) | Value::Array(_) => kind(value).to_owned(),
+            Value::String(text) if text.is_empty() => "an empty string".to_owned(),
+            // A secret under a wrong key, perhaps.
+            Value::String(_) if key.starts_with("sources.") => kind(value).to_owned(),
+            Value::String(text) if text.chars().count() > LONGEST_SHOWN => {
+                format!("{:?}…", text.chars().take(LONGEST_SHOWN).collect::<String>())
+            }
+            Value::String(text) => format!("{text:?}"),
+            other => other.to_string(),
+        }
+    }
+
+    /// What `key` has, as written.
+    pub(super) fn raw(&self, key: &str) -> Option<&Value> {
+        value_at(&self.0.raw, key)
+    }
+}
+
+/// Whether what stands at `key` may be a secret.
+pub(super) fn is_secret(key: &str) -> bool {
+    key.starts_with("kafka.properties") || key.split(['.', '[']).any(|part| SECRET_KEYS.contains(&part))
+}

@@ -1,0 +1,273 @@
+//! Wrong configurations, one fault or a few each, and every word that is said of them: `wrong_configurations.txt` lists them, to be
+//! read by a person. After a change of messages, run this with `HOOKBRIDGE_TEST_WRITE=1`, and read what has changed.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const BASE: &str = r#"[http]
+listen = "127.0.0.1:18080"
+[admin]
+listen = "127.0.0.1:19464"
+[kafka]
+bootstrap_servers = "127.0.0.1:19092"
+[registry]
+url = "http://127.0.0.1:18081"
+[sources.wegly]
+secrets = ["change-me"]
+"#;
+
+/// What makes a configuration wrong.
+#[derive(Clone, Copy)]
+enum Edit {
+    /// Of the good one, this instead of that.
+    Replace(&'static str, &'static str),
+    /// These lines behind it.
+    Append(&'static str),
+    /// These in front of it.
+    Prepend(&'static str),
+    /// All of it.
+    Whole(&'static str),
+    /// It is good, but for the environment.
+    Variable(&'static str, &'static str),
+}
+use Edit::{Append, Prepend, Replace, Variable, Whole};
+
+#[rustfmt::skip]
+const CASES: &[(&str, &[Edit])] = &[
+    ("a key with a typo", &[Replace("bootstrap_servers", "bootstrap_server")]),
+    ("a section with a typo", &[Replace("[kafka]", "[kafak]")]),
+    ("a key of a source with a typo", &[Replace("secrets =", "secret =")]),
+    ("a key in camel case", &[Replace("bootstrap_servers", "bootstrapServers")]),
+    ("a key in another section", &[Append("[http.tls]\nmax_in_flight_bytes = 5\n")]),
+    ("a key above all sections", &[Prepend("bootstrap_servers = \"a:1\"\n")]),
+    ("a key that nothing is close to", &[Append("[log]\ncolour = 1\n")]),
+    ("a table where a string is expected", &[Replace("\"127.0.0.1:19092\"", "{ a = 1 }")]),
+    ("a number where a string is expected", &[Replace("\"127.0.0.1:19092\"", "9092")]),
+    ("a string where a section is expected", &[Prepend("spool = \"10 GiB\"\n")]),
+    ("a list where a section is expected", &[Prepend("spool = [1]\n")]),
+    ("a word where a number is expected", &[Replace("[registry]", "partitions = \"many\"\n[registry]")]),
+    ("a fraction where a whole number is expected", &[Replace("[registry]", "partitions = 1.5\n[registry]")]),
+    ("a number that is too large", &[Replace("[registry]", "partitions = 99999999999\n[registry]")]),
+    ("a number that is too small", &[Replace("[registry]", "partitions = 0\n[registry]")]),
+    ("a word where a switch is expected", &[Replace("[registry]", "create_topics = \"yes\"\n[registry]")]),
+    ("a date where a duration is expected", &[Replace("[admin]", "ack_timeout = 2026-01-01\n[admin]")]),
+    ("no secret", &[Replace("secrets = [\"change-me\"]", "")]),
+    ("an empty list of secrets", &[Replace("[\"change-me\"]", "[]")]),
+    ("an empty secret", &[Replace("\"change-me\"", "\"\"")]),
+    ("a blank secret behind a good one", &[Replace("\"change-me\"", "\"good\", \" \"")]),
+    ("a number as secret", &[Replace("[\"change-me\"]", "123456")]),
+    ("numbers as secrets", &[Replace("\"change-me\"", "\"good\", 123456, true")]),
+    ("two secrets in one text", &[Replace("[\"change-me\"]", "\"one,two\"")]),
+    ("a secret and no authentication", &[Append("allow_unauthenticated = true\n")]),
+    ("a file of a secret that does not exist", &[Replace("\"change-me\"", "\"${file:secrets/nope}\"")]),
+    ("a folder as file of a secret", &[Replace("\"change-me\"", "\"${file:folder}\"")]),
+    ("a file of a secret in UTF-16", &[Replace("\"change-me\"", "\"${file:utf16}\"")]),
+    ("an empty file of a secret", &[Replace("\"change-me\"", "\"${file:empty}\"")]),
+    ("a variable that is not set", &[Replace("\"change-me\"", "\"${WEGLY_SECRET}\"")]),
+    ("a variable with a typo", &[Replace("\"change-me\"", "\"${WEGLY_SECRTE}\""), Variable("WEGLY_SECRET", "x")]),
+    ("a variable without a name", &[Replace("\"change-me\"", "\"${}\"")]),
+    ("a reference that is not closed", &[Replace("\"change-me\"", "\"${WEGLY\"")]),
+    ("the same source twice", &[Append("[sources.wegly]\nsecrets = [\"x\"]\n")]),
+    ("the same key twice", &[Replace("[registry]", "bootstrap_servers = \"x:1\"\n[registry]")]),
+    ("a section that is not closed", &[Replace("[registry]", "[registry")]),
+    ("text without quotes", &[Replace("\"127.0.0.1:19092\"", "127.0.0.1:19092")]),
+    ("two lines that are no TOML", &[Replace("[registry]", "[registry"), Replace("[\"change-me\"]", "change-me")]),
+    ("YAML", &[Whole("kafka:\n  bootstrap_servers: x\n")]),
+    ("JSON", &[Whole("{ \"kafka\": {} }\n")]),
+    ("an empty file", &[Whole("")]),
+    ("comments only", &[Whole("# nothing\n")]),
+    ("an address of the registry without http", &[Replace("http://127.0.0.1:18081", "127.0.0.1:18081")]),
+    ("an address of the registry with a password", &[Replace("http://", "http://user:hunter2@")]),
+    ("an empty address of the registry", &[Replace("http://127.0.0.1:18081", "")]),
+    ("a user without a password", &[Replace("[sources", "username = \"u\"\n[sources")]),
+    ("a user and a token", &[Replace("[sources", "username = \"u\"\npassword = \"hunter2\"\ntoken = \"hunter2\"\n[sources")]),
+    ("a Kafka with http", &[Replace("\"127.0.0.1:19092\"", "\"http://kafka:9092\"")]),
+    ("a Kafka with a port that does not exist", &[Replace("127.0.0.1:19092", "kafka:99999")]),
+    ("Kafkas separated by semicolons", &[Replace("127.0.0.1:19092", "one:9092;two:9092")]),
+    ("an empty Kafka", &[Replace("127.0.0.1:19092", "")]),
+    ("a negative size", &[Replace("[admin]", "max_body_bytes = -1\n[admin]")]),
+    ("a size with an unknown unit", &[Replace("[admin]", "max_body_bytes = \"16 megabytes\"\n[admin]")]),
+    ("a size with half a unit", &[Replace("[admin]", "max_body_bytes = \"16M\"\n[admin]")]),
+    ("a size beyond any disk", &[Append("[spool]\nmax_bytes = \"9999999 TiB\"\n")]),
+    ("a body of no byte", &[Replace("[admin]", "max_body_bytes = 0\n[admin]")]),
+    ("less room in flight than for a body", &[Replace("[admin]", "max_in_flight_bytes = \"1 MiB\"\n[admin]")]),
+    ("a larger body than there is room in flight", &[Append("max_body_bytes = \"512 MiB\"\n")]),
+    ("a duration with an unknown unit", &[Replace("[admin]", "ack_timeout = \"5 parsecs\"\n[admin]")]),
+    ("a negative duration", &[Replace("[admin]", "ack_timeout = \"-5s\"\n[admin]")]),
+    ("a duration that is too long", &[Replace("[admin]", "ack_timeout = \"2 days\"\n[admin]")]),
+    ("a duration of nothing", &[Replace("[admin]", "idle_timeout = 0\n[admin]")]),
+    ("a delay longer than the end", &[Prepend("shutdown_delay = \"1m\"\n")]),
+    ("a listener without a port", &[Replace("127.0.0.1:18080", "localhost")]),
+    ("a listener without a host", &[Replace("127.0.0.1:18080", ":18080")]),
+    ("a listener that is a port", &[Replace("\"127.0.0.1:18080\"", "18080")]),
+    ("a listener with an unknown host", &[Replace("127.0.0.1:18080", "nohost.invalid:80")]),
+    ("a listener with a port that does not exist", &[Replace("127.0.0.1:18080", "127.0.0.1:99999")]),
+    ("the same listener twice", &[Replace("127.0.0.1:19464", "127.0.0.1:18080")]),
+    ("a listener that covers the other", &[Replace("127.0.0.1:19464", "0.0.0.0:18080")]),
+    ("no source", &[Replace("[sources.wegly]\nsecrets = [\"change-me\"]\n", "")]),
+    ("sources as a list", &[Replace("[sources.wegly]", "[[sources]]")]),
+    ("an unknown profile of the gallery", &[Append("[sources.stripe]\nsecrets = [\"x\"]\n")]),
+    ("an unknown profile with a typo", &[Append("[sources.acme]\nprofile = \"whazzing\"\ntokens = [\"x\"]\n")]),
+    ("an unknown profile", &[Append("[sources.acme]\ntokens = [\"x\"]\n")]),
+    ("tokens for a profile that verifies signatures", &[Replace("secrets", "tokens")]),
+    ("handshake tokens without a handshake", &[Append("handshake_tokens = [\"x\"]\n")]),
+    ("a source with capitals", &[Append("[sources.Wegly]\nsecrets = [\"x\"]\n")]),
+    ("a source with a blank", &[Append("[sources.\"my source\"]\nprofile = \"wegly\"\nsecrets = [\"x\"]\n")]),
+    ("a rate of nothing", &[Append("rate_limit = 0\n")]),
+    ("a prefix of topics with a slash", &[Append("topic_prefix = \"a/b\"\n")]),
+    ("an unknown property of librdkafka", &[Append("[kafka.properties]\n\"sasl.mechanismus\" = \"PLAIN\"\n")]),
+    ("two unknown properties of librdkafka", &[Append("[kafka.properties]\nlingr.ms = 5\nssl.ca.lokation = \"x\"\n")]),
+    ("a wrong value of a property of librdkafka", &[Append("[kafka.properties]\n\"security.protocol\" = \"SSLL\"\n")]),
+    ("a property that hookbridge sets", &[Append("[kafka.properties]\nacks = \"1\"\n")]),
+    ("the servers as property", &[Append("[kafka.properties]\nbootstrap.servers = \"a:1\"\n")]),
+    ("a file of authorities that does not exist", &[Append("[kafka.properties]\nssl.ca.location = \"nope.pem\"\nsecurity.protocol = \"SSL\"\n")]),
+    ("an unknown level of the log", &[Append("[log]\nlevel = \"verbose\"\n")]),
+    ("a level of the log with a typo", &[Append("[log]\nlevel = \"warning\"\n")]),
+    ("an unknown form of the log", &[Append("[log]\nformat = \"logfmt\"\n")]),
+    ("a choice with a typo", &[Replace("[registry]", "topics = \"per_entity\"\n[registry]")]),
+    ("a join topic with a typo", &[Replace("[registry]", "join_topics = [\"wegly.chat-by-deal\", \"wegly.chat-by-leed\"]\n[registry]")]),
+    ("join topics in one text, one with a typo", &[Replace("[registry]", "join_topics = \"wegly.chat-by-deal,wegly.chat-by-leed\"\n[registry]")]),
+    ("a number of producers that is too large", &[Replace("[registry]", "producers = 65\n[registry]")]),
+    ("half of TLS", &[Append("[http.tls]\ncertificate_file = \"x.pem\"\n")]),
+    ("TLS without its files", &[Append("[http.tls]\ncertificate_file = \"x.pem\"\nkey_file = \"y.pem\"\n")]),
+    ("a catalog that does not exist", &[Append("[catalog]\ndir = \"nope\"\n")]),
+    ("a catalog that is a file", &[Append("[catalog]\ndir = \"empty\"\n")]),
+    ("a short key for hashes", &[Append("[catalog]\nhash_key = \"hunter2\"\n")]),
+    ("a data_dir that is a file", &[Prepend("data_dir = \"empty\"\n")]),
+    ("a data_dir below a file", &[Prepend("data_dir = \"empty/data\"\n")]),
+    ("a spool of a negative size", &[Append("[spool]\nmax_bytes = \"-1 GiB\"\n")]),
+    ("a spool that leaves too little room", &[Append("[spool]\nmin_free_bytes = \"1 MiB\"\n")]),
+    ("a lane larger than the spool", &[Append("[spool]\nmax_bytes = \"1 GiB\"\nmax_lane_bytes = \"2 GiB\"\n")]),
+    ("an address of a collector without http", &[Append("[tracing]\notlp_endpoint = \"localhost:4318\"\n")]),
+    ("tracing without a collector", &[Append("[tracing]\nsample_ratio = 0.5\n")]),
+    ("a share beyond all", &[Append("[tracing]\notlp_endpoint = \"http://localhost:4318\"\nsample_ratio = 50\n")]),
+    ("a bucket with one slash", &[Append("[media]\nurl = \"s3:/bucket\"\n")]),
+    ("a folder for media without file://", &[Append("[media]\nurl = \"/srv/media\"\n")]),
+    ("an unknown option of a bucket", &[Append("[media]\nurl = \"s3://bucket/x\"\n[media.options]\naccess_key = \"hunter2\"\n")]),
+    ("options without a bucket", &[Append("[media.options]\nregion = \"x\"\n")]),
+    ("a variable of the environment with a typo", &[Variable("HOOKBRIDGE__KAFKA__BOOTSTRAP_SERVER", "x:9092")]),
+    ("a variable with one underscore", &[Variable("HOOKBRIDGE_KAFKA_BOOTSTRAP_SERVERS", "x:9092")]),
+    ("a variable with one underscore in the middle", &[Variable("HOOKBRIDGE__KAFKA_BOOTSTRAP_SERVERS", "x:9092")]),
+    ("a variable in small letters", &[Variable("hookbridge__kafka__partitions", "3")]),
+    ("a variable of a section with a typo", &[Variable("HOOKBRIDGE__KAFAK__BOOTSTRAP_SERVERS", "x:9092")]),
+    ("a variable that names no key", &[Variable("HOOKBRIDGE__", "x")]),
+    ("a variable that goes through a value", &[Variable("HOOKBRIDGE__HTTP__LISTEN__PORT", "1")]),
+    ("a variable with a wrong value", &[Variable("HOOKBRIDGE__KAFKA__PARTITIONS", "many")]),
+    ("an empty variable", &[Variable("HOOKBRIDGE__KAFKA__PARTITIONS", "")]),
+    ("secrets in one variable, separated by commas", &[Variable("HOOKBRIDGE__SOURCES__WEGLY__SECRETS", "hunter2,hunter3")]),
+    ("secrets in a variable, without quotes", &[Variable("HOOKBRIDGE__SOURCES__WEGLY__SECRETS", "[hunter2,hunter3]")]),
+    ("two typos", &[Replace("bootstrap_servers", "bootstrap_server"), Replace("secrets", "secret")]),
+    ("faults of every kind at once", &[
+        Replace("bootstrap_servers", "bootstrap_server"), Replace("127.0.0.1:18080", "localhost"), Replace("http://", ""),
+        Replace("\"change-me\"", "\"${NOPE}\""), Append("[kafka.properties]\nlingr.ms = 5\n"),
+        Append("[log]\nlevel = \"loud\"\n"), Variable("HOOKBRIDGE__SPOOL__MAX_BYTES", "lots"),
+        Variable("HOOKBRIDGE_DATA_DIR", "/data"),
+    ]),
+    // No faults, but told.
+    ("a byte-order mark", &[Prepend("\u{feff}")]),
+    ("a secret with a line end", &[Replace("\"change-me\"", "\"${file:two-lines}\"")]),
+    ("a secret with a byte-order mark", &[Replace("\"change-me\"", "\"${file:marked}\"")]),
+    ("a secret with a blank", &[Replace("change-me", "change-me ")]),
+    ("a secret in a variable with quotes", &[Variable("HOOKBRIDGE__SOURCES__WEGLY__SECRETS", "\"hunter2\"")]),
+    ("a variable with one underscore and a typo", &[Variable("HOOKBRIDGE_KAFKA_BOOTSTRAP_SERVER", "x:9092")]),
+    ("variables of Kubernetes", &[Variable("HOOKBRIDGE_SERVICE_HOST", "10.0.0.1"), Variable("HOOKBRIDGE_PORT_8080_TCP", "tcp://10.0.0.1:8080")]),
+    ("Kafkas in one variable", &[Variable("HOOKBRIDGE__KAFKA__BOOTSTRAP_SERVERS", "one:9092,two:9092")]),
+];
+
+struct Written {
+    text: String,
+    variables: BTreeMap<&'static str, &'static str>,
+}
+
+fn write(edits: &[Edit]) -> Written {
+    let mut written = Written { text: BASE.to_owned(), variables: BTreeMap::new() };
+    for edit in edits {
+        match *edit {
+            Replace(from, to) => {
+                assert!(written.text.contains(from), "{from}");
+                written.text = written.text.replacen(from, to, 1);
+            }
+            Append(lines) => written.text += lines,
+            Prepend(lines) => written.text.insert_str(0, lines),
+            Whole(text) => text.clone_into(&mut written.text),
+            Variable(name, value) => _ = written.variables.insert(name, value),
+        }
+    }
+    written
+}
+
+fn run(dir: &Path, Written { text, variables }: &Written, arguments: &[&str]) -> Output {
+    fs::write(dir.join("hookbridge.toml"), text).unwrap();
+    for (file, content) in [
+        ("empty", &b""[..]),
+        ("two-lines", b"hunter2\n\n"),
+        ("marked", b"\xef\xbb\xbfhunter2\n"),
+        ("utf16", b"\xff\xfeh\0i\0"),
+    ] {
+        fs::write(dir.join(file), content).unwrap();
+    }
+    fs::create_dir_all(dir.join("folder")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hookbridge"));
+    command.env_clear().envs(variables).current_dir(dir).args(arguments).output().unwrap()
+}
+
+/// The last line that a message is in: what of the configuration is not as it should be.
+fn said(output: &Output) -> String {
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    let is_fine = |line: &str| line.starts_with("ok ") || line == "all well";
+    text.lines().filter(|line| !is_fine(line)).map(|line| format!("    {line}\n")).collect()
+}
+
+/// What is said of a case: to `check --offline`, and to `serve` if it cannot start.
+fn case(edits: &[Edit]) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let written = write(edits);
+    let output = run(dir.path(), &written, &["check", "--offline"]);
+    let code = output.status.code().unwrap();
+    let words = said(&output);
+    assert!(!words.contains("hunter"), "a secret is shown: {words}");
+    if code == 78 {
+        let served = run(dir.path(), &written, &["serve"]);
+        assert_eq!((said(&served), served.status.code()), (words.clone(), Some(78)), "serve says the same");
+    }
+    format!("exit code {code}\n{words}")
+}
+
+/// All cases, two at a time, in their order.
+fn all() -> Vec<(&'static str, String)> {
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    let work = || {
+        while let Some((name, edits)) = CASES.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let words = std::panic::catch_unwind(|| case(edits)).unwrap_or_else(|_| format!("{name} failed"));
+            done.lock().unwrap().insert(CASES.iter().position(|(other, _)| other == name), (*name, words));
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+    done.into_inner().unwrap().into_values().collect()
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "a switch of this test, not a key")]
+fn every_wrong_configuration_gets_the_messages_that_are_listed() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/wrong_configurations.txt");
+    let mut list = String::from(
+        "What is said of each configuration in wrong_configurations.rs, by `check --offline` and by `serve`.\n",
+    );
+    for (name, words) in all() {
+        write!(list, "\n{name}: {words}").unwrap();
+    }
+    if std::env::var_os("HOOKBRIDGE_TEST_WRITE").is_some() {
+        fs::write(&file, &list).unwrap();
+    }
+    let kept = fs::read_to_string(&file).unwrap_or_default();
+    let differing = || list.lines().zip(kept.lines()).find(|(now, before)| now != before);
+    assert!(list == kept, "{} is stale: {:?}; run this with HOOKBRIDGE_TEST_WRITE=1", file.display(), differing());
+}
