@@ -133,7 +133,7 @@ impl Lender {
 impl Discard {
     /// Reads before the answer what comes without a pause. Tells whether there may be more.
     pub(super) async fn before_answer(&mut self, connection: &Progress) -> bool {
-        !self.is_last && self.run(PAUSE, connection).await
+        self.is_last || self.run(PAUSE, connection).await
     }
 
     /// Reads on after the answer.

@@ -252,6 +252,16 @@ fn a_refused_stream_of_http_2_is_answered_before_it_is_left() {
     assert_eq!(ended, (3, 0, 3, vec![0; 4]), "RST_STREAM with NO_ERROR");
     h2.send(&frame(1, 0x5, 5, &head())).unwrap();
     h2.answer(5);
+    // One that says that it is far too large, and is read on for a while behind its answer.
+    let path = format!("/webhooks/whazing/{}", crate::support::sender::TOKEN);
+    let mut large = [&[0x83, 0x87, 0x01, 1, b'b', 0x04, path.len() as u8], path.as_bytes()].concat();
+    large.extend(literal("content-type", "application/json"));
+    large.extend(literal("content-length", "99999999"));
+    h2.send(&frame(1, 0x4, 7, &large)).unwrap();
+    h2.answer(7);
+    h2.send(&[frame(0, 0, 7, &[b' '; 10_000]), frame(6, 0, 0, b"still on")].concat()).unwrap();
+    let next = std::iter::repeat_with(|| h2.frame()).find(|(kind, ..)| [3, 6, 7].contains(kind)).unwrap();
+    assert_eq!(next, (6, 1, 0, b"still on".to_vec()), "the answer to the ping, not the end of the stream");
 }
 
 #[test]
