@@ -1,5 +1,7 @@
 //! SIGHUP: new secrets and certificates without a restart, and nothing of a configuration that is wrong.
 
+use rdkafka::config::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use sha2::{Digest as _, Sha256};
 
 use crate::support::bridge::{SOON, Setup};
@@ -169,5 +171,11 @@ fn who_reads_latest_topics_has_the_new_token_too() {
         assert_eq!(bridge.reload("taken_over"), "");
     }
     assert_eq!((bridges[0].deliver("wegly", DEAL).status, registry.read()), (200, 0));
-    eventually("the other instance reads the schema of that state", SOON, || (registry.read() > 0).then_some(()));
+    // A state that somebody else wrote, with a schema that is none of ours.
+    let kafka: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", &bridges[0].setup.bootstrap).create().unwrap();
+    let (topic, state) = (bridges[0].topic("wegly.deal-latest"), [0, 0, 1, 0, 0, 0]);
+    kafka.send(BaseRecord::to(&topic).key("another's").payload(&state[..])).unwrap();
+    kafka.flush(SOON).unwrap();
+    eventually("its schema is read with the new token", SOON, || (registry.read() > 0).then_some(()));
 }

@@ -311,11 +311,11 @@ fn handshakes_are_answered_and_leave_nothing_in_kafka() {
 #[test]
 fn a_profile_that_would_let_somebody_in_stops_the_start() {
     for (vendor, from, to, place) in [
-        ("stripe", "{timestamp}.{body}", "{timestamp}.", "stripe/profile.toml: verify.signed: has no {body}"),
-        ("stripe", "timestamp = { prefix = \"t=\" }\n", "", "stripe/profile.toml: verify.signed: {timestamp}"),
-        ("slack", "v0:{header:x-slack-request-timestamp}:", "", "slack/profile.toml: verify.timestamp: is not signed"),
-        ("whatsapp", "token = \"hub.verify_token\"\n", "", "whatsapp/profile.toml: handshake[0].method: a GET has"),
-        ("svix", "tolerance = \"5m\"", "tolerance = \"0s\"", "svix/profile.toml: verify.tolerance: must be longer"),
+        ("stripe", "{timestamp}.{body}", "{timestamp}.", "verify.signed: has no {body}"),
+        ("stripe", "timestamp = { prefix = \"t=\" }\n", "", "verify.signed: {timestamp}"),
+        ("slack", "v0:{header:x-slack-request-timestamp}:", "", "verify.timestamp: is not signed"),
+        ("whatsapp", "token = \"hub.verify_token\"\n", "", "handshake[0].method: a GET has"),
+        ("svix", "tolerance = \"5m\"", "tolerance = \"0s\"", "verify.tolerance: must be longer"),
     ] {
         let setup = setup("vendor-doors-wrong");
         let file = setup.dir.path().join("catalog").join(vendor).join("profile.toml");
@@ -325,7 +325,8 @@ fn a_profile_that_would_let_somebody_in_stops_the_start() {
         let output = setup.run(&["serve"]);
         let said = words(&output);
         assert_eq!(output.status.code(), Some(78), "{said}");
-        assert!(said.contains(place), "{place}: {said}");
+        let in_file = format!("{vendor}/profile.toml:");
+        assert!(said.contains(place) && said.contains(&in_file), "{in_file} {place}: {said}");
     }
     for (from, to, place) in [
         (WHSEC, "whsec_", "sources.svix.secrets[1]: blank"),
