@@ -248,7 +248,7 @@ fn a_split_without_a_bound_stops_the_start() {
     add_vendor(&mut setup);
     let profile = setup.dir.path().join("catalog/chat/profile.toml");
     for (most, expected) in [
-        ("", "profile.toml: split[0].most: missing: how many events a delivery may hold, from 1 to 10000"),
+        ("", "split[0].most: missing: how many events a delivery may hold, from 1 to 10000"),
         ("most = 0", "split[0].most: expected a number from 1 to 10000"),
         ("most = 10001", "split[0].most: expected a number from 1 to 10000"),
     ] {
