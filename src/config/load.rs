@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::{env, fs, io};
+use std::{fs, io};
 
 use toml::{Table, Value};
 
@@ -11,7 +11,7 @@ use super::environment::{Overlay, stray_variables};
 use super::fault::{ConfigFault, Faults};
 use super::schema::settings_schema;
 use super::suspicious::{self, BOM};
-use super::without_file::or_nothing;
+use super::without_file::{environment_and, or_nothing};
 use super::written::WrittenSettings;
 use super::written_where::{FaultPlace, Written, is_secret};
 use super::{ConfigError, Settings};
@@ -98,9 +98,7 @@ fn read_rewritten<'a>(
     rewrite: impl FnOnce(&mut Table),
 ) -> Result<Said, ConfigError> {
     let text = or_nothing(file, read_text(file)).map_err(|error| ConfigError::unreadable(file, &error))?;
-    let environment = env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-    let given = variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
-    table_from(&file.display().to_string(), &text, &environment.chain(given).collect(), rewrite)
+    table_from(&file.display().to_string(), &text, &environment_and(variables), rewrite)
 }
 
 /// A file as text. What is not UTF-8 is often UTF-16, as Windows writes it.

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::{env, io};
 
+use super::environment::PREFIX;
+
 /// The file that is read when none is named.
 pub(crate) const DEFAULT_FILE: &str = "hookbridge.toml";
 
 /// The variables of the environment that set keys, by their names.
 pub(crate) fn variables() -> Vec<String> {
     let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    names.filter(|name| name.starts_with("HOOKBRIDGE__")).collect()
+    names.filter(|name| name.starts_with(PREFIX)).collect()
 }
 
 /// What was read of `file`; or nothing, where nobody named a file, there is none, and the environment has keys instead.
