@@ -44,7 +44,9 @@ use history::MetricHistory;
 pub(crate) use page::Page;
 use reading::{Reading, TypeCounts};
 use spooled::{SpoolFigures, SpoolLog};
-use troubles::{DeadLetterGrowth, ImpatientSender, OpenTrouble, RefusalGrowth, Situation, Surroundings, TroubleLog};
+use troubles::{
+    DeadLetterGrowth, ImpatientSender, OpenTrouble, ProcessFigures, RefusalGrowth, Situation, Surroundings, TroubleLog,
+};
 
 /// From one look at what is wrong to the next.
 const LOOK: Duration = Duration::from_secs(2);
@@ -186,6 +188,7 @@ impl Console {
             dead_letters: &dead_letters(&log.dead_letters),
             newest: &newest,
             impatient: &self.impatient(),
+            process: self.process(),
         };
         let troubles = log.troubles.look(&situation);
         let verdict = troubles::verdict(&situation, &troubles);
@@ -196,6 +199,20 @@ impl Console {
     fn impatient(&self) -> Vec<ImpatientSender> {
         let left = self.pipeline().metrics.patience.left().filter(|sender| sender.is_refused);
         left.map(|sender| ImpatientSender { source: sender.source.to_owned(), left: sender.left.as_secs() }).collect()
+    }
+
+    /// How the process itself stands.
+    fn process(&self) -> ProcessFigures {
+        let metrics = &self.pipeline().metrics;
+        let (memory, files) = metrics.space.process();
+        let ends_at = metrics.listener.certificate_ends_at.get();
+        ProcessFigures {
+            certificate_ends_at: (ends_at > 0).then_some(ends_at.saturating_mul(1000)),
+            reload_refused: metrics.reloads.is_refused(),
+            media: metrics.space.media(),
+            memory,
+            files,
+        }
     }
 
     /// How long senders wait for an answer, and how long they try again.

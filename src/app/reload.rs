@@ -53,7 +53,7 @@ impl Reload {
     /// Reads `file` again at each `hangup`, until the task is dropped.
     pub(crate) async fn keep(self, mut hangup: Signal, file: PathBuf, mut in_force: InForce) {
         while hangup.recv().await.is_some() {
-            let outcome = match self.once(&file, &in_force).await {
+            let taken_over = match self.once(&file, &in_force).await {
                 Ok(reloaded) => {
                     in_force = reloaded.in_force;
                     if !reloaded.left.is_empty() {
@@ -70,14 +70,14 @@ impl Reload {
                         let changed = reloaded.changed.join(", ");
                         tracing::info!(changed, "configuration reloaded");
                     }
-                    "taken_over"
+                    true
                 }
                 Err(reason) => {
                     tracing::error!(%reason, "configuration not reloaded; the previous one stays in force");
-                    "refused"
+                    false
                 }
             };
-            self.metrics.reloads.with_label_values(&[outcome]).inc();
+            self.metrics.reloads.note(taken_over);
         }
     }
 

@@ -3,6 +3,7 @@
 //! The words are for whoever is woken: what happens to senders comes first, then the cause, then what to type.
 
 mod events;
+mod process;
 mod servers;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use super::spooled::SpoolFigures;
 use crate::health::HealthReport;
 use crate::observe::recent::RecentDeadLetter;
 use crate::outcome::Refusal;
+pub(super) use process::ProcessFigures;
 
 /// How much it matters, as the alerts have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -89,6 +91,7 @@ pub(super) struct Situation<'a> {
     pub(super) dead_letters: &'a [DeadLetterGrowth],
     pub(super) newest: &'a [RecentDeadLetter],
     pub(super) impatient: &'a [ImpatientSender],
+    pub(super) process: ProcessFigures,
 }
 
 impl Situation<'_> {
@@ -124,7 +127,7 @@ pub(super) struct TroubleLog(BTreeMap<String, i64>);
 impl TroubleLog {
     /// What is wrong, the worst first, and of equals the oldest.
     pub(super) fn look(&mut self, situation: &Situation<'_>) -> Vec<OpenTrouble> {
-        let mut open: Vec<_> = servers::of(situation).into_iter().chain(events::of(situation)).collect();
+        let mut open = [servers::of(situation), process::of(situation), events::of(situation)].concat();
         self.0.retain(|code, _| open.iter().any(|trouble| trouble.code == *code));
         for trouble in &mut open {
             let seen = *self.0.entry(trouble.code.clone()).or_insert(situation.now);

@@ -24,6 +24,7 @@ mod make;
 mod patience;
 pub(crate) mod refusals;
 mod refused_records;
+mod reloads;
 mod space;
 mod tallies;
 
@@ -47,7 +48,9 @@ use patience::PatienceGauge;
 use refusals::Refusals;
 pub(crate) use refusals::{NO_SOURCE, NewestRefusal};
 use refused_records::RefusedRecords;
+use reloads::Reloads;
 use space::Space;
+pub(crate) use space::Usage;
 pub(crate) use tallies::Tallies;
 use tallies::{buckets, tally};
 
@@ -130,7 +133,7 @@ pub(crate) struct Metrics {
     spool_oldest_seconds: GaugeVec,
     pub(crate) kafka: Kafka,
     pub(crate) listener: Listener,
-    pub(crate) reloads: IntCounterVec,
+    pub(crate) reloads: Reloads,
     log_lines_dropped: IntCounter,
     pub(crate) ready: IntGauge,
     pub(crate) kafka_up: IntGauge,
@@ -205,8 +208,6 @@ impl Metrics {
         let schemas = make.gauges("schemas", "Schemas by state of their id: known, refused, unknown.", &["state"])?;
         let help = "Spans by outcome: exported, dropped (queue full, or shutdown), refused by the collector.";
         let spans = make.announced("spans_total", help, "outcome", &SPANS)?;
-        let help = "Reloads of the configuration (SIGHUP): taken_over, or refused with nothing changed.";
-        let reloads = make.announced("reloads_total", help, "outcome", &["taken_over", "refused"])?;
         make.build_info(&BUILD)?;
         Ok(Metrics {
             requests,
@@ -237,7 +238,7 @@ impl Metrics {
             spool_oldest_seconds,
             kafka: Kafka::new(&make)?,
             listener: Listener::new(&make)?,
-            reloads,
+            reloads: Reloads::new(&make)?,
             log_lines_dropped: make
                 .single("log_lines_dropped_total", "Log lines that standard error did not accept.")?,
             ready: make.gauge("ready", "1 while events can be accepted, as /readyz says.")?,

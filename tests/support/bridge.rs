@@ -340,6 +340,7 @@ impl Bridge {
         self.setup.write();
         signal(self.pid(), "HUP");
         eventually(&format!("the reload is {outcome}"), SOON, || (self.metric(&series) > before).then_some(()));
+        assert_eq!(self.metric("hookbridge_last_reload_successful"), u64::from(outcome == "taken_over"));
         let lines = eventually("the log says what came of it", SOON, || {
             let lines = self.log().split_off(said).into_iter().filter_map(|line| serde_json::from_str(&line).ok());
             let lines: Vec<Value> = lines.collect();

@@ -1,6 +1,7 @@
 //! What is said of what is wrong, at moments made up.
 
 use super::*;
+use crate::observe::metrics::Usage;
 use crate::outcome::{Reason, Rejection};
 
 /// Everything that a situation is made of, with nothing wrong.
@@ -12,6 +13,7 @@ struct Moment {
     dead_letters: Vec<DeadLetterGrowth>,
     newest: Vec<RecentDeadLetter>,
     impatient: Vec<ImpatientSender>,
+    process: ProcessFigures,
 }
 
 impl Moment {
@@ -46,12 +48,14 @@ impl Moment {
             dead_letters: Vec::new(),
             newest: Vec::new(),
             impatient: Vec::new(),
+            process: ProcessFigures::default(),
         }
     }
 
     fn at(&self, now: i64, log: &mut TroubleLog) -> (Vec<OpenTrouble>, Value) {
-        let Moment { around, health, spool, refusals, dead_letters, newest, impatient } = self;
-        let situation = Situation { now, around, health, spool, refusals, dead_letters, newest, impatient };
+        let Moment { around, health, spool, refusals, dead_letters, newest, impatient, process } = self;
+        let process = *process;
+        let situation = Situation { now, around, health, spool, refusals, dead_letters, newest, impatient, process };
         let troubles = log.look(&situation);
         let verdict = verdict(&situation, &troubles);
         (troubles, verdict)
@@ -180,9 +184,28 @@ fn dead_letters_come_with_their_sentence_and_the_commands() {
 }
 
 #[test]
+fn the_process_itself_can_be_the_trouble() {
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+    let of = |used: u64| Usage { used, limit: 100 };
+    let mut moment = Moment::calm();
+    (moment.process.media, moment.process.memory, moment.process.files) = (of(80), of(90), of(80));
+    moment.process.certificate_ends_at = Some(1_000_000 + 14 * DAY);
+    assert_eq!(codes(&moment.look().0), [] as [&str; 0], "the alerts are silent, too");
+    (moment.process.media, moment.process.memory, moment.process.files) = (of(81), of(91), of(81));
+    moment.process.certificate_ends_at = Some(1_000_000 + 13 * DAY);
+    moment.process.reload_refused = true;
+    let (troubles, verdict) = moment.look();
+    assert_eq!(codes(&troubles), ["certificate", "reload", "media", "memory", "files"]);
+    assert_eq!((&verdict["level"], &*troubles[0].title), (&"warning".into(), "The certificate expires in 13 days"));
+    moment.process = ProcessFigures { certificate_ends_at: Some(999_999), ..ProcessFigures::default() };
+    let (troubles, verdict) = moment.look();
+    assert_eq!((&verdict["level"], &*troubles[0].title), (&"critical".into(), "The certificate has expired"));
+}
+
+#[test]
 fn each_runbook_is_a_section_of_the_operations_page() {
     let page = include_str!("../../../docs/operations.md");
-    let sources = [include_str!("servers.rs"), include_str!("events.rs")].concat();
+    let sources = [include_str!("servers.rs"), include_str!("process.rs"), include_str!("events.rs")].concat();
     let is_runbook = |word: &&str| {
         (word.starts_with("Hookbridge") && !word.contains(' '))
             || ["Making room", "A damaged spool", "Refused requests"].contains(word)

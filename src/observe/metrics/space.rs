@@ -1,4 +1,5 @@
 //! How much room there is: for the spool, on its disk, and in memory; and the limits they are compared with.
+//! What the console says of it is read from the metrics, so that it is what Prometheus sees.
 
 use std::fs;
 use std::path::Path;
@@ -11,16 +12,35 @@ use crate::config::{MediaPlace, Settings};
 /// A limit from here on is none: cgroup v1 writes "no limit" as a number near 2^63.
 const NO_LIMIT: u64 = 1 << 60;
 
+/// What is used of something that has a limit. Without a limit nothing is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) used: u64,
+    pub(crate) limit: u64,
+}
+
+impl Usage {
+    /// From 0 to 1.
+    pub(crate) fn share(self) -> f64 {
+        if self.limit == 0 { 0.0 } else { self.used as f64 / self.limit as f64 }
+    }
+}
+
 /// What is left of each; the limits themselves are set once.
 pub(crate) struct Space {
     room: IntGauge,
     free: IntGauge,
     media: IntGauge,
+    media_limit: u64,
+    memory_limit: u64,
 }
 
 impl Space {
     pub(super) fn new(make: &Make<'_>, settings: &Settings) -> Result<Space, Error> {
         let spool = &settings.spool;
+        let is_folder = matches!(settings.media.place, MediaPlace::Folder(_));
+        let media_limit = if is_folder { settings.media.max_bytes } else { 0 };
+        let memory_limit = memory_limit().unwrap_or(0);
         for (name, help, value) in [
             ("spool_limit_bytes", "spool.max_bytes: the most bytes the spool may hold.", spool.max_bytes),
             (
@@ -36,12 +56,12 @@ impl Space {
             (
                 "media_limit_bytes",
                 "media.max_bytes: the most bytes the media folder may hold; 0 when files go to a bucket.",
-                if matches!(settings.media.place, MediaPlace::Folder(_)) { settings.media.max_bytes } else { 0 },
+                media_limit,
             ),
             (
                 "process_memory_limit_bytes",
                 "Memory limit of the process in bytes, from its control group; 0 without a limit.",
-                memory_limit().unwrap_or(0),
+                memory_limit,
             ),
         ] {
             make.gauge(name, help)?.set(signed(value));
@@ -54,6 +74,8 @@ impl Space {
             room: make.gauge("spool_room_bytes", room)?,
             free: make.gauge("disk_free_bytes", free)?,
             media: make.gauge("media_used_bytes", media)?,
+            media_limit,
+            memory_limit,
         })
     }
 
@@ -68,6 +90,37 @@ impl Space {
             self.media.set(signed(media));
         }
     }
+}
+
+impl Space {
+    /// Bytes of the media folder, as they were shown last.
+    pub(crate) fn media(&self) -> Usage {
+        Usage { used: u64::try_from(self.media.get()).unwrap_or(0), limit: self.media_limit }
+    }
+
+    /// Bytes of memory, and files and connections, that the process has now.
+    pub(crate) fn process(&self) -> (Usage, Usage) {
+        let process = process_gauges();
+        let value = |name: &str| process.iter().find(|(of, _)| of == name).map_or(0, |(_, value)| *value);
+        let memory = Usage { used: value("process_resident_memory_bytes"), limit: self.memory_limit };
+        (memory, Usage { used: value("process_open_fds"), limit: value("process_max_fds") })
+    }
+}
+
+/// What any process is measured by. Nothing where it cannot be read.
+#[cfg(target_os = "linux")]
+fn process_gauges() -> Vec<(String, u64)> {
+    use prometheus::core::Collector as _;
+    let families = prometheus::process_collector::ProcessCollector::for_self().collect();
+    let value = |family: &prometheus::proto::MetricFamily| {
+        family.get_metric().first().map_or(0.0, |metric| metric.get_gauge().get_value())
+    };
+    families.iter().map(|family| (family.name().to_owned(), value(family).max(0.0) as u64)).collect()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn process_gauges() -> Vec<(String, u64)> {
+    Vec::new()
 }
 
 fn signed(bytes: u64) -> i64 {
