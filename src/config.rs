@@ -28,7 +28,7 @@ mod written;
 mod written_where;
 
 pub(crate) use fault::{ConfigError, ConfigFault};
-pub(crate) use load::{from_text, load, load_rewritten, load_whole, load_with};
+pub(crate) use load::{Further, from_text, load, load_rewritten, load_whole, load_with};
 pub(crate) use log::{Format, Logging};
 pub(crate) use media::{MediaPlace, MediaSettings};
 pub(crate) use reload::{InForce, Reloaded, load_in_force};
@@ -39,7 +39,7 @@ pub(crate) use settings::{
 pub(crate) use spool::SpoolSettings;
 pub(crate) use tls::TlsSettings;
 pub(crate) use tracing::TracingSettings;
-pub(crate) use without_file::{DEFAULT_FILE, environment_and, variables};
+pub(crate) use without_file::{DEFAULT_FILE, Environment, KeyFlag, variables};
 pub(crate) use written_where::{FaultPlace, Written};
 
 #[cfg(test)]

@@ -12,10 +12,11 @@ use openssl::asn1::Asn1Time;
 use openssl::x509::X509;
 use rustix::process::geteuid;
 
+use super::connect::Connect;
 use super::levels::low_levels;
 use super::{Ending, fail_config, on_runtime};
 use crate::app::preflight::unusable;
-use crate::config::{self, ConfigError, Settings};
+use crate::config::{ConfigError, Settings};
 use crate::disk::access::explain;
 use crate::http::Identity;
 use crate::kafka::publish::{Differing, OneReplica, Publisher, TopicState, View, span};
@@ -41,10 +42,12 @@ pub(super) struct CheckArgs {
     /// Print all findings as one JSON document
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    connect: Connect,
 }
 
 pub(super) fn run(args: &CheckArgs, file: &Path) -> Ending {
-    let settings = match config::load_whole(file, unusable) {
+    let settings = match args.connect.settings_of_bridge(file, unusable) {
         Ok(settings) => settings,
         Err(error) if args.json => return report::unusable(&error),
         Err(error) => return fail_config(&error),
@@ -64,7 +67,8 @@ async fn check(settings: &Settings, file: &Path, is_offline: bool, report: &mut 
     let routes = Routes::plan(settings);
     let media = media::Store::new(&settings.media)?;
     let sources = settings.sources.keys().cloned().collect::<Vec<_>>().join(", ");
-    report.ok(CheckPart::Configuration, &format!("configuration {}: sources {sources}", file.display()));
+    let from = if file.exists() { file.display().to_string() } else { "of the environment".to_owned() };
+    report.ok(CheckPart::Configuration, &format!("configuration {from}: sources {sources}"));
     for warning in &settings.warnings {
         report.fault(CheckLevel::Warn, warning);
     }

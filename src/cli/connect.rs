@@ -13,7 +13,7 @@ use clap::Args;
 
 use super::listening::url_of;
 use super::warn;
-use crate::config::{self, ConfigError, DEFAULT_FILE, Settings};
+use crate::config::{self, ConfigError, DEFAULT_FILE, Environment, Further, KeyFlag, Settings};
 use crate::tools::dev::{self, Assumed, RunningDev};
 
 const KAFKA: &str = "HOOKBRIDGE__KAFKA__BOOTSTRAP_SERVERS";
@@ -92,9 +92,9 @@ impl Connect {
         Ok(configured)
     }
 
-    /// The settings of a bridge: `serve` would start with them, but for the flags.
-    pub(super) fn settings_of_bridge(&self, file: &Path) -> Result<Settings, ConfigError> {
-        let settings = config::load_with(file, self.flags())?;
+    /// The settings of a bridge: `serve` would start with them, but for the flags. What `further` finds stands against them, too.
+    pub(super) fn settings_of_bridge(&self, file: &Path, further: Further) -> Result<Settings, ConfigError> {
+        let settings = config::load_whole(file, self.flags(), further)?;
         let origin = if file.exists() {
             SettingsOrigin::File { path: file.to_owned(), named: true }
         } else {
@@ -111,12 +111,12 @@ impl Connect {
     pub(super) fn settings_if_named(&self, file: Option<&Path>) -> Result<Settings, ConfigError> {
         match file {
             Some(file) => config::load_with(file, self.flags()),
-            None => config::from_text("flags", &demo(&[]), &config::environment_and(self.flags())),
+            None => config::from_text("flags", &demo(&[]), &Environment::and(self.flags())),
         }
     }
 
-    fn flags(&self) -> [(&str, Option<&str>); 2] {
-        [(KAFKA, self.kafka.as_deref()), (REGISTRY, self.registry.as_deref())]
+    fn flags(&self) -> [KeyFlag<'_>; 2] {
+        [("--kafka", KAFKA, self.kafka.as_deref()), ("--registry", REGISTRY, self.registry.as_deref())]
     }
 
     /// What is to be said of servers that nobody wrote into a file or typed.
@@ -161,7 +161,10 @@ impl Connect {
 }
 
 /// The settings by the rule, with `flags` over them.
-pub(super) fn configured(file: Option<&Path>, flags: [(&str, Option<&str>); 2]) -> Result<Configured, ConfigError> {
+pub(super) fn configured<'a>(
+    file: Option<&Path>,
+    flags: impl IntoIterator<Item = KeyFlag<'a>> + Clone,
+) -> Result<Configured, ConfigError> {
     if let Some(path) = file.map(Path::to_owned).or_else(file_here) {
         let settings = config::load_with(&path, flags)?;
         let origin = SettingsOrigin::File { path, named: file.is_some() };
@@ -169,17 +172,17 @@ pub(super) fn configured(file: Option<&Path>, flags: [(&str, Option<&str>); 2]) 
     }
     let variables = config::variables();
     if variables.iter().any(|name| names_servers_or_sources(name)) {
-        let settings = config::from_text("the environment", &demo(&variables), &config::environment_and(flags))?;
+        let settings = config::from_text("the environment", &demo(&variables), &Environment::and(flags))?;
         return Ok(Configured { settings, origin: SettingsOrigin::Environment, no_file: true });
     }
     for dev in RunningDev::all() {
         // It may end at any time, and its file with it.
-        match config::load_with(&dev.file, flags) {
+        match config::load_with(&dev.file, flags.clone()) {
             Err(_) if !dev.file.exists() => {}
             settings => return Ok(Configured { settings: settings?, origin: SettingsOrigin::Dev(dev), no_file: true }),
         }
     }
-    let settings = config::from_text("flags", &demo(&[]), &config::environment_and(flags))?;
+    let settings = config::from_text("flags", &demo(&[]), &Environment::and(flags))?;
     Ok(Configured { settings, origin: SettingsOrigin::Nothing, no_file: true })
 }
 
@@ -187,7 +190,7 @@ pub(super) fn configured(file: Option<&Path>, flags: [(&str, Option<&str>); 2]) 
 pub(super) fn assumed() -> Option<Assumed> {
     let settings = match file_here() {
         Some(path) => config::load(&path).ok()?,
-        None => config::from_text("the environment", &demo(&config::variables()), &config::environment_and([])).ok()?,
+        None => config::from_text("the environment", &demo(&config::variables()), &Environment::and([])).ok()?,
     };
     let (kafka, registry) = (settings.kafka.bootstrap_servers.clone(), settings.registry.url.clone());
     Some(Assumed { url: url_of(&settings), kafka, registry })

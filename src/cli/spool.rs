@@ -97,7 +97,8 @@ pub(super) fn run(args: SpoolArgs, file: &Path) -> Ending {
             Ok(settings) => inspect(&settings.data_dir, events, json),
             Err(error) => fail_config(&error),
         },
-        SpoolCommand::Drain(args) => match args.connect.settings_of_bridge(file) {
+        // Of a certificate, say, it needs nothing.
+        SpoolCommand::Drain(args) => match args.connect.settings_of_bridge(file, |_| Vec::new()) {
             Ok(mut settings) => {
                 let _logs = telemetry::init(std::mem::take(&mut settings.logging));
                 on_runtime(drain(&settings, args.wait)).unwrap_or_else(|ending| ending)

@@ -98,7 +98,7 @@ pub(super) fn run(args: &TryArgs, file: Option<&Path>) -> Ending {
 fn settings(args: &TryArgs, file: Option<&Path>) -> Result<Settings, ConfigError> {
     if let Some(file) = file {
         let catalog = args.catalog.as_ref().map(|dir| dir.display().to_string());
-        return config::load_with(file, [("HOOKBRIDGE__CATALOG__DIR", catalog.as_deref())]);
+        return config::load_with(file, [("--catalog", "HOOKBRIDGE__CATALOG__DIR", catalog.as_deref())]);
     }
     dev::demo_settings("127.0.0.1:9092", "http://127.0.0.1:8081", args.catalog.as_deref())
 }

@@ -77,6 +77,16 @@ impl Overlay {
         here.insert(found, value);
     }
 
+    /// Calls what flags set by their names.
+    pub(super) fn name(&mut self, flags: &BTreeMap<String, String>) {
+        let set = self.variables.values_mut();
+        for name in set.chain(self.faults.iter_mut().filter_map(|fault| fault.place.variable.as_mut())) {
+            if let Some(flag) = flags.get(name) {
+                name.clone_from(flag);
+            }
+        }
+    }
+
     fn fail(&mut self, name: &str, what: &str, remedy: &str) {
         self.faults.push(about(name, String::new(), what.to_owned(), remedy.to_owned()));
     }

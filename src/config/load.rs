@@ -11,7 +11,7 @@ use super::environment::{Overlay, stray_variables};
 use super::fault::{ConfigFault, Faults};
 use super::schema::settings_schema;
 use super::suspicious::{self, BOM};
-use super::without_file::{environment_and, or_nothing};
+use super::without_file::{Environment, KeyFlag, or_nothing};
 use super::written::WrittenSettings;
 use super::written_where::{FaultPlace, Written, is_secret};
 use super::{ConfigError, Settings};
@@ -30,23 +30,27 @@ pub(crate) fn load(file: &Path) -> Result<Settings, ConfigError> {
     load_with(file, [])
 }
 
-/// The same, with what `further` finds.
-///
-/// # Errors
-/// As [`load`].
-pub(crate) fn load_whole(file: &Path, further: Further) -> Result<Settings, ConfigError> {
-    resolve(read(file)?, further)
-}
-
-/// As [`load`], with these variables over the environment's.
+/// The same, with what these flags say over the environment.
 ///
 /// # Errors
 /// As [`load`].
 pub(crate) fn load_with<'a>(
     file: &Path,
-    variables: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+    flags: impl IntoIterator<Item = KeyFlag<'a>>,
 ) -> Result<Settings, ConfigError> {
-    resolve(read_rewritten(file, variables, |_| ())?, nothing_further)
+    load_whole(file, flags, nothing_further)
+}
+
+/// The same, with what `further` finds.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_whole<'a>(
+    file: &Path,
+    flags: impl IntoIterator<Item = KeyFlag<'a>>,
+    further: Further,
+) -> Result<Settings, ConfigError> {
+    resolve(read_rewritten(file, flags, |_| ())?, further)
 }
 
 /// Reads `file` and the environment, has `rewrite` put other servers in place of those that they name, and resolves what they say
@@ -62,8 +66,8 @@ pub(crate) fn load_rewritten(file: &Path, rewrite: impl FnOnce(&mut Table)) -> R
 ///
 /// # Errors
 /// As [`load`].
-pub(crate) fn from_text(path: &str, text: &str, env: &BTreeMap<String, String>) -> Result<Settings, ConfigError> {
-    resolve(table_from(path, text, env, |_| ())?, nothing_further)
+pub(crate) fn from_text(path: &str, text: &str, environment: &Environment) -> Result<Settings, ConfigError> {
+    resolve(table_from(path, text, environment, |_| ())?, nothing_further)
 }
 
 fn nothing_further(_: &Settings) -> Vec<ConfigError> {
@@ -94,11 +98,12 @@ pub(super) fn read(file: &Path) -> Result<Said, ConfigError> {
 
 fn read_rewritten<'a>(
     file: &Path,
-    variables: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+    flags: impl IntoIterator<Item = KeyFlag<'a>>,
     rewrite: impl FnOnce(&mut Table),
 ) -> Result<Said, ConfigError> {
     let text = or_nothing(file, read_text(file)).map_err(|error| ConfigError::unreadable(file, &error))?;
-    table_from(&file.display().to_string(), &text, &environment_and(variables), rewrite)
+    let path = text.as_ref().map(|_| file.display().to_string()).unwrap_or_default();
+    table_from(&path, &text.unwrap_or_default(), &Environment::and(flags), rewrite)
 }
 
 /// A file as text. What is not UTF-8 is often UTF-16, as Windows writes it.
@@ -111,10 +116,11 @@ fn read_text(file: &Path) -> io::Result<String> {
     })
 }
 
+/// `path` is empty where there is no file.
 fn table_from(
     path: &str,
     text: &str,
-    env: &BTreeMap<String, String>,
+    Environment { values: env, flags }: &Environment,
     rewrite: impl FnOnce(&mut Table),
 ) -> Result<Said, ConfigError> {
     let in_line = |line: Option<usize>, what: String| ConfigFault {
@@ -146,6 +152,7 @@ fn table_from(
         overlay.put(&mut table, name, value);
     }
     rewrite(&mut table);
+    overlay.name(flags);
     let mut overlaid = overlay.faults;
     let written = Written::new(path, text, overlay.variables, table.clone());
     let mut expanding = Expanding { env, faults: Faults::new(written.clone()), warnings: Vec::new() };

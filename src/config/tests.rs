@@ -19,7 +19,7 @@ tokens = "tok"
 
 fn read(text: &str, env: &[(&str, &str)]) -> Result<Settings, String> {
     let env: BTreeMap<_, _> = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    from_text("hookbridge.toml", text, &env).map_err(|e| e.to_string())
+    from_text("hookbridge.toml", text, &env.into()).map_err(|e| e.to_string())
 }
 
 /// What is wrong, without the file and the line.

@@ -1,4 +1,4 @@
-//! A configuration without a file: the environment alone.
+//! A configuration without a file: the environment alone; and what flags put over it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,25 +15,48 @@ pub(crate) fn variables() -> Vec<String> {
     names.filter(|name| name.starts_with(PREFIX)).collect()
 }
 
-/// What was read of `file`; or nothing, where nobody named a file, there is none, and the environment has keys instead.
-pub(super) fn or_nothing(file: &Path, read: io::Result<String>) -> io::Result<String> {
+/// The environment, with what flags say over it.
+#[derive(Debug, Default)]
+pub(crate) struct Environment {
+    pub(super) values: BTreeMap<String, String>,
+    /// By the variable that a flag stands for: the flag.
+    pub(super) flags: BTreeMap<String, String>,
+}
+
+/// A flag, the variable that it stands for, and what it says, if it is given.
+pub(crate) type KeyFlag<'a> = (&'static str, &'static str, Option<&'a str>);
+
+impl From<BTreeMap<String, String>> for Environment {
+    fn from(values: BTreeMap<String, String>) -> Environment {
+        Environment { values, flags: BTreeMap::new() }
+    }
+}
+
+impl Environment {
+    /// That of the process, and these flags over it.
+    pub(crate) fn and<'a>(flags: impl IntoIterator<Item = KeyFlag<'a>>) -> Environment {
+        let values = env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+        let mut environment = Environment::from(values.collect::<BTreeMap<_, _>>());
+        for (flag, variable, value) in flags {
+            if let Some(value) = value {
+                environment.values.insert(variable.to_owned(), value.to_owned());
+                environment.flags.insert(variable.to_owned(), flag.to_owned());
+            }
+        }
+        environment
+    }
+}
+
+/// What was read of `file`; or `None`, where nobody named a file, there is none, and the environment has keys instead.
+pub(super) fn or_nothing(file: &Path, read: io::Result<String>) -> io::Result<Option<String>> {
     match read {
         Err(error)
             if error.kind() == io::ErrorKind::NotFound
                 && file == Path::new(DEFAULT_FILE)
                 && !variables().is_empty() =>
         {
-            Ok(String::new())
+            Ok(None)
         }
-        read => read,
+        read => read.map(Some),
     }
-}
-
-/// The environment, and these variables over it.
-pub(crate) fn environment_and<'a>(
-    variables: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
-) -> BTreeMap<String, String> {
-    let environment = env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-    let given = variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
-    environment.chain(given).collect()
 }

@@ -16,7 +16,7 @@ pub(crate) struct FaultPlace {
     pub(crate) file: Option<String>,
     /// Of that file, from 1.
     pub(crate) line: Option<usize>,
-    /// The environment variable that says it, instead of the file.
+    /// The environment variable, or the flag, that says it, or would, instead of the file.
     pub(crate) variable: Option<String>,
     /// Such as `sources.wegly.secrets[0]`; empty for a file as a whole.
     pub(crate) key: String,
@@ -53,6 +53,7 @@ pub(crate) struct Written(Arc<WrittenIn>);
 
 #[derive(Debug, Default)]
 struct WrittenIn {
+    /// Empty where there is none.
     file: String,
     text: String,
     /// Key by key: the variable that sets it.
@@ -80,6 +81,11 @@ impl Written {
             variables.get(set).cloned()
         };
         if let Some(variable) = own.or_else(made) {
+            return FaultPlace { variable: Some(variable), key: key.to_owned(), ..FaultPlace::default() };
+        }
+        if file.is_empty() {
+            let end = key.find('[').unwrap_or(key.len());
+            let variable = format!("{}{}", super::environment::variable(&key[..end]), &key[end..]);
             return FaultPlace { variable: Some(variable), key: key.to_owned(), ..FaultPlace::default() };
         }
         FaultPlace { file: Some(file.clone()), line: toml_line(text, key, false), variable: None, key: key.to_owned() }

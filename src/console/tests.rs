@@ -1,6 +1,5 @@
 //! Readings of real metrics, and an hour made of them.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ const TEN: Duration = Duration::from_secs(10);
 
 fn settings() -> Settings {
     let text = crate::tools::dev::configuration("localhost:9092", "http://localhost:8081", true, Path::new("data"));
-    crate::config::from_text("console", &text, &BTreeMap::new()).unwrap()
+    crate::config::from_text("console", &text, &crate::config::Environment::default()).unwrap()
 }
 
 /// The bridge's metrics, moved by hand.

@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn the_documents_in_the_repository_are_up_to_date() {
         let text = dev::configuration("localhost:9092", "http://localhost:8081", true, std::path::Path::new("data"));
-        let settings = config::from_text("docs", &text, &BTreeMap::new()).unwrap();
+        let settings = config::from_text("docs", &text, &config::Environment::default()).unwrap();
         for (name, fresh) in [("asyncapi.json", asyncapi(&settings)), ("events.md", events(&settings))] {
             let kept = std::fs::read_to_string(format!("docs/{name}")).unwrap_or_default();
             let word = name.split('.').next().unwrap();

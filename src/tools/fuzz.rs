@@ -30,7 +30,7 @@ static SOURCES: LazyLock<BTreeMap<String, Arc<Source>>> = LazyLock::new(|| {
         "[kafka]\nbootstrap_servers = \"localhost:9092\"\n[registry]\nurl = \"http://localhost:8081\"\n\
          [sources.wegly]\nsecrets = {SECRETS:?}\n[sources.whazing]\ntokens = [{TOKEN:?}]\n"
     );
-    from_text("fuzz", &text, &BTreeMap::new()).unwrap().sources
+    from_text("fuzz", &text, &crate::config::Environment::default()).unwrap().sources
 });
 
 /// The part before the first `byte`, and the part behind it.

@@ -192,13 +192,16 @@ mod tests {
                 std::fs::write(catalog.join(profile).join(name), text).unwrap();
             }
         }
-        let missing = from_text("hookbridge.toml", &starter.text, &BTreeMap::new()).err().unwrap().to_string();
+        let missing = from_text("hookbridge.toml", &starter.text, &crate::config::Environment::default())
+            .err()
+            .unwrap()
+            .to_string();
         assert_eq!(missing.lines().count(), starter.secrets.len(), "{missing}");
         for (file, what) in &starter.secrets {
             let is_pair = what.contains("USER:PASSWORD");
             std::fs::write(file, if is_pair { "user:password\n" } else { "d2hhdGV2ZXIgaXQgaXM=\n" }).unwrap();
         }
-        let settings = from_text("hookbridge.toml", &starter.text, &BTreeMap::new());
+        let settings = from_text("hookbridge.toml", &starter.text, &crate::config::Environment::default());
         let settings = settings.unwrap_or_else(|error| panic!("{error}"));
         assert!(settings.sources.len() >= 11 && settings.warnings.is_empty());
     }

@@ -154,3 +154,33 @@ fn the_commands_that_dev_prints_work_in_a_folder_with_another_configuration() {
     let tail = ["tail", "wegly.deal", "--kafka", &dev.kafka, "--registry", &dev.registry];
     assert_eq!(first_line(&run(home.path(), home.path(), &[], &tail), &tail), "");
 }
+
+#[test]
+fn what_is_wrong_is_called_by_the_flag_or_the_variable_that_says_it() {
+    const KAFKA: (&str, &str) = ("HOOKBRIDGE__KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:9");
+    const SOURCE: (&str, &str) = ("HOOKBRIDGE__SOURCES__WEGLY__SECRETS", "s3cret");
+    let (home, elsewhere) = (folder(), folder());
+    let check = ["check", "--offline"];
+    for (args, variables, place) in [
+        (&["tail", "x", "--kafka", "no port"][..], &[KAFKA][..], "--kafka"),
+        (&["tail", "x", "--registry", "localhost:8081"], &[], "--registry"),
+        (&["schemas", "check", "--registry", "ftp://x"], &[], "--registry"),
+        (&["check", "--offline", "--registry", "x"], &[KAFKA, SOURCE], "--registry"),
+        (&check, &[KAFKA, SOURCE], "HOOKBRIDGE__REGISTRY__URL"),
+        (&check, &[("HOOKBRIDGE__REGISTRY__URL", "x"), KAFKA, SOURCE], "HOOKBRIDGE__REGISTRY__URL"),
+        (&check, &[KAFKA, ("HOOKBRIDGE__REGISTRY__URL", "http://x")], "HOOKBRIDGE__SOURCES"),
+    ] {
+        let output = run(elsewhere.path(), home.path(), variables, args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(78), "{args:?}: {said}");
+        let named = format!("hookbridge: {place}: ");
+        assert!(said.lines().any(|line| line.starts_with(&named)), "{args:?}: {said}");
+        assert!(!said.contains("hookbridge.toml:"), "there is no such file: {said}");
+    }
+    // Flags go over what check looks at, too; and there is nothing at this port.
+    let variables = [KAFKA, SOURCE, ("HOOKBRIDGE__REGISTRY__URL", "http://127.0.0.1:13")];
+    let output = run(elsewhere.path(), home.path(), &variables, &["check", "--kafka", "127.0.0.1:7"]);
+    let found = String::from_utf8_lossy(&output.stdout);
+    assert!(found.contains("configuration of the environment") && found.contains("127.0.0.1:7"), "{found}");
+    assert!(!found.contains(KAFKA.1), "{found}");
+}

@@ -78,7 +78,7 @@ pub(super) struct Destination {
 impl SendAs {
     /// Finds the profile.
     pub(super) fn find(args: &SendArgs, file: Option<&Path>) -> Result<SendAs, TargetError> {
-        let mut configured = connect::configured(file, [("", None), ("", None)])?;
+        let mut configured = connect::configured(file, [])?;
         if args.secret.is_none() && !matches!(configured.origin, SettingsOrigin::File { named: true, .. }) {
             configured = of_who_listens(args, configured)?;
         }

@@ -168,7 +168,7 @@ mod tests {
         let text = format!(
             "[kafka]\nbootstrap_servers = \"k:1\"\n[registry]\nurl = \"{registry}\"\n[sources.wegly]\nsecrets = [\"a secret\"]\n"
         );
-        crate::config::from_text("test", &text, &BTreeMap::new()).unwrap()
+        crate::config::from_text("test", &text, &crate::config::Environment::default()).unwrap()
     }
 
     /// A record with two numbers of which `time` says where the time is among them.

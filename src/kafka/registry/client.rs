@@ -349,7 +349,6 @@ fn body(subject: &Subject) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
     use std::sync::atomic::Ordering;
@@ -363,7 +362,7 @@ mod tests {
             "[kafka]\nbootstrap_servers = \"k:1\"\n[registry]\nurl = \"{registry}\"\ntimeout = \"30s\"\n\
              [sources.whazing]\ntokens = [\"t0ken-1\"]\n"
         );
-        let settings = crate::config::from_text("test", &text, &BTreeMap::new()).unwrap();
+        let settings = crate::config::from_text("test", &text, &crate::config::Environment::default()).unwrap();
         let subject = Arc::clone(&crate::kafka::route::Routes::plan(&settings).subjects[0]);
         (settings.registry, subject)
     }

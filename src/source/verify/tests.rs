@@ -134,7 +134,7 @@ fn source(profile: &str, secrets: &str) -> Arc<Source> {
     let text = format!(
         "[kafka]\nbootstrap_servers = \"k:1\"\n[registry]\nurl = \"http://r:1\"\n[sources.{profile}]\n{secrets}\n"
     );
-    let settings = crate::config::from_text("test", &text, &std::collections::BTreeMap::new()).unwrap();
+    let settings = crate::config::from_text("test", &text, &crate::config::Environment::default()).unwrap();
     Arc::clone(&settings.sources[profile])
 }
 

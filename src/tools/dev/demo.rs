@@ -1,6 +1,5 @@
 //! The demo sources: their secrets, which everybody knows, and the configuration that they are in.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::catalog::{Catalog, Method, Profile};
@@ -62,7 +61,7 @@ pub(crate) fn demo_settings(kafka: &str, registry: &str, dir: Option<&Path>) -> 
     if let Some(dir) = dir {
         whole += &catalog(dir)?;
     }
-    config::from_text("flags", &whole, &BTreeMap::new())
+    config::from_text("flags", &whole, &config::Environment::default())
 }
 
 /// What [`configuration`] says of the catalog in `dir`, if it has one.

@@ -1,6 +1,5 @@
 //! Which sources `dev` runs: the demo ones, those of a folder of profiles, or those of a configuration file.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,7 +32,7 @@ impl DevSources {
     /// The settings of the bridge.
     pub(super) fn settings(&self, servers: &Servers<'_>) -> Result<Settings, ConfigError> {
         let Some(file) = &self.file else {
-            return config::from_text("dev", &self.demo(servers)?, &BTreeMap::new());
+            return config::from_text("dev", &self.demo(servers)?, &config::Environment::default());
         };
         config::load_rewritten(file, |table| self.rewrite(table, servers))
     }

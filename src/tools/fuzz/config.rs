@@ -25,7 +25,7 @@ pub fn config(data: &[u8]) {
     if reaches_out(file, &environment) || data.windows(SECRET.len()).any(|window| window == SECRET.as_bytes()) {
         return;
     }
-    match from_text("fuzz.toml", file, &environment) {
+    match from_text("fuzz.toml", file, &environment.into()) {
         Ok(settings) => assert!(!settings.sources.is_empty()),
         Err(error) => {
             assert!(!error.faults().is_empty());
