@@ -62,7 +62,7 @@ trap 'exit 1' HUP INT TERM
 rm -rf "$project"
 mkdir -p "$project"
 tar --create --exclude=./target --exclude=./.git --exclude=./data --exclude=./.env --exclude=./.venv \
-    --exclude='./secrets/*/[!.]*' --exclude=./fuzz --exclude=./examples . | tar --extract --directory "$project"
+    --exclude='./secrets/*/[!.]*' --exclude=./fuzz . | tar --extract --directory "$project"
 
 # shellcheck disable=SC2016  # the inner shell is to expand them
 setpriv --pdeathsig KILL unshare --mount --net --pid --ipc --uts --fork --kill-child=KILL bash -euc '
