@@ -51,6 +51,9 @@ const LAYOUT: &str = "
     CREATE INDEX IF NOT EXISTS by_lane ON deliveries (lane, seq, source, type, received_at, bytes);
 ";
 
+/// What waits, in the order of the index: SQLite has nothing to sort, for which it would need as much room in a temporary file.
+const ALL_WAITING: &str = "SELECT lane, source, type, bytes, received_at FROM deliveries ORDER BY lane, seq";
+
 /// A delivery on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
@@ -151,6 +154,8 @@ impl SpoolStore {
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES as i64)?;
         connection.pragma_update(None, "cache_size", -4096)?;
+        // A container has perhaps no folder for temporary files that can be written. What is kept in them is small.
+        connection.pragma_update(None, "temp_store", "memory")?;
         let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         if version == 0 {
             connection.execute_batch(LAYOUT)?;
@@ -252,18 +257,25 @@ impl SpoolStore {
 
     /// What waits, by lane, source and type, in the order of the oldest.
     pub(crate) fn waiting(&self) -> Result<Vec<Waiting>, SpoolError> {
-        let sql = "SELECT lane, source, type, count(*), sum(bytes), min(received_at) FROM deliveries
-                   GROUP BY lane, source, type ORDER BY min(received_at)";
-        self.rows(sql, [], |row| {
-            Ok(Waiting {
-                lane: row.get(0)?,
-                source: row.get(1)?,
-                event_type: row.get(2)?,
-                records: row.get::<_, i64>(3)?.unsigned_abs(),
-                bytes: row.get::<_, i64>(4)?.unsigned_abs(),
-                oldest: row.get(5)?,
-            })
-        })
+        type Kind = (String, String, Option<String>);
+        let mut sums: BTreeMap<Kind, (u64, u64, i64)> = BTreeMap::new();
+        self.rows(ALL_WAITING, [], |row| {
+            let (bytes, received_at) = (row.get::<_, i64>(3)?.unsigned_abs(), row.get::<_, i64>(4)?);
+            let sum = sums.entry((row.get(0)?, row.get(1)?, row.get(2)?)).or_insert((0, 0, received_at));
+            *sum = (sum.0 + 1, sum.1 + bytes, sum.2.min(received_at));
+            Ok(())
+        })?;
+        let sum = |((lane, source, event_type), (records, bytes, oldest)): (Kind, _)| Waiting {
+            lane,
+            source,
+            event_type,
+            records,
+            bytes,
+            oldest,
+        };
+        let mut waiting: Vec<_> = sums.into_iter().map(sum).collect();
+        waiting.sort_by_key(|waiting| waiting.oldest);
+        Ok(waiting)
     }
 
     /// How many deliveries of a lane there are after number `after`, and the numbers of those up to `seq`.

@@ -42,6 +42,26 @@ fn a_lane_is_read_in_order_from_a_place_on_and_no_further_than_told() {
 }
 
 #[test]
+fn what_waits_is_summed_up_by_kind_and_without_a_temporary_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = |seq, event_type| NewRow { event_type, ..row(seq, "a", b"22") };
+    let rows = [row(1, "b", b"1"), other(2, None), other(3, Some("deal.lost")), row(4, "a", b"1"), row(5, "b", b"1")];
+    let store = filled(dir.path(), &rows);
+    let kinds = store.waiting().unwrap();
+    let kind = |w: &Waiting| (w.lane.clone(), w.event_type.clone(), w.records, w.bytes, w.oldest - 1_780_401_600_000);
+    let expected = [
+        ("b", Some("deal.won"), 2, 514, 1),
+        ("a", None, 1, 258, 2),
+        ("a", Some("deal.lost"), 1, 258, 3),
+        ("a", Some("deal.won"), 1, 257, 4),
+    ];
+    let expected = expected.map(|(lane, kind, n, bytes, at)| (lane.to_owned(), kind.map(str::to_owned), n, bytes, at));
+    assert_eq!(kinds.iter().map(kind).collect::<Vec<_>>(), expected);
+    let plan = store.rows(&format!("EXPLAIN QUERY PLAN {ALL_WAITING}"), [], |row| row.get::<_, String>(3)).unwrap();
+    assert!(plan.iter().all(|step| step.contains("COVERING INDEX by_lane")), "{plan:?}");
+}
+
+#[test]
 fn what_was_committed_is_there_for_another_reader_and_after_a_reopening() {
     let dir = tempfile::tempdir().unwrap();
     assert!(SpoolStore::look(dir.path()).unwrap().is_none(), "looking makes no file");
