@@ -22,12 +22,15 @@ use crate::kafka::publish::{PrepareError, Publisher};
 use crate::kafka::registry::{ClientError, Registry};
 use crate::observe::metrics::Metrics;
 use crate::source::Source;
+use crate::values::time::{now_millis, to_rfc3339};
 
 /// Why the configuration in force stays.
 #[derive(Debug, thiserror::Error)]
 enum ReloadError {
     #[error("{}", .0.in_one_line())]
     Config(ConfigError),
+    #[error("http.tls.certificate_file: the new certificate expired on {0}: put one there that is valid")]
+    Expired(String),
     #[error(transparent)]
     Registry(#[from] ClientError),
     #[error(transparent)]
@@ -87,11 +90,17 @@ impl Reload {
         let tls = self.tls.as_ref().zip(settings.http.tls.as_ref());
         let tls = tls.map(|(tls, files)| Identity::read(files).map(|identity| (tls, identity)));
         let tls = tls.transpose()?;
+        if let Some((_, new)) = tls.as_ref().filter(|(tls, new)| new.fingerprint != tls.fingerprint()) {
+            if new.is_expired(now_millis()) {
+                return Err(ReloadError::Expired(to_rfc3339(new.ends_at.saturating_mul(1000))));
+            }
+        }
         let client = self.registry.prepare(&settings.registry).await?;
         let producers = self.publisher.prepare(settings).await?;
         // From here on nothing fails.
         if let Some((tls, identity)) = tls {
             self.metrics.listener.certificate_ends_at.set(identity.ends_at);
+            identity.warn_of_its_end(now_millis());
             if identity.fingerprint != tls.fingerprint() {
                 reloaded.changed.push(format!("http.tls (certificate {})", identity.fingerprint));
             }

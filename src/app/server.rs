@@ -22,6 +22,7 @@ use crate::http::{
     webhook_router,
 };
 use crate::outcome::RequestWatcher;
+use crate::values::time::now_millis;
 
 /// What the end of shutdown keeps for itself: closing the listeners and the process.
 const LAST_STEPS: Duration = Duration::from_millis(500);
@@ -61,6 +62,9 @@ impl App {
         limits.largest_body = largest_body;
         let in_flight = pipeline.metrics.listener.in_flight_bytes.clone();
         limits.budget = Some(Arc::new(Budget::new(&settings.http, largest_body, in_flight)));
+        if let Some(identity) = &identity {
+            identity.warn_of_its_end(now_millis());
+        }
         pipeline.metrics.listener.certificate_ends_at.set(identity.as_ref().map_or(0, |identity| identity.ends_at));
         let health = Health {
             pipeline: Arc::clone(pipeline),

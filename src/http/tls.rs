@@ -15,9 +15,13 @@ use tokio_openssl::SslStream;
 use super::lingering::OnTcp;
 use crate::config::{ConfigError, TlsSettings};
 use crate::disk::access::explain;
+use crate::values::time::to_rfc3339;
 
 /// What may be spoken behind TLS, best first, as ALPN has it: each name with its length in front.
 const PROTOCOLS: &[u8] = b"\x02h2\x08http/1.1";
+
+/// A certificate that expires within so long, in milliseconds, is warned of; as the alert has it.
+const SOON: i64 = 14 * 24 * 60 * 60 * 1000;
 
 /// A certificate and its key, ready to be shown.
 pub(crate) struct Identity {
@@ -29,6 +33,21 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// Whether the certificate has expired at `now`, in milliseconds since 1970.
+    pub(crate) fn is_expired(&self, now: i64) -> bool {
+        self.ends_at.saturating_mul(1000) <= now
+    }
+
+    /// Warns of a certificate that has expired, or soon will.
+    pub(crate) fn warn_of_its_end(&self, now: i64) {
+        let ends_at = to_rfc3339(self.ends_at.saturating_mul(1000));
+        if self.is_expired(now) {
+            tracing::error!(ends_at, "the certificate in http.tls has expired: senders do not deliver; replace it");
+        } else if self.is_expired(now + SOON) {
+            tracing::warn!(ends_at, "the certificate in http.tls expires soon: replace it");
+        }
+    }
+
     /// Reads the files.
     ///
     /// # Errors

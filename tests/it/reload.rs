@@ -121,6 +121,10 @@ fn a_certificate_is_replaced_for_new_connections_and_a_wrong_one_is_not() {
     bridge.setup.http = good.replace("server.key", "client.key");
     assert!(bridge.reload("refused").contains("does not belong to the certificate in http.tls.certificate_file"));
     assert_eq!(both(), ["0 000", "2 200"]);
+    // It is no longer valid a second after it was made, which was a while ago.
+    bridge.setup.http = good.replace("server.", "expired.");
+    assert!(bridge.reload("refused").contains("the new certificate expired on "));
+    assert_eq!(both(), ["0 000", "2 200"]);
     // Renewed in place, under the same names.
     bridge.setup.http = good.replace("server.", "stranger.");
     for kind in ["crt", "key"] {
