@@ -46,9 +46,11 @@ COPY --from=build /out/hookbridge /usr/local/bin/hookbridge
 # read; only a configuration that says so (media.url) uses it.
 COPY --from=build --chown=65532:65532 /out/data /data
 COPY --from=build --chown=65532:65532 /out/data /media
+# The configuration is mounted here. It is found as in any folder, and not named, so that variables alone will do, and that tools and `dev`
+# run without one.
+WORKDIR /etc/hookbridge
 # Variables go over the file: whoever mounts the volume elsewhere, or wants another address, sets these.
-ENV HOOKBRIDGE_CONFIG=/etc/hookbridge/hookbridge.toml \
-    HOOKBRIDGE__DATA_DIR=/data \
+ENV HOOKBRIDGE__DATA_DIR=/data \
     HOOKBRIDGE__ADMIN__LISTEN=0.0.0.0:9464
 USER 65532:65532
 VOLUME ["/data"]
