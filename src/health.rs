@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::flow::pipeline::Pipeline;
-use crate::kafka::registry::{RefusedSchema, Registry};
+use crate::kafka::registry::{ChangedIds, RefusedSchema, Registry};
 use crate::observe::telemetry::dropped_lines;
 use crate::spool::Spool;
 use crate::values::time::now_millis;
@@ -45,6 +45,7 @@ pub(crate) struct HealthReport {
     pub(crate) known: usize,
     pub(crate) all: usize,
     pub(crate) refused: Vec<RefusedSchema>,
+    pub(crate) changed_ids: ChangedIds,
 }
 
 impl HealthReport {
@@ -76,7 +77,14 @@ impl HealthReport {
 impl Health {
     /// Whether an event could be accepted now, and what stands against it.
     pub(crate) fn report(&self) -> HealthReport {
-        let kafka = self.pipeline.publisher.trouble();
+        let (states, registry) = (self.pipeline.publisher.unknown_states(), self.registry.trouble());
+        let are_states_known = states.is_none();
+        // States are read with the registry's schemas. While it cannot be used they are its trouble, else they are Kafka's.
+        let (of_kafka, registry) = match (states, registry) {
+            (Some(states), Some(reason)) => (None, Some(format!("{reason}; until it is back, {states}"))),
+            other => other,
+        };
+        let kafka = self.pipeline.publisher.trouble().or(of_kafka);
         let (known, all) = self.registry.known();
         let refused = self.registry.refusals();
         let ending = self.ending.load(Ordering::Relaxed);
@@ -84,25 +92,29 @@ impl Health {
         let ids_known = known > 0 && known + refused.len() >= all;
         let spool = self.spool.trouble();
         HealthReport {
-            ready: !ending && ((kafka.is_none() && ids_known) || spool.is_none()),
+            ready: !ending && ((kafka.is_none() && are_states_known && ids_known) || spool.is_none()),
             ending,
             // They do not count: what can be written is written, and the rest waits in the spool.
             partitions: self.pipeline.publisher.watch().unwritable().filter(|_| kafka.is_none()),
             kafka,
-            registry: self.registry.trouble(),
+            registry,
             spool,
             spool_bytes: self.spool.bytes(),
             damage: self.spool.note(),
             known,
             all,
             refused,
+            changed_ids: self.registry.changed_ids(),
         }
     }
 
     /// Brings the gauges up to date.
     pub(crate) async fn gauge(&self) {
         let Pipeline { metrics, media, .. } = &*self.pipeline;
-        metrics.ready.set(self.report().ready.into());
+        let report = self.report();
+        metrics.ready.set(report.ready.into());
+        metrics.kafka_up.set(report.kafka.is_none().into());
+        metrics.registry_up.set(report.registry.is_none().into());
         metrics.kafka.show(&self.pipeline.publisher.statistics(), self.pipeline.publisher.replaced());
         metrics.latest.show(self.pipeline.publisher.latest());
         self.pipeline.publisher.watch().for_each_topic(|topic| metrics.kafka.show_topic(&topic));
@@ -115,10 +127,8 @@ impl Health {
         metrics.space.show(room.bytes, room.free, media.used());
         metrics.damage.files.set(i64::try_from(self.spool.damaged_files()).unwrap_or(i64::MAX));
         metrics.show_dropped_lines(dropped_lines());
-        let (known, all) = self.registry.known();
-        let refused = self.registry.refusals().len();
-        metrics.kafka_up.set(self.pipeline.publisher.trouble().is_none().into());
-        metrics.registry_up.set(self.registry.trouble().is_none().into());
+        metrics.show_changed_ids(report.changed_ids.count);
+        let (known, all, refused) = (report.known, report.all, report.refused.len());
         for (state, count) in [("known", known), ("refused", refused), ("unknown", all.saturating_sub(known + refused))]
         {
             metrics.schemas.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));

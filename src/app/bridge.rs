@@ -204,7 +204,22 @@ async fn keep_ids(registry: Arc<Registry>, pipeline: Arc<Pipeline>, refuse: ones
         // Nobody listens only when the process ends anyway.
         let _ = refuse.send(refusals);
     }
-    tokio::join!(registry.keep(), tell_time(&registry, &pipeline.publisher));
+    tokio::join!(
+        registry.keep(),
+        verify_after_outages(&registry, &pipeline.publisher),
+        tell_time(&registry, &pipeline.publisher)
+    );
+}
+
+/// A registry keeps its schemas in Kafka: what became of one in an outage may have become of the other. So while Kafka does not
+/// answer no id is trusted; when it does again the registry is asked first, and what waits is published then.
+async fn verify_after_outages(registry: &Registry, publisher: &Publisher) {
+    loop {
+        publisher.watch().until_answering(false).await;
+        registry.doubt_ids();
+        publisher.watch().until_answering(true).await;
+        registry.verify_ids();
+    }
 }
 
 /// A clock that was wrong at the start has nothing to go by but the registry's.

@@ -250,9 +250,9 @@ impl Pipeline {
         if route.unknown().is_some() && !self.ids_are_known_before(attempt.deadline).await {
             return Err(not_now(schema().1, "the registry did not give the schema ids in time".into()));
         }
-        let Some(records) = self.routes.records(event, route, parts, Subject::id) else {
+        let Some(records) = self.routes.records(event, route, parts, Subject::verified_id) else {
             let (subject, gate) = schema();
-            return Err(not_now(gate, format!("{subject}: the schema id is not known yet")));
+            return Err(not_now(gate, format!("{subject}: the schema id is not known yet, or is being verified")));
         };
         check_size(&records, self.max_record_bytes).map_err(NotTaken::Ever)?;
         if let Some(Target { topic, .. }) = &route.latest

@@ -146,7 +146,7 @@ impl Publisher {
         // Why these do not work has nothing to do with those.
         let context = Context { reason: Arc::default(), ..self.context.clone() };
         let clients = Clients::new(settings, &context)?;
-        if self.unreachable().is_some() {
+        if self.trouble().is_some() {
             return Ok(clients);
         }
         let producer = clients.first(&context)?;
@@ -191,13 +191,12 @@ impl Publisher {
     /// Why Kafka cannot take events, or not those of one producer; `None` when it can.
     #[must_use]
     pub(crate) fn trouble(&self) -> Option<String> {
-        let unknown = || self.latest.held().map(|topic| format!("the newest states of {topic} are not known yet"));
-        self.unreachable().or_else(unknown)
+        self.watch.trouble().or_else(|| self.clients.load().slots().find_map(ProducerSlot::trouble))
     }
 
-    /// Why Kafka cannot be reached, or not by one producer.
-    fn unreachable(&self) -> Option<String> {
-        self.watch.trouble().or_else(|| self.clients.load().slots().find_map(ProducerSlot::trouble))
+    /// Why some states cannot be written yet, though Kafka takes events.
+    pub(crate) fn unknown_states(&self) -> Option<String> {
+        self.latest.held().map(|topic| format!("the newest states of {topic} are not known yet"))
     }
 
     /// Whether the topics are there.

@@ -16,7 +16,7 @@ mod client;
 mod error;
 mod standing;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -26,6 +26,7 @@ use tokio::sync::Notify;
 
 use crate::config::{ConfigError, RegistryMode, RegistrySettings};
 use crate::kafka::route::Subject;
+use crate::values::time::now_millis;
 use cache::Cache;
 pub(crate) use client::Client;
 pub(crate) use client::SchemaReader;
@@ -36,16 +37,25 @@ use standing::{conflicts, standing};
 
 /// How many requests are under way at once.
 const CONCURRENCY: usize = 8;
-/// First wait after a failed pass; doubled each time up to `verify_interval`, or up to [`URGENT_RETRY`].
+/// First wait after a failed pass; doubled each time up to [`LONGEST_RETRY`] or [`URGENT_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// The longest wait while an id is not known: events wait for it.
 const URGENT_RETRY: Duration = Duration::from_secs(2);
+/// The longest wait otherwise, if `verify_interval` is no shorter: a registry that comes back may have other ids.
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
 /// A schema that does not go with what its subject has, or that the registry does not want.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct RefusedSchema {
     pub(crate) subject: String,
     pub(crate) reasons: String,
+}
+
+/// An id that is another than before.
+struct ChangedId {
+    subject: String,
+    before: u32,
+    now: u32,
 }
 
 /// The level at which a registry lets in what we promise, and nothing else.
@@ -94,8 +104,27 @@ pub(crate) struct Registry {
     verify_interval: Duration,
     subjects: Vec<Arc<Subject>>,
     state: Mutex<RegistryState>,
-    /// Another client is in force.
-    replaced: Notify,
+    /// To be asked at once: another client is in force, or ids are to be verified.
+    now: Notify,
+    doubts: Mutex<Doubts>,
+    changed: Mutex<ChangedIds>,
+}
+
+/// Ids that turned out to be others than before, since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ChangedIds {
+    pub(crate) count: u64,
+    /// When that was seen last, in milliseconds since 1970.
+    pub(crate) at: i64,
+}
+
+/// Whether the ids may be those of a registry that is no more.
+#[derive(Debug, Default)]
+struct Doubts {
+    /// How often they were doubted.
+    count: u64,
+    /// The doubts up to this one end with the next answer of the registry, or when it gives none.
+    to_settle: Option<u64>,
 }
 
 impl Registry {
@@ -133,7 +162,9 @@ impl Registry {
             verify_interval: settings.verify_interval,
             subjects,
             state: Mutex::new(RegistryState::not_asked()),
-            replaced: Notify::new(),
+            now: Notify::new(),
+            doubts: Mutex::default(),
+            changed: Mutex::default(),
         })
     }
 
@@ -186,7 +217,7 @@ impl Registry {
     pub(crate) async fn look(&self) -> Result<(), RegistryUnavailable> {
         for (subject, standing) in self.standings().await? {
             match standing {
-                SubjectStatus::Registered(id) => learn(&subject, id),
+                SubjectStatus::Registered(id) => _ = learn(&subject, id),
                 SubjectStatus::New | SubjectStatus::Compatible => {}
                 SubjectStatus::Refused(_) => subject.set_refused(true),
             }
@@ -223,7 +254,48 @@ impl Registry {
     /// Asks with this client from here on, at once.
     pub(crate) fn replace(&self, client: Client) {
         self.client.store(client.into());
-        self.replaced.notify_one();
+        self.now.notify_one();
+    }
+
+    /// The registry may be replaced from here on: no id is used until [`Registry::verify_ids`].
+    pub(crate) fn doubt_ids(&self) {
+        let mut doubts = self.doubts();
+        (doubts.count, doubts.to_settle) = (doubts.count + 1, None);
+        self.subjects.iter().for_each(|subject| subject.set_doubted(true));
+    }
+
+    /// The registry can be asked whether the ids are still right. If it does not answer, they are used as they are.
+    pub(crate) fn verify_ids(&self) {
+        let mut doubts = self.doubts();
+        doubts.to_settle = Some(doubts.count);
+        drop(doubts);
+        self.now.notify_one();
+    }
+
+    /// The registry was asked after this doubt.
+    fn settle(&self, count: u64) {
+        let doubts = self.doubts();
+        if doubts.count == count {
+            self.subjects.iter().for_each(|subject| subject.set_doubted(false));
+        }
+    }
+
+    fn doubts(&self) -> MutexGuard<'_, Doubts> {
+        self.doubts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ids that turned out to be others than before, since the start.
+    pub(crate) fn changed_ids(&self) -> ChangedIds {
+        *self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_changed(&self, changed: &[ChangedId]) {
+        if !changed.is_empty() {
+            let mut noted = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+            *noted = ChangedIds { count: noted.count + changed.len() as u64, at: now_millis() };
+            drop(noted);
+            report_changed(changed);
+        }
     }
 
     /// Verifies the ids from time to time, until the task is dropped.
@@ -233,9 +305,13 @@ impl Registry {
         loop {
             let away = self.trouble().is_some();
             let wait = if away { retry } else { self.verify_interval };
-            let _ = tokio::time::timeout(wait, self.replaced.notified()).await;
-            let before = self.refusals();
-            match self.pass(false).await {
+            let _ = tokio::time::timeout(wait, self.now.notified()).await;
+            let (before, to_settle) = (self.refusals(), self.doubts().to_settle.take());
+            let outcome = self.pass(false).await;
+            if let Some(doubts) = to_settle {
+                self.settle(doubts);
+            }
+            match outcome {
                 Ok(PassOutcome { refusals, .. }) => {
                     if away {
                         tracing::info!("the registry is available again; schema ids verified");
@@ -248,7 +324,7 @@ impl Registry {
                         tracing::warn!(reason = %error, "the registry is unavailable; the known schema ids stay in use");
                     }
                     let (known, all) = self.known();
-                    let longest = if known < all { URGENT_RETRY } else { self.verify_interval };
+                    let longest = if known < all { URGENT_RETRY } else { LONGEST_RETRY.min(self.verify_interval) };
                     retry = (retry * 2).min(longest.max(FIRST_RETRY));
                 }
             }
@@ -282,10 +358,10 @@ impl Registry {
 
     async fn try_pass(&self, first: bool) -> Result<PassOutcome, RegistryUnavailable> {
         let standings = self.standings().await?;
-        let (mut refusals, mut new, mut stops) = (Vec::new(), Vec::new(), false);
+        let (mut refusals, mut new, mut changed, mut stops) = (Vec::new(), Vec::new(), Vec::new(), false);
         for (subject, standing) in standings {
             match standing {
-                SubjectStatus::Registered(id) => learn(&subject, id),
+                SubjectStatus::Registered(id) => changed.extend(learn(&subject, id)),
                 SubjectStatus::New | SubjectStatus::Compatible => new.push(subject),
                 SubjectStatus::Refused(reasons) => {
                     stops |= first && subject.id().is_none();
@@ -305,7 +381,7 @@ impl Registry {
         let mut unavailable = None;
         for (subject, id) in registered {
             match id {
-                Ok(id) => learn(&subject, id),
+                Ok(id) => changed.extend(learn(&subject, id)),
                 Err(RegistryError::Refused { subject: name, reasons }) => {
                     stops |= first && subject.id().is_none();
                     refusals.push(RefusedSchema { subject: name, reasons });
@@ -313,6 +389,7 @@ impl Registry {
                 Err(RegistryError::Unavailable(error)) => unavailable = Some(error),
             }
         }
+        self.note_changed(&changed);
         for subject in &self.subjects {
             let refused = refusals.iter().any(|r| r.subject == subject.name);
             subject.set_refused(refused);
@@ -384,18 +461,24 @@ fn report<'a>(refusals: impl IntoIterator<Item = &'a RefusedSchema>) {
     }
 }
 
-/// Takes over what the registry said.
-fn learn(subject: &Subject, id: u32) {
-    match subject.id() {
-        Some(before) if before != id => {
-            tracing::warn!(
-                subject = subject.name,
-                before,
-                now = id,
-                "the registry has a different id for a schema than before; the new one is used"
-            );
-        }
-        _ => {}
+/// Says that ids are others than before: the registry was replaced, or restored.
+fn report_changed(changed: &[ChangedId]) {
+    if let Some(ChangedId { subject, before, now }) = changed.first() {
+        tracing::warn!(
+            schemas = changed.len(),
+            subject,
+            before,
+            now,
+            "the registry has other ids for schemas than before, and they are used from now on; records written before \
+             name ids that it may not know"
+        );
     }
-    subject.set_id(Some(id));
+}
+
+/// Takes over what the registry said; gives what it had before, if that is another id.
+fn learn(subject: &Subject, now: u32) -> Option<ChangedId> {
+    let before = subject.id();
+    subject.set_id(Some(now));
+    let before = before.filter(|before| *before != now)?;
+    Some(ChangedId { subject: subject.name.clone(), before, now })
 }

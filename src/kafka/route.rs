@@ -35,11 +35,12 @@ pub(crate) struct Subject {
     /// The schema's id in the registry; negative while it is not known.
     id: AtomicI64,
     refused: AtomicBool,
+    doubted: AtomicBool,
 }
 
 impl Subject {
     pub(crate) fn new(name: String, schema: String) -> Self {
-        Subject { name, schema, id: AtomicI64::new(-1), refused: AtomicBool::default() }
+        Subject { name, schema, id: AtomicI64::new(-1), refused: AtomicBool::default(), doubted: AtomicBool::default() }
     }
 
     /// The schema's id, if the registry (or the cache of what it said) has told it.
@@ -50,6 +51,16 @@ impl Subject {
 
     pub(crate) fn set_id(&self, id: Option<u32>) {
         self.id.store(id.map_or(-1, i64::from), Ordering::Relaxed);
+    }
+
+    /// The same, unless the registry may have been replaced since, and is being asked.
+    #[must_use]
+    pub(crate) fn verified_id(&self) -> Option<u32> {
+        self.id().filter(|_| !self.doubted.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_doubted(&self, doubted: bool) {
+        self.doubted.store(doubted, Ordering::Relaxed);
     }
 
     /// Whether the registry does not want the schema.
@@ -92,9 +103,9 @@ impl Route {
         self.targets().map(|target| &*target.subject).find(|subject| subject.is_refused())
     }
 
-    /// A subject whose schema's id is not known yet.
+    /// A subject whose schema's id is not known yet, or is being verified after an outage.
     pub(crate) fn unknown(&self) -> Option<&Subject> {
-        self.targets().map(|target| &*target.subject).find(|subject| subject.id().is_none())
+        self.targets().map(|target| &*target.subject).find(|subject| subject.verified_id().is_none())
     }
 }
 

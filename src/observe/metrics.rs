@@ -134,6 +134,7 @@ pub(crate) struct Metrics {
     pub(crate) kafka: Kafka,
     pub(crate) listener: Listener,
     pub(crate) reloads: Reloads,
+    schema_ids_changed: IntCounter,
     log_lines_dropped: IntCounter,
     pub(crate) ready: IntGauge,
     pub(crate) kafka_up: IntGauge,
@@ -239,6 +240,10 @@ impl Metrics {
             kafka: Kafka::new(&make)?,
             listener: Listener::new(&make)?,
             reloads: Reloads::new(&make)?,
+            schema_ids_changed: make.single(
+                "schema_ids_changed_total",
+                "Schema ids that turned out to be others than before: the registry was replaced or restored.",
+            )?,
             log_lines_dropped: make
                 .single("log_lines_dropped_total", "Log lines that standard error did not accept.")?,
             ready: make.gauge("ready", "1 while events can be accepted, as /readyz says.")?,
@@ -354,6 +359,11 @@ impl Metrics {
         }
         let outcome = Accepted::from(end).name();
         self.events.with_label_values(&[source, event_type.unwrap_or(NO_TYPE), outcome]).inc();
+    }
+
+    /// Sets how many schema ids have changed since the start of the process.
+    pub(crate) fn show_changed_ids(&self, changed: u64) {
+        self.schema_ids_changed.inc_by(changed.saturating_sub(self.schema_ids_changed.get()));
     }
 
     /// Sets how many log lines were dropped since the start of the process.

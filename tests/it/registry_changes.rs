@@ -40,6 +40,66 @@ fn a_registry_that_was_replaced_by_an_empty_one_gets_the_schemas_again_and_its_i
     assert!(schema["schema"].as_str().unwrap().contains("LeadUpdated"), "{schema}");
 }
 
+#[test]
+fn what_waited_through_an_outage_of_both_is_published_with_the_ids_of_the_registry_that_came_back() {
+    let first = RUNTIME.block_on(StandIn::start(1000));
+    let second = RUNTIME.block_on(StandIn::start(7000));
+    let proxy = Proxy::closed();
+    proxy.open(&split_url(&first.url).0);
+    let (kafka, mut setup) = Setup::on_its_own_kafka("registry-and-kafka", &[]);
+    setup.registry_url = format!("http://{}", proxy.address);
+    // Nothing but the end of Kafka's outage makes the bridge look.
+    setup.registry = "verify_interval = \"1h\"\n".into();
+    let bridge = setup.start_unready();
+    bridge.wait_ready();
+    let topic = bridge.topic("wegly.lead");
+    let published = |count: usize| {
+        eventually("all are published", SOON, || {
+            let records = reader::read_from(&bridge.setup.bootstrap, &topic);
+            (records.len() == count).then_some(records)
+        })
+    };
+    bridge.deliver("wegly", BODY);
+    published(1);
+    proxy.close();
+    kafka.go_down();
+    eventually("Kafka is known to be away", SOON, || (bridge.readyz().1["kafka"]["ok"] == json!(false)).then_some(()));
+    for _ in 0..20 {
+        assert_eq!(bridge.deliver("wegly", BODY).sum(), (202, "spooled".into()));
+    }
+    proxy.open(&split_url(&second.url).0);
+    kafka.come_up();
+    let ids: Vec<_> = published(21).iter().map(|record| record.schema_id()).collect();
+    assert!((1000..7000).contains(&ids[0]) && ids[1..].iter().all(|id| *id >= 7000), "{ids:?}");
+    assert!(bridge.metric("hookbridge_schema_ids_changed_total") >= 2, "each of its schemas has another id");
+}
+
+#[test]
+fn states_that_only_a_registry_can_read_are_its_trouble_and_not_that_of_kafka() {
+    let registry = RUNTIME.block_on(StandIn::start(1000));
+    let (proxy, setup) = behind_a_proxy("registry-states", &registry);
+    let first = setup.clone().start();
+    let deal = r#"{"event_key":"deal.updated","payload":{"id":"00000000-0000-4000-8000-0000000000d1"}}"#;
+    assert_eq!(first.deliver("wegly", deal).status, 200);
+    drop(first);
+    // As on a new machine: nothing is known from before.
+    std::fs::remove_dir_all(setup.data_dir()).unwrap();
+    proxy.close();
+    let bridge = setup.start_unready();
+    let ready = eventually("the registry has no answer, and the states are held", SOON, || {
+        let report = bridge.readyz().1;
+        let reason = report["registry"]["reason"].as_str().unwrap_or_default();
+        (reason.contains("newest states") && report["kafka"]["ok"] == true).then_some(report)
+    });
+    let reason = ready["registry"]["reason"].as_str().unwrap();
+    assert!(reason.ends_with(" are not known yet") && reason.contains("; until it is back, "), "{reason}");
+    assert_eq!(ready["kafka"], json!({"ok": true}), "{ready}");
+    assert_eq!((bridge.metric("hookbridge_kafka_up"), bridge.metric("hookbridge_registry_up")), (1, 0));
+    assert_eq!(bridge.deliver("wegly", deal).sum(), (202, "spooled".into()));
+    proxy.open(&split_url(&registry.url).0);
+    eventually("all is well", SOON, || (bridge.readyz().1["registry"] == json!({"ok": true})).then_some(()));
+}
+
 /// Gives `subject` of the run's registry a version that ours does not go with, and has it checked.
 fn make_incompatible(subject: &str) {
     make_incompatible_in(&servers().registry, subject);

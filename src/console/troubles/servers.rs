@@ -7,9 +7,11 @@ use crate::console::spooled::{LaneFigures, SpoolFigures};
 const LITTLE_ROOM: f64 = 0.2;
 /// Seconds.
 const HOUR: f64 = 3600.0;
+/// So long, in milliseconds, it is shown that the registry has other ids; as the alert has it.
+const IDS_SHOWN: i64 = 60 * 60 * 1000;
 
 pub(super) fn of(situation: &Situation<'_>) -> Vec<OpenTrouble> {
-    [not_ready, kafka, partitions, spool_refuses, spool_waits, little_room, registry, schemas, damage]
+    [not_ready, kafka, partitions, spool_refuses, spool_waits, little_room, registry, schemas, ids, damage]
         .iter()
         .filter_map(|judge| judge(situation))
         .collect()
@@ -203,6 +205,26 @@ fn schemas(situation: &Situation<'_>) -> Option<OpenTrouble> {
             .into(),
         commands: vec![situation.around.flags.tool("schemas check")],
         runbook,
+    })
+}
+
+fn ids(situation: &Situation<'_>) -> Option<OpenTrouble> {
+    let changed = situation.health.changed_ids;
+    if changed.count == 0 || situation.now - changed.at > IDS_SHOWN {
+        return None;
+    }
+    Some(OpenTrouble {
+        code: "schema_ids_changed".into(),
+        severity: Severity::Warning,
+        title: format!("The registry has other ids for {}", counted(changed.count, "schema")),
+        detail: "New records have the new ids. Records written before have ids that the registry may not know any more, so that they cannot be read."
+            .into(),
+        server: format!("registry {}", situation.around.registry),
+        since: Some(changed.at),
+        todo: "Find out who replaced or restored the registry, and restore its topic with the old ids if records from before are still to be read."
+            .into(),
+        commands: vec![situation.around.flags.tool("schemas list")],
+        runbook: "HookbridgeSchemaIdsChanged",
     })
 }
 

@@ -1,6 +1,7 @@
 //! What is said of what is wrong, at moments made up.
 
 use super::*;
+use crate::kafka::registry::ChangedIds;
 use crate::observe::metrics::Usage;
 use crate::outcome::{Reason, Rejection};
 
@@ -38,6 +39,7 @@ impl Moment {
             known: 51,
             all: 51,
             refused: Vec::new(),
+            changed_ids: ChangedIds::default(),
         };
         let spool = SpoolFigures { limit_bytes: 1 << 30, room_bytes: 1 << 30, ..SpoolFigures::default() };
         Moment {
@@ -157,6 +159,17 @@ fn refusals_are_critical_while_events_may_be_lost_by_them() {
         );
         assert_eq!(troubles[0].detail.contains("stop trying in 340 s"), reason != "wrong", "{}", troubles[0].detail);
     }
+}
+
+#[test]
+fn other_ids_of_the_registry_are_shown_for_an_hour() {
+    let mut moment = Moment::calm();
+    moment.health.changed_ids = ChangedIds { count: 44, at: 900_000 };
+    let (troubles, _) = moment.look();
+    assert_eq!((codes(&troubles), troubles[0].since), (vec!["schema_ids_changed"], Some(900_000)));
+    assert_eq!(troubles[0].title, "The registry has other ids for 44 schemas");
+    let (troubles, _) = moment.at(900_000 + 60 * 60 * 1000 + 1, &mut TroubleLog::default());
+    assert_eq!(codes(&troubles), [] as [&str; 0]);
 }
 
 #[test]

@@ -117,6 +117,17 @@ impl Watch {
         self.silent.load(Ordering::Relaxed) || matches!(*self.trouble.borrow(), Some(Trouble::Away(_)))
     }
 
+    /// Waits until the looks find that Kafka does not answer, or until they find that it does.
+    pub(crate) async fn until_answering(&self, answers: bool) {
+        let is_so = |trouble: &Option<Trouble>| match trouble {
+            Some(Trouble::Unknown) => false,
+            Some(Trouble::Away(_)) => !answers,
+            _ => answers,
+        };
+        // The sender lives as long as this.
+        let _ = self.trouble.subscribe().wait_for(is_so).await;
+    }
+
     /// A record has timed out, with none acknowledged since it was sent.
     pub(super) fn mark_silent(&self) {
         self.silent.store(true, Ordering::Relaxed);
