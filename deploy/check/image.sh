@@ -88,6 +88,8 @@ lay_out() {
 # in_image COMMAND...: takes the place of the shell that calls it, so that its process is the command's.
 in_image() {
     local variables
+    local folder
+    folder="$(sed -n 's/^WORKDIR //p' Dockerfile | tail -n 1)"
     mapfile -t variables < <(sed -n '/^ENV /,/[^\\]$/p' Dockerfile | grep -o '[A-Z_]*=[^ \\]*')
     # shellcheck disable=SC2016  # the inner shell is to expand them
     exec env -i "${variables[@]}" "${settings[@]}" \
@@ -95,16 +97,16 @@ in_image() {
         unshare --mount bash -c '
             set -e
             PATH=/usr/sbin:/usr/bin:/sbin:/bin
-            image="$1"
-            shift
+            image="$1" folder="$2"
+            shift 2
             mount --bind "$image" "$image"
-            for folder in data media; do mount --bind "$image/$folder" "$image/$folder"; done
+            for part in data media; do mount --bind "$image/$part" "$image/$part"; done
             mount -t tmpfs -o nosuid,nodev,noexec tmpfs "$image/tmp"
             mount --rbind /dev "$image/dev"
             mount --rbind /proc "$image/proc"
             mount -o remount,bind,ro "$image"
-            exec unshare --root="$image" --wd=/ --setgid 65532 --setuid 65532 -- "$@"
-        ' in_image "$image" "$@"
+            exec unshare --root="$image" --wd="$folder" --setgid 65532 --setuid 65532 -- "$@"
+        ' in_image "$image" "$folder" "$@"
 }
 
 lay_out
