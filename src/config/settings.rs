@@ -40,6 +40,15 @@ pub(crate) struct Settings {
     pub(crate) written: Written,
 }
 
+impl Settings {
+    /// Whether it means other files in another working directory.
+    pub(crate) fn has_relative_paths(&self) -> bool {
+        let tls = self.http.tls.iter().flat_map(|tls| [&tls.certificate_file, &tls.key_file]);
+        let mut paths = tls.chain([&self.data_dir]).chain(&self.catalog_dir).chain(&self.registry.ca_file);
+        paths.any(|path| path.is_relative())
+    }
+}
+
 /// `[http]`
 pub(crate) struct HttpSettings {
     pub(crate) listen: SocketAddr,

@@ -1,5 +1,6 @@
 //! Command lines to copy: with what they need to reach the same servers from another terminal of this machine.
 
+use std::env::current_dir;
 use std::path::{Path, absolute};
 
 /// The flags that make a tool look where this bridge does.
@@ -7,23 +8,31 @@ use std::path::{Path, absolute};
 pub(crate) struct ToolFlags {
     /// ` --config FILE`, where there is a file.
     config: Option<String>,
+    /// `cd FOLDER && `, where the file means others elsewhere.
+    folder: String,
 }
 
 impl ToolFlags {
     /// Of a bridge whose configuration is `file`.
     pub(crate) fn of_file(file: &Path) -> ToolFlags {
         let file = absolute(file).unwrap_or_else(|_| file.to_owned());
-        ToolFlags { config: Some(format!(" --config {}", quoted(&file.display().to_string()))) }
+        ToolFlags { config: Some(format!(" --config {}", quoted(&file.display().to_string()))), folder: String::new() }
+    }
+
+    /// The same, from the working directory of this process: the file has relative paths.
+    pub(crate) fn from_here(self) -> ToolFlags {
+        let folder = current_dir().map(|folder| format!("cd {} && ", quoted(&folder.display().to_string())));
+        ToolFlags { folder: folder.unwrap_or_default(), ..self }
     }
 
     /// A command that reads Kafka or the registry.
     pub(super) fn tool(&self, words: &str) -> String {
-        format!("hookbridge {words}{}", self.config.as_deref().unwrap_or_default())
+        format!("{}hookbridge {words}{}", self.folder, self.config.as_deref().unwrap_or_default())
     }
 
     /// `hookbridge check`; it needs a configuration of its own.
     pub(super) fn check(&self) -> Option<String> {
-        self.config.as_ref().map(|config| format!("hookbridge check{config}"))
+        self.config.as_ref().map(|_| self.tool("check"))
     }
 
     /// What waits in the spool.
@@ -51,5 +60,13 @@ mod tests {
         let file = ToolFlags::of_file(Path::new("/etc/hook bridge's.toml"));
         assert_eq!(file.tool("tail wegly.deal"), r"hookbridge tail wegly.deal --config '/etc/hook bridge'\''s.toml'");
         assert_eq!(file.check().unwrap(), r"hookbridge check --config '/etc/hook bridge'\''s.toml'");
+    }
+
+    #[test]
+    fn a_configuration_with_relative_paths_is_read_where_they_are_right() {
+        let here = current_dir().unwrap();
+        let flags = ToolFlags::of_file(Path::new("hookbridge.toml")).from_here();
+        let file = format!("--config {}/hookbridge.toml", here.display());
+        assert_eq!(flags.check().unwrap(), format!("cd {} && hookbridge check {file}", here.display()));
     }
 }
