@@ -31,6 +31,9 @@ use report::{CheckLevel, CheckPart, Report};
 /// A certificate that ends before so many days have passed is warned of.
 const CERTIFICATE_WARNING_DAYS: u32 = 14;
 
+/// With less room the spool takes hardly any delivery: it is full.
+const SPOOL_LEAST: u64 = 2048;
+
 /// Clocks that differ by more, in milliseconds, are a finding.
 const CLOCK_TOLERANCE: i64 = 2 * 60 * 1000;
 
@@ -148,7 +151,16 @@ fn spool(settings: &Settings, report: &mut Report) {
     match SpoolStore::look(dir).and_then(|store| store.map_or(Ok(Vec::new()), |store| store.waiting())) {
         Ok(waiting) => {
             let (records, bytes) = waiting.iter().fold((0, 0), |(r, b), w| (r + w.records, b + w.bytes));
-            report.ok(CheckPart::Spool, &format!("spool: {records} deliveries waiting, {bytes} bytes"));
+            let share = bytes as f64 / settings.spool.max_bytes.max(1) as f64;
+            let (noun, verb) = if records == 1 { ("delivery", "waits") } else { ("deliveries", "wait") };
+            let what =
+                format!("spool: {records} {noun} {verb}, {bytes} bytes, {:.0} % of spool.max_bytes", share * 100.0);
+            let remedy = Some("make room, raise spool.max_bytes, or bring Kafka back so that they are published");
+            match share {
+                _ if bytes + SPOOL_LEAST > settings.spool.max_bytes => report.fail(CheckPart::Spool, &what, remedy),
+                0.8.. => report.warn(CheckPart::Spool, &what, remedy),
+                _ => report.ok(CheckPart::Spool, &what),
+            }
         }
         Err(error) => report.fail(CheckPart::Spool, &format!("spool {}: {error}", dir.display()), None),
     }
