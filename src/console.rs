@@ -56,15 +56,15 @@ const LOOKS_PER_POINT: u32 = 5;
 const DISK_PATIENCE: Duration = Duration::from_secs(1);
 /// So long after the last one refusals are no trouble any more, in milliseconds: senders try again within minutes.
 const REFUSALS_PAUSE: i64 = 15 * 60_000;
-/// And dead letters: what the plots show, too.
-const DEAD_LETTERS_PAUSE: i64 = 60 * 60_000;
+/// And dead letters; as the alert has it.
+const DEAD_LETTERS_PAUSE: i64 = 15 * 60_000;
 
 /// What the console knows.
 pub(crate) struct Console {
     health: Arc<Health>,
     sources: BTreeMap<String, Arc<Source>>,
     around: Surroundings,
-    /// The machine's name, or the container's.
+    /// The name of the machine or container, and the webhooks' port.
     instance: String,
     ack_timeout: Duration,
     log: Mutex<ConsoleLog>,
@@ -110,7 +110,7 @@ impl Console {
                 inspect_spool: ToolFlags::inspect_spool(&data_dir),
                 flags,
             },
-            instance: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            instance: instance(settings.http.listen.port()),
             ack_timeout: settings.http.ack_timeout,
             log: Mutex::default(),
             started_at: now_millis(),
@@ -302,6 +302,12 @@ impl Console {
             .collect();
         json!({ "name": source.name, "profile": source.profile.name, "types": types })
     }
+}
+
+/// Several bridges may run on a machine. A port of 0 is not known yet.
+fn instance(port: u16) -> String {
+    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if port == 0 { machine } else { format!("{machine}:{port}") }
 }
 
 fn event_type(source: &str, name: &str, route: Option<&Route>, reading: &Reading, history: &MetricHistory) -> Value {

@@ -95,8 +95,10 @@ fn free_bytes(dir: &Path) -> Option<u64> {
 pub(crate) fn scarce(dir: &Path, least: u64) -> Option<String> {
     let free = free_bytes(dir)?;
     (free < least.saturating_add(store::LOG_BYTES)).then(|| {
-        let kept = if least > 0 { format!("spool.min_free_bytes is {least}, ") } else { String::new() };
-        format!("{free} bytes are free on its disk; {kept}{} bytes more are kept free for its log", store::LOG_BYTES)
+        let (free, least, log) = (free >> 20, least >> 20, store::LOG_BYTES >> 20);
+        let kept =
+            if least > 0 { format!("{least} MiB are kept free (spool.min_free_bytes), and ") } else { String::new() };
+        format!("{free} MiB are free on its disk; {kept}{log} MiB are needed for its log")
     })
 }
 

@@ -12,6 +12,10 @@ const SPAN: i64 = 60_000;
 /// Nothing is said of how fast before so long.
 const LEAST_SPAN: i64 = 6_000;
 
+/// While more of the limit is left than this, nothing is said of when it will be full: a moment's growth says little. As the alerts
+/// have it.
+const AMPLE: f64 = 0.75;
+
 /// What waits in one lane.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct LaneFigures {
@@ -81,16 +85,17 @@ impl SpoolLog {
             bytes: lane.bytes(),
             share: share(lane.bytes(), limits.max_lane_bytes),
             oldest_at: self.oldest.get(&lane.name).copied(),
-            reason: if &*lane.name == ALTERED {
-                "altered on disk: kept, and not published".into()
-            } else {
-                let kafka = || is_kafka_down.then(|| "Kafka cannot be used".to_owned());
-                lane.reason().or_else(kafka).unwrap_or_else(|| "being published now".into())
+            reason: match &*lane.name {
+                ALTERED => "altered on disk: kept, and not published".into(),
+                // What is said of single partitions then is the same.
+                _ if is_kafka_down => "Kafka cannot be used".into(),
+                _ => lane.reason().unwrap_or_else(|| "being published now".into()),
             },
         });
         let lanes: Vec<_> = lanes.collect();
         let growth = self.growth();
-        let full_in = growth.filter(|growth| *growth > 0.0).map(|growth| room.bytes as f64 / growth);
+        let is_ample = share(room.bytes, limits.max_bytes) > AMPLE;
+        let full_in = growth.filter(|growth| *growth > 0.0 && !is_ample).map(|growth| room.bytes as f64 / growth);
         SpoolFigures {
             records: lanes.iter().map(|lane| lane.records).sum(),
             bytes: spool.bytes(),

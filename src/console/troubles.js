@@ -27,11 +27,11 @@ function troubles() {
     item.className = trouble.severity;
     say("severity", trouble.severity);
     say("title", trouble.title);
-    say("since", since(trouble.since));
+    say("since", since(trouble.since) + (trouble.last == null ? "" : `, last ${clock(trouble.last)} (${span(now() - trouble.last)} ago)`));
     say("server", `at ${trouble.server}`);
     say("detail", trouble.detail);
     say("todo", trouble.todo);
-    say("runbook", `Runbook: ${trouble.runbook}`);
+    say("runbook", `Runbook: docs/operations.md#${trouble.runbook.toLowerCase().replaceAll(" ", "-")}`);
     const commands = item.querySelector(".commands");
     if (commands.dataset.shown !== trouble.commands.join("\n")) {
       commands.dataset.shown = trouble.commands.join("\n");
@@ -40,7 +40,7 @@ function troubles() {
     if (list.children[at] !== item) list.insertBefore(item, list.children[at] || null);
   });
   known.forEach((item) => item.remove());
-  put($("troubles-none"), "None is known. Dead letters count for an hour, refusals for 15 minutes.");
+  put($("troubles-none"), "None is known. Dead letters and refusals count for 15 minutes after the last one.");
   show($("troubles-none"), !state.troubles.length);
   show($("container-hint"), state.troubles.length > 0);
 }
@@ -75,7 +75,7 @@ function senderCards() {
 function spool() {
   const { spool: sum, lanes } = state;
   put($("spool-sum"), sum.records
-    ? `${number(sum.records)} deliveries waiting, ${size(sum.bytes)}.`
+    ? `${number(sum.records)} ${sum.records === 1 ? "delivery" : "deliveries"} waiting, ${size(sum.bytes)}.`
     : "Empty: every event goes directly to Kafka.");
   $("spool-sum").className = sum.records ? "" : "none";
   const speed = sum.growth > 0 ? `grows by ${size(sum.growth)}/s` : sum.growth < 0 ? `shrinks by ${size(-sum.growth)}/s` : "does not grow";
@@ -91,7 +91,7 @@ function spool() {
     { text: number(lane.records), label: "Deliveries", class: "n" },
     { text: `${size(lane.bytes)}, ${part(lane.share)}`, label: "Size, of limit", class: "n" },
     { text: lane.oldest_at == null ? "not known" : span(now() - lane.oldest_at), label: "Oldest", class: "n" },
-    { text: lane.reason, label: "Why it waits" },
+    { text: lane.reason, label: "Why it waits", class: "long" },
   ] })));
 }
 
@@ -109,8 +109,7 @@ function deadLetters() {
     { text: one.id, class: "code" },
     { text: clock(one.received_at), sub: `${span(now() - one.received_at)} ago`, label: "Received", class: "last" },
     { text: one.source, sub: one.type ?? "type unknown", label: "Source, type" },
-    { text: one.reason + (one.in_spool ? " (in the spool)" : ""), sub: one.error, label: "Reason" },
-    { text: "", run: one.replay, label: "Replay" },
+    { text: one.reason + (one.in_spool ? " (in the spool)" : ""), sub: one.error, run: one.replay, label: "Reason, replay", class: "long" },
   ] })));
 }
 

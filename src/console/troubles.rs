@@ -19,6 +19,9 @@ use crate::observe::recent::RecentDeadLetter;
 use crate::outcome::Refusal;
 pub(super) use process::ProcessFigures;
 
+/// So long, in milliseconds, what happened once goes on; senders that are refused come again within seconds.
+const JUST_NOW: i64 = 10_000;
+
 /// How much it matters, as the alerts have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -41,6 +44,8 @@ pub(super) struct OpenTrouble {
     pub(super) server: String,
     /// In milliseconds since 1970; where it is not known otherwise, when it was first seen.
     pub(super) since: Option<i64>,
+    /// When it was seen last, in milliseconds since 1970, if it is made of single events.
+    pub(super) last: Option<i64>,
     pub(super) todo: String,
     pub(super) commands: Vec<String>,
     /// A section of docs/operations.md.
@@ -95,14 +100,14 @@ pub(super) struct Situation<'a> {
 }
 
 impl Situation<'_> {
-    /// Whether senders get 503 now.
+    /// Whether senders get 503 now, or got it just now.
     fn is_refusing(&self) -> bool {
         !self.health.ready || self.refusals.iter().any(|refusal| events::is_loss(refusal) && self.is_fresh(refusal))
     }
 
-    /// Whether it happened within the last minute.
+    /// Whether it happened just now.
     fn is_fresh(&self, refusal: &RefusalGrowth) -> bool {
-        self.now - refusal.growth.last < 60_000
+        self.now - refusal.growth.last < JUST_NOW
     }
 
     fn waits(&self) -> bool {
@@ -127,7 +132,8 @@ pub(super) struct TroubleLog(BTreeMap<String, i64>);
 impl TroubleLog {
     /// What is wrong, the worst first, and of equals the oldest.
     pub(super) fn look(&mut self, situation: &Situation<'_>) -> Vec<OpenTrouble> {
-        let mut open = [servers::of(situation), process::of(situation), events::of(situation)].concat();
+        let causes = servers::of(situation).into_iter().chain(process::of(situation));
+        let mut open: Vec<_> = causes.chain(events::of(situation)).collect();
         self.0.retain(|code, _| open.iter().any(|trouble| trouble.code == *code));
         for trouble in &mut open {
             let seen = *self.0.entry(trouble.code.clone()).or_insert(situation.now);

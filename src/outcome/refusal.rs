@@ -35,25 +35,25 @@ refusals! {
     /// There is no signature, token or signed time.
     Missing: "missing", "no signature or token; check that the sender sends one, and that no proxy drops the header";
     /// What is there cannot be one.
-    Malformed: "malformed", "the signature or its time is not written as the profile's [verify] says";
+    Malformed: "malformed", "the signature or its time is not written as the profile's [verify] says; compare it with how the sender signs";
     /// It is not of this sender, or not of this body.
     Wrong: "wrong", "the signature or token matches none of the source's secrets; compare them with the sender's, and check that no proxy changes the body";
     /// It is right, but of another time.
-    Stale: "stale", "the signature is right, but its time is too far from now; either the delivery was repeated or a clock is wrong";
+    Stale: "stale", "the signature is right, but its time is too far from now; compare the clocks; else somebody repeated the delivery";
     /// What may be there only once is there several times.
     Several: "several", "a header or a signed time is there more than once; check what a proxy adds";
-    UnknownSource: "unknown_source", "the path names no source of the configuration";
+    UnknownSource: "unknown_source", "the path names no source of the configuration; correct the address at the sender, or add the source";
     NotFound: "not_found", "no such path; webhooks go to /webhooks/{source}";
-    MethodNotAllowed: "method_not_allowed", "expected POST";
+    MethodNotAllowed: "method_not_allowed", "expected POST; correct the method at the sender";
     ContentType: "content_type", "expected the content type application/json; change it at the sender";
     ContentEncoding: "content_encoding", "expected a body without content encoding; turn compression off at the sender or proxy";
-    BodyTooLarge: "body_too_large", "the body is larger than the source's max_body_bytes";
+    BodyTooLarge: "body_too_large", "the body is larger than the source's max_body_bytes; raise it if such bodies are right";
     BadRequest: "bad_request", "the body is broken or was cut off; look at the network and the proxy";
-    ReadTimeout: "read_timeout", "the body did not arrive within http.body_timeout";
-    RateLimited: "rate_limited", "the source sends more than its rate_limit";
-    Overloaded: "overloaded", "too many requests are in flight; see http.max_in_flight_bytes";
+    ReadTimeout: "read_timeout", "the body did not arrive within http.body_timeout; look at the network and the proxy";
+    RateLimited: "rate_limited", "the source sends more than its rate_limit; raise it, or find out why the sender sends so much";
+    Overloaded: "overloaded", "too many requests are in flight; raise http.max_in_flight_bytes, or add an instance";
     ShuttingDown: "shutting_down", "this instance is shutting down; the sender tries again";
-    Unavailable: "unavailable", "neither Kafka nor the spool could take the event; /readyz says why";
+    Unavailable: "unavailable", "neither Kafka nor the spool could take the event; make room for the spool or bring Kafka back, as /readyz says";
 }
 
 impl Refusal {

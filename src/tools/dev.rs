@@ -130,7 +130,8 @@ impl Dev {
         let data_dir = running::data_dir();
         let servers_of = Servers { kafka: &kafka, registry: &registry, embedded, data_dir: &data_dir };
         let flags = ToolFlags::of_file(&running::file(&data_dir));
-        let settings = options.sources.settings(&servers_of).map_err(StartError::Config)?;
+        let mut settings = options.sources.settings(&servers_of).map_err(StartError::Config)?;
+        settings.http.listen = webhooks.address;
         let sources = options.sources.listed(&settings);
         let written = options.sources.table(&servers_of);
         if let Some(Bound { listener, .. }) = own_broker {

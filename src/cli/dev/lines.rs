@@ -169,8 +169,8 @@ mod tests {
 202  meta     4 events: 1 published, 1 dead_lettered, 2 ignored
               deal.won          f60ccb4a  wegly.deal/4@0
               -                 -         dead letter (unknown_type): hookbridge.dead-letters/4@7
-401  wegly    refused (stale): the signature is right, but its time is too far from now; either the delivery was repeated or a clock is wrong
-404  -        refused (unknown_source): the path names no source of the configuration
+401  wegly    refused (stale): the signature is right, but its time is too far from now; compare the clocks; else somebody repeated the delivery
+404  -        refused (unknown_source): the path names no source of the configuration; correct the address at the sender, or add the source
 ";
         assert_eq!(lines(false), expected);
     }

@@ -1,13 +1,24 @@
 //! Troubles of single requests and events: refusals and dead letters, while they grow.
 
+use std::cmp::Reverse;
+
 use super::{DeadLetterGrowth, OpenTrouble, RefusalGrowth, Severity, Situation, counted};
 use crate::observe::metrics::NO_SOURCE;
 use crate::outcome::{Reason, Refusal};
 
+/// So many strangers who knock at a path of no source are worth a look: a sender may have the wrong address. As the alerts have it.
+const MANY_STRANGERS: u64 = 20;
+
+/// What senders may lose events by comes first, then dead letters, then refusals, strangers last; of each kind the most.
 pub(super) fn of(situation: &Situation<'_>) -> Vec<OpenTrouble> {
-    let refusals = situation.refusals.iter().filter(|refusal| is_trouble(refusal));
-    let refusals = refusals.map(|refusal| refused(situation, refusal));
-    refusals.chain(situation.dead_letters.iter().map(|letters| dead_letters(situation, letters))).collect()
+    let mut refusals: Vec<_> = situation.refusals.iter().filter(|refusal| is_trouble(refusal)).collect();
+    refusals.sort_by_key(|refusal| (refusal.refusal == Refusal::UnknownSource, Reverse(refusal.growth.count)));
+    let mut letters: Vec<_> = situation.dead_letters.iter().collect();
+    letters.sort_by_key(|letters| Reverse(letters.growth.count));
+    let (losses, others): (Vec<_>, Vec<_>) = refusals.into_iter().partition(|refusal| is_loss(refusal));
+    let losses = losses.into_iter().map(|refusal| refused(situation, refusal));
+    let letters = letters.into_iter().map(|letters| dead_letters(situation, letters));
+    losses.chain(letters).chain(others.into_iter().map(|refusal| refused(situation, refusal))).collect()
 }
 
 /// Whether a sender may lose an event by it: it was not at fault.
@@ -17,7 +28,11 @@ pub(super) fn is_loss(refusal: &RefusalGrowth) -> bool {
 
 /// A stranger who knocks at no path of ours is none, nor is an end in order.
 fn is_trouble(refusal: &RefusalGrowth) -> bool {
-    !matches!(refusal.refusal, Refusal::NotFound | Refusal::MethodNotAllowed | Refusal::ShuttingDown)
+    match refusal.refusal {
+        Refusal::NotFound | Refusal::MethodNotAllowed | Refusal::ShuttingDown => false,
+        Refusal::UnknownSource => refusal.growth.count >= MANY_STRANGERS,
+        _ => true,
+    }
 }
 
 fn refused(situation: &Situation<'_>, refusal: &RefusalGrowth) -> OpenTrouble {
@@ -37,13 +52,17 @@ fn refused(situation: &Situation<'_>, refusal: &RefusalGrowth) -> OpenTrouble {
     } else {
         (format!(" of {source}"), format!("source {source}"))
     };
+    let is_over = is_loss(refusal) && !situation.is_refusing();
+    let what_of_it =
+        if is_over { "It is over: their senders try again, and get a 2xx." } else { "No event of them was accepted." };
     OpenTrouble {
         code: format!("refused {source} {reason}"),
         severity: if is_loss(refusal) && situation.is_fresh(refusal) { Severity::Critical } else { Severity::Warning },
         title: format!("{}{of} refused: {reason}", counted(growth.count, "request")),
-        detail: format!("No event of them was accepted.{gives_up}"),
+        detail: format!("{what_of_it}{gives_up}"),
         server,
         since: Some(growth.since),
+        last: Some(growth.last),
         todo: sentence(refusal.refusal.advice()),
         commands: Vec::new(),
         runbook,
@@ -56,18 +75,22 @@ fn dead_letters(situation: &Situation<'_>, letters: &DeadLetterGrowth) -> OpenTr
     let newest = newest.map(|letter| format!(" The newest: {}.", letter.error)).unwrap_or_default();
     let which = format!("--source {source} --reason {reason}");
     let flags = &situation.around.flags;
+    let mut commands = vec![flags.tool(&format!("dead-letters list {which}"))];
+    if Reason::of(reason) != Some(Reason::MalformedJson) {
+        commands.push(flags.tool(&format!("dead-letters replay {which} --dry-run")));
+    }
     OpenTrouble {
         code: format!("dead_letters {source} {reason}"),
         severity: Severity::Warning,
         title: format!("{} of {source}: {reason}", counted(growth.count, "dead letter")),
-        detail: format!("They are kept unchanged; their senders got a 2xx.{newest}"),
+        detail: format!(
+            "They are kept unchanged; their senders got a 2xx.{newest} Those replayed since are counted here, too: the list has what is left."
+        ),
         server: format!("source {source}; topic {}", situation.around.dead_letters),
         since: Some(growth.since),
+        last: Some(growth.last),
         todo: remedy(reason).into(),
-        commands: vec![
-            flags.tool(&format!("dead-letters list {which}")),
-            flags.tool(&format!("dead-letters replay {which} --dry-run")),
-        ],
+        commands,
         runbook: match Reason::of(reason) {
             Some(Reason::RecordTooLarge | Reason::KafkaRejected) => "HookbridgeRecordsRefusedByKafka",
             _ => "HookbridgeDeadLetters",
@@ -86,7 +109,7 @@ fn sentence(words: &str) -> String {
 fn remedy(reason: &str) -> &'static str {
     match Reason::of(reason) {
         Some(Reason::UnknownType) => {
-            "Add the type to the catalog, or have the profile ignore it; restart, then replay."
+            "Add the type to the catalog (`hookbridge profile learn` makes it from samples), or have the profile ignore it; restart, then replay."
         }
         Some(Reason::SchemaViolation | Reason::MissingKey) => {
             "The sender has changed: correct the catalog, restart, then replay. Or ask the sender to correct it."

@@ -32,6 +32,7 @@ fn not_ready(situation: &Situation<'_>) -> Option<OpenTrouble> {
         detail: format!("Kafka: {kafka}. Spool: {spool}."),
         server: format!("Kafka {}; {}", situation.around.kafka, situation.around.data_dir),
         since: None,
+        last: None,
         todo: "Let the bridge accept events first: make room for the spool, or repair its disk. Then bring Kafka back."
             .into(),
         commands: situation.around.flags.check().into_iter().collect(),
@@ -48,6 +49,7 @@ fn kafka(situation: &Situation<'_>) -> Option<OpenTrouble> {
         detail: reason.clone(),
         server: format!("Kafka {}", situation.around.kafka),
         since: None,
+        last: None,
         todo: "Bring Kafka back: look at its brokers, and at the network to them. What waits is published by itself afterwards."
             .into(),
         commands: situation.around.flags.check().into_iter().collect(),
@@ -64,6 +66,7 @@ fn partitions(situation: &Situation<'_>) -> Option<OpenTrouble> {
         detail: format!("{partitions}. Events of their keys wait on disk; the others are published."),
         server: format!("Kafka {}", situation.around.kafka),
         since: None,
+        last: None,
         todo: "Start the brokers that lead these partitions; the command names them.".into(),
         commands: situation.around.flags.check().into_iter().collect(),
         runbook: "HookbridgePartitionsUnwritable",
@@ -80,8 +83,13 @@ fn spool_refuses(situation: &Situation<'_>) -> Option<OpenTrouble> {
         detail: format!("{reason}. What Kafka does not take at once gets 503."),
         server: situation.around.data_dir.clone(),
         since: None,
-        todo: "Make room on this disk or raise spool.max_bytes; if the disk fails, look at the kernel's log (dmesg)."
-            .into(),
+        last: None,
+        todo: if reason.contains("spool.max_") {
+            "Raise spool.max_bytes or spool.max_lane_bytes if the disk has room, and restart; or bring Kafka back."
+        } else {
+            "Make room on this disk; if it fails, look at the kernel's log (dmesg)."
+        }
+        .into(),
         commands: vec![format!("df -h {}", situation.around.data_dir), situation.around.inspect_spool.clone()],
         runbook: "Making room",
     })
@@ -92,6 +100,7 @@ fn room(spool: &SpoolFigures) -> String {
     let share = if spool.share < 0.01 { "Under 1".to_owned() } else { format!("{:.0}", spool.share * 100.0) };
     let share = format!("{share} % of spool.max_bytes used");
     match spool.full_in {
+        Some(seconds) if seconds < 60.0 => format!("{share}; full within a minute if it goes on like this"),
         Some(seconds) if seconds < HOUR => {
             format!("{share}; full in {:.0} min if it goes on like this", seconds / 60.0)
         }
@@ -116,7 +125,7 @@ fn spool_waits(situation: &Situation<'_>) -> Option<OpenTrouble> {
     };
     let lanes = spool.lanes.iter().take(3).map(|lane| format!("{}{}", lane.lane, why(lane)));
     let more = spool.lanes.len().saturating_sub(3);
-    let lanes = lanes.chain((more > 0).then(|| format!("and {}", counted(more as u64, "lane")))).collect::<Vec<_>>();
+    let lanes = lanes.chain((more > 0).then(|| format!("and {more} more"))).collect::<Vec<_>>();
     let todo = if situation.health.kafka.is_some() {
         "Bring Kafka back; make room if that takes longer than the room lasts."
     } else if spool.growth.is_some_and(|growth| growth < 0.0) {
@@ -131,9 +140,14 @@ fn spool_waits(situation: &Situation<'_>) -> Option<OpenTrouble> {
         detail: format!("{}. Lanes: {}.", room(spool), lanes.join("; ")),
         server: situation.around.data_dir.clone(),
         since: spool.oldest_at,
+        last: None,
         todo: todo.into(),
         commands: vec![situation.around.inspect_spool.clone()],
-        runbook: if full { "HookbridgeSpoolFull" } else { "HookbridgeLaneWaiting" },
+        runbook: match (full, situation.health.kafka.is_some()) {
+            (true, _) => "HookbridgeSpoolFull",
+            (_, true) => "HookbridgeKafkaDown",
+            _ => "HookbridgeLaneWaiting",
+        },
     })
 }
 
@@ -154,6 +168,7 @@ fn little_room(situation: &Situation<'_>) -> Option<OpenTrouble> {
         detail: format!("{} MiB, {:.0} % of spool.max_bytes.", spool.room_bytes >> 20, left * 100.0),
         server: situation.around.data_dir.clone(),
         since: None,
+        last: None,
         todo: "Make room on this disk, or set spool.max_bytes to what the disk really has.".into(),
         commands: vec![format!("df -h {}", situation.around.data_dir)],
         runbook: "HookbridgeSpoolRoomLow",
@@ -163,7 +178,9 @@ fn little_room(situation: &Situation<'_>) -> Option<OpenTrouble> {
 fn registry(situation: &Situation<'_>) -> Option<OpenTrouble> {
     let (health, reason) = (situation.health, situation.health.registry.as_ref()?);
     let unknown = health.all.saturating_sub(health.known + health.refused.len());
-    let effect = if unknown == 0 {
+    let effect = if unknown == 0 && health.kafka.is_some() {
+        "All schema ids are known".into()
+    } else if unknown == 0 {
         "All schema ids are known, so events are published".into()
     } else {
         format!("Events of {} without an id wait on disk", counted(unknown as u64, "schema"))
@@ -175,6 +192,7 @@ fn registry(situation: &Situation<'_>) -> Option<OpenTrouble> {
         detail: format!("{reason}. {effect}."),
         server: format!("registry {}", situation.around.registry),
         since: None,
+        last: None,
         todo: "Bring the registry back. Do not upgrade hookbridge and do not delete schema-ids.json until then.".into(),
         commands: vec![situation.around.flags.tool("schemas check")],
         runbook: "HookbridgeRegistryDown",
@@ -201,6 +219,7 @@ fn schemas(situation: &Situation<'_>) -> Option<OpenTrouble> {
         detail,
         server: format!("registry {}", situation.around.registry),
         since: None,
+        last: None,
         todo: "See what the command says of each: usually somebody registered another schema under that subject."
             .into(),
         commands: vec![situation.around.flags.tool("schemas check")],
@@ -221,6 +240,7 @@ fn ids(situation: &Situation<'_>) -> Option<OpenTrouble> {
             .into(),
         server: format!("registry {}", situation.around.registry),
         since: Some(changed.at),
+        last: None,
         todo: "Find out who replaced or restored the registry, and restore its topic with the old ids if records from before are still to be read."
             .into(),
         commands: vec![situation.around.flags.tool("schemas list")],
@@ -237,6 +257,7 @@ fn damage(situation: &Situation<'_>) -> Option<OpenTrouble> {
         detail: note.clone(),
         server: situation.around.data_dir.clone(),
         since: None,
+        last: None,
         todo: "Look at the disk, read the .txt file beside it, and ask the senders for what is lost.".into(),
         commands: vec![format!("ls -l {}", situation.around.data_dir)],
         runbook: "A damaged spool",

@@ -140,17 +140,18 @@ fn refusals_are_critical_while_events_may_be_lost_by_them() {
     let mut moment = Moment::calm();
     moment.impatient = vec![ImpatientSender { source: "whazing".into(), left: 340 }];
     for (refusal, last, severity) in [
-        (Refusal::Unavailable, 990_000, Severity::Critical),
-        (Refusal::Overloaded, 990_000, Severity::Critical),
-        (Refusal::Unavailable, 910_000, Severity::Warning),
-        (Refusal::Wrong, 990_000, Severity::Warning),
+        (Refusal::Unavailable, 995_000, Severity::Critical),
+        (Refusal::Overloaded, 995_000, Severity::Critical),
+        (Refusal::Unavailable, 980_000, Severity::Warning),
+        (Refusal::Wrong, 995_000, Severity::Warning),
     ] {
-        let no_trouble = [Refusal::NotFound, Refusal::MethodNotAllowed, Refusal::ShuttingDown];
+        let no_trouble = [Refusal::NotFound, Refusal::MethodNotAllowed, Refusal::ShuttingDown, Refusal::UnknownSource];
         moment.refusals = [refusal].into_iter().chain(no_trouble).map(|refusal| refused(refusal, last)).collect();
         let reason = refusal.reason();
         let (troubles, _) = moment.look();
         assert_eq!(troubles.len(), 1, "strangers and an end in order are no trouble");
-        assert_eq!((troubles[0].severity, troubles[0].since), (severity, Some(900_000)), "{reason}");
+        let times = (troubles[0].since, troubles[0].last);
+        assert_eq!((troubles[0].severity, times), (severity, (Some(900_000), Some(last))), "{reason}");
         assert_eq!(troubles[0].title, format!("2 requests of whazing refused: {reason}"));
         assert!(
             troubles[0].todo.ends_with('.') && troubles[0].todo.starts_with(char::is_uppercase),
@@ -173,6 +174,50 @@ fn other_ids_of_the_registry_are_shown_for_an_hour() {
 }
 
 #[test]
+fn when_refusing_is_over_the_verdict_says_so() {
+    let mut moment = Moment::calm();
+    moment.refusals = vec![refused(Refusal::Unavailable, 980_000)];
+    let (troubles, verdict) = moment.look();
+    assert_eq!(verdict["level"], "warning");
+    assert!(verdict["effect"].as_str().unwrap().contains("directly to Kafka"), "{verdict}");
+    assert!(troubles[0].detail.starts_with("It is over: "), "{}", troubles[0].detail);
+}
+
+#[test]
+fn what_costs_events_comes_first_then_dead_letters_then_refusals_the_most_first_and_strangers_last() {
+    let mut moment = Moment::calm();
+    let many = |refusal, count| {
+        let RefusalGrowth { source, growth, .. } = refused(refusal, 980_000);
+        RefusalGrowth { source, refusal, growth: Growth { count, ..growth } }
+    };
+    moment.refusals = vec![
+        many(Refusal::UnknownSource, 5000),
+        many(Refusal::Malformed, 300),
+        many(Refusal::Wrong, 3200),
+        many(Refusal::Unavailable, 1),
+    ];
+    let growth = Growth { since: 950_000, last: 950_000, count: 9 };
+    let letters = |reason: &str, count| DeadLetterGrowth {
+        source: "whazing".into(),
+        reason: reason.into(),
+        growth: Growth { count, ..growth },
+    };
+    moment.dead_letters = vec![letters("malformed_json", 1), letters("missing_key", 9)];
+    let (troubles, verdict) = moment.look();
+    let expected = [
+        "refused whazing unavailable",
+        "dead_letters whazing missing_key",
+        "dead_letters whazing malformed_json",
+        "refused whazing wrong",
+        "refused whazing malformed",
+        "refused whazing unknown_source",
+    ];
+    assert_eq!(codes(&troubles), expected);
+    assert_eq!(troubles[2].commands.len(), 1, "a replay does not help: {:?}", troubles[2].commands);
+    assert_eq!(verdict["text"], "1 request of whazing refused: unavailable, and 5 more");
+}
+
+#[test]
 fn dead_letters_come_with_their_sentence_and_the_commands() {
     let mut moment = Moment::calm();
     let rejection = Rejection { reason: Reason::UnknownType, error: "Type: unknown event type: TicketPaused".into() };
@@ -182,7 +227,7 @@ fn dead_letters_come_with_their_sentence_and_the_commands() {
     let (troubles, verdict) = moment.look();
     assert_eq!(verdict["text"], "1 dead letter of whazing: unknown_type");
     assert!(
-        troubles[0].detail.ends_with("The newest: Type: unknown event type: TicketPaused."),
+        troubles[0].detail.contains(" The newest: Type: unknown event type: TicketPaused. Those replayed since "),
         "{}",
         troubles[0].detail
     );
