@@ -127,11 +127,6 @@ impl Health {
         metrics.space.show(room.bytes, room.free, media.used());
         metrics.damage.files.set(i64::try_from(self.spool.damaged_files()).unwrap_or(i64::MAX));
         metrics.show_dropped_lines(dropped_lines());
-        metrics.show_changed_ids(report.changed_ids.count);
-        let (known, all, refused) = (report.known, report.all, report.refused.len());
-        for (state, count) in [("known", known), ("refused", refused), ("unknown", all.saturating_sub(known + refused))]
-        {
-            metrics.schemas.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
-        }
+        metrics.schemas.show((report.known, report.refused.len(), report.all), report.changed_ids.count);
     }
 }

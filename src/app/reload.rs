@@ -90,10 +90,11 @@ impl Reload {
         let tls = self.tls.as_ref().zip(settings.http.tls.as_ref());
         let tls = tls.map(|(tls, files)| Identity::read(files).map(|identity| (tls, identity)));
         let tls = tls.transpose()?;
-        if let Some((_, new)) = tls.as_ref().filter(|(tls, new)| new.fingerprint != tls.fingerprint()) {
-            if new.is_expired(now_millis()) {
-                return Err(ReloadError::Expired(to_rfc3339(new.ends_at.saturating_mul(1000))));
-            }
+        if let Some((in_force, new)) = &tls
+            && new.fingerprint != in_force.fingerprint()
+            && new.is_expired(now_millis())
+        {
+            return Err(ReloadError::Expired(to_rfc3339(new.ends_at.saturating_mul(1000))));
         }
         let client = self.registry.prepare(&settings.registry).await?;
         let producers = self.publisher.prepare(settings).await?;

@@ -53,7 +53,7 @@ async fn serve(file: &Path) -> Ending {
     settings.http.max_connections = allow_connections(settings.http.max_connections);
     // Without a file, the environment is the configuration.
     let flags = if file.exists() { ToolFlags::of_file(file) } else { ToolFlags::default() };
-    let flags = if settings.has_relative_paths() { flags.from_here() } else { flags };
+    let flags = if settings.has_relative_paths() { flags.in_this_folder() } else { flags };
     let app = match App::build(settings, flags, None) {
         Ok(app) => app,
         Err(StartError::Config(error)) => return fail_config(&error.placed(&written)),

@@ -20,7 +20,7 @@ impl ToolFlags {
     }
 
     /// The same, from the working directory of this process: the file has relative paths.
-    pub(crate) fn from_here(self) -> ToolFlags {
+    pub(crate) fn in_this_folder(self) -> ToolFlags {
         let folder = current_dir().map(|folder| format!("cd {} && ", quoted(&folder.display().to_string())));
         ToolFlags { folder: folder.unwrap_or_default(), ..self }
     }
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn a_configuration_with_relative_paths_is_read_where_they_are_right() {
         let here = current_dir().unwrap();
-        let flags = ToolFlags::of_file(Path::new("hookbridge.toml")).from_here();
+        let flags = ToolFlags::of_file(Path::new("hookbridge.toml")).in_this_folder();
         let file = format!("--config {}/hookbridge.toml", here.display());
         assert_eq!(flags.check().unwrap(), format!("cd {} && hookbridge check {file}", here.display()));
     }

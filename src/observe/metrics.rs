@@ -25,6 +25,7 @@ mod patience;
 pub(crate) mod refusals;
 mod refused_records;
 mod reloads;
+mod schemas;
 mod space;
 mod tallies;
 
@@ -49,6 +50,7 @@ use refusals::Refusals;
 pub(crate) use refusals::{NO_SOURCE, NewestRefusal};
 use refused_records::RefusedRecords;
 use reloads::Reloads;
+use schemas::SchemaMetrics;
 use space::Space;
 pub(crate) use space::Usage;
 pub(crate) use tallies::Tallies;
@@ -134,12 +136,11 @@ pub(crate) struct Metrics {
     pub(crate) kafka: Kafka,
     pub(crate) listener: Listener,
     pub(crate) reloads: Reloads,
-    schema_ids_changed: IntCounter,
     log_lines_dropped: IntCounter,
     pub(crate) ready: IntGauge,
     pub(crate) kafka_up: IntGauge,
     pub(crate) registry_up: IntGauge,
-    pub(crate) schemas: IntGaugeVec,
+    pub(crate) schemas: SchemaMetrics,
     /// By what became of them: one of [`SPANS`].
     pub(crate) spans: IntCounterVec,
 }
@@ -206,7 +207,6 @@ impl Metrics {
             spool_bytes.with_label_values(&[lane]);
             spool_oldest_seconds.with_label_values(&[lane]);
         }
-        let schemas = make.gauges("schemas", "Schemas by state of their id: known, refused, unknown.", &["state"])?;
         let help = "Spans by outcome: exported, dropped (queue full, or shutdown), refused by the collector.";
         let spans = make.announced("spans_total", help, "outcome", &SPANS)?;
         make.build_info(&BUILD)?;
@@ -240,10 +240,6 @@ impl Metrics {
             kafka: Kafka::new(&make)?,
             listener: Listener::new(&make)?,
             reloads: Reloads::new(&make)?,
-            schema_ids_changed: make.single(
-                "schema_ids_changed_total",
-                "Schema ids that turned out to be others than before: the registry was replaced or restored.",
-            )?,
             log_lines_dropped: make
                 .single("log_lines_dropped_total", "Log lines that standard error did not accept.")?,
             ready: make.gauge("ready", "1 while events can be accepted, as /readyz says.")?,
@@ -252,7 +248,7 @@ impl Metrics {
                 "1 while all producers reach Kafka, all topics exist and a partition is writable.",
             )?,
             registry_up: make.gauge("registry_up", "1 while the registry is available.")?,
-            schemas,
+            schemas: SchemaMetrics::new(&make)?,
             spans,
             registry,
         })
@@ -359,11 +355,6 @@ impl Metrics {
         }
         let outcome = Accepted::from(end).name();
         self.events.with_label_values(&[source, event_type.unwrap_or(NO_TYPE), outcome]).inc();
-    }
-
-    /// Sets how many schema ids have changed since the start of the process.
-    pub(crate) fn show_changed_ids(&self, changed: u64) {
-        self.schema_ids_changed.inc_by(changed.saturating_sub(self.schema_ids_changed.get()));
     }
 
     /// Sets how many log lines were dropped since the start of the process.
