@@ -257,15 +257,15 @@ impl SpoolStore {
 
     /// What waits, by lane, source and type, in the order of the oldest.
     pub(crate) fn waiting(&self) -> Result<Vec<Waiting>, SpoolError> {
-        type Kind = (String, String, Option<String>);
-        let mut sums: BTreeMap<Kind, (u64, u64, i64)> = BTreeMap::new();
+        // By lane, source and type.
+        let mut sums: BTreeMap<(String, String, Option<String>), (u64, u64, i64)> = BTreeMap::new();
         self.rows(ALL_WAITING, [], |row| {
             let (bytes, received_at) = (row.get::<_, i64>(3)?.unsigned_abs(), row.get::<_, i64>(4)?);
             let sum = sums.entry((row.get(0)?, row.get(1)?, row.get(2)?)).or_insert((0, 0, received_at));
             *sum = (sum.0 + 1, sum.1 + bytes, sum.2.min(received_at));
             Ok(())
         })?;
-        let sum = |((lane, source, event_type), (records, bytes, oldest)): (Kind, _)| Waiting {
+        let sum = |((lane, source, event_type), (records, bytes, oldest))| Waiting {
             lane,
             source,
             event_type,

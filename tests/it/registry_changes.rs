@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::support::bridge::{SOON, SUBJECTS, Setup, words};
 use crate::support::proxy::{Proxy, split_url};
+use crate::support::reader::Record;
 use crate::support::registry::{self, StandIn};
 use crate::support::servers::servers;
 use crate::support::{RUNTIME, eventually, reader};
@@ -69,7 +70,7 @@ fn what_waited_through_an_outage_of_both_is_published_with_the_ids_of_the_regist
     }
     proxy.open(&split_url(&second.url).0);
     kafka.come_up();
-    let ids: Vec<_> = published(21).iter().map(|record| record.schema_id()).collect();
+    let ids: Vec<_> = published(21).iter().map(Record::schema_id).collect();
     assert!((1000..7000).contains(&ids[0]) && ids[1..].iter().all(|id| *id >= 7000), "{ids:?}");
     assert!(bridge.metric("hookbridge_schema_ids_changed_total") >= 2, "each of its schemas has another id");
 }
