@@ -30,6 +30,8 @@ pub(super) struct LentBody {
     /// Nothing once it has broken off.
     body: Option<Incoming>,
     begun: bool,
+    /// Bytes that were read of it.
+    read: usize,
     place: Arc<Mutex<Option<Leftover>>>,
 }
 
@@ -47,6 +49,8 @@ struct Leftover {
     body: Option<Incoming>,
     /// None of it was asked for.
     untouched: bool,
+    /// Bytes that the reader took.
+    read: usize,
 }
 
 /// Lends the body of a request to who answers it.
@@ -55,7 +59,7 @@ pub(super) fn lend(request: Request<Incoming>) -> (Request<LentBody>, Lender) {
     let is_http1 = request.version() <= Version::HTTP_11;
     let asks_first = is_http1 && request.headers().contains_key(header::EXPECT);
     let lender = Lender { place: Arc::clone(&place), is_http1, asks_first };
-    (request.map(|body| LentBody { body: Some(body), begun: false, place }), lender)
+    (request.map(|body| LentBody { body: Some(body), begun: false, read: 0, place }), lender)
 }
 
 fn leave(place: &Mutex<Option<Leftover>>, leftover: Leftover) {
@@ -70,9 +74,13 @@ impl Body for LentBody {
         self.begun = true;
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let polled = Pin::new(body).poll_frame(cx);
-        if let Poll::Ready(Some(Err(_))) = polled {
-            self.body = None;
-            leave(&self.place, Leftover { body: None, untouched: false });
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => self.read += frame.data_ref().map_or(0, Bytes::len),
+            Poll::Ready(Some(Err(_))) => {
+                self.body = None;
+                leave(&self.place, Leftover { body: None, untouched: false, read: self.read });
+            }
+            _ => {}
         }
         polled
     }
@@ -90,7 +98,7 @@ impl Body for LentBody {
 impl Drop for LentBody {
     fn drop(&mut self) {
         if let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) {
-            leave(&self.place, Leftover { body: Some(body), untouched: !self.begun });
+            leave(&self.place, Leftover { body: Some(body), untouched: !self.begun, read: self.read });
         }
     }
 }
@@ -110,14 +118,10 @@ pub(super) struct Discard {
 impl Lender {
     /// What to read of the body for this answer, which says so where it is the last one on its connection.
     pub(super) fn settle<B>(&self, response: &mut Response<B>, limits: &ConnectionLimits) -> Option<Discard> {
-        let Leftover { body, untouched } = self.place.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        let status = response.status();
-        let is_late = status == StatusCode::REQUEST_TIMEOUT;
-        let most = match status {
-            StatusCode::PAYLOAD_TOO_LARGE => READ_ON,
-            // So no body is read further than one that is too large.
-            _ => limits.largest_body + READ_ON,
-        };
+        let Leftover { body, untouched, read } = self.place.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let is_late = response.status() == StatusCode::REQUEST_TIMEOUT;
+        // The same for each refusal: one bound on what is read of a body, whether it was kept or dropped.
+        let most = (limits.largest_body + READ_ON).saturating_sub(read);
         // Who has asked, and is told no, does not send; whether it sends all the same, nobody can know.
         let body = body.filter(|_| !(self.asks_first && untouched));
         let is_last = is_late || body.as_ref().is_none_or(|body| body.size_hint().lower() > most as u64);

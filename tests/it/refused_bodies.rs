@@ -14,7 +14,7 @@ use crate::tls::{section, tools};
 
 const KEY: (&str, &str) = (WHAZING_HEADER, TOKEN);
 const JSON: (&str, &str) = ("content-type", "application/json");
-/// A body, in bytes: more than `max_body_bytes`, less than what is read on after a 413.
+/// A body, in bytes: more than `max_body_bytes`, less than what is read of a body that is refused.
 const BODY: usize = 2_000_000;
 /// Two of them are more than `max_body_bytes`.
 const PIECE: usize = 100_000;
@@ -125,6 +125,35 @@ fn a_sender_that_writes_all_before_it_reads_sees_each_refusal_and_goes_on() {
     });
     let connections = || bridge.metric("hookbridge_http_connections");
     eventually("all are closed", SOON, || (connections() == 0).then_some(()));
+}
+
+/// Answers 413 to `length` bytes by `Content-Length`, all written before the answer is read, and closes the connection or not.
+fn too_large(bridge: &Bridge, length: usize, closes: bool) {
+    let mut line = Line::open(bridge.http);
+    line.head("POST", "/webhooks/whazing", &[KEY, JSON, ("content-length", &length.to_string())]);
+    if closes {
+        answered(&line);
+    } else {
+        (0..length / PIECE).for_each(|_| line.send(&Framing::Length.piece()).expect("room to write"));
+    }
+    let answer = line.answer().expect("an answer");
+    assert_eq!((answer.status, answer.header("connection")), (413, closes.then_some("close")), "{length} bytes");
+    if !closes {
+        line.head("POST", "/webhooks/whazing", &[KEY, JSON, ("content-length", "2")]);
+        line.send(b"{}").unwrap();
+        assert_eq!(line.answer().expect("an answer").status, 202, "the request after {length} bytes");
+    }
+}
+
+#[test]
+fn a_body_that_says_it_is_too_large_is_read_as_far_as_any_other() {
+    let mut setup = Setup::new("refused-large");
+    setup.http += "max_body_bytes = 5_000_000\n";
+    let bridge = setup.start();
+    // 4 MiB beyond the limit are read, and no more.
+    too_large(&bridge, 5_100_000, false);
+    too_large(&bridge, 9_100_000, false);
+    too_large(&bridge, 9_200_000, true);
 }
 
 #[test]
