@@ -6,6 +6,7 @@
 //! head where it has no body, else once it is verified.
 
 mod admin;
+mod backlog;
 mod body;
 mod budget;
 mod connection;

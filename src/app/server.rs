@@ -166,8 +166,9 @@ impl App {
                 );
             }
         }
-        running.end(end).await;
+        // What is still on its way is answered meanwhile, with 503.
         stop_webhooks.cancel();
+        running.end(end).await;
         stop_admin.cancel();
         let ended = async {
             while servers.join_next().await.is_some() {}

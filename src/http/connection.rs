@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
+use super::backlog;
 use super::budget::{Origin, Share, head_bytes};
 use super::leftover::{Discard, lend};
 use super::limits::ConnectionLimits;
@@ -56,6 +57,9 @@ const MOST_HEADS: usize = 1 << 20;
 const ARRIVING_HEADS: usize = 4 << 20;
 /// How long a connection that is to end may take to do so, once no request is served on it: a peer that is gone does not answer.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long the first request of a new connection, or the next of one that has just served one, is waited for at the end: longer than a
+/// sender takes from connecting to writing on a machine with much to do.
+const LAST_CALL: Duration = Duration::from_secs(2);
 /// Wait after an accept that failed for want of file descriptors, say.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// Between two lines of the log about the same trouble.
@@ -83,8 +87,7 @@ pub(crate) async fn serve(
     let most_arriving = limits.budget.as_ref().map_or(ARRIVING_HEADS, |budget| budget.most_of_arriving_heads());
     let places = ConnectionPlaces::new(limits.connections, most_arriving);
     let open = TaskTracker::new();
-    let server =
-        Arc::new(Server { router, limits, tls, places: Arc::clone(&places), open: open.clone(), stop: stop.clone() });
+    let server = Arc::new(Server { router, limits, tls, places, open: open.clone(), stop: stop.clone() });
     let mut failures = AcceptFailures::default();
     loop {
         let accepted = tokio::select! {
@@ -94,22 +97,18 @@ pub(crate) async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 failures.end();
-                // Others wait in the kernel's queue meanwhile, at no cost of ours.
-                let place = tokio::select! {
-                    place = places.take() => place,
-                    () = stop.cancelled() => break,
-                };
-                let (Some(place), server) = (place, Arc::clone(&server)) else { break };
-                open.spawn(async move {
-                    server.serve(stream, peer.ip().into(), &place.progress).await;
-                    drop(place);
-                });
+                server.admit(stream, peer).await;
             }
             Err(error) => {
                 failures.note(&error);
                 sleep(ACCEPT_RETRY).await;
             }
         }
+    }
+    backlog::let_nobody_in(&listener);
+    let latest = Instant::now() + LAST_CALL;
+    while let Some((stream, peer)) = backlog::next(&listener, latest).await {
+        server.admit(stream, peer).await;
     }
     drop(listener);
     open.close();
@@ -143,6 +142,26 @@ impl AcceptFailures {
     }
 }
 
+/// How far the end of a connection is.
+#[derive(Clone, Copy)]
+enum DriveStage {
+    Open,
+    /// The listener ends since then; a request that is on its way is waited for.
+    LastCall(Instant),
+    /// It ends since then, behind what is being served.
+    Closing(Instant),
+}
+
+impl DriveStage {
+    fn deadline(self, progress: &Progress, limits: &ConnectionLimits) -> Instant {
+        match self {
+            DriveStage::Open => progress.deadline(limits),
+            DriveStage::LastCall(since) => progress.last_call(since, LAST_CALL),
+            DriveStage::Closing(since) => progress.end_of_patience(since, LAST_WORDS),
+        }
+    }
+}
+
 /// What all connections of a listener share.
 struct Server {
     router: Router,
@@ -155,6 +174,26 @@ struct Server {
 }
 
 impl Server {
+    /// Serves a connection as soon as there is a place for it.
+    async fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        // Others wait in the kernel's queue meanwhile, at no cost of ours.
+        let place = tokio::select! {
+            place = self.places.take() => place,
+            () = self.stopped_for(LAST_CALL) => None,
+        };
+        let (Some(place), server) = (place, Arc::clone(self)) else { return };
+        self.open.spawn(async move {
+            server.serve(stream, peer.ip().into(), &place.progress).await;
+            drop(place);
+        });
+    }
+
+    /// Returns when the listener has been told so long ago to end, or so long after it is asked, whichever is later.
+    async fn stopped_for(&self, patience: Duration) {
+        self.stop.cancelled().await;
+        sleep(patience).await;
+    }
+
     /// One connection, from its first byte to its last.
     async fn serve(self: &Arc<Self>, stream: TcpStream, origin: Origin, progress: &Arc<Progress>) {
         // Answers are small and waited for.
@@ -173,7 +212,7 @@ impl Server {
         let accepted = tokio::select! {
             accepted = timeout(self.limits.head, tls.accept(stream)) => accepted,
             () = progress.evicted.notified() => return,
-            () = self.stop.cancelled() => return,
+            () = self.stopped_for(LAST_CALL) => return,
         };
         progress.begin();
         let why = match accepted {
@@ -196,7 +235,7 @@ impl Server {
         let service = service_fn(|request| self.answer(origin, progress, request));
         let mut builder = http1::Builder::new();
         builder.max_buf_size(MAX_HEAD_BYTES).max_headers(MOST_FIELDS).header_read_timeout(None).half_close(true);
-        self.drive(builder.serve_connection(io, service), progress).await;
+        self.drive(builder.serve_connection(io, service), progress, true).await;
     }
 
     async fn http2(
@@ -214,41 +253,46 @@ impl Server {
             .max_concurrent_streams(H2_STREAMS)
             .initial_stream_window_size(H2_WINDOW)
             .initial_connection_window_size(H2_WINDOW);
-        self.drive(builder.serve_connection(io, service), progress).await;
+        self.drive(builder.serve_connection(io, service), progress, false).await;
     }
 
     fn watched<S>(&self, stream: S, progress: &Arc<Progress>, is_http1: bool) -> Watched<S> {
         Watched { stream, progress: Arc::clone(progress), places: Arc::clone(&self.places), is_http1, lingering: None }
     }
 
-    /// Lets a connection go on until it ends, a phase of it has lasted too long, or all are to end.
-    async fn drive(&self, connection: impl GracefulConnection, progress: &Progress) {
+    /// Lets a connection go on until it ends, a phase of it has lasted too long, or all are to end. One on which a request may be on its
+    /// way is not ended before that is answered. In HTTP/2 both sides see to that.
+    async fn drive(&self, connection: impl GracefulConnection, progress: &Progress, is_http1: bool) {
         let mut connection = pin!(connection);
-        let mut stopped = None;
-        let deadline = |stopped: Option<Instant>| match stopped {
-            None => progress.deadline(&self.limits),
-            Some(since) => progress.end_of_patience(since, LAST_WORDS),
-        };
+        let mut stage = DriveStage::Open;
         loop {
+            let due = stage.deadline(progress, &self.limits);
             tokio::select! {
+                // What has arrived is read before anything else is decided.
+                biased;
                 // How a connection ends is the client's affair.
                 _ = connection.as_mut() => break,
                 () = progress.evicted.notified() => break,
-                () = self.stop.cancelled(), if stopped.is_none() => {
-                    // A head that is still arriving has been promised nothing.
-                    if progress.is_head() {
+                () = self.stop.cancelled(), if matches!(stage, DriveStage::Open) => {
+                    stage = DriveStage::LastCall(Instant::now());
+                    if !is_http1 {
+                        stage = DriveStage::Closing(Instant::now());
+                        connection.as_mut().graceful_shutdown();
+                    }
+                }
+                () = sleep_until(due) => {
+                    if Instant::now() < stage.deadline(progress, &self.limits) {
+                        continue;
+                    }
+                    // A head that takes so long has been promised nothing.
+                    if !matches!(stage, DriveStage::LastCall(_)) || progress.is_head() {
                         break;
                     }
                     if progress.is_waiting() {
                         progress.end_at_once();
                     }
-                    stopped = Some(Instant::now());
+                    stage = DriveStage::Closing(Instant::now());
                     connection.as_mut().graceful_shutdown();
-                }
-                () = sleep_until(deadline(stopped)) => {
-                    if Instant::now() >= deadline(stopped) {
-                        break;
-                    }
                 }
                 // A new phase has a deadline of its own.
                 () = progress.changed.notified() => {}
@@ -295,18 +339,18 @@ impl Server {
     }
 
     /// Reads what is left of a request's body, which is being served until then: what comes at once before its answer.
-    async fn discard(&self, mut discard: Discard, progress: Arc<Progress>, mut serving: Serving) {
+    async fn discard(self: &Arc<Self>, mut discard: Discard, progress: Arc<Progress>, mut serving: Serving) {
         serving.drop_head();
         let goes_on = tokio::select! {
             goes_on = discard.before_answer(&progress) => goes_on,
-            () = self.stop.cancelled() => true,
+            () = self.stopped_for(LAST_WORDS) => true,
         };
         if goes_on {
-            let stop = self.stop.clone();
+            let server = Arc::clone(self);
             self.open.spawn(async move {
                 tokio::select! {
                     () = discard.after_answer(&progress) => {}
-                    () = async { stop.cancelled().await; sleep(LAST_WORDS).await } => {}
+                    () = server.stopped_for(LAST_WORDS) => {}
                 }
                 drop(serving);
             });

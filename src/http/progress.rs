@@ -185,6 +185,15 @@ impl Progress {
         (!self.ends_at_once.load(Ordering::Relaxed)).then(|| self.read_on.load(Ordering::Relaxed))
     }
 
+    /// When a request is waited for no longer of a connection that is to end: `patience` after it was opened or has served one, or its
+    /// head began to arrive, and after `stopped` at the latest.
+    pub(super) fn last_call(&self, stopped: Instant, patience: Duration) -> Instant {
+        match *self.phase() {
+            Phase::New(since) | Phase::Idle(since) | Phase::Head(since) => since.min(stopped) + patience,
+            Phase::Serving(..) => stopped,
+        }
+    }
+
     pub(super) fn is_head(&self) -> bool {
         matches!(*self.phase(), Phase::Head(_))
     }

@@ -1,9 +1,12 @@
 //! How it ends: in order, in time, and without dropping what it took on. And that two do not share a directory.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::bridge::{SOON, Setup, words};
+use crate::support::bridge::{SOON, Setup, signal, words};
 use crate::support::eventually;
 use crate::support::sender::{self, Line, TOKEN, WHAZING_HEADER};
 
@@ -55,6 +58,86 @@ fn it_is_not_ready_at_once_serves_on_for_the_delay_then_turns_away_and_ends() {
     assert_eq!(finished.header("connection"), Some("close"));
     assert_eq!(bridge.wait_end().code(), Some(0));
     assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+/// What became of connections that were there.
+#[derive(Debug, Default)]
+struct Answers {
+    served: usize,
+    turned_away: usize,
+    /// Closed or reset without an answer.
+    lost: Vec<String>,
+}
+
+impl Answers {
+    fn note(&mut self, answer: std::io::Result<String>) {
+        match answer {
+            Ok(text) if text.starts_with("HTTP/1.1 200") => self.served += 1,
+            Ok(text) if text.starts_with("HTTP/1.1 503") && text.contains("connection: close") => self.turned_away += 1,
+            answer => self.lost.push(format!("{answer:?}")),
+        }
+    }
+}
+
+/// An authentic request of a connection that is used once, and what comes back until the connection ends.
+fn exchange(mut stream: &TcpStream) -> std::io::Result<String> {
+    stream.set_read_timeout(Some(SOON))?;
+    let (length, close) = (BODY.len(), "connection: close");
+    let head =
+        format!("{WHAZING_HEADER}: {TOKEN}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{close}");
+    stream.write_all(format!("POST /webhooks/whazing HTTP/1.1\r\nHost: b\r\n{head}\r\n\r\n{BODY}").as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+#[test]
+fn every_sender_that_has_connected_gets_an_answer_under_load() {
+    for delay in ["0s", "1s"] {
+        let mut setup = Setup::new("ends-under-load");
+        setup.top = format!("shutdown_delay = \"{delay}\"\n");
+        let mut bridge = setup.start();
+        let answers = Mutex::new(Answers::default());
+        thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| {
+                    // Who is refused a connection has lost nothing; a retry goes to the next instance.
+                    while let Ok(stream) = TcpStream::connect(bridge.http) {
+                        let answer = exchange(&stream);
+                        answers.lock().unwrap().note(answer);
+                    }
+                });
+            }
+            eventually("it serves", SOON, || (answers.lock().unwrap().served > 200).then_some(()));
+            bridge.terminate();
+        });
+        let answers = answers.into_inner().unwrap();
+        assert!(answers.lost.is_empty(), "delay {delay}: {answers:?}");
+        assert_eq!(bridge.wait_end().code(), Some(0));
+    }
+}
+
+#[test]
+fn connections_that_nobody_has_accepted_when_it_is_to_end_get_an_answer() {
+    let mut bridge = Setup::new("ends-with-a-queue").start();
+    // The system completes connections in place of a process that does not run.
+    signal(bridge.pid(), "STOP");
+    let waiting: Vec<_> = (0..200).map(|_| TcpStream::connect(bridge.http).expect("room in the queue")).collect();
+    let answers = Mutex::new(Answers::default());
+    thread::scope(|scope| {
+        for stream in &waiting {
+            let answers = &answers;
+            scope.spawn(move || {
+                let answer = exchange(stream);
+                answers.lock().unwrap().note(answer);
+            });
+        }
+        bridge.terminate();
+        signal(bridge.pid(), "CONT");
+    });
+    let answers = answers.into_inner().unwrap();
+    assert!(answers.lost.is_empty(), "{answers:?}");
+    assert_eq!(bridge.wait_end().code(), Some(0));
 }
 
 #[test]
