@@ -6,6 +6,19 @@
 #   HOOKBRIDGE_GLIBC        the newest version of glibc that the program may need, such as 2.28; not looked at if it is not set
 #   HOOKBRIDGE_DEB_OPTIONS  options of cargo deb, such as --fast, which compresses less
 set -euo pipefail
+
+case "${1:-}" in
+-h | --help)
+    sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
+    exit
+    ;;
+esac
+# Before anything is removed.
+if [ $# -gt 1 ] || { [ $# = 1 ] && { [[ $1 = -* ]] || [ ! -f "$1" ]; }; }; then
+    echo "package.sh: expected the path of a built program, or nothing, got: $*" >&2
+    exit 64
+fi
+binary="${1:+$(realpath "$1")}"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 target="${CARGO_TARGET_DIR:-target}"
@@ -14,7 +27,6 @@ out="$folder/out"
 SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}"
 export SOURCE_DATE_EPOCH
 
-binary="${1:-}"
 if [ -z "$binary" ]; then
     cargo build --profile dist --locked --bin hookbridge
     binary="$target/dist/hookbridge"
