@@ -165,3 +165,11 @@ fn wrong_usage_is_64_and_help_is_no_error() {
         assert!(!output.stdout.is_empty());
     }
 }
+
+#[test]
+fn a_kafka_that_does_not_say_how_topics_are_set_is_said_in_words() {
+    let (_kafka, setup) = Setup::on_its_own_kafka("check-configs", &[]);
+    let said = words(&setup.run(&["check"]));
+    assert!(said.contains("this Kafka does not offer DescribeConfigs"), "{said}");
+    assert!(!said.contains("TimedOut"), "{said}");
+}

@@ -15,6 +15,11 @@ pub(crate) enum AskError {
     /// The request failed.
     #[error(transparent)]
     Request(#[from] KafkaError),
+    /// It has no such request, as librdkafka's mock cluster, which `dev` embeds.
+    #[error(
+        "this Kafka does not offer DescribeConfigs (the broker that `dev` embeds does not), so they were not checked"
+    )]
+    NotOffered,
     /// The broker refused to answer for a topic.
     #[error("{0}")]
     Refused(RDKafkaErrorCode),
@@ -50,6 +55,12 @@ pub(super) fn number(resource: &ConfigResource, key: &str) -> Option<i32> {
 pub(super) async fn defaults(admin: &AdminClient<Context>, broker: i32, options: &AdminOptions) -> Option<Defaults> {
     let found = admin.describe_configs(&[ResourceSpecifier::Broker(broker)], options).await.ok()?;
     Defaults::of(found.into_iter().next()?.ok().as_ref()?)
+}
+
+/// Whether `broker` can be asked how something is set. librdkafka sees at once that it cannot; of topics it would wait for the controller.
+pub(super) async fn offers_configs(admin: &AdminClient<Context>, broker: i32, options: &AdminOptions) -> bool {
+    let asked = admin.describe_configs(&[ResourceSpecifier::Broker(broker)], options).await;
+    !matches!(asked, Err(KafkaError::AdminOp(RDKafkaErrorCode::UnsupportedFeature)))
 }
 
 /// `min.insync.replicas` of a new topic with this `factor` (-1: the broker's own); `None` leaves it to the broker.

@@ -74,6 +74,11 @@ impl Watch {
         let is_there = |name: &str| view.there().any(|state| *state.name == *name);
         let specs = self.topics.iter().filter(|spec| !spec.configs.is_empty() && is_there(&spec.name));
         let specs: Vec<_> = specs.collect();
+        if let Some(&broker) = view.brokers.first()
+            && !replication::offers_configs(&self.admin()?, broker, &options()).await
+        {
+            return Err(AskError::NotOffered);
+        }
         let configs = self.topic_configs(&specs.iter().map(|spec| &*spec.name).collect::<Vec<_>>()).await?;
         let mut differing = Vec::new();
         for spec in specs {
