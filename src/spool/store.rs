@@ -93,6 +93,8 @@ pub(crate) struct Waiting {
     pub(crate) oldest: i64,
 }
 
+type LaneSourceType = (String, String, Option<String>);
+
 /// A connection to the file.
 pub(crate) struct SpoolStore {
     connection: Connection,
@@ -257,23 +259,22 @@ impl SpoolStore {
 
     /// What waits, by lane, source and type, in the order of the oldest.
     pub(crate) fn waiting(&self) -> Result<Vec<Waiting>, SpoolError> {
-        // By lane, source and type.
-        let mut sums: BTreeMap<(String, String, Option<String>), (u64, u64, i64)> = BTreeMap::new();
+        let mut sums: BTreeMap<LaneSourceType, Waiting> = BTreeMap::new();
         self.rows(ALL_WAITING, [], |row| {
-            let (bytes, received_at) = (row.get::<_, i64>(3)?.unsigned_abs(), row.get::<_, i64>(4)?);
-            let sum = sums.entry((row.get(0)?, row.get(1)?, row.get(2)?)).or_insert((0, 0, received_at));
-            *sum = (sum.0 + 1, sum.1 + bytes, sum.2.min(received_at));
+            let (lane, source, event_type): LaneSourceType = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let (bytes, received_at) = (row.get::<_, i64>(3)?.unsigned_abs(), row.get(4)?);
+            let sum = sums.entry((lane, source, event_type)).or_insert_with_key(|(lane, source, event_type)| Waiting {
+                lane: lane.clone(),
+                source: source.clone(),
+                event_type: event_type.clone(),
+                records: 0,
+                bytes: 0,
+                oldest: received_at,
+            });
+            (sum.records, sum.bytes, sum.oldest) = (sum.records + 1, sum.bytes + bytes, sum.oldest.min(received_at));
             Ok(())
         })?;
-        let sum = |((lane, source, event_type), (records, bytes, oldest))| Waiting {
-            lane,
-            source,
-            event_type,
-            records,
-            bytes,
-            oldest,
-        };
-        let mut waiting: Vec<_> = sums.into_iter().map(sum).collect();
+        let mut waiting: Vec<_> = sums.into_values().collect();
         waiting.sort_by_key(|waiting| waiting.oldest);
         Ok(waiting)
     }
