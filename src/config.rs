@@ -11,6 +11,7 @@ mod kafka;
 mod load;
 mod log;
 mod media;
+mod media_options;
 mod registry;
 mod reload;
 mod resolve;

@@ -11,6 +11,7 @@
 
 mod base64;
 mod bounded;
+mod bucket;
 mod error;
 mod room;
 mod signing;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::address::AddressRule;
 use super::bounds::flatten;
 use super::fault::Faults;
+use super::media_options;
 use super::written::WrittenMedia;
 use super::{ConfigError, Written};
 use crate::values::secret::Secret;
@@ -45,6 +46,7 @@ impl WrittenMedia {
         let mut options = BTreeMap::new();
         let flat = flatten("media.options", "", &self.options, &mut options);
         faults.or(flat, ());
+        media_options::check(&options, faults);
         let folder = data_dir.join("media");
         let place = match self.url {
             Some(url) => place(&url.0, options, faults.written()),
@@ -68,19 +70,20 @@ impl WrittenMedia {
     }
 }
 
-const MEDIA_URL: AddressRule = AddressRule {
+const MEDIA_URL: AddressRule<'_> = AddressRule {
     key: "media.url",
     schemes: &["s3", "file"],
     expected: "s3://bucket/prefix or file:///folder",
-    no_credentials: "must not hold credentials, since it is shown: put them in media.options",
-    no_query: "must have no port, `?` or `#`: use media.options",
+    no_credentials: Some("must not hold credentials, since it is shown: put them in media.options"),
+    no_query: Some(NO_QUERY),
 };
+const NO_QUERY: &str = "must have no port, `?` or `#`: use media.options";
 
 fn place(url: &str, options: BTreeMap<String, Secret>, written: &Written) -> Result<MediaPlace, ConfigError> {
     let fail = |what: &str| Err(ConfigError::key("media.url", what));
     let url = MEDIA_URL.parse(url, written)?;
     if url.port().is_some() {
-        return fail(MEDIA_URL.no_query);
+        return fail(NO_QUERY);
     }
     if url.scheme() == "file" {
         if !options.is_empty() {

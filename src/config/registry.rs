@@ -12,12 +12,12 @@ use super::written::WrittenRegistry;
 use super::{RegistryAuth, RegistrySettings};
 use crate::values::secret::Secret;
 
-const REGISTRY_URL: AddressRule = AddressRule {
+const REGISTRY_URL: AddressRule<'_> = AddressRule {
     key: "registry.url",
     schemes: &["http", "https"],
     expected: "an http:// or https:// address",
-    no_credentials: "must not hold credentials, since it is shown: use registry.username and registry.password",
-    no_query: "must not have a `?` or `#`",
+    no_credentials: Some("must not hold credentials, since it is shown: use registry.username and registry.password"),
+    no_query: Some("must not have a `?` or `#`"),
 };
 
 /// What `registry.url` is while it is not usable.
@@ -43,13 +43,13 @@ impl WrittenRegistry {
 }
 
 fn url(written: Option<Text<String>>, faults: &mut Faults) -> String {
-    let url = or(written, String::new()).trim_end_matches('/').to_owned();
+    let url = or(written, String::new());
     if url.is_empty() {
         faults.add_with(REGISTRY_URL.key, "missing", "set it, such as url = \"http://localhost:8081\"");
         return NO_URL.to_owned();
     }
     match REGISTRY_URL.parse(&url, faults.written()) {
-        Ok(_) => url,
+        Ok(_) => url.trim_end_matches('/').to_owned(),
         Err(error) => {
             faults.take(error);
             NO_URL.to_owned()

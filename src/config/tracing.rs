@@ -108,12 +108,12 @@ fn fail(key: &str, what: &str) -> ConfigError {
     ConfigError::key(format!("tracing.{key}"), what)
 }
 
-const ENDPOINT: AddressRule = AddressRule {
+const ENDPOINT: AddressRule<'_> = AddressRule {
     key: "tracing.otlp_endpoint",
     schemes: &["http", "https"],
     expected: "an http:// or https:// address, such as \"http://localhost:4318\"",
-    no_credentials: "must not hold credentials, since it is shown: use tracing.otlp_headers",
-    no_query: "must not have a `?` or `#`",
+    no_credentials: Some("must not hold credentials, since it is shown: use tracing.otlp_headers"),
+    no_query: Some("must not have a `?` or `#`"),
 };
 
 fn url(endpoint: &str, written: &Written) -> Result<Url, ConfigError> {
@@ -158,12 +158,14 @@ fn ratio(written: Option<&toml::Value>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ConfigFault;
 
     fn read(text: &str) -> Result<Option<TracingSettings>, String> {
         let written: WrittenTracing = toml::from_str(text).map_err(|e| e.to_string())?;
         let mut faults = Faults::new(Written::default());
         let resolved = written.resolve(&mut faults);
-        faults.end(Some(resolved)).map_err(|e| e.to_string().trim_start_matches(": ").to_owned())
+        let words = |fault: &ConfigFault| format!("{}: {}", fault.place.key, fault.what);
+        faults.end(Some(resolved)).map_err(|e| e.faults().iter().map(words).collect())
     }
 
     #[test]

@@ -107,12 +107,10 @@ impl Written {
 
     /// What the value of `key` is as written, in words that show no secret.
     fn shown(key: &str, value: &Value) -> String {
-        if is_secret(key) {
-            return kind(value).to_owned();
-        }
         match value {
-            Value::Table(_) | Value::Array(_) => kind(value).to_owned(),
             Value::String(text) if text.is_empty() => "an empty string".to_owned(),
+            _ if is_secret(key) => kind(value).to_owned(),
+            Value::Table(_) | Value::Array(_) => kind(value).to_owned(),
             // A secret under a wrong key, perhaps.
             Value::String(_) if key.starts_with("sources.") => kind(value).to_owned(),
             Value::String(text) if text.chars().count() > LONGEST_SHOWN => {

@@ -25,6 +25,9 @@ pub(crate) enum StoreError {
     /// The file is there, but may not outlast a loss of power.
     #[error(transparent)]
     NotSynchronised(#[from] io::Error),
+    /// Where, and by what, is on the standard error.
+    #[error("its client failed with a panic, which is a bug: please report it with the lines of the panic")]
+    Panicked,
     /// The process ends.
     #[error(transparent)]
     Ended(#[from] JoinError),

@@ -8,42 +8,35 @@
 //!
 //! Both kinds of store have the same layout, so that a folder can be copied into a bucket.
 
-use std::error::Error as _;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{fs, io};
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use futures_util::FutureExt as _;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ClientConfigKey, ClientOptions, ObjectStore, ObjectStoreExt as _, PutPayload, RetryConfig};
+use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload};
 use reqwest::Url;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::File;
-use super::bounded::Bounded;
+use super::bucket;
 use super::error::{StoreError, StoreUnavailable, Unfit};
 use super::room::Room;
-use super::signing::Signing;
 use crate::config::{ConfigError, MediaPlace, MediaSettings};
 use crate::disk::access::{explain, is_of_the_disk};
 use crate::disk::private;
-use crate::outbound::is_in_clear;
 use crate::values::secret::Secret;
-use crate::values::similar::closest;
 use crate::values::time::now_millis;
 
 /// An object that has been there for longer is written again: a bucket's rule that deletes by age then counts from
 /// the last event that needs it.
 const REWRITTEN_AFTER_MILLIS: i64 = 24 * 3600 * 1000;
-/// The spool is the one to try for longer.
-const RETRIES: usize = 2;
 /// For each of the two steps of [`Store::probe`].
 const PROBE_LIMIT: Duration = Duration::from_secs(10);
-/// As much of an error as a log line can bear: S3 answers with a page of XML.
-const LONGEST_ERROR: usize = 400;
 
 /// How a file came to be in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,23 +66,11 @@ pub(crate) struct Store {
     up: AtomicBool,
 }
 
-/// Options that people set, to recognise slips.
-const USUAL_OPTIONS: [&str; 8] = [
-    "access_key_id",
-    "secret_access_key",
-    "session_token",
-    "region",
-    "endpoint",
-    "allow_http",
-    "virtual_hosted_style_request",
-    "web_identity_token_file",
-];
-
 impl Store {
     /// Takes note of where files go; nothing is made or connected to.
     ///
     /// # Errors
-    /// When an option is none, or does not fit the others.
+    /// When options do not exist, do not fit their keys, or do not fit each other.
     pub(crate) fn new(settings: &MediaSettings) -> Result<Store, ConfigError> {
         let inline_max_bytes = settings.inline_max_bytes;
         let (shared, up) = (settings.shared, AtomicBool::new(true));
@@ -111,39 +92,7 @@ impl Store {
                 })
             }
             MediaPlace::S3 { bucket, prefix, options } => {
-                let mut builder = AmazonS3Builder::new()
-                    // Who keeps a file says until when; a limit for each request would only make large ones impossible.
-                    .with_client_options(ClientOptions::new().with_timeout_disabled())
-                    .with_bucket_name(bucket)
-                    .with_crypto_provider(Arc::new(Signing))
-                    .with_http_connector(Bounded)
-                    .with_retry(RetryConfig { max_retries: RETRIES, ..RetryConfig::default() });
-                for (name, value) in options {
-                    let place = format!("media.options.{name}");
-                    let Ok(key) = name.to_ascii_lowercase().parse() else {
-                        let error = ConfigError::key(place, "unknown option");
-                        return Err(match closest(&name.to_ascii_lowercase(), USUAL_OPTIONS) {
-                            Some(meant) => error.or_remedy(&format!("did you mean `{meant}`?")),
-                            None => error
-                                .or_remedy("expected one such as access_key_id, secret_access_key, region or endpoint"),
-                        });
-                    };
-                    match key {
-                        AmazonS3ConfigKey::Bucket => {
-                            return Err(ConfigError::key(place, "must not be set: media.url names the bucket"));
-                        }
-                        // Who writes such an address has decided that nothing need be hidden.
-                        AmazonS3ConfigKey::Endpoint if is_in_clear(value.expose()) => {
-                            builder =
-                                builder.with_config(AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp), "true");
-                        }
-                        _ => {}
-                    }
-                    builder = builder.with_config(key, value.expose());
-                }
-                // Any value may have come under a wrong key; later, only these are secrets and the rest helps.
-                let all: Vec<_> = options.values().cloned().collect();
-                let objects = builder.build().map_err(|e| ConfigError::key("media.options", words(&e, &all)))?;
+                let objects = bucket::client(bucket, options)?;
                 let is_secret = |name: &str| ["key", "token", "proxy"].iter().any(|part| name.contains(part));
                 let secrets = options.iter().filter(|(name, _)| is_secret(&name.to_ascii_lowercase()));
                 let secrets = secrets.map(|(_, value)| value.clone()).collect();
@@ -224,7 +173,7 @@ impl Store {
     /// # Errors
     /// When the store is away, or too slow.
     pub(crate) async fn keep(&self, file: &File, deadline: Instant) -> Result<Stored, StoreUnavailable> {
-        let error = match timeout_at(deadline, self.put(file)).await {
+        let error = match timeout_at(deadline, guarded(self.put(file))).await {
             Ok(Ok(kept)) => {
                 if !self.up.swap(true, Ordering::Relaxed) {
                     tracing::info!(url = self.url, "the media store accepts files again");
@@ -283,14 +232,15 @@ impl Store {
     }
 
     async fn probe_step<T>(&self, step: impl Future<Output = object_store::Result<T>>) -> Result<(), StoreError> {
-        match timeout(PROBE_LIMIT, step).await {
-            Ok(done) => done.map(drop).map_err(|e| self.said(&e)),
+        let step = async { step.await.map(drop).map_err(|e| self.said(&e)) };
+        match timeout(PROBE_LIMIT, guarded(step)).await {
+            Ok(done) => done,
             Err(_) => Err(StoreError::TooSlow),
         }
     }
 
     fn said(&self, error: &object_store::Error) -> StoreError {
-        StoreError::Said(words(error, &self.secrets))
+        StoreError::Said(bucket::words(error, &self.secrets))
     }
 }
 
@@ -317,21 +267,7 @@ fn sync(path: &FilePath) -> io::Result<()> {
     fs::File::open(path)?.sync_all()
 }
 
-/// The error with its innermost cause, without secrets.
-fn words(error: &object_store::Error, secrets: &[Secret]) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause.and_then(std::error::Error::source) {
-        cause = Some(inner);
-    }
-    if let Some(cause) = cause.map(ToString::to_string).filter(|cause| !words.contains(cause)) {
-        words = format!("{words}: {cause}");
-    }
-    for secret in secrets.iter().filter(|secret| !secret.expose().is_empty()) {
-        words = words.replace(secret.expose(), "[hidden]");
-    }
-    match words.char_indices().nth(LONGEST_ERROR) {
-        Some((at, _)) => format!("{}…", &words[..at]),
-        None => words,
-    }
+/// A panic of the store's client is an outage of the store like any other: the event waits in the spool.
+async fn guarded<T>(step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    AssertUnwindSafe(step).catch_unwind().await.unwrap_or(Err(StoreError::Panicked))
 }

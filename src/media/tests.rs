@@ -191,10 +191,31 @@ async fn a_store_that_is_not_to_be_had_says_why_without_secrets() {
     for (options, expected) in [
         (&[("secret_key", "s3cret")][..], "media.options.secret_key: unknown option"),
         (&[("bucket", "s3cret")], "media.options.bucket: must not be set: media.url names the bucket"),
-        (&[("access_key_id", "s3cret")], "media.options: "),
-        (&[("skip_signature", "s3cret")], "media.options: "),
+        (&[("access_key_id", "s3cret")], "media.options.secret_access_key: missing"),
+        (&[("secret_access_key", "s3cret")], "media.options.access_key_id: missing"),
+        (&[("skip_signature", "s3cret")], "media.options.skip_signature: expected true or false"),
+        (&[("timeout", "s3cret")], "media.options.timeout: expected a duration"),
+        (&[("imdsv1_fallback", "s3cret")], "media.options.imdsv1_fallback: expected true or false"),
     ] {
         let error = s3(options).err().unwrap().to_string();
         assert!(error.starts_with(expected) && !error.contains("s3cret"), "{error}");
     }
+    let wrong =
+        [("regoin", "s3cret"), ("access_key", "s3cret"), ("allow_http", "s3cret"), ("skip_signature", "s3cret")];
+    let error = s3(&wrong).err().unwrap();
+    let keys: Vec<_> =
+        error.faults().iter().map(|fault| fault.place.key.trim_start_matches("media.options.")).collect();
+    assert_eq!(keys, ["access_key", "regoin", "allow_http", "skip_signature"], "all of them at once: {error}");
+}
+
+#[tokio::test]
+async fn a_panic_of_the_client_is_an_outage_of_the_store() {
+    // The configuration refuses such an address; `object_store` would panic at it.
+    let options = [("access_key_id", "a"), ("secret_access_key", "b"), ("endpoint", "localhost:9000")];
+    let options = options.iter().map(|(k, v)| ((*k).to_owned(), v.parse().unwrap())).collect();
+    let place = MediaPlace::S3 { bucket: "b".into(), prefix: "p".into(), options };
+    let store = Store::new(&MediaSettings { inline_max_bytes: 0, place, max_bytes: 0, shared: false }).unwrap();
+    let error = keep(&store, &File::new(b"abc".to_vec(), None)).await.unwrap_err().to_string();
+    assert!(error.contains("panic"), "{error}");
+    assert!(matches!(store.probe().await, Err(Unfit::Write(error::StoreError::Panicked))));
 }
