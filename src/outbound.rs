@@ -5,6 +5,7 @@ use std::path::Path;
 use reqwest::{Certificate, Client, ClientBuilder, Response, Url};
 
 use crate::config::ConfigError;
+use crate::values::showable;
 
 /// A client that trusts the system's authorities and those in `ca_file`, which is what `key` says.
 ///
@@ -22,7 +23,7 @@ pub(crate) fn client(ca_file: Option<&Path>, key: &str) -> Result<ClientBuilder,
 /// # Errors
 /// When there is none in it.
 pub(crate) fn certificates(path: &Path, key: &str) -> Result<Vec<Certificate>, ConfigError> {
-    let fail = |what: String| ConfigError::key(key, format!("{}: {what}", path.display()));
+    let fail = |what: String| ConfigError::key(key, format!("{}: {what}", showable::path(path)));
     let pem = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
     let certificates = Certificate::from_pem_bundle(&pem).map_err(|e| fail(e.to_string()))?;
     if certificates.is_empty() {

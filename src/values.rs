@@ -8,6 +8,7 @@ pub(crate) mod phone;
 pub(crate) mod printable;
 pub(crate) mod redact;
 pub(crate) mod secret;
+pub(crate) mod showable;
 pub(crate) mod similar;
 pub(crate) mod time;
 pub(crate) mod toml_reading;

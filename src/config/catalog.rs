@@ -9,6 +9,7 @@ use crate::catalog::Catalog;
 use crate::disk::access::explain;
 use crate::values::hash::Hasher;
 use crate::values::secret::Secret;
+use crate::values::showable;
 
 /// 128 bits, if they are random, which nobody tries through. What is shorter is likely to be a word.
 const SHORTEST_KEY: usize = 16;
@@ -23,7 +24,7 @@ impl WrittenCatalog {
         // The profiles that are built in are enough to look at the rest.
         let dir = match unusable {
             Some((dir, what)) => {
-                faults.add("catalog.dir", format!("{}: {what}", dir.display()));
+                faults.add("catalog.dir", format!("{}: {what}", showable::path(dir)));
                 None
             }
             None => dir,

@@ -144,6 +144,13 @@ impl Faults {
         self.add(key, what);
     }
 
+    /// Notes that `key` has to be set, such as to `example`.
+    pub(super) fn missing(&mut self, key: &str, example: &str) {
+        let what = if self.written.raw(key).is_some() { "empty" } else { "missing" };
+        let remedy = format!("set it, such as {}", self.written.setting(key, example));
+        self.add_with(key, what, remedy);
+    }
+
     /// Says nothing more of `key`.
     pub(super) fn settle(&mut self, key: impl Into<String>) {
         self.settled.push(key.into());

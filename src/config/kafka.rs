@@ -114,11 +114,12 @@ fn bootstrap_servers(written: Option<OneOrMany>, faults: &mut Faults) -> String 
     let servers: Vec<&str> = written.iter().flat_map(|text| text.expose().split(',')).map(str::trim).collect();
     let servers: Vec<&str> = servers.into_iter().filter(|server| !server.is_empty()).collect();
     if servers.is_empty() {
-        faults.add_with(KEY, "missing", "set it, such as bootstrap_servers = \"localhost:9092\"");
+        faults.missing(KEY, "localhost:9092");
     }
     for server in &servers {
         if let Some(remedy) = flaw_of(server) {
-            faults.add_with(KEY, format!("expected HOST:PORT, got {server:?}"), remedy);
+            let shown = faults.written().part(KEY, server);
+            faults.add_with(KEY, format!("expected HOST:PORT, got {shown}"), remedy);
         }
     }
     servers.join(",")
@@ -126,12 +127,18 @@ fn bootstrap_servers(written: Option<OneOrMany>, faults: &mut Faults) -> String 
 
 /// What is wrong with one address; librdkafka also takes a protocol in front, and its own port if there is none.
 fn flaw_of(server: &str) -> Option<String> {
+    if server.contains('@') {
+        return Some("user and password belong in kafka.properties: sasl.username and sasl.password".to_owned());
+    }
     let protocols = ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"];
     let address = match server.split_once("://") {
         Some((protocol, address)) if protocols.contains(&protocol.to_ascii_lowercase().as_str()) => address,
         Some(_) => return Some("remove what stands before the host: Kafka's addresses have no http://".to_owned()),
         None => server,
     };
+    if !address.starts_with('[') && address.matches(':').count() > 1 && !address.contains([';', ' ', ',']) {
+        return Some("an IPv6 address stands in brackets, such as [::1]:9092".to_owned());
+    }
     let (host, port) = match address.rsplit_once(':') {
         // `[::1]` without a port.
         _ if address.ends_with(']') => (address, None),
@@ -181,7 +188,9 @@ mod tests {
         for good in ["a:1", "a", "10.0.0.1:9092", "[::1]:9092", "[::1]", "SASL_SSL://a.example:65535"] {
             assert_eq!(flaw_of(good), None, "{good}");
         }
-        for bad in ["a:0", "a:65536", "a:x", "a:", ":9092", "http://a:9092", "a:9092;b:9092", "a b:1", "u@a:1"] {
+        for bad in
+            ["a:0", "a:65536", "a:x", "a:", ":9092", "http://a:9092", "a:9092;b:9092", "a b:1", "u@a:1", "::1:9092"]
+        {
             assert!(flaw_of(bad).is_some(), "{bad}");
         }
     }

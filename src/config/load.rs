@@ -16,6 +16,7 @@ use super::written::WrittenSettings;
 use super::written_where::{FaultPlace, Written, is_secret};
 use super::{ConfigError, Settings};
 use crate::disk::access::explain;
+use crate::values::showable;
 use crate::values::similar::closest;
 use crate::values::toml_reading::{self, MisfitAt, TomlMisfit};
 
@@ -295,9 +296,9 @@ impl Expanding<'_> {
 enum NotExpanded {
     #[error("`${{` has no closing `}}`")]
     Open,
-    #[error("`${{}}` names no variable")]
+    #[error("expected ${{NAME}} or ${{file:/path}}")]
     Nameless,
-    #[error("{path}: {}", explain(path.as_ref(), .error))]
+    #[error("{}: {}", showable::path(path.as_ref()), explain(path.as_ref(), .error))]
     Unreadable { path: String, error: io::Error },
     #[error("the environment variable {0} is not set")]
     NotSet(String),
@@ -309,9 +310,10 @@ impl NotExpanded {
     fn remedy(&self) -> String {
         match self {
             NotExpanded::Open => "close it, or write `$${` for a literal `${`".to_owned(),
-            NotExpanded::Nameless => "write ${NAME} or ${file:/path}".to_owned(),
-            NotExpanded::Unreadable { path, error } => match error.kind() {
-                io::ErrorKind::NotFound => format!("create {path}, or correct the path in ${{file:...}}"),
+            // What stands there may be a secret, or hold a default that is one.
+            NotExpanded::Nameless => "NAME has letters, digits and `_`, without a default or blanks".to_owned(),
+            NotExpanded::Unreadable { error, .. } => match error.kind() {
+                io::ErrorKind::NotFound => "create it, or correct the path in ${file:...}".to_owned(),
                 io::ErrorKind::IsADirectory => "name a file in it".to_owned(),
                 io::ErrorKind::InvalidData => "save it as UTF-8".to_owned(),
                 _ => "hookbridge must be able to read it".to_owned(),
@@ -336,6 +338,7 @@ fn expand_text(text: &str, env: &BTreeMap<String, String>) -> Result<String, Not
         let Some((name, after)) = after.split_once('}') else { return Err(NotExpanded::Open) };
         expanded.push_str(before);
         match name.strip_prefix("file:") {
+            Some(path) if path.trim().is_empty() => return Err(NotExpanded::Nameless),
             Some(path) => {
                 let content = read_text(path.as_ref())
                     .map_err(|error| NotExpanded::Unreadable { path: path.to_owned(), error })?;
@@ -343,7 +346,8 @@ fn expand_text(text: &str, env: &BTreeMap<String, String>) -> Result<String, Not
                 let line = content.strip_suffix('\n').map_or(&*content, |l| l.strip_suffix('\r').unwrap_or(l));
                 expanded.push_str(line);
             }
-            None if name.is_empty() => return Err(NotExpanded::Nameless),
+            // The environment may have names that a shell cannot write.
+            None if !env.contains_key(name) && !is_variable(name) => return Err(NotExpanded::Nameless),
             None => expanded.push_str(env.get(name).ok_or_else(|| not_set(name, env))?),
         }
         rest = after;
@@ -362,5 +366,11 @@ fn not_set(name: &str, env: &BTreeMap<String, String>) -> NotExpanded {
 }
 
 fn is_near(name: &str, other: &str) -> bool {
-    name.len() > 4 && strsim::osa_distance(name, other) <= 1
+    name.eq_ignore_ascii_case(other) || name.len() > 4 && strsim::osa_distance(name, other) <= 1
+}
+
+/// Whether it can be the name of a variable.
+fn is_variable(name: &str) -> bool {
+    let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    name.bytes().all(is_part) && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
 }

@@ -62,7 +62,8 @@ impl WrittenLog {
         let of_directive =
             |directive: &str| directive.rsplit_once('=').map_or(directive, |(_, level)| level).trim().to_owned();
         if let Some(word) = level.split(',').map(of_directive).find(|word| !LEVELS.contains(&word.as_str())) {
-            let what = format!("expected one of {}, got {word:?}", LEVELS.join(", "));
+            let shown = faults.written().part("log.level", &word);
+            let what = format!("expected one of {}, got {shown}", LEVELS.join(", "));
             match closest(&word, LEVELS) {
                 Some(meant) => faults.add_with("log.level", what, format!("did you mean {meant:?}?")),
                 None => faults.add("log.level", what),
@@ -72,7 +73,8 @@ impl WrittenLog {
         match EnvFilter::try_new(filter(&level)) {
             Ok(filter) => Logging { filter, format },
             Err(error) => {
-                faults.add("log.level", format!("{level:?} is not a filter: {error}"));
+                drop(error);
+                faults.unfit("log.level", "a level, or a filter such as \"info,hookbridge=debug\"");
                 Logging { filter: EnvFilter::new(filter("info")), format }
             }
         }

@@ -10,6 +10,7 @@ use super::media_options;
 use super::written::WrittenMedia;
 use super::{ConfigError, Written};
 use crate::values::secret::Secret;
+use crate::values::showable;
 
 /// `[media]`
 pub(crate) struct MediaSettings {
@@ -104,5 +105,5 @@ fn place(url: &str, options: BTreeMap<String, Secret>, written: &Written) -> Res
 
 /// Records name a folder for readers that are started elsewhere.
 fn absolute(key: &str, folder: &Path) -> Result<PathBuf, ConfigError> {
-    std::path::absolute(folder).map_err(|e| ConfigError::key(key, format!("{}: {e}", folder.display())))
+    std::path::absolute(folder).map_err(|e| ConfigError::key(key, format!("{}: {e}", showable::path(folder))))
 }

@@ -45,7 +45,7 @@ impl WrittenRegistry {
 fn url(written: Option<Text<String>>, faults: &mut Faults) -> String {
     let url = or(written, String::new());
     if url.is_empty() {
-        faults.add_with(REGISTRY_URL.key, "missing", "set it, such as url = \"http://localhost:8081\"");
+        faults.missing(REGISTRY_URL.key, "http://localhost:8081");
         return NO_URL.to_owned();
     }
     match REGISTRY_URL.parse(&url, faults.written()) {

@@ -38,7 +38,8 @@ fn check_join_topics(wanted: &JoinTopics, catalog: &Catalog, faults: &mut Faults
             None => format!("the topics are {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
         };
         let expected = "expected true, false, \"all\", or a list of join topics";
-        faults.add_with(key, format!("{expected}, got {unknown:?}"), remedy);
+        let shown = faults.written().part(&key, unknown);
+        faults.add_with(key, format!("{expected}, got {shown}"), remedy);
     }
 }
 
@@ -50,9 +51,15 @@ fn address(key: &str, written: Option<Text<String>>, default: &'static str, faul
     }
     let expected = format!("an address such as {default:?}");
     let remedy = match text.trim().rsplit_once(':') {
+        _ if text.contains("://") => "write HOST:PORT, without what stands before the host".to_owned(),
+        _ if text.contains(['@', '/']) => "write HOST:PORT and nothing else".to_owned(),
+        Some(("*", port)) if port.parse::<u16>().is_ok() => format!("for all interfaces write \"0.0.0.0:{port}\""),
         Some(("", port)) if port.parse::<u16>().is_ok() => format!("for all interfaces write \"0.0.0.0:{port}\""),
         Some((_, port)) if port.parse::<u16>().is_err() => "the port must be from 0 to 65535".to_owned(),
-        Some((host, _)) => format!("the host {host} cannot be resolved; an IP address always can"),
+        Some((host, _)) => {
+            let host = faults.written().part(key, host);
+            format!("the host {host} cannot be resolved; an IP address always can")
+        }
         None if text.trim().parse::<u16>().is_ok() => format!("for all interfaces write \"0.0.0.0:{}\"", text.trim()),
         None => "add a colon and the port".to_owned(),
     };

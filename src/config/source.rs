@@ -177,7 +177,14 @@ impl WrittenSource {
 fn unknown_profile(name: &str, profile: &str, catalog: &Catalog, faults: &mut Faults) {
     let known = || catalog.profiles.keys().map(String::as_str);
     let listed = known().collect::<Vec<_>>().join(", ");
-    let what = format!("unknown profile {profile:?}, expected one of {listed}");
+    let key = format!("sources.{name}.profile");
+    // Without the key it is the source's own name.
+    let shown = if faults.written().raw(&key).is_some() {
+        faults.written().part(&key, profile)
+    } else {
+        format!("{profile:?}")
+    };
+    let what = format!("unknown profile {shown}, expected one of {listed}");
     let remedy = match closest(profile, known()) {
         Some(meant) => format!("did you mean {meant:?}?"),
         None if gallery().contains_key(profile) => {
@@ -185,5 +192,5 @@ fn unknown_profile(name: &str, profile: &str, catalog: &Catalog, faults: &mut Fa
         }
         None => "set it to one of these, or add the profile to catalog.dir".to_owned(),
     };
-    faults.add_with(format!("sources.{name}.profile"), what, remedy);
+    faults.add_with(key, what, remedy);
 }

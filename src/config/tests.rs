@@ -148,7 +148,7 @@ fn what_is_wrong_is_told_by_its_key() {
             with("[registry]", "[kafka.properties]\nstatistics.interval.ms = 60000\n[registry]"),
             "kafka.properties.statistics.interval.ms: must not be set: hookbridge sets it, since its metrics",
         ),
-        (with("\"localhost:9092\"", "\"\""), "kafka.bootstrap_servers: missing"),
+        (with("\"localhost:9092\"", "\"\""), "kafka.bootstrap_servers: empty"),
         (with("http://localhost:8081/", "localhost:8081"), "registry.url: expected an http"),
         (with("http://localhost", "http://u:p@localhost"), "registry.url: must not hold credentials"),
         (with("[\"s3cret\"]", "[\" \"]"), "sources.wegly.secrets[0]: blank"),

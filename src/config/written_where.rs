@@ -7,6 +7,7 @@ use std::sync::Arc;
 use toml::{Table, Value};
 
 use crate::catalog::toml_line;
+use crate::values::showable;
 use crate::values::toml_reading::{kind, value_at};
 
 /// Where a fault is; what is not known, or does not apply, is left out.
@@ -40,9 +41,6 @@ impl fmt::Display for FaultPlace {
     }
 }
 
-/// Longer values are cut in messages.
-const LONGEST_SHOWN: usize = 60;
-
 /// Parts of keys whose values are secrets, or may be.
 const SECRET_KEYS: [&str; 8] =
     ["secrets", "tokens", "handshake_tokens", "hash_key", "password", "token", "otlp_headers", "options"];
@@ -74,10 +72,12 @@ impl Written {
             let rest = key.strip_prefix(set.as_str())?;
             (rest.is_empty() || rest.starts_with(['.', '['])).then(|| format!("{name}{rest}"))
         });
-        // A section that only a variable makes.
+        // A section that only a variable makes: what is not set in it belongs there, too.
         let made = || {
-            let inside = |set: &&String| set.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'));
-            let set = variables.keys().find(inside).filter(|_| toml_line(text, key, true).is_none())?;
+            let sections = std::iter::successors(Some(key), |key| key.rfind(['.', '[']).map(|end| &key[..end]));
+            let section = sections.into_iter().find(|section| self.raw(section).is_some())?;
+            let inside = |set: &&String| set.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'));
+            let set = variables.keys().find(inside).filter(|_| toml_line(text, section, true).is_none())?;
             variables.get(set).cloned()
         };
         if let Some(variable) = own.or_else(made) {
@@ -113,11 +113,26 @@ impl Written {
             Value::Table(_) | Value::Array(_) => kind(value).to_owned(),
             // A secret under a wrong key, perhaps.
             Value::String(_) if key.starts_with("sources.") => kind(value).to_owned(),
-            Value::String(text) if text.chars().count() > LONGEST_SHOWN => {
-                format!("{:?}…", text.chars().take(LONGEST_SHOWN).collect::<String>())
-            }
-            Value::String(text) => format!("{text:?}"),
+            Value::String(text) => showable::quoted(text),
             other => other.to_string(),
+        }
+    }
+
+    /// `part` of the value of `key`, as it may be shown: only what is written there, not what a `${…}` stands for.
+    pub(super) fn part(&self, key: &str, part: &str) -> String {
+        match self.raw(key) {
+            Some(raw) if raw.to_string().contains(part) => showable::quoted(part),
+            Some(Value::String(raw)) => showable::quoted(raw),
+            _ => "something else".to_owned(),
+        }
+    }
+
+    /// How `key` is set to `value`, in the words of whatever sets it.
+    pub(super) fn setting(&self, key: &str, value: &str) -> String {
+        match self.place(key).variable {
+            Some(flag) if flag.starts_with('-') => format!("{flag} {value}"),
+            Some(variable) => format!("{variable}={value}"),
+            None => format!("{} = {value:?}", key.rsplit_once('.').map_or(key, |(_, last)| last)),
         }
     }
 

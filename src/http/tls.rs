@@ -15,6 +15,7 @@ use tokio_openssl::SslStream;
 use super::lingering::OnTcp;
 use crate::config::{ConfigError, TlsSettings};
 use crate::disk::access::explain;
+use crate::values::showable;
 use crate::values::time::to_rfc3339;
 
 /// What may be spoken behind TLS, best first, as ALPN has it: each name with its length in front.
@@ -57,7 +58,7 @@ impl Identity {
         const KEY: &str = "http.tls.key_file";
         let fail = |key: &'static str, what: &str| {
             let path = if key == KEY { &settings.key_file } else { &settings.certificate_file };
-            ConfigError::key(key, format!("{}: {what}", path.display()))
+            ConfigError::key(key, format!("{}: {what}", showable::path(path)))
         };
         let chain = fs::read(&settings.certificate_file)
             .map_err(|e| fail(CERTIFICATE, &explain(&settings.certificate_file, &e)));

@@ -30,6 +30,7 @@ use crate::config::{ConfigError, MediaPlace, MediaSettings};
 use crate::disk::access::{explain, is_of_the_disk};
 use crate::disk::private;
 use crate::values::secret::Secret;
+use crate::values::showable;
 use crate::values::time::now_millis;
 
 /// An object that has been there for longer is written again: a bucket's rule that deletes by age then counts from
@@ -76,7 +77,7 @@ impl Store {
         let (shared, up) = (settings.shared, AtomicBool::new(true));
         match &settings.place {
             MediaPlace::Folder(folder) => {
-                let unusable = || ConfigError::key("media", format!("{}: not a usable path", folder.display()));
+                let unusable = || ConfigError::key("media", format!("{}: not a usable path", showable::path(folder)));
                 let url = Url::from_file_path(folder).map_err(|()| unusable())?;
                 Ok(Store {
                     inline_max_bytes,
@@ -147,7 +148,7 @@ impl Store {
     pub(crate) fn prepare(&self) -> Result<(), ConfigError> {
         let Some(folder) = &self.folder else { return Ok(()) };
         let unusable =
-            |e: io::Error| ConfigError::key("media", format!("{}: {}", folder.display(), explain(folder, &e)));
+            |e: io::Error| ConfigError::key("media", format!("{}: {}", showable::path(folder), explain(folder, &e)));
         let made: Vec<_> = folder.ancestors().take_while(|dir| !dir.exists()).collect();
         match fs::create_dir_all(folder) {
             Err(error) if is_of_the_disk(&error) => {

@@ -151,6 +151,24 @@ const CASES: &[(&str, &[Edit])] = &[
     ("a share beyond all", &[Append("[tracing]\notlp_endpoint = \"http://localhost:4318\"\nsample_ratio = 50\n")]),
     ("a bucket with one slash", &[Append("[media]\nurl = \"s3:/bucket\"\n")]),
     ("a folder for media without file://", &[Append("[media]\nurl = \"/srv/media\"\n")]),
+    ("a variable with a default", &[Replace("\"change-me\"", "\"${WEGLY:-hunter2}\"")]),
+    ("a secret in place of a variable's name", &[Replace("\"change-me\"", "\"${hunter2abc123!}\"")]),
+    ("references of other tools", &[Replace("\"change-me\"", "\"${FILE:s}\", \"${file /x}\", \"${env:X}\", \"${A${B}}\", \"${file:}\"")]),
+    ("a variable in small letters in a value", &[Replace("\"change-me\"", "\"${wegly_secret}\""), Variable("WEGLY_SECRET", "x")]),
+    ("a Kafka with a password", &[Replace("127.0.0.1:19092", "user:hunter2@kafka:9092")]),
+    ("a Kafka with a protocol and a password", &[Replace("127.0.0.1:19092", "sasl_ssl://user:hunter2@kafka:9092")]),
+    ("a Kafka with a password in a variable", &[Replace("127.0.0.1:19092", "${KAFKA}"), Variable("KAFKA", "user:hunter2@kafka:9092")]),
+    ("a Kafka with a password in the environment", &[Variable("HOOKBRIDGE__KAFKA__BOOTSTRAP_SERVERS", "user:hunter2@kafka:9092")]),
+    ("a secret where Kafka is expected, by a variable", &[Replace("127.0.0.1:19092", "${KAFKA}"), Variable("KAFKA", "hunter2:hunter3")]),
+    ("a Kafka with an address of IPv6 without brackets", &[Replace("127.0.0.1:19092", "::1:9092")]),
+    ("a listener with a password", &[Replace("127.0.0.1:18080", "http://u:hunter2@0.0.0.0:1")]),
+    ("a listener with http", &[Replace("127.0.0.1:18080", "http://0.0.0.0:8080")]),
+    ("a listener with a star", &[Replace("127.0.0.1:18080", "*:8080")]),
+    ("a bucket with one slash and a password", &[Append("[media]\nurl = \"s3:/AKIA:hunter2@bucket/x\"\n")]),
+    ("keys in place of their files", &[Append("[http.tls]\ncertificate_file = \"-----BEGIN CERTIFICATE-----hunter2\"\nkey_file = \"-----BEGIN PRIVATE KEY-----hunter2\"\n")]),
+    ("an authority in place of its file", &[Replace("[sources", "ca_file = \"-----BEGIN CERTIFICATE-----hunter2\"\n[sources"), Append("[catalog]\ndir = \"-----BEGIN hunter2\"\n")]),
+    ("a source that only a variable makes", &[Variable("HOOKBRIDGE__SOURCES__WEGLYY__SECRETS", "x")]),
+    ("an empty Kafka in the environment", &[Variable("HOOKBRIDGE__KAFKA__BOOTSTRAP_SERVERS", "")]),
     ("an unknown option of a bucket", &[Append("[media]\nurl = \"s3://bucket/x\"\n[media.options]\naccess_key = \"hunter2\"\n")]),
     ("unknown options of a bucket, and wrong values", &[Append("[media]\nurl = \"s3://bucket/x\"\n[media.options]\nregoin = \"a\"\nend_point = \"b\"\nallow_http = \"hunter2\"\nskip_signature = \"hunter3\"\ntimeout = \"hunter4\"\n")]),
     ("half of the keys of a bucket", &[Append("[media]\nurl = \"s3://bucket/x\"\n[media.options]\naccess_key_id = \"hunter2\"\n")]),
@@ -240,6 +258,7 @@ fn case(edits: &[Edit]) -> String {
     let output = run(dir.path(), &written, &["check", "--offline"]);
     let code = output.status.code().unwrap();
     let words = said(&output);
+    assert!(!words.contains("panic"), "{words}");
     assert!(!words.contains("hunter"), "a secret is shown: {words}");
     if code == 78 {
         let served = run(dir.path(), &written, &["serve"]);

@@ -15,6 +15,7 @@ use crate::kafka::route::Routes;
 use crate::source::verify::{SecretFlaw, Signer};
 use crate::tools::dev::{RunningDev, demo_credential, demo_settings, sender_credential};
 use crate::values::secret::Secret;
+use crate::values::showable;
 
 const LISTEN: &str = "HOOKBRIDGE__HTTP__LISTEN";
 
@@ -29,6 +30,8 @@ pub(super) enum TargetError {
     UnknownSource { file: String, source_name: String, known: String },
     #[error("--url {given}: expected an address such as {example}")]
     Url { given: String, example: String },
+    #[error("--url: must not hold credentials, since it is shown: use --header 'authorization: Basic ...'")]
+    UrlCredentials,
     #[error("http.listen has port 0, so the address of the bridge is not known: name it with --url")]
     NoPort,
     #[error("{from}: {flaw}")]
@@ -207,17 +210,24 @@ fn port_here(url: &str) -> Option<u16> {
 
 /// An address that somebody typed, without a slash at its end.
 fn checked(given: &str) -> Result<String, TargetError> {
-    let fail = |example: String| Err(TargetError::Url { given: given.to_owned(), example });
+    let fail = |example: String| Err(TargetError::Url { given: showable::quoted(given), example });
     let bare = given.trim_end_matches('/');
     match Url::parse(bare) {
         Ok(url) if ["http", "https"].contains(&url.scheme()) && url.has_host() => {
+            if !url.username().is_empty() || url.password().is_some() {
+                return Err(TargetError::UrlCredentials);
+            }
             if url.query().is_some() || url.fragment().is_some() {
                 return fail("http://127.0.0.1:8080, without `?` and `#`".to_owned());
             }
             Ok(bare.to_owned())
         }
         // `localhost:8080` has the scheme `localhost`.
-        _ if !bare.is_empty() && !given.contains("://") && Url::parse(&format!("http://{bare}")).is_ok() => {
+        _ if !bare.is_empty()
+            && !given.contains("://")
+            && !given.contains('@')
+            && Url::parse(&format!("http://{bare}")).is_ok() =>
+        {
             fail(format!("http://{bare}"))
         }
         _ => fail("http://127.0.0.1:8080".to_owned()),
@@ -239,7 +249,11 @@ mod tests {
             ("http://", "http://127.0.0.1:8080"),
         ] {
             let error = checked(given).unwrap_err().to_string();
-            assert_eq!(error, format!("--url {given}: expected an address such as {example}"));
+            assert_eq!(error, format!("--url {given:?}: expected an address such as {example}"));
+        }
+        for given in ["http://u:s3cret@a", "u:s3cret@a", "http://a/?s3cret"] {
+            let error = checked(given).unwrap_err().to_string();
+            assert!(error.starts_with("--url") && !error.contains("s3cret"), "{error}");
         }
         assert_eq!(checked("https://a:1/x/").unwrap(), "https://a:1/x");
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::producer::{Context, client_config, create};
 use crate::config::{ConfigError, Settings};
 use crate::disk::access::explain;
+use crate::values::showable;
 use crate::values::similar::closest;
 
 /// Properties that people set, to recognise slips: librdkafka does not list its own.
@@ -79,7 +80,7 @@ pub(crate) fn unfit_properties(settings: &Settings) -> Vec<ConfigError> {
         let error = std::fs::metadata(path).err().filter(|_| file.expose() != "probe")?;
         Some(ConfigError::key(
             format!("kafka.properties.{name}"),
-            format!("{}: {}", path.display(), explain(path, &error)),
+            format!("{}: {}", showable::path(path), explain(path, &error)),
         ))
     });
     let alone: Vec<ConfigError> = alone.chain(files).collect();
