@@ -29,15 +29,15 @@ impl WrittenCatalog {
             }
             None => dir,
         };
-        // Without a source, which is a fault, nothing is looked up in it.
-        if sources.is_empty() && dir.is_none() {
-            return None;
-        }
         let mut catalog = match Catalog::load(dir.as_deref()) {
             Ok(catalog) => catalog,
             Err(error) => {
                 faults.take(error.into());
-                return None;
+                // Whether the sources' profiles are in it is not known. The rest is looked at with those that are built in.
+                for name in sources.keys() {
+                    faults.settle(format!("sources.{name}.profile"));
+                }
+                Catalog::load(None).ok()?
             }
         };
         let key = self.hash_key.map(|key| key.0);

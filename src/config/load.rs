@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::environment::{Overlay, stray_variables};
 use super::fault::{ConfigFault, Faults};
-use super::schema::settings_schema;
+use super::schema::{known_keys, settings_schema};
 use super::suspicious::{self, BOM};
 use super::without_file::{Environment, KeyFlag, or_nothing};
 use super::written::WrittenSettings;
@@ -233,7 +233,7 @@ fn note_unknown(faults: &mut Faults, key: &str, name: &str, known: &[String]) {
     let remedy = if let Some(whole) = joined {
         faults.add_with(key, what, format!("did you mean `{}`?", spelled(&whole)));
         return faults.settle(whole);
-    } else if let Some(meant) = closest(name, known.iter().map(String::as_str)) {
+    } else if let Some(meant) = alias(name, known).or_else(|| closest(name, known.iter().map(String::as_str))) {
         let meant = format!("{outer}{meant}");
         // A variable names the whole way.
         let behind = faults.written().set_within(key).and_then(|set| set.strip_prefix(key)).unwrap_or_default();
@@ -244,12 +244,31 @@ fn note_unknown(faults: &mut Faults, key: &str, name: &str, known: &[String]) {
     } else if let Some(elsewhere) = super::environment::elsewhere(key, name) {
         match elsewhere.rsplit_once('.') {
             Some((section, last)) => format!("`{last}` belongs in [{section}]"),
+            None if is_section(&elsewhere) => format!("write it as [{elsewhere}]"),
             None => format!("`{elsewhere}` belongs at the top, above the first [section]"),
         }
     } else {
         format!("expected one of {}", known.join(", "))
     };
     faults.add_with(key, what, remedy);
+}
+
+/// What other programs call a key of ours.
+fn alias<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
+    const ALIASES: [(&str, &str); 6] = [
+        ("cert_file", "certificate_file"),
+        ("cert", "certificate_file"),
+        ("crt_file", "certificate_file"),
+        ("certificate", "certificate_file"),
+        ("private_key", "key_file"),
+        ("private_key_file", "key_file"),
+    ];
+    let (_, ours) = ALIASES.iter().find(|(other, _)| *other == name)?;
+    known.iter().map(String::as_str).find(|known| known == ours)
+}
+
+fn is_section(key: &str) -> bool {
+    known_keys().iter().any(|other| other.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// Fills in what `${…}` stands for.
@@ -260,9 +279,21 @@ struct Expanding<'a> {
 }
 
 impl Expanding<'_> {
+    /// The name is shown only if there is such a variable: what looks like one may be the secret.
+    fn warn_of_foreign_reference(&mut self, key: &str, text: &str) {
+        let Some(name) = suspicious::foreign_reference(text).filter(|_| is_secret(key)) else { return };
+        let remedy = match self.env.keys().find(|variable| variable.eq_ignore_ascii_case(name)) {
+            Some(variable) => format!("did you mean ${{{variable}}}?"),
+            None => "write ${NAME} for a variable".to_owned(),
+        };
+        let what = "looks like a reference, but is taken as it stands".to_owned();
+        self.warnings.push(ConfigFault { place: self.faults.written().place(key), what, remedy: Some(remedy) });
+    }
+
     fn expand(&mut self, key: &str, value: &mut Value) {
         match value {
             Value::String(text) => {
+                self.warn_of_foreign_reference(key, text);
                 if text.contains("${") {
                     match expand_text(text, self.env) {
                         Ok(expanded) => *text = expanded,

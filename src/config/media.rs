@@ -80,13 +80,16 @@ const MEDIA_URL: AddressRule<'_> = AddressRule {
 };
 const NO_QUERY: &str = "must have no port, `?` or `#`: use media.options";
 
-fn place(url: &str, options: BTreeMap<String, Secret>, written: &Written) -> Result<MediaPlace, ConfigError> {
+fn place(text: &str, options: BTreeMap<String, Secret>, written: &Written) -> Result<MediaPlace, ConfigError> {
     let fail = |what: &str| Err(ConfigError::key("media.url", what));
-    let url = MEDIA_URL.parse(url, written)?;
+    let url = MEDIA_URL.parse(text, written)?;
     if url.port().is_some() {
         return fail(NO_QUERY);
     }
     if url.scheme() == "file" {
+        if !text.to_ascii_lowercase().starts_with("file:///") || url.path() == "/" {
+            return fail(&written.unfit("media.url", "an absolute path, such as file:///folder"));
+        }
         if !options.is_empty() {
             let error = ConfigError::key("media.options", "only for a bucket, and media.url is a folder");
             return Err(error.or_remedy("remove them"));

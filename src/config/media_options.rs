@@ -21,14 +21,14 @@ pub(super) fn check(options: &BTreeMap<String, Secret>, faults: &mut Faults) {
                 check_address(&AddressRule { no_credentials, ..any(&key) }, value, faults);
             }
             Key::ContainerCredentialsFullUri => {
-                check_address(&AddressRule { no_query: None, ..any(&key) }, value, faults)
+                check_address(&AddressRule { no_query: None, ..any(&key) }, value, faults);
             }
             Key::Client(ClientConfigKey::ProxyUrl) => {
                 check_address(&AddressRule { no_credentials: None, ..any(&key) }, value, faults);
             }
             // It comes behind a host.
             Key::ContainerCredentialsRelativeUri if !is_path(value) => {
-                faults.add(key, "expected a path such as /v2/credentials")
+                faults.add(key, "expected a path such as /v2/credentials");
             }
             // It is a part of a host's name.
             Key::Region | Key::DefaultRegion if !is_label(value) => {

@@ -24,6 +24,9 @@ use crate::values::similar::closest;
 /// No wait of a request makes sense beyond a day.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
+/// Timers do not know less.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// Every join topic that is named is one of the catalog's.
 fn check_join_topics(wanted: &JoinTopics, catalog: &Catalog, faults: &mut Faults) {
     const KEY: &str = "kafka.join_topics";
@@ -53,8 +56,7 @@ fn address(key: &str, written: Option<Text<String>>, default: &'static str, faul
     let remedy = match text.trim().rsplit_once(':') {
         _ if text.contains("://") => "write HOST:PORT, without what stands before the host".to_owned(),
         _ if text.contains(['@', '/']) => "write HOST:PORT and nothing else".to_owned(),
-        Some(("*", port)) if port.parse::<u16>().is_ok() => format!("for all interfaces write \"0.0.0.0:{port}\""),
-        Some(("", port)) if port.parse::<u16>().is_ok() => format!("for all interfaces write \"0.0.0.0:{port}\""),
+        Some(("" | "*", port)) if port.parse::<u16>().is_ok() => format!("for all interfaces write \"0.0.0.0:{port}\""),
         Some((_, port)) if port.parse::<u16>().is_err() => "the port must be from 0 to 65535".to_owned(),
         Some((host, _)) => {
             let host = faults.written().part(key, host);
@@ -77,6 +79,21 @@ fn check_listeners(http: SocketAddr, admin: SocketAddr, faults: &mut Faults) {
     }
 }
 
+/// The console answers to names of hosts, whatever the port.
+fn check_hosts(hosts: &[String], faults: &mut Faults) {
+    const KEY: &str = "admin.hosts";
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"-_.:[]".contains(&b);
+    for host in hosts.iter().filter(|host| !host.bytes().all(legal)) {
+        let remedy = match host.split_once("://") {
+            Some(_) => "remove the scheme and the path",
+            None if host.contains('*') => "name each host: a star would let any web page read the console",
+            None => "write the name alone",
+        };
+        let shown = faults.written().part(KEY, host);
+        faults.add_with(KEY, format!("expected names such as \"bridge.example.com\", got {shown}"), remedy);
+    }
+}
+
 impl WrittenSettings {
     /// `None` if there is no catalog to look things up in.
     pub(super) fn resolve(self, faults: &mut Faults) -> Option<Settings> {
@@ -88,13 +105,19 @@ impl WrittenSettings {
         check_listeners(http.listen, admin_listen, faults);
         let shutdown_delay = period(self.shutdown_delay, Duration::ZERO);
         let shutdown_timeout = period(self.shutdown_timeout, Duration::from_secs(20));
-        if shutdown_delay >= shutdown_timeout && !faults.has("shutdown_timeout") {
+        if shutdown_timeout.is_zero() {
+            faults.unfit("shutdown_timeout", "longer than 0");
+        } else if shutdown_delay >= shutdown_timeout && !faults.has("shutdown_timeout") {
             let what = format!("must be shorter than shutdown_timeout ({shutdown_timeout:?}), which includes it");
             faults.add("shutdown_delay", what);
         }
         let data_dir = PathBuf::from(or(self.data_dir, "data".to_owned()));
         if data_dir.as_os_str().is_empty() {
             faults.add_with("data_dir", "empty: expected a folder", "remove the key for the default, \"data\"");
+        } else if data_dir.starts_with("~") {
+            faults.add_with("data_dir", "`~` is not filled in", "write the whole path, or ${HOME}");
+        } else if data_dir.to_str().is_some_and(|dir| dir.contains(":/")) {
+            faults.unfit("data_dir", "the path of a folder, not an address");
         }
         let media = self.media.resolve(&data_dir, kafka.max_record_bytes, faults);
         let registry = self.registry.resolve(faults);
@@ -102,6 +125,7 @@ impl WrittenSettings {
         let tracing = self.tracing.resolve(faults);
         let logging = self.log.resolve(faults);
         let admin_hosts = names(self.admin.hosts);
+        check_hosts(&admin_hosts, faults);
         if self.sources.is_empty() {
             faults.add_with("sources", "no source", "add at least one [sources.NAME], such as [sources.wegly]");
         }
@@ -169,7 +193,7 @@ impl WrittenHttp {
     fn resolve(self, faults: &mut Faults) -> HttpSettings {
         let mut time = |key: &str, written: Option<Text<Period>>, default: u64| {
             let default = Duration::from_secs(default);
-            let fits = |time: &Period| !time.0.is_zero() && time.0 <= LONGEST;
+            let fits = |time: &Period| (SHORTEST..=LONGEST).contains(&time.0);
             let key = format!("http.{key}");
             bounded(&key, Period(period(written, default)), Period(default), fits, "from 1 ms to 1 day", faults).0
         };

@@ -56,6 +56,19 @@ impl SourceFaults<'_> {
     }
 }
 
+impl SourceFaults<'_> {
+    /// No header and no path can carry them, so no request would have such a token.
+    fn refuse_control_characters(&mut self, key: &str, tokens: &[Secret]) {
+        let is_list = self.faults.written().raw(&self.key(key)).is_some_and(Value::is_array);
+        for (index, token) in tokens.iter().enumerate().filter(|(_, token)| !token.expose().trim().is_empty()) {
+            if token.expose().contains(char::is_control) {
+                let key = if is_list { format!("{key}[{index}]") } else { key.to_owned() };
+                self.add(&key, "cannot be sent in a header", "look for a line end or a control character");
+            }
+        }
+    }
+}
+
 impl WrittenSource {
     /// `None` if its profile does not exist.
     pub(super) fn resolve(
@@ -144,6 +157,9 @@ impl WrittenSource {
             (None, true) => Vec::new(),
         };
         let handshake_tokens = self.handshake_tokens(keys, profile);
+        if profile.verification.method == Method::Token {
+            keys.refuse_control_characters(key, &secrets);
+        }
         match Verifier::new(&profile.verification, &secrets) {
             Ok(verifier) => Some(verifier.with_handshake_tokens(&handshake_tokens)),
             Err((index, flaw)) => {

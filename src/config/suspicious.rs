@@ -37,6 +37,15 @@ pub(super) fn ends(text: &str, is_secret: bool) -> Option<SuspiciousEnd> {
     }
 }
 
+/// The name in a reference as other programs write it, which is taken as it stands here: `$NAME`, `%NAME%` and `{{ NAME }}`.
+pub(super) fn foreign_reference(text: &str) -> Option<&str> {
+    let within = |before, after| text.trim().strip_prefix(before).and_then(|rest: &str| rest.strip_suffix(after));
+    let is_name = |name: &&str| name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    let bare = |name: &&str| is_name(name) && name.len() > 2;
+    let braced = within("{{", "}}").map(str::trim);
+    braced.or_else(|| within("$", "").filter(bare)).or_else(|| within("%", "%").filter(bare))
+}
+
 /// What that is, and what to do; `raw` is the value as written, with its `${…}`.
 pub(super) fn explain(end: SuspiciousEnd, raw: &str) -> (String, String) {
     let what = match end {
@@ -61,6 +70,21 @@ pub(super) fn explain(end: SuspiciousEnd, raw: &str) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn references_of_other_programs_are_found() {
+        for (text, expected) in [
+            ("$WEGLY_SECRET", Some("WEGLY_SECRET")),
+            ("%WEGLY%", Some("WEGLY")),
+            ("{{ wegly }}", Some("wegly")),
+            ("$ecret", None),
+            ("$", None),
+            ("WEGLY", None),
+            ("100%", None),
+        ] {
+            assert_eq!(foreign_reference(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn what_nobody_sees_at_the_ends_of_a_secret_is_found() {

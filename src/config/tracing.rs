@@ -79,7 +79,7 @@ impl WrittenTracing {
             "tracing.otlp_timeout",
             Period(period(self.otlp_timeout, default)),
             Period(default),
-            |time| !time.0.is_zero() && time.0 <= LONGEST,
+            |time| (Duration::from_millis(1)..=LONGEST).contains(&time.0),
             "from 1 ms to 1 minute",
             faults,
         );

@@ -169,6 +169,22 @@ const CASES: &[(&str, &[Edit])] = &[
     ("an authority in place of its file", &[Replace("[sources", "ca_file = \"-----BEGIN CERTIFICATE-----hunter2\"\n[sources"), Append("[catalog]\ndir = \"-----BEGIN hunter2\"\n")]),
     ("a source that only a variable makes", &[Variable("HOOKBRIDGE__SOURCES__WEGLYY__SECRETS", "x")]),
     ("an empty Kafka in the environment", &[Variable("HOOKBRIDGE__KAFKA__BOOTSTRAP_SERVERS", "")]),
+    ("a token with two lines", &[Append("[sources.whazing]\ntokens = [\"${file:lines}\"]\n")]),
+    ("a certificate as other programs call it", &[Append("[http.tls]\ncert_file = \"x.pem\"\nkey_file = \"y.pem\"\n")]),
+    ("hosts of the console that are addresses", &[Replace("[kafka]", "hosts = [\"https://bridge.example.com\", \"*\"]\n[kafka]")]),
+    ("a star as host of the console", &[Replace("[kafka]", "hosts = \"*\"\n[kafka]")]),
+    ("a data_dir with a tilde", &[Prepend("data_dir = \"~/d\"\n")]),
+    ("a data_dir that is an address", &[Prepend("data_dir = \"file:///tmp/x\"\n")]),
+    ("a folder for media that is not absolute", &[Append("[media]\nurl = \"file:media\"\n")]),
+    ("the root as folder for media", &[Append("[media]\nurl = \"file:///\"\n")]),
+    ("no time for the end", &[Prepend("shutdown_timeout = 0\n")]),
+    ("a duration that is too short", &[Replace("[admin]", "ack_timeout = \"1us\"\n[admin]")]),
+    ("a section in itself", &[Append("[kafka.kafka]\npartitions = 3\n")]),
+    ("a section in a source", &[Append("[sources.wegly.http]\nlisten = \"a:1\"\n")]),
+    ("no source, and files that do not exist", &[
+        Replace("[sources.wegly]\nsecrets = [\"change-me\"]\n", "ca_file = \"nope.pem\"\n"),
+        Append("[http.tls]\ncertificate_file = \"x.pem\"\nkey_file = \"y.pem\"\n[catalog]\nhash_key = \"hunter2\"\n"),
+    ]),
     ("an unknown option of a bucket", &[Append("[media]\nurl = \"s3://bucket/x\"\n[media.options]\naccess_key = \"hunter2\"\n")]),
     ("unknown options of a bucket, and wrong values", &[Append("[media]\nurl = \"s3://bucket/x\"\n[media.options]\nregoin = \"a\"\nend_point = \"b\"\nallow_http = \"hunter2\"\nskip_signature = \"hunter3\"\ntimeout = \"hunter4\"\n")]),
     ("half of the keys of a bucket", &[Append("[media]\nurl = \"s3://bucket/x\"\n[media.options]\naccess_key_id = \"hunter2\"\n")]),
@@ -197,6 +213,9 @@ const CASES: &[(&str, &[Edit])] = &[
         Variable("HOOKBRIDGE_DATA_DIR", "/data"),
     ]),
     // No faults, but told.
+    ("references of other programs", &[
+        Replace("\"change-me\"", "\"$WEGLY_SECRET\", \"{{ HUNTER2 }}\", \"%HUNTER3%\""), Variable("WEGLY_SECRET", "hunter2"),
+    ]),
     ("a byte-order mark", &[Prepend("\u{feff}")]),
     ("a secret with a line end", &[Replace("\"change-me\"", "\"${file:two-lines}\"")]),
     ("a secret with a byte-order mark", &[Replace("\"change-me\"", "\"${file:marked}\"")]),
@@ -234,6 +253,7 @@ fn run(dir: &Path, Written { text, variables }: &Written, arguments: &[&str]) ->
     for (file, content) in [
         ("empty", &b""[..]),
         ("two-lines", b"hunter2\n\n"),
+        ("lines", b"hunter2\nhunter3\n"),
         ("marked", b"\xef\xbb\xbfhunter2\n"),
         ("utf16", b"\xff\xfeh\0i\0"),
     ] {
