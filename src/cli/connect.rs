@@ -213,6 +213,13 @@ pub(super) fn names_sources() -> bool {
     config::variables().iter().any(|name| is_of_sources(name))
 }
 
+/// The variable that gives the source `name` its secrets or tokens, if the environment has one.
+pub(super) fn secret_variable(name: &str) -> Option<String> {
+    let name = name.to_ascii_uppercase().replace(['-', '.'], "_");
+    let of_source = ["SECRETS", "TOKENS"].map(|key| format!("HOOKBRIDGE__SOURCES__{name}__{key}"));
+    config::variables().into_iter().find(|variable| of_source.iter().any(|of| of.eq_ignore_ascii_case(variable)))
+}
+
 fn is_of_sources(variable: &str) -> bool {
     variable.to_ascii_uppercase().starts_with("HOOKBRIDGE__SOURCES__")
 }

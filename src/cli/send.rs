@@ -22,7 +22,7 @@ use crate::outbound;
 use crate::tools::sample::Sampler;
 use crate::tools::send::{self, Pace, SendAnswer, SendLabel, SendTarget, Signed, Tally};
 use crate::values::time::now_millis;
-use target::{Destination, SendAs, TargetError};
+use target::{Destination, SendAs, TargetError, meant};
 
 /// How long an answer is waited for: longer than any bridge takes to give one.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -113,8 +113,8 @@ pub(super) struct SendArgs {
 enum SendError {
     #[error(transparent)]
     Target(#[from] TargetError),
-    #[error("unknown event type {0}: see --list")]
-    UnknownType(String),
+    #[error("unknown event type {name}: {}", meant(.name, .known, "see --list"))]
+    UnknownType { name: String, known: Vec<String> },
     #[error("--rate must be above 0 and at most 1,000,000")]
     Rate,
     #[error("--header {0:?}: expected `name: value`")]
@@ -153,7 +153,10 @@ fn send(args: &SendArgs, file: Option<&Path>) -> Result<Ending, SendError> {
     }
     let types: Vec<&EventType> = match &args.event_type {
         None => profile.types.values().collect(),
-        Some(name) => vec![profile.types.get(name).ok_or_else(|| SendError::UnknownType(name.clone()))?],
+        Some(name) => vec![profile.types.get(name).ok_or_else(|| {
+            let known = profile.types.keys().cloned().collect();
+            SendError::UnknownType { name: name.clone(), known }
+        })?],
     };
     if args.rate.is_some_and(|rate| !(rate > 0.0 && rate <= 1e6)) {
         return Err(SendError::Rate);

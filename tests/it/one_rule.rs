@@ -184,3 +184,34 @@ fn what_is_wrong_is_called_by_the_flag_or_the_variable_that_says_it() {
     assert!(found.contains("configuration of the environment") && found.contains("127.0.0.1:7"), "{found}");
     assert!(!found.contains(KAFKA.1), "{found}");
 }
+
+#[test]
+fn a_dev_goes_before_the_file_only_at_the_address_where_it_listens() {
+    let (home, here) = (folder(), folder());
+    let dev = Dev::start_in(home.path(), &[]);
+    let file = configuration(&dev) + "[sources.acme]\nprofile = \"wegly\"\nsecrets = [\"another\"]\n";
+    fs::write(here.path().join("hookbridge.toml"), file).unwrap();
+    let acme = ["send", "acme", "deal.won", "--dry-run"];
+    // The bridge of the file is elsewhere, and a variable says where: the file says the rest.
+    let moved = run(here.path(), home.path(), &[("HOOKBRIDGE__HTTP__LISTEN", "127.0.0.1:1")], &acme);
+    let first = first_line(&moved, &acme);
+    assert!(first.contains("http://127.0.0.1:1 (HOOKBRIDGE__HTTP__LISTEN), the secret of sources.acme in "), "{first}");
+    assert!(String::from_utf8_lossy(&moved.stdout).contains("http://127.0.0.1:1/webhooks/acme"), "{moved:?}");
+    // The `dev` listens where the file's bridge would, and has no such source.
+    let before = format!("the `hookbridge dev` at {} (process ", dev.address());
+    let unknown = run(here.path(), home.path(), &[], &acme);
+    let said = String::from_utf8_lossy(&unknown.stderr);
+    assert_eq!(unknown.status.code(), Some(64), "{said}");
+    assert!(said.contains(&before) && said.contains(": --config hookbridge.toml"), "{said}");
+    assert!(said.contains("unknown profile acme"), "{said}");
+    let wegly = ["send", "wegly", "deal.won"];
+    let first = first_line(&run(here.path(), home.path(), &[], &wegly), &wegly);
+    assert!(first.contains(&before) && first.contains("the secret of `hookbridge dev`"), "{first}");
+    let named = [&acme[..], &["--config", "hookbridge.toml"]].concat();
+    assert_eq!(first_line(&run(here.path(), home.path(), &[], &named), &named), "");
+    // A secret that a variable has is said to be that variable's.
+    let variable = ("HOOKBRIDGE__SOURCES__WEGLY__SECRETS", "s3cret");
+    let wegly = ["send", "wegly", "deal.won", "--dry-run"];
+    let first = first_line(&run(here.path(), home.path(), &[variable], &wegly), &wegly);
+    assert!(first.ends_with("the secret of HOOKBRIDGE__SOURCES__WEGLY__SECRETS"), "{first}");
+}

@@ -59,6 +59,8 @@ fn an_answer_that_is_no_acceptance_comes_with_its_remedy() {
         (&["wegly", "--secret", "wrong"][..], 1, &["401 unauthorized", "--secret"][..]),
         (&["nobody", "--profile", "wegly", "--secret", "x"], 1, &["404 unknown_source", "no source nobody"]),
         (&["nobody"], 64, &["unknown profile nobody"]),
+        (&["wgely"], 64, &["unknown profile wgely", "did you mean wegly?"]),
+        (&["wegly", "deal.wno"], 64, &["unknown event type deal.wno: did you mean deal.won?"]),
         (&["other", "--profile", "wegly"], 64, &["has no source other, expected one of", "--secret"]),
         (&["wegly", "--url", &nobody], 69, &[&*nobody, "connection refused", "hookbridge serve", "--url"]),
         (&["wegly", "--count", "500", "--url", &nobody], 69, &["connection refused"]),

@@ -10,12 +10,13 @@ use crate::catalog::{Catalog, Method, Profile};
 use crate::cli::connect::{self, Configured, SettingsOrigin};
 use crate::cli::listening::{BehindTls, behind_tls, url_of};
 use crate::cli::warn;
-use crate::config::{self, ConfigError};
+use crate::config::{self, ConfigError, DEFAULT_FILE};
 use crate::kafka::route::Routes;
 use crate::source::verify::{SecretFlaw, Signer};
 use crate::tools::dev::{RunningDev, demo_credential, demo_settings, sender_credential};
 use crate::values::secret::Secret;
 use crate::values::showable;
+use crate::values::similar::closest;
 
 const LISTEN: &str = "HOOKBRIDGE__HTTP__LISTEN";
 
@@ -24,10 +25,10 @@ const LISTEN: &str = "HOOKBRIDGE__HTTP__LISTEN";
 pub(super) enum TargetError {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("unknown profile {name}, expected one of {known}: name it with --profile")]
-    UnknownProfile { name: String, known: String },
-    #[error("{file} has no source {source_name}, expected one of {known}; to send as another one: --secret")]
-    UnknownSource { file: String, source_name: String, known: String },
+    #[error("unknown profile {name}, expected one of {}: {}", .known.join(", "), meant(.name, .known, "name it with --profile"))]
+    UnknownProfile { name: String, known: Vec<String> },
+    #[error("{file} has no source {source_name}, expected one of {}: {}", .known.join(", "), meant(.source_name, .known, "to send as another one, give its --secret"))]
+    UnknownSource { file: String, source_name: String, known: Vec<String> },
     #[error("--url {given}: expected an address such as {example}")]
     Url { given: String, example: String },
     #[error("--url: must not hold credentials, since it is shown: use --header 'authorization: Basic ...'")]
@@ -92,9 +93,13 @@ impl SendAs {
             _ => {
                 let dir = args.catalog.as_deref().or(configured.settings.catalog_dir.as_deref());
                 let mut catalog = Catalog::load(dir).map_err(ConfigError::from)?;
-                let known = || catalog.profiles.keys().cloned().collect::<Vec<_>>().join(", ");
-                let unknown = TargetError::UnknownProfile { name: name.clone(), known: known() };
-                catalog.profiles.remove(name).ok_or(unknown)?
+                let known: Vec<_> = catalog.profiles.keys().cloned().collect();
+                catalog.profiles.remove(name).ok_or_else(|| {
+                    if let Some(words) = in_place_of_file(&configured) {
+                        warn(words);
+                    }
+                    TargetError::UnknownProfile { name: name.clone(), known }
+                })?
             }
         };
         Ok(SendAs { profile, source: args.source.clone(), catalog: args.catalog.clone(), configured })
@@ -122,15 +127,24 @@ impl SendAs {
             Some(url) => (checked(url)?, None),
             None => (url_of(settings).ok_or(TargetError::NoPort)?, behind_tls(settings)),
         };
-        if !matches!(self.configured.origin, SettingsOrigin::File { .. })
-            && (args.url.is_none() || args.secret.is_none())
-        {
+        let is_typed = (args.url.is_some(), args.secret.is_some());
+        let is_of_environment = match is_typed {
+            (false, _) if connect::is_set(LISTEN) => true,
+            (_, false) => connect::secret_variable(&args.source).is_some(),
+            _ => false,
+        };
+        let is_of_file = matches!(self.configured.origin, SettingsOrigin::File { .. }) && !is_of_environment;
+        if !is_of_file && is_typed != (true, true) {
             let from = match &args.url {
                 Some(_) => "--url".to_owned(),
                 None if connect::is_set(LISTEN) => LISTEN.to_owned(),
                 None => self.configured.origin.words(),
             };
-            let here = if self.configured.no_file { "no hookbridge.toml in this folder: " } else { "" };
+            let here = match in_place_of_file(&self.configured) {
+                Some(words) => format!("{words}; "),
+                None if self.configured.no_file => "no hookbridge.toml in this folder: ".to_owned(),
+                None => String::new(),
+            };
             warn(format_args!("{here}using {url} ({from}), {secret_from}"));
         }
         Ok(Destination { url, tls, signer, secret_from })
@@ -155,6 +169,7 @@ impl SendAs {
                     return Err(TargetError::PublicKey(args.source.clone()));
                 }
                 let of = match origin {
+                    _ if let Some(variable) = connect::secret_variable(&args.source) => format!("of {variable}"),
                     SettingsOrigin::File { path, .. } => format!("of sources.{} in {}", args.source, path.display()),
                     SettingsOrigin::Environment if connect::names_sources() => {
                         format!("of sources.{} in the environment", args.source)
@@ -168,7 +183,7 @@ impl SendAs {
             (None, None) => {
                 // A file says who may send: a name that is not in it is most likely misspelled.
                 if let SettingsOrigin::File { path, .. } = origin {
-                    let known = settings.sources.keys().cloned().collect::<Vec<_>>().join(", ");
+                    let known = settings.sources.keys().cloned().collect();
                     let (file, source_name) = (path.display().to_string(), args.source.clone());
                     return Err(TargetError::UnknownSource { file, source_name, known });
                 }
@@ -183,7 +198,24 @@ impl SendAs {
     }
 }
 
-/// The secrets are those of the bridge that is asked: of a `dev` that listens at the address, if there is one.
+/// Which of the `known` names is probably meant by `name`, or what else to do.
+pub(super) fn meant(name: &str, known: &[String], remedy: &str) -> String {
+    let meant = closest(name, known.iter().map(String::as_str));
+    meant.map_or_else(|| remedy.to_owned(), |meant| format!("did you mean {meant}?"))
+}
+
+/// What is said where a `dev` has the address that a file in this folder names, so that its sources and secrets count.
+fn in_place_of_file(configured: &Configured) -> Option<String> {
+    let SettingsOrigin::Dev(dev) = &configured.origin else { return None };
+    let address = dev.listens_at().filter(|_| !configured.no_file)?;
+    let process = dev.process;
+    Some(format!(
+        "the `hookbridge dev` at {address} (process {process}) goes before {DEFAULT_FILE}; to send as {DEFAULT_FILE} says: --config {DEFAULT_FILE}"
+    ))
+}
+
+/// The secrets are those of the bridge that is asked: of a `dev` that listens at the address, if there is one. Which address that is,
+/// the configuration with its variables says; where the `dev` listens, it alone.
 fn of_who_listens(args: &SendArgs, configured: Configured) -> Result<Configured, TargetError> {
     let url = match &args.url {
         Some(url) => Some(checked(url)?),
@@ -191,8 +223,9 @@ fn of_who_listens(args: &SendArgs, configured: Configured) -> Result<Configured,
     };
     let Some(port) = url.and_then(|url| port_here(&url)) else { return Ok(configured) };
     let found = RunningDev::all().into_iter().find_map(|dev| {
+        dev.listens_at().filter(|address| address.port() == port)?;
         let settings = config::load(&dev.file).ok()?;
-        (settings.http.listen.port() == port).then_some((dev, settings))
+        Some((dev, settings))
     });
     Ok(match found {
         Some((dev, settings)) => Configured { settings, origin: SettingsOrigin::Dev(dev), ..configured },

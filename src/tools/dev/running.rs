@@ -51,6 +51,12 @@ pub(crate) struct RunningDev {
 }
 
 impl RunningDev {
+    /// Where it accepts webhooks: what its file says, whatever variables the process that asks has.
+    pub(crate) fn listens_at(&self) -> Option<SocketAddr> {
+        let table: Table = fs::read_to_string(&self.file).ok()?.parse().ok()?;
+        table.get("http")?.get("listen")?.as_str()?.parse().ok()
+    }
+
     /// All there are, the one that was started last first.
     pub(crate) fn all() -> Vec<RunningDev> {
         let folders = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
