@@ -1,5 +1,7 @@
 //! What HTTP clients have in common that talk to the operator's servers: the registry, the collector of spans, a bridge.
 
+use std::error::Error;
+use std::io;
 use std::path::Path;
 
 use reqwest::{Certificate, Client, ClientBuilder, Response, Url};
@@ -40,7 +42,7 @@ pub(crate) fn is_in_clear(url: &str) -> bool {
 /// Why an answer could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unread {
-    #[error("{}", with_causes(.0))]
+    #[error("{}", why(.0))]
     Broken(reqwest::Error),
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
@@ -58,8 +60,59 @@ pub(crate) async fn body(mut response: Response, most: usize) -> Result<Vec<u8>,
     Ok(body)
 }
 
+/// Why a server did not answer, by the causes of reqwest's error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NoAnswer {
+    /// Nothing listens there.
+    Refused,
+    /// There is no such host.
+    NoHost(String),
+    /// The certificate, or what TLS is made of.
+    Tls(String),
+    TooSlow,
+    Broken(String),
+}
+
+impl NoAnswer {
+    pub(crate) fn of(error: &reqwest::Error) -> NoAnswer {
+        let mut causes = Vec::new();
+        let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+        while let Some(error) = cause {
+            causes.push(error);
+            cause = error.source();
+        }
+        let words = causes.last().map(ToString::to_string).unwrap_or_default();
+        let is_refused = |error: &&(dyn Error + 'static)| {
+            error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+        };
+        let speaks_of = |word: &str| causes.iter().any(|error| error.to_string().to_ascii_lowercase().contains(word));
+        if error.is_timeout() {
+            NoAnswer::TooSlow
+        } else if causes.iter().any(is_refused) {
+            NoAnswer::Refused
+        } else if speaks_of("dns error") {
+            NoAnswer::NoHost(words)
+        } else if speaks_of("certificate") || speaks_of("ssl") {
+            NoAnswer::Tls(words)
+        } else {
+            NoAnswer::Broken(words)
+        }
+    }
+}
+
+/// The same in words, without the address.
+pub(crate) fn why(error: &reqwest::Error) -> String {
+    match NoAnswer::of(error) {
+        NoAnswer::Refused => "connection refused".to_owned(),
+        NoAnswer::NoHost(words) => format!("cannot resolve the host name: {words}"),
+        NoAnswer::Tls(words) => format!("TLS: {words}"),
+        NoAnswer::TooSlow => "no answer in time".to_owned(),
+        NoAnswer::Broken(words) => words,
+    }
+}
+
 /// reqwest says what it did; its causes say why it failed.
-pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

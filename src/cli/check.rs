@@ -19,6 +19,7 @@ use crate::app::preflight::unusable;
 use crate::config::{ConfigError, Settings};
 use crate::disk::access::explain;
 use crate::http::Identity;
+use crate::kafka::plain_words;
 use crate::kafka::publish::{Differing, OneReplica, Publisher, TopicState, View, span};
 use crate::kafka::registry::{Registry, SubjectReport, SubjectStatus};
 use crate::kafka::route::Routes;
@@ -257,7 +258,7 @@ async fn kafka(settings: &Settings, publisher: &Publisher, report: &mut Report) 
     let servers = &settings.kafka.bootstrap_servers;
     let view = match publisher.look(false).await {
         Ok(view) => view,
-        Err(error) => return report.down(CheckPart::Kafka, &format!("kafka {servers}: {error}")),
+        Err(error) => return report.down(CheckPart::Kafka, &plain_words::at(servers, &error.to_string())),
     };
     report.ok(CheckPart::Kafka, &format!("kafka {servers}"));
     let missing: Vec<_> = view.topics.iter().filter(|topic| topic.partitions.is_none()).collect();
@@ -321,7 +322,7 @@ async fn schemas(settings: &Settings, registry: &Registry, report: &mut Report) 
     let url = &settings.registry.url;
     let reports = match registry.reports().await {
         Ok(reports) => reports,
-        Err(error) => return report.down(CheckPart::Registry, &format!("registry {url}: {error}")),
+        Err(error) => return report.down(CheckPart::Registry, &error.at(url)),
     };
     report.ok(CheckPart::Registry, &format!("registry {url}"));
     if let Some(words) = low_levels(url, &reports) {

@@ -9,6 +9,7 @@ use clap::Args;
 use super::connect::{Connect, ToolNeeds};
 use super::{Ending, fail, fail_config, on_runtime, print};
 use crate::config::Settings;
+use crate::kafka::plain_words;
 use crate::kafka::publish::{Patience, PublishError, Publisher};
 use crate::kafka::route::{self, Role, Routes};
 use crate::values::{printable, time};
@@ -73,7 +74,10 @@ async fn tombstone(settings: &Settings, args: &ForgetArgs) -> Result<(), Ending>
         return Err(fail(&words, Ending::Usage));
     }
     let publisher = Publisher::new(settings, &routes).map_err(|error| fail_config(&error))?;
-    let view = publisher.look(false).await.map_err(|error| fail(&error, Ending::Unavailable))?;
+    let view = publisher
+        .look(false)
+        .await
+        .map_err(|error| fail(&plain_words::with_remedy(servers, &error.to_string()), Ending::Unavailable))?;
     if view.topics.iter().any(|state| *state.name == *topic && state.partitions.is_none()) {
         return Err(fail(&format!("kafka {servers}: missing topic {topic}"), Ending::Unavailable));
     }

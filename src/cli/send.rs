@@ -6,16 +6,16 @@ mod target;
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
 use indicatif::ProgressBar;
 use reqwest::redirect::Policy;
+use tokio::time::sleep;
 
-use super::{Ending, fail, fail_config, on_runtime, print, progress};
+use super::shutdown::Shutdown;
+use super::{Ending, fail, fail_config, on_runtime, print, progress, warn};
 use crate::catalog::{EventType, Profile};
 use crate::config::ConfigError;
 use crate::outbound;
@@ -42,7 +42,8 @@ signed and posted byte by byte as it is; its event type is found by the profile'
 named only where the vendor sends it in a header.
 
 Of up to 20 events each gets a line: event id, type, topic, outcome. A load (--rate) does not wait for
-answers: latency is measured from the scheduled time of each event. Ctrl-C stops and prints the sum.
+answers: latency is measured from the scheduled time of each event. Ctrl-C and SIGTERM stop and print
+the sum.
 
 For a profile that verifies by Ed25519, --secret takes the private key: 32 bytes, or 64 with the
 public key, in hex or base64. The bridge has only the public one.
@@ -164,8 +165,13 @@ fn send(args: &SendArgs, file: Option<&Path>) -> Result<Ending, SendError> {
     let headers = args.headers.iter().map(|header| parsed(header)).collect::<Result<_, _>>()?;
     let own = args.body.as_ref().map(|path| {
         let body = body::read(path).map_err(|error| SendError::Body { path: path.clone(), error })?;
-        let event_type = args.event_type.clone().or_else(|| body::event_type_of(&body, profile));
-        Ok::<_, SendError>((body, event_type))
+        let of_body = body::event_type_of(&body, profile);
+        if let (Some(named), Some(found)) = (&args.event_type, &of_body)
+            && named != found
+        {
+            warn(format_args!("--body {}: the body is {found}, not {named}", path.display()));
+        }
+        Ok::<_, SendError>((body, of_body.or_else(|| args.event_type.clone())))
     });
     let own = own.transpose()?;
     let mut to = sender.destination(args)?;
@@ -186,8 +192,9 @@ fn send(args: &SendArgs, file: Option<&Path>) -> Result<Ending, SendError> {
     let topics = sender.topics();
     let show = |label: &SendLabel, answer: &SendAnswer| print(&(report::line(label, answer, &topics) + "\n"));
     let show = (args.rate.is_none() && count <= FEW).then_some(show);
-    match on_runtime(with_progress(&client, pace, count, next, show)) {
-        Ok(tally) => Ok(ended(&tally, &to, args, profile)),
+    match on_runtime(with_progress(&client, pace, count, args.duration, next, show)) {
+        Ok(Ok(tally)) => Ok(ended(&tally, &to, args, profile)),
+        Ok(Err(error)) => Ok(fail(&error, Ending::Unavailable)),
         Err(ending) => Ok(ending),
     }
 }
@@ -196,7 +203,7 @@ fn send(args: &SendArgs, file: Option<&Path>) -> Result<Ending, SendError> {
 fn ended(tally: &Tally, to: &Destination, args: &SendArgs, profile: &Profile) -> Ending {
     // Where nobody is, there is nothing to sum up.
     if !tally.none_answered() || args.rate.is_some() {
-        print(&report::sum(tally));
+        print(&report::sum(tally, args.rate));
     }
     let is_timed = profile.verification.tolerance.is_some();
     let ending = match (tally.none_answered(), tally.all_accepted()) {
@@ -204,6 +211,9 @@ fn ended(tally: &Tally, to: &Destination, args: &SendArgs, profile: &Profile) ->
         (false, true) => Ending::Well,
         (false, false) => Ending::Findings,
     };
+    if let Some(words) = tally.dead_letter.as_ref().and_then(report::dead_letter) {
+        warn(words);
+    }
     for answer in tally.faults.values() {
         fail(&report::remedy(answer, to, &args.source, is_timed), ending);
     }
@@ -266,38 +276,39 @@ async fn with_progress(
     client: &reqwest::Client,
     pace: Pace,
     count: u64,
-    mut next: impl FnMut() -> Option<Signed>,
+    duration: Option<Duration>,
+    next: impl FnMut() -> Option<Signed>,
     show: Option<impl Fn(&SendLabel, &SendAnswer)>,
-) -> Tally {
+) -> io::Result<Tally> {
     let bar = match count {
         0..=FEW => ProgressBar::hidden(),
         u64::MAX => progress::spinner(),
         count => progress::bar(count),
     };
     let bar = bar.with_message("sending");
-    // Ctrl-C ends the sending, not the report on it.
-    let stopped = Arc::new(AtomicBool::new(false));
-    let stop = Arc::clone(&stopped);
-    let listening = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            stop.store(true, Ordering::Relaxed);
-        }
-    });
-    let next = || if stopped.load(Ordering::Relaxed) { None } else { next() };
+    // A signal ends the sending, not the report on it.
+    let shutdown = Shutdown::listen()?;
+    let stop = shutdown.token();
+    if let Some(time) = duration {
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            sleep(time).await;
+            stop.cancel();
+        });
+    }
     let mut answered = false;
     let answer_came = |label: &SendLabel, answer: &SendAnswer| {
         bar.inc(1);
         answered |= matches!(answer, SendAnswer::Said { .. });
         // Nobody is there: to ask for each of the others would not help.
         if !answered && matches!(pace, Pace::OneByOne) {
-            stopped.store(true, Ordering::Relaxed);
+            stop.cancel();
         }
         if let Some(show) = &show {
             show(label, answer);
         }
     };
-    let tally = send::run(client, pace, next, answer_came).await;
-    listening.abort();
+    let tally = send::run(client, pace, &stop, next, answer_came).await;
     bar.finish_and_clear();
-    tally
+    Ok(tally)
 }

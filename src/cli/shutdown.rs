@@ -31,6 +31,11 @@ impl Shutdown {
         self.asked.is_cancelled()
     }
 
+    /// Cancelled by the first signal, or by whoever has it.
+    pub(super) fn token(&self) -> CancellationToken {
+        self.asked.child_token()
+    }
+
     /// Waits for the first signal.
     pub(super) async fn wait(&self) {
         self.asked.cancelled().await;

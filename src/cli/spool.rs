@@ -16,6 +16,7 @@ use super::{Ending, fail, fail_config, fail_start, on_runtime, progress};
 use crate::app::bridge::{Core, StartError, lock};
 use crate::config::{self, Settings};
 use crate::disk::private::keep_new_files_private;
+use crate::kafka::plain_words;
 use crate::observe::telemetry;
 use crate::spool::{Row, SpoolError, SpoolStore, Waiting, put_aside, recover_again};
 use crate::values::{printable, time};
@@ -275,7 +276,12 @@ async fn drain(settings: &Settings, patience: Duration) -> Ending {
         }
     };
     bar.finish_and_clear();
-    let kafka = running.intake.pipeline.publisher.trouble().map(|words| format!("Kafka: {words}"));
+    let kafka = running
+        .intake
+        .pipeline
+        .publisher
+        .trouble()
+        .map(|words| plain_words::with_remedy(&settings.kafka.bootstrap_servers, &words));
     let trouble = kafka.or_else(|| registry.trouble().map(|words| format!("the registry: {words}")));
     running.end(Instant::now() + settings.shutdown_timeout).await;
     let left = spool.records();

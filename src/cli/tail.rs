@@ -183,7 +183,7 @@ enum TailError {
     Read(#[from] ReadError),
     #[error("{place}: {why}")]
     Registry { place: String, why: NoSchema },
-    #[error("registry {url}: {why}")]
+    #[error("{}", .why.at(.url))]
     NoRegistry { url: String, why: RegistryUnavailable },
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Partitions are assigned, not subscribed: reading leaves nothing behind in Kafka and waits for no group.
 
+mod consumer;
 mod decode;
 mod error;
 mod newest;
@@ -11,13 +12,13 @@ mod since;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::config::KafkaSettings;
+use consumer::{Consumer, connect, failed};
 pub(crate) use decode::{Schemas, render};
 pub(crate) use error::{DecodeError, ReadError};
 pub(crate) use newest::newest;
@@ -102,31 +103,13 @@ impl std::convert::From<&BorrowedMessage<'_>> for ReadRecord {
     }
 }
 
-/// A consumer that is assigned its partitions, and leaves nothing behind. Where it has to begin at a record that is gone,
-/// it goes on with the `earliest` there is or the `latest`.
-fn connect(kafka: &KafkaSettings, when_gone: &str) -> Result<BaseConsumer, ReadError> {
-    let mut config = ClientConfig::new();
-    config.set("ssl.ca.location", "probe").set("client.id", "hookbridge");
-    config.extend(kafka.properties.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())));
-    config
-        .set("bootstrap.servers", &kafka.bootstrap_servers)
-        .set("group.id", "hookbridge-reader")
-        .set("enable.auto.commit", "false")
-        .set("enable.partition.eof", "false")
-        .set("auto.offset.reset", when_gone);
-    config.create().map_err(ReadError::Consumer)
-}
-
-fn failed(kafka: &KafkaSettings, error: KafkaError) -> ReadError {
-    ReadError::Kafka { servers: kafka.bootstrap_servers.clone(), error }
-}
-
 /// Those of `topics` that are there.
 ///
 /// # Errors
 /// Kafka's own words when it does not tell.
 pub(crate) fn those_there(kafka: &KafkaSettings, topics: &[String]) -> Result<Vec<String>, ReadError> {
-    let metadata = connect(kafka, "latest")?.fetch_metadata(None, PATIENCE).map_err(|e| failed(kafka, e))?;
+    let consumer = connect(kafka, "latest")?;
+    let metadata = consumer.fetch_metadata(None, PATIENCE).map_err(|e| failed(&consumer, &e))?;
     let is_there = |name: &&String| metadata.topics().iter().any(|topic| topic.name() == name.as_str());
     Ok(topics.iter().filter(is_there).cloned().collect())
 }
@@ -136,9 +119,9 @@ pub(crate) fn those_there(kafka: &KafkaSettings, topics: &[String]) -> Result<Ve
 /// # Errors
 /// Kafka's own words, or that there is no such topic.
 pub(crate) fn partitions(kafka: &KafkaSettings, topic: &str) -> Result<u32, ReadError> {
-    let fail = |e: KafkaError| failed(kafka, e);
+    let consumer = connect(kafka, "latest")?;
     // All topics are asked for: to ask for one by name may make it.
-    let metadata = connect(kafka, "latest")?.fetch_metadata(None, PATIENCE).map_err(fail)?;
+    let metadata = consumer.fetch_metadata(None, PATIENCE).map_err(|e| failed(&consumer, &e))?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     let count = found.and_then(|found| u32::try_from(found.partitions().len()).ok()).filter(|&count| count > 0);
     count.ok_or_else(|| ReadError::NoTopic { servers: kafka.bootstrap_servers.clone(), topic: topic.to_owned() })
@@ -149,7 +132,7 @@ type PartitionOf = (String, i32);
 
 /// Reads partitions, in no order between them.
 pub(crate) struct Reader {
-    consumer: BaseConsumer,
+    consumer: Consumer,
     /// How many records there are at the most, from where it begins.
     records: u64,
     /// Offsets still to be reached, where reading ends at what is there now.
@@ -185,12 +168,12 @@ impl Reader {
         follow: bool,
     ) -> Result<Reader, ReadError> {
         let consumer = connect(kafka, "latest")?;
-        let fail = |e: KafkaError| failed(kafka, e);
         let mut list = partitions_of(kafka, &consumer, patterns, from)?;
         if let From::Time(_) = from {
-            list = consumer.offsets_for_times(list, PATIENCE).map_err(fail)?;
+            list = consumer.offsets_for_times(list, PATIENCE).map_err(|e| failed(&consumer, &e))?;
         }
         let mut reader = Reader { partitions: list.count(), follow, ..Reader::of(consumer, BTreeMap::new()) };
+        let fail = |e: KafkaError| failed(&reader.consumer, &e);
         let (mut places, mut ended) = (Vec::new(), BTreeMap::new());
         for element in list.elements() {
             let place = (element.topic().to_owned(), element.partition());
@@ -216,24 +199,23 @@ impl Reader {
                 reader.only_since.insert(place.clone(), since);
             }
         }
-        reader.begin(kafka, places)?;
+        reader.begin(places)?;
         Ok(reader)
     }
 
     /// One that reads what `consumer` is assigned, up to `ends`.
-    fn of(consumer: BaseConsumer, ends: BTreeMap<PartitionOf, i64>) -> Reader {
+    fn of(consumer: Consumer, ends: BTreeMap<PartitionOf, i64>) -> Reader {
         let (cut, short, only_since) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
         Reader { consumer, records: 0, ends, cut, short, only_since, partitions: 0, follow: false }
     }
 
     /// Begins in each partition, of which the first offset, the end, and where to begin are given.
-    fn begin(&mut self, kafka: &KafkaSettings, places: Vec<(PartitionOf, i64, i64, i64)>) -> Result<(), ReadError> {
-        let fail = |e: KafkaError| failed(kafka, e);
+    fn begin(&mut self, places: Vec<(PartitionOf, i64, i64, i64)>) -> Result<(), ReadError> {
         let mut assigned = TopicPartitionList::new();
         for (place, low, high, begins) in places {
             // The first may be gone by the time it is asked for: then it is to be the one that is the first by then.
             let offset = if begins == low { Offset::Beginning } else { Offset::Offset(begins) };
-            assigned.add_partition_offset(&place.0, place.1, offset).map_err(fail)?;
+            assigned.add_partition_offset(&place.0, place.1, offset).map_err(|e| failed(&self.consumer, &e))?;
             if begins > low {
                 self.cut.insert(place.clone());
             }
@@ -242,7 +224,7 @@ impl Reader {
                 self.ends.insert(place, high);
             }
         }
-        self.consumer.assign(&assigned).map_err(fail)
+        self.consumer.assign(&assigned).map_err(|e| failed(&self.consumer, &e))
     }
 
     /// How many records there are to read, at the most: offsets may be missing between them.
@@ -292,7 +274,7 @@ impl Reader {
             Err(error) if self.follow && !matches!(error.rdkafka_error_code(), Some(Code::Fatal)) => {
                 return Ok(Polled::Nothing);
             }
-            Err(error) => return Err(ReadError::Consumer(error)),
+            Err(error) => return Err(failed(&self.consumer, &error)),
         };
         let place = (message.topic().to_owned(), message.partition());
         if self.ends.get(&place).is_some_and(|&end| message.offset() + 1 >= end) {
@@ -306,7 +288,7 @@ impl Reader {
 
     /// A partition may end in what is no record (a transaction's marker): then only the position tells.
     fn strike_off_what_was_passed(&mut self) -> Result<(), ReadError> {
-        let positions = self.consumer.position().map_err(ReadError::Consumer)?;
+        let positions = self.consumer.position().map_err(|e| failed(&self.consumer, &e))?;
         for element in positions.elements() {
             let place = (element.topic().to_owned(), element.partition());
             if let (Offset::Offset(at), Some(&end)) = (element.offset(), self.ends.get(&place))
@@ -322,11 +304,11 @@ impl Reader {
 /// The partitions of all topics that `patterns` name, each once.
 fn partitions_of(
     kafka: &KafkaSettings,
-    consumer: &BaseConsumer,
+    consumer: &Consumer,
     patterns: &[String],
     from: From,
 ) -> Result<TopicPartitionList, ReadError> {
-    let fail = |e: KafkaError| failed(kafka, e);
+    let fail = |e: KafkaError| failed(consumer, &e);
     let metadata = consumer.fetch_metadata(None, PATIENCE).map_err(fail)?;
     let mut found = BTreeSet::new();
     for pattern in patterns {

@@ -13,14 +13,15 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use crate::catalog::Profile;
 use crate::outcome::Accepted;
 use crate::source::verify::{Signer, event_id};
 use crate::tools::sample;
 use crate::values::time::now_millis;
-use answer::post;
-pub(crate) use answer::{NoAnswer, SendAnswer};
+pub(crate) use answer::SendAnswer;
+use answer::{NO_ANSWER, post};
 
 /// How many answers are waited for at once; past it the load is late, which the latency shows.
 const UNANSWERED: usize = 1024;
@@ -98,7 +99,12 @@ pub(crate) struct Tally {
     pub(crate) faults: BTreeMap<String, SendAnswer>,
     /// From the scheduled time of each, shortest first once [`Tally::finish`] was called.
     latencies: Vec<Duration>,
+    /// Until the last was sent.
+    pub(crate) sending: Duration,
+    /// Until the last was answered.
     pub(crate) took: Duration,
+    /// The first of those that became dead letters.
+    pub(crate) dead_letter: Option<SendAnswer>,
 }
 
 impl Tally {
@@ -108,6 +114,8 @@ impl Tally {
         *self.answers.entry(name.clone()).or_default() += 1;
         if !answer.is_acceptance() {
             self.faults.entry(name).or_insert(answer);
+        } else if name == Accepted::DEAD_LETTERED && self.dead_letter.is_none() {
+            self.dead_letter = Some(answer);
         }
         self.latencies.push(latency);
     }
@@ -125,7 +133,7 @@ impl Tally {
 
     /// Whether nobody answered any of them.
     pub(crate) fn none_answered(&self) -> bool {
-        self.sent > 0 && self.answers.keys().all(|name| name == NoAnswer::NAME)
+        self.sent > 0 && self.answers.keys().all(|name| name == NO_ANSWER)
     }
 
     /// The latency that this share (0 to 1) of the events did not exceed.
@@ -145,10 +153,11 @@ pub(crate) enum Pace {
     Rate(f64),
 }
 
-/// Posts what `next` gives until it gives nothing more; tells `progress` of each answer.
+/// Posts what `next` gives until it gives nothing more, or until `stop`; tells `progress` of each answer.
 pub(crate) async fn run(
     client: &reqwest::Client,
     pace: Pace,
+    stop: &CancellationToken,
     mut next: impl FnMut() -> Option<Signed>,
     mut progress: impl FnMut(&SendLabel, &SendAnswer),
 ) -> Tally {
@@ -157,14 +166,19 @@ pub(crate) async fn run(
     let mut answers = JoinSet::new();
     let start = Instant::now();
     let mut made = 0_u64;
-    while let Some(request) = next() {
+    while !stop.is_cancelled()
+        && let Some(request) = next()
+    {
         let due = match pace {
             Pace::OneByOne => Instant::now(),
             Pace::Rate(rate) => start + Duration::from_secs_f64(made as f64 / rate),
         };
-        sleep_until(due).await;
+        let turn = async {
+            sleep_until(due).await;
+            Arc::clone(&unanswered).acquire_owned().await
+        };
+        let Some(Ok(turn)) = stop.run_until_cancelled(turn).await else { break };
         made += 1;
-        let Ok(turn) = Arc::clone(&unanswered).acquire_owned().await else { break };
         let client = client.clone();
         answers.spawn(async move {
             let label = request.label.clone();
@@ -180,6 +194,7 @@ pub(crate) async fn run(
             tally.add(answer, latency);
         }
     }
+    tally.sending = start.elapsed();
     while let Some(ended) = answers.join_next().await {
         if let Ok((label, answer, latency)) = ended {
             progress(&label, &answer);

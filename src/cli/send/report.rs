@@ -1,10 +1,20 @@
 //! What `send` prints: a line for each of a few events, a sum for all, and what to do about those that were not accepted.
 
+use std::time::Duration;
+
 use reqwest::StatusCode;
 
 use super::target::{Destination, SourceTopics};
-use crate::tools::send::{NoAnswer, SendAnswer, SendLabel, Tally};
+use crate::outbound::NoAnswer;
+use crate::tools::send::{SendAnswer, SendLabel, Tally};
 use crate::values::printable;
+
+/// Of fewer events percentiles say nothing.
+const FEW: u64 = 10;
+/// The share of the rate that counts as reached.
+const NEARLY: f64 = 0.95;
+/// In less time a rate is not seen.
+const SHORT: Duration = Duration::from_millis(500);
 
 /// `71a70497-d88a-8bc7-96be-c6d240058775 deal.won wegly.deal published`; with `-` for what is not known, and for the topic of what was
 /// not accepted.
@@ -26,17 +36,31 @@ pub(super) fn line(label: &SendLabel, answer: &SendAnswer, topics: &SourceTopics
 }
 
 /// The sum.
-pub(super) fn sum(tally: &Tally) -> String {
+pub(super) fn sum(tally: &Tally, rate: Option<f64>) -> String {
     let seconds = tally.took.as_secs_f64();
     let mut text = format!("sent {} in {seconds:.1} s ({:.1}/s)\n", tally.sent, tally.sent as f64 / seconds.max(1e-9));
     for (outcome, count) in &tally.answers {
         text += &format!("  {:<24} {count:>10}\n", printable::line(outcome));
     }
+    if let Some(rate) = rate {
+        let reached = tally.sent as f64 / tally.sending.as_secs_f64().max(1e-9);
+        if reached < rate * NEARLY && tally.sending > SHORT {
+            text += &format!("{rate}/s asked, {reached:.0}/s reached\n");
+        }
+    }
     let ms = |share| tally.percentile(share).as_secs_f64() * 1000.0;
     let (p50, p90, p99, max) = (ms(0.5), ms(0.9), ms(0.99), ms(1.0));
-    text +=
-        &format!("latency from scheduled time: p50 {p50:.1} ms, p90 {p90:.1} ms, p99 {p99:.1} ms, max {max:.1} ms\n");
+    let percentiles =
+        if tally.sent < FEW { String::new() } else { format!("p50 {p50:.1} ms, p90 {p90:.1} ms, p99 {p99:.1} ms, ") };
+    text += &format!("latency from scheduled time: {percentiles}max {max:.1} ms\n");
     text
+}
+
+/// Where to look for what became a dead letter.
+pub(super) fn dead_letter(answer: &SendAnswer) -> Option<String> {
+    let SendAnswer::Said { id: Some(id), reason, .. } = answer else { return None };
+    let reason = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    Some(format!("dead letter{reason}: see: hookbridge dead-letters show {id}"))
 }
 
 /// What an answer that is no acceptance means, and what to do.

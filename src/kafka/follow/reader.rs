@@ -14,6 +14,7 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::{JoinError, spawn_blocking};
 
+use crate::kafka::plain_words;
 use crate::kafka::publish::PublishError;
 use crate::kafka::route::Headers;
 
@@ -27,7 +28,7 @@ const GROUP_FORBIDDEN: RDKafkaErrorCode = RDKafkaErrorCode::GroupAuthorizationFa
 /// Why the topics cannot be read now.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FollowError {
-    #[error(transparent)]
+    #[error("{}", plain_words::of_error(.0))]
     Kafka(#[from] KafkaError),
     /// The task that asked ended early.
     #[error(transparent)]

@@ -97,10 +97,12 @@ impl Client {
 
     /// Asks, and reads the whole answer.
     async fn answer(&self, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), CallError> {
-        let response = self.authorized(request).send().await.map_err(|e| CallError::Failed(with_causes(&e)))?;
+        let url = &self.registry.url;
+        let no_answer = |e| CallError::Failed(format!("registry {url}: {}", outbound::why(&e)));
+        let response = self.authorized(request).send().await.map_err(no_answer)?;
         let status = response.status();
         let body = outbound::body(response, MAX_ANSWER).await;
-        Ok((status, body.map_err(|e| CallError::Failed(format!("registry {}: {e}", self.registry.url)))?))
+        Ok((status, body.map_err(|e| CallError::Failed(format!("registry {url}: {e}")))?))
     }
 
     async fn call<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CallError> {

@@ -7,6 +7,14 @@ use crate::config::ConfigError;
 #[error("{0}")]
 pub(crate) struct RegistryUnavailable(pub(super) String);
 
+impl RegistryUnavailable {
+    /// `registry URL: WORDS`, where the words may begin so themselves.
+    pub(crate) fn at(&self, url: &str) -> String {
+        let place = format!("registry {url}: ");
+        if self.0.starts_with(&place) { self.0.clone() } else { place + &self.0 }
+    }
+}
+
 /// Why the registry did not do with a schema what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum RegistryError {

@@ -47,7 +47,7 @@ impl Collector {
     pub(crate) async fn take(&self, message: Bytes) -> Result<u64, NotCollected> {
         let request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/x-protobuf");
         let response = request.body(message).send().await;
-        let response = response.map_err(|e| NotCollected::Now(outbound::with_causes(&e.without_url())))?;
+        let response = response.map_err(|e| NotCollected::Now(outbound::why(&e)))?;
         match response.status() {
             status if status.is_success() => Ok(refused(response).await),
             // Those that OTLP calls retryable.

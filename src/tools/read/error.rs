@@ -2,16 +2,17 @@
 
 use rdkafka::error::KafkaError;
 
+use crate::kafka::plain_words;
 use crate::kafka::registry::NoSchema;
 
 /// Why a topic cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
-    /// librdkafka's own words, of its consumer.
-    #[error("{0}")]
+    /// No client could be made.
+    #[error("{}", plain_words::of_error(.0))]
     Consumer(KafkaError),
-    #[error("kafka {servers}: {error}")]
-    Kafka { servers: String, error: KafkaError },
+    #[error("{}", plain_words::with_remedy(.servers, .words))]
+    Kafka { servers: String, words: String },
     #[error("kafka {servers}: missing topic {topic}")]
     NoTopic { servers: String, topic: String },
     #[error("kafka {servers}: no topic matches {pattern}")]

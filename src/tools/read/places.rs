@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::{PATIENCE, POLL, ReadError, ReadRecord, connect, failed};
+use super::{Consumer, PATIENCE, POLL, ReadError, ReadRecord, connect, failed};
 use crate::config::KafkaSettings;
 
 /// Up to so many records that nobody asked for are read over rather than begun anew behind.
@@ -22,7 +22,7 @@ pub(crate) struct RecordPlace {
 
 /// Reads records of one topic, at the places that are asked for.
 pub(crate) struct PlaceReader<'a> {
-    consumer: BaseConsumer,
+    consumer: Consumer,
     kafka: &'a KafkaSettings,
     topic: &'a str,
 }
@@ -59,7 +59,7 @@ impl<'a> PlaceReader<'a> {
         wanted: &mut BTreeMap<i32, BTreeSet<i64>>,
         found: &mut Vec<ReadRecord>,
     ) -> Result<(), ReadError> {
-        let fail = |e| failed(self.kafka, e);
+        let fail = |e| failed(&self.consumer, &e);
         let mut assigned = TopicPartitionList::new();
         let mut ends = BTreeMap::new();
         for (&partition, offsets) in &*wanted {

@@ -23,10 +23,10 @@ pub(super) fn with_newer_records(
     let consumer = connect(kafka, "latest")?;
     let mut last = TopicPartitionList::new();
     for ((topic, partition), end) in &ends {
-        let fail = |error| failed(kafka, error);
+        let fail = |error| failed(&consumer, &error);
         last.add_partition_offset(topic, *partition, Offset::Offset(end - 1)).map_err(fail)?;
     }
-    consumer.assign(&last).map_err(|error| failed(kafka, error))?;
+    consumer.assign(&last).map_err(|error| failed(&consumer, &error))?;
     let mut reader = Reader::of(consumer, ends);
     while let Some(record) = reader.next()? {
         if record.timestamp.is_some_and(|timestamp| timestamp >= since) {

@@ -1,14 +1,11 @@
 //! What became of a posted event: what the bridge said, or why nobody said anything.
 
-use std::error::Error;
-use std::io;
-
 use reqwest::StatusCode;
 use reqwest::header::LOCATION;
 use serde_json::Value;
 
 use super::Signed;
-use crate::outbound;
+use crate::outbound::{self, NoAnswer};
 use crate::outcome::Accepted;
 
 /// An answer says what became of an event.
@@ -30,48 +27,8 @@ pub(crate) enum SendAnswer {
     Nothing(NoAnswer),
 }
 
-/// Why nobody answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum NoAnswer {
-    /// Nothing listens there.
-    Refused,
-    /// There is no such host.
-    NoHost(String),
-    /// The certificate, or what TLS is made of.
-    Tls(String),
-    TooSlow,
-    Broken(String),
-}
-
-impl NoAnswer {
-    /// What all of them are counted as.
-    pub(super) const NAME: &str = "no answer";
-
-    fn of(error: &reqwest::Error) -> NoAnswer {
-        let mut causes = Vec::new();
-        let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-        while let Some(error) = cause {
-            causes.push(error);
-            cause = error.source();
-        }
-        let words = causes.last().map(ToString::to_string).unwrap_or_default();
-        let is_refused = |error: &&(dyn Error + 'static)| {
-            error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-        };
-        let speaks_of = |word: &str| causes.iter().any(|error| error.to_string().to_ascii_lowercase().contains(word));
-        if error.is_timeout() {
-            NoAnswer::TooSlow
-        } else if causes.iter().any(is_refused) {
-            NoAnswer::Refused
-        } else if speaks_of("dns error") {
-            NoAnswer::NoHost(words)
-        } else if speaks_of("certificate") || speaks_of("ssl") {
-            NoAnswer::Tls(words)
-        } else {
-            NoAnswer::Broken(words)
-        }
-    }
-}
+/// What all answers that nobody gave are counted as.
+pub(super) const NO_ANSWER: &str = "no answer";
 
 impl SendAnswer {
     /// The outcome, the problem's code, the status, or that there was none.
@@ -79,7 +36,7 @@ impl SendAnswer {
         match self {
             SendAnswer::Said { word: Some(word), .. } => word.clone(),
             SendAnswer::Said { status, .. } => status.to_string(),
-            SendAnswer::Nothing(_) => NoAnswer::NAME.to_owned(),
+            SendAnswer::Nothing(_) => NO_ANSWER.to_owned(),
         }
     }
 

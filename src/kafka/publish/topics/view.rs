@@ -13,6 +13,7 @@ use tokio::task::JoinError;
 use super::super::partitions::Partition;
 use super::super::producer::{LastFailure, Producer};
 use crate::config::ConfigError;
+use crate::kafka::plain_words;
 use crate::kafka::route::{Role, TopicSpec};
 
 /// Why a look showed nothing, or not what was to be seen.
@@ -22,10 +23,10 @@ pub(crate) enum LookError {
     #[error(transparent)]
     Producer(#[from] ConfigError),
     /// Kafka did not answer.
-    #[error(transparent)]
+    #[error("{}", plain_words::of_error(.0))]
     NoAnswer(#[from] KafkaError),
     /// Kafka did not answer, and the client said why before.
-    #[error("{error}: {reason}")]
+    #[error("{}", plain_words::of_error_with(.error, Some(.reason)))]
     NoConnection { error: KafkaError, reason: String },
     /// Brokers that have not been taken in by a controller name nobody, not even themselves.
     #[error("Kafka lists no brokers: none is running, or none has joined the controller")]
