@@ -37,6 +37,7 @@ use crate::app::bridge::StartError;
 use crate::build_info::BUILD;
 use crate::config::{ConfigError, DEFAULT_FILE};
 use crate::values::printable;
+use crate::values::time::now_millis;
 
 /// What `--version` prints; `-V` prints its first line.
 static LONG_VERSION: LazyLock<String> = LazyLock::new(|| BUILD.to_string());
@@ -160,6 +161,18 @@ fn on_runtime<T>(work: impl Future<Output = T>) -> Result<T, Ending> {
 fn instant(text: &str) -> Result<i64, String> {
     let iso = crate::values::time::parse_iso(text).ok_or("expected a time such as 2026-06-02T12:00:00Z")?;
     Ok(iso.millis)
+}
+
+/// A time on the command line, or how long ago it is, in milliseconds since 1970.
+fn since(text: &str) -> Result<i64, String> {
+    let instant = instant(text).ok().or_else(|| ago(text));
+    instant.ok_or_else(|| "expected a time such as 2026-06-02T12:00:00Z, or how long ago, such as 5m".to_owned())
+}
+
+/// The time that is `text` ago, such as 5m.
+fn ago(text: &str) -> Option<i64> {
+    let back = i64::try_from(humantime::parse_duration(text).ok()?.as_millis()).unwrap_or(i64::MAX);
+    Some(now_millis().saturating_sub(back).max(0))
 }
 
 /// Says something on standard error, if that takes it.

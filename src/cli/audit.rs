@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::connect::{Connect, ToolNeeds};
-use super::{Ending, fail, fail_config, instant, progress, warn};
+use super::{Ending, fail, fail_config, progress, since, warn};
 use crate::config::Settings;
 use crate::kafka::route::{Role, Routes};
 use crate::source::verify::Part;
@@ -38,8 +38,8 @@ pub(super) struct AuditArgs {
     /// File with the ids that a sender believes delivered: one per line, or JSON objects with an `id`; `-` is standard input
     #[arg(value_name = "IDS_FILE")]
     ids: Option<PathBuf>,
-    /// Count only records received since this time, such as 2026-06-02T12:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = instant)]
+    /// Count only records received since this time, such as 2026-06-02T12:00:00Z, or for so long, such as 5m
+    #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<i64>,
     /// The bridge's data directory, for its spool [default: that of the configuration]
     #[arg(long, value_name = "DIR")]
@@ -88,6 +88,8 @@ enum AuditError {
     Ids { file: PathBuf, error: IdsError },
     #[error("{}: {error}", .dir.display())]
     Spool { dir: PathBuf, error: SpoolError },
+    #[error("{}: no ids", .file.display())]
+    NoIds { file: PathBuf },
     #[error(transparent)]
     Read(#[from] ReadError),
 }
@@ -108,6 +110,10 @@ fn given(path: &Path) -> Result<Given, AuditError> {
     }
     if given.without > 0 {
         warn(format_args!("{}: {} lines have no id", path.display(), given.without));
+    }
+    // A list of ignored events is one that expects nothing.
+    if given.ids.is_empty() && given.ignored == 0 {
+        return Err(AuditError::NoIds { file: path.to_owned() });
     }
     Ok(given)
 }

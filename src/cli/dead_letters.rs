@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::connect::{Connect, ToolNeeds};
-use super::{Ending, fail, fail_config, instant, progress};
+use super::{Ending, fail, fail_config, progress, since};
 use crate::config::Settings;
 use crate::kafka::route::Routes;
 use crate::outcome::Reason;
@@ -71,10 +71,10 @@ struct Which {
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Vec<String>,
     /// Only those received since this time, such as 2026-06-02T12:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = instant)]
+    #[arg(long, value_name = "TIME", value_parser = since)]
     from: Option<i64>,
     /// Only those received before this time
-    #[arg(long, value_name = "TIME", value_parser = instant)]
+    #[arg(long, value_name = "TIME", value_parser = since)]
     to: Option<i64>,
 }
 

@@ -12,11 +12,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::connect::{Connect, ToolNeeds};
 use super::shutdown::Shutdown;
-use super::{Ending, fail, fail_config, on_runtime, progress, warn};
+use super::{Ending, ago, fail, fail_config, on_runtime, progress, warn};
 use crate::config::Settings;
 use crate::kafka::registry::{NoSchema, RegistryUnavailable, SchemaReader};
 use crate::tools::read::{From, NoPlace, Polled, ReadError, ReadRecord, Reader, Schemas, newest};
-use crate::values::time::now_millis;
+use crate::values::similar::closest;
 use show::{ColorWhen, Readable, Style, readable};
 
 const HELP: &str = "\
@@ -55,7 +55,7 @@ pub(super) struct TailArgs {
     /// Topics; `*` matches anything
     #[arg(required = true, value_name = "TOPIC")]
     topics: Vec<String>,
-    /// Where to start: beginning, end, an offset, a time such as 2026-06-02T12:00:00Z, or how long ago, such as 5m
+    /// Where to start: beginning, end (waits for new records, as --follow does), an offset, a time such as 2026-06-02T12:00:00Z, or how long ago, such as 5m
     #[arg(long, default_value = "beginning", value_parser = start)]
     from: From,
     /// The newest COUNT records of all topics together, in the order of time
@@ -92,11 +92,7 @@ pub(super) struct TailArgs {
 struct NoStart(NoPlace);
 
 fn start(text: &str) -> Result<From, NoStart> {
-    text.parse().or_else(|no_place| {
-        let back = humantime::parse_duration(text).map_err(|_| NoStart(no_place))?;
-        let millis = i64::try_from(back.as_millis()).unwrap_or(i64::MAX);
-        Ok(From::Time(now_millis().saturating_sub(millis).max(0)))
-    })
+    text.parse().or_else(|no_place| ago(text).map(From::Time).ok_or(NoStart(no_place)))
 }
 
 pub(super) fn run(args: &TailArgs, file: Option<&Path>) -> Ending {
@@ -118,9 +114,16 @@ pub(super) fn run(args: &TailArgs, file: Option<&Path>) -> Ending {
         }
         warn(words);
     }
+    if let Some(words) = args.event_type.as_deref().and_then(|name| unknown_type(name, &settings)) {
+        warn(words);
+    }
     match on_runtime(show_all(args, tail, registry)) {
-        Ok(Ok(0)) => Ending::Well,
-        Ok(Ok(undecoded)) => {
+        Ok(Ok(Shown { records: 0, .. })) => {
+            warn("0 records");
+            Ending::Well
+        }
+        Ok(Ok(Shown { undecoded: 0, .. })) => Ending::Well,
+        Ok(Ok(Shown { undecoded, .. })) => {
             fail(&format!("{undecoded} record(s) could not be decoded and are shown as text"), Ending::Findings)
         }
         // Whoever closed the pipe has seen enough.
@@ -128,6 +131,19 @@ pub(super) fn run(args: &TailArgs, file: Option<&Path>) -> Ending {
         Ok(Err(error)) => fail(&error, Ending::Unavailable),
         Err(ending) => ending,
     }
+}
+
+/// What is said of an event type that no profile of the sources has, if one is probably meant.
+fn unknown_type(name: &str, settings: &Settings) -> Option<String> {
+    let profiles = settings.sources.values().map(|source| &source.profile);
+    let known: Vec<String> = profiles
+        .flat_map(|profile| profile.types.keys().flat_map(|name| [name.clone(), format!("{}.{name}", profile.name)]))
+        .collect();
+    if known.iter().any(|known| known == name) {
+        return None;
+    }
+    let meant = closest(name, known.iter().map(String::as_str))?;
+    Some(format!("--type {name}: no source has this event type: did you mean {meant}?"))
 }
 
 /// What is said of partitions that end before the offset at which reading was to begin; and whether that is all of them.
@@ -187,8 +203,16 @@ enum TailError {
     NoRegistry { url: String, why: RegistryUnavailable },
 }
 
-/// Shows what is wanted, until all is shown or a signal comes. How many records should have been decoded, and could not be.
-async fn show_all(args: &TailArgs, tail: Tail, registry: SchemaReader) -> Result<u64, TailError> {
+/// What was shown.
+#[derive(Clone, Copy, Default)]
+struct Shown {
+    records: u64,
+    /// How many of them should have been decoded, and could not be.
+    undecoded: u64,
+}
+
+/// Shows what is wanted, until all is shown or a signal comes.
+async fn show_all(args: &TailArgs, tail: Tail, registry: SchemaReader) -> Result<Shown, TailError> {
     let shutdown = Shutdown::listen()?;
     if tail.follow {
         // Who waits for records is told now that none of them could be shown. Whether there is such a schema does not matter.
@@ -196,12 +220,13 @@ async fn show_all(args: &TailArgs, tail: Tail, registry: SchemaReader) -> Result
             return Err(TailError::NoRegistry { url: tail.registry, why });
         }
     }
-    let mut printer = Printer { args, schemas: Schemas::new(registry), out: io::stdout().lock(), undecoded: 0 };
+    let mut printer =
+        Printer { args, schemas: Schemas::new(registry), out: io::stdout().lock(), shown: Shown::default() };
     tokio::select! {
         shown = printer.show_all(tail, &shutdown) => shown?,
         () = shutdown.wait() => {}
     }
-    Ok(printer.undecoded)
+    Ok(printer.shown)
 }
 
 /// Writes records to standard output.
@@ -209,7 +234,7 @@ struct Printer<'a> {
     args: &'a TailArgs,
     schemas: Schemas,
     out: StdoutLock<'static>,
-    undecoded: u64,
+    shown: Shown,
 }
 
 impl Printer<'_> {
@@ -228,6 +253,8 @@ impl Printer<'_> {
                     self.show(&found).await?;
                     left -= 1;
                 }
+                Polled::Lost(error) => warn(format_args!("{error}; waiting for it")),
+                Polled::Back => warn("connected to Kafka again"),
                 Polled::Nothing if is_closed(&self.out) => return Ok(()),
                 Polled::Record(_) | Polled::Nothing => {}
                 Polled::End => return Ok(()),
@@ -240,7 +267,7 @@ impl Printer<'_> {
         let value = match readable(found, &mut self.schemas).await? {
             Readable::Shown(value) => value,
             Readable::Undecoded(text) => {
-                self.undecoded += 1;
+                self.shown.undecoded += 1;
                 text
             }
         };
@@ -253,6 +280,7 @@ impl Printer<'_> {
         let style = Style { headers: self.args.headers, colours: self.args.color.is_on(&self.out) };
         let shown = if text { style.for_people(found, &value) } else { style.for_machines(found, &value) };
         writeln!(self.out, "{shown}")?;
+        self.shown.records += 1;
         Ok(self.out.flush()?)
     }
 }
@@ -276,6 +304,7 @@ fn wanted(args: &TailArgs, found: &ReadRecord) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::values::time::now_millis;
 
     #[test]
     fn a_start_may_be_said_by_how_long_ago_it_is() {

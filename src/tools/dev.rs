@@ -108,6 +108,7 @@ impl Dev {
     /// # Errors
     /// When an address cannot be listened on, or the outside servers do not suit.
     pub(crate) fn build(options: Options) -> Result<Dev, DevError> {
+        running::remove_left();
         let mut servers = JoinSet::new();
         let (webhooks, admin) = (Bound::to(options.listen)?, Bound::to(options.admin_listen)?);
         let embedded = (options.kafka.is_none(), options.registry.is_none());

@@ -15,9 +15,11 @@ use std::time::Duration;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::config::KafkaSettings;
+use crate::values::similar::closest;
 use consumer::{Consumer, connect, failed};
 pub(crate) use decode::{Schemas, render};
 pub(crate) use error::{DecodeError, ReadError};
@@ -27,6 +29,10 @@ use since::with_newer_records;
 
 /// How long Kafka may take to answer a question.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long Kafka may take to show that it is there.
+const ANSWER: Duration = Duration::from_secs(1);
+/// So many topics are listed where another one was asked for.
+const MOST_LISTED: usize = 10;
 /// How long one wait for records lasts.
 const POLL: Duration = Duration::from_millis(250);
 
@@ -145,12 +151,18 @@ pub(crate) struct Reader {
     only_since: BTreeMap<PartitionOf, i64>,
     partitions: usize,
     follow: bool,
+    /// Whether there is no connection.
+    is_lost: bool,
 }
 
 /// What came of a short wait.
 pub(crate) enum Polled {
     Record(ReadRecord),
     Nothing,
+    /// The connection is lost, and so why; who follows waits for it.
+    Lost(ReadError),
+    /// It is there again.
+    Back,
     /// All that was there when reading began is read.
     End,
 }
@@ -206,7 +218,7 @@ impl Reader {
     /// One that reads what `consumer` is assigned, up to `ends`.
     fn of(consumer: Consumer, ends: BTreeMap<PartitionOf, i64>) -> Reader {
         let (cut, short, only_since) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
-        Reader { consumer, records: 0, ends, cut, short, only_since, partitions: 0, follow: false }
+        Reader { consumer, records: 0, ends, cut, short, only_since, partitions: 0, follow: false, is_lost: false }
     }
 
     /// Begins in each partition, of which the first offset, the end, and where to begin are given.
@@ -251,7 +263,8 @@ impl Reader {
             match self.poll()? {
                 Polled::Record(record) => return Ok(Some(record)),
                 Polled::End => return Ok(None),
-                Polled::Nothing => {}
+                Polled::Nothing | Polled::Back => {}
+                Polled::Lost(error) => return Err(error),
             }
         }
     }
@@ -265,6 +278,10 @@ impl Reader {
             return Ok(Polled::End);
         }
         let Some(polled) = self.consumer.poll(POLL) else {
+            if self.is_lost && self.is_connected() {
+                self.is_lost = false;
+                return Ok(Polled::Back);
+            }
             self.strike_off_what_was_passed()?;
             return Ok(Polled::Nothing);
         };
@@ -272,7 +289,7 @@ impl Reader {
             Ok(message) => message,
             // Who follows waits for Kafka to come back, as the client does.
             Err(error) if self.follow && !matches!(error.rdkafka_error_code(), Some(Code::Fatal)) => {
-                return Ok(Polled::Nothing);
+                return Ok(self.lost(&error));
             }
             Err(error) => return Err(failed(&self.consumer, &error)),
         };
@@ -284,6 +301,20 @@ impl Reader {
         let since = self.only_since.get(&place).copied();
         let is_earlier = since.is_some_and(|since| record.timestamp.is_none_or(|timestamp| timestamp < since));
         Ok(if is_earlier { Polled::Nothing } else { Polled::Record(record) })
+    }
+
+    /// What an error means to who follows. One broker of several may be away.
+    fn lost(&mut self, error: &KafkaError) -> Polled {
+        let is_new = !self.is_lost && error.rdkafka_error_code() == Some(Code::AllBrokersDown);
+        if !is_new || self.is_connected() {
+            return Polled::Nothing;
+        }
+        self.is_lost = true;
+        Polled::Lost(failed(&self.consumer, error))
+    }
+
+    fn is_connected(&self) -> bool {
+        self.consumer.fetch_metadata(None, ANSWER).is_ok()
     }
 
     /// A partition may end in what is no record (a transaction's marker): then only the position tells.
@@ -318,7 +349,12 @@ fn partitions_of(
             found.extend(topic.partitions().iter().map(|partition| (topic.name(), partition.id())));
         }
         if !any {
-            return Err(ReadError::NoMatch { servers: kafka.bootstrap_servers.clone(), pattern: pattern.clone() });
+            let hint = hint(pattern, metadata.topics().iter().map(MetadataTopic::name).collect());
+            return Err(ReadError::NoMatch {
+                servers: kafka.bootstrap_servers.clone(),
+                pattern: pattern.clone(),
+                hint,
+            });
         }
     }
     let mut list = TopicPartitionList::new();
@@ -326,6 +362,23 @@ fn partitions_of(
         list.add_partition_offset(topic, partition, offset(from)).map_err(fail)?;
     }
     Ok(list)
+}
+
+/// Which of the topics that are there is probably meant by `pattern`; or which there are.
+fn hint(pattern: &str, mut there: Vec<&str>) -> String {
+    // Those are Kafka's own.
+    there.retain(|topic| !topic.starts_with("__"));
+    there.sort_unstable();
+    if let Some(meant) = closest(pattern, there.iter().copied()) {
+        return format!("did you mean {meant}?");
+    }
+    let more = there.len().saturating_sub(MOST_LISTED);
+    there.truncate(MOST_LISTED);
+    match (there.is_empty(), more) {
+        (true, _) => "it has no topics".to_owned(),
+        (false, 0) => format!("it has {}", there.join(", ")),
+        (false, more) => format!("it has {} and {more} more", there.join(", ")),
+    }
 }
 
 fn offset(from: From) -> Offset {
@@ -367,6 +420,16 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn who_asks_for_a_topic_that_is_not_there_is_given_those_that_are() {
+        let there = || vec!["wegly.lead", "wegly.deal", "__consumer_offsets"];
+        assert_eq!(hint("wegly.del", there()), "did you mean wegly.deal?");
+        assert_eq!(hint("orders", there()), "it has wegly.deal, wegly.lead");
+        assert_eq!(hint("orders", Vec::new()), "it has no topics");
+        let many: Vec<String> = (0..13).map(|at| format!("t{at:02}")).collect();
+        assert!(hint("orders", many.iter().map(String::as_str).collect()).ends_with("t09 and 3 more"));
     }
 
     #[test]

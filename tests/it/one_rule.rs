@@ -78,6 +78,11 @@ fn without_a_file_commands_use_the_dev_that_runs_and_say_so() {
     let gone = run(elsewhere.path(), home.path(), &[], &["tail", "no.such.topic"]);
     assert!(String::from_utf8_lossy(&gone.stderr).contains("no `hookbridge dev` runs"), "{gone:?}");
     assert_eq!(gone.status.code(), Some(69), "{gone:?}");
+    // The next one removes it, and nobody else's.
+    let folders = || fs::read_dir(home.path()).unwrap().flatten().filter(|entry| entry.path().is_dir()).count();
+    fs::create_dir(home.path().join("hookbridge-dev-x")).unwrap();
+    let _dev = Dev::start_in(home.path(), &[]);
+    assert_eq!(folders(), 2);
 }
 
 #[test]

@@ -10,6 +10,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, geteuid, test_kill_process};
 use toml::Table;
 
 use super::sources::set;
@@ -17,6 +19,7 @@ use super::sources::set;
 /// What the folders of all of them begin with, before the process.
 const FOLDER: &str = "hookbridge-dev-";
 const FILE: &str = "hookbridge.toml";
+const LOCK: &str = "lock";
 
 /// The data directory of this process.
 pub(super) fn data_dir() -> PathBuf {
@@ -40,6 +43,35 @@ pub(super) fn write(mut table: Table, data_dir: &Path, webhooks: SocketAddr, adm
     let new = data_dir.join(format!("{FILE}.new"));
     fs::write(&new, table.to_string())?;
     fs::rename(new, file(data_dir))
+}
+
+/// Removes the data directories that a `dev` of this user's left behind, since it was killed.
+pub(super) fn remove_left() {
+    for folder in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        if is_left(&folder.path()) {
+            // What cannot be removed does no harm.
+            let _ = fs::remove_dir_all(folder.path());
+        }
+    }
+}
+
+/// Whether this is the data directory of a `dev` of this user's that has ended. The lock alone would not do: one that starts has its
+/// directory before it. The process alone would not either: another container's may have this folder.
+fn is_left(folder: &Path) -> bool {
+    let process = process_of(folder).and_then(|process| Pid::from_raw(i32::try_from(process).ok()?));
+    let is_gone = process.is_some_and(|process| test_kill_process(process) == Err(Errno::SRCH));
+    let is_ours = fs::symlink_metadata(folder).is_ok_and(|found| found.is_dir() && is_private(&found));
+    is_gone && is_ours && File::open(folder.join(LOCK)).is_ok_and(|lock| lock.try_lock_shared().is_ok())
+}
+
+/// The process whose data directory has this name.
+fn process_of(folder: &Path) -> Option<u32> {
+    folder.file_name()?.to_str()?.strip_prefix(FOLDER)?.parse().ok()
+}
+
+/// Anybody may make a folder of this name: nobody else's counts.
+fn is_private(found: &fs::Metadata) -> bool {
+    found.uid() == geteuid().as_raw() && found.mode() & 0o022 == 0
 }
 
 /// A `dev` that runs on this machine, started by this user.
@@ -68,16 +100,13 @@ impl RunningDev {
 
 /// The `dev` whose data directory this is, and since when it runs.
 fn look(folder: &Path) -> Option<(SystemTime, RunningDev)> {
-    let process = folder.file_name()?.to_str()?.strip_prefix(FOLDER)?.parse().ok()?;
+    let process = process_of(folder)?;
     let (of_folder, file) = (fs::symlink_metadata(folder).ok()?, file(folder));
     let of_file = fs::symlink_metadata(&file).ok()?;
-    // Anybody may make a folder of this name: nobody else's is to say where we connect.
-    let ours = rustix::process::geteuid().as_raw();
-    let private = |found: &fs::Metadata| found.uid() == ours && found.mode() & 0o022 == 0;
-    if !(of_folder.is_dir() && of_file.is_file() && private(&of_folder) && private(&of_file)) {
+    if !(of_folder.is_dir() && of_file.is_file() && is_private(&of_folder) && is_private(&of_file)) {
         return None;
     }
     // The lock ends with the process, however that ends.
-    let runs = matches!(File::open(folder.join("lock")).ok()?.try_lock_shared(), Err(TryLockError::WouldBlock));
+    let runs = matches!(File::open(folder.join(LOCK)).ok()?.try_lock_shared(), Err(TryLockError::WouldBlock));
     runs.then_some((of_file.modified().ok()?, RunningDev { process, file }))
 }

@@ -15,8 +15,8 @@ pub(crate) enum ReadError {
     Kafka { servers: String, words: String },
     #[error("kafka {servers}: missing topic {topic}")]
     NoTopic { servers: String, topic: String },
-    #[error("kafka {servers}: no topic matches {pattern}")]
-    NoMatch { servers: String, pattern: String },
+    #[error("kafka {servers}: no topic matches {pattern}: {hint}")]
+    NoMatch { servers: String, pattern: String, hint: String },
     #[error("kafka {servers}: {topic}: no records received in time")]
     TooSlow { servers: String, topic: String },
 }
