@@ -74,7 +74,10 @@ impl Intake {
         let names = self.is_watched.then(|| (prepared.type_name().map(str::to_owned), prepared.key.clone()));
         let (accepted, written) = self.take_prepared(delivery, prepared, deadline, trace).await?;
         let part = delivery.part().map_or(0, |part| part.place);
-        let event = names.map(|(event_type, key)| SettledEvent { part, event_type, key, accepted, written });
+        let event = names.map(|(event_type, key)| {
+            let id = delivery.id().to_owned();
+            SettledEvent { id, part, event_type, key, accepted, written }
+        });
         Ok(TakenEvent { accepted, event })
     }
 

@@ -31,6 +31,7 @@ pub(crate) enum RequestEnd {
 /// An event that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SettledEvent {
+    pub(crate) id: String,
     /// Its place among the events of its delivery.
     pub(crate) part: u32,
     /// `None` if it was not recognised.

@@ -96,7 +96,9 @@ fn ending(event: &SettledEvent) -> String {
         event.written.as_ref().map(|WrittenAt { topic, partition, offset }| format!("{topic}/{partition}@{offset}"));
     match (event.accepted, written) {
         (Accepted::Published, Some(written)) => written,
-        (Accepted::DeadLettered(reason), Some(written)) => format!("dead letter ({}): {written}", reason.code()),
+        (Accepted::DeadLettered(reason), Some(written)) => {
+            format!("dead letter ({}): {written}; see: hookbridge dead-letters show {}", reason.code(), event.id)
+        }
         (Accepted::DeadLettered(reason), None) => format!("dead letter ({}), in the spool", reason.code()),
         (Accepted::Spooled, _) => "in the spool: Kafka does not take it now".into(),
         (Accepted::Ignored, _) => "ignored: its profile does not want it".into(),
@@ -120,6 +122,7 @@ mod tests {
 
     fn event(event_type: Option<&str>, key: Option<&str>, accepted: Accepted, at: Option<(&str, i64)>) -> SettledEvent {
         SettledEvent {
+            id: "71a70497".to_owned(),
             part: 0,
             event_type: event_type.map(str::to_owned),
             key: key.map(str::to_owned),
@@ -162,13 +165,13 @@ mod tests {
     fn each_request_has_a_line_that_stands_below_those_before_it() {
         let expected = "\
 200  wegly    deal.won          f60ccb4a  wegly.deal/4@0
-202  whazing  -                 -         dead letter (unknown_type): hookbridge.dead-letters/4@7
+202  whazing  -                 -         dead letter (unknown_type): hookbridge.dead-letters/4@7; see: hookbridge dead-letters show 71a70497
 202  wegly    lead.lost         1         in the spool: Kafka does not take it now
 200  wegly    -                 -         ignored: its profile does not want it
 200  meta     handshake
 202  meta     4 events: 1 published, 1 dead_lettered, 2 ignored
               deal.won          f60ccb4a  wegly.deal/4@0
-              -                 -         dead letter (unknown_type): hookbridge.dead-letters/4@7
+              -                 -         dead letter (unknown_type): hookbridge.dead-letters/4@7; see: hookbridge dead-letters show 71a70497
 401  wegly    refused (stale): the signature is right, but its time is too far from now; compare the clocks; else somebody repeated the delivery
 404  -        refused (unknown_source): the path names no source of the configuration; correct the address at the sender, or add the source
 ";

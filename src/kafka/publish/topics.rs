@@ -298,7 +298,8 @@ impl Watch {
         let mut view = View::ask(producer, reason, &self.topics, patience).await?;
         let mut refused = BTreeMap::new();
         if create && view.missing().is_some() {
-            refused = self.create_missing(&view).await?;
+            let created = self.create_missing(&view).await;
+            refused = created.map_err(|error| LookError::NotCreated { missing: view.all_missing(), error })?;
             patience = LOOK_TIMEOUT;
             view = View::ask(producer, reason, &self.topics, patience).await?;
         }

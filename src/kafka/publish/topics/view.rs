@@ -31,6 +31,9 @@ pub(crate) enum LookError {
     /// Brokers that have not been taken in by a controller name nobody, not even themselves.
     #[error("Kafka lists no brokers: none is running, or none has joined the controller")]
     NoBrokers,
+    /// It answered, but not to the request to create what is missing.
+    #[error("{missing}, and the request to create them failed: {}", plain_words::of_error(.error))]
+    NotCreated { missing: String, error: KafkaError },
     /// It answered, and a topic is not there.
     #[error("{0}")]
     Missing(String),
@@ -120,6 +123,13 @@ impl View {
         let why = first.error.as_ref().map(|e| format!(" ({e})")).unwrap_or_default();
         let others = if missing.len() > 1 { format!(" and {} more", missing.len() - 1) } else { String::new() };
         Some(format!("missing topic {}{why}{others}", first.name))
+    }
+
+    /// All topics that are not there, by name.
+    pub(super) fn all_missing(&self) -> String {
+        let missing = self.topics.iter().filter(|topic| topic.partitions.is_none());
+        let names: Vec<_> = missing.map(|topic| &*topic.name).collect();
+        format!("missing topics: {} ({})", names.len(), names.join(", "))
     }
 
     /// How many partitions a topic that follows from events is to have: as many as most topics of events have.
