@@ -44,9 +44,12 @@ fn what_init_writes_can_be_used_once_its_secrets_exist() {
         assert_eq!((finding["level"].as_str(), finding["part"].as_str()), (Some("fail"), Some("configuration")));
         assert_eq!(finding["where"]["file"], "hookbridge.toml");
         assert!(finding["where"]["line"].is_u64() && finding["where"]["variable"].is_null(), "{finding}");
-        assert!(finding["message"].as_str().unwrap().contains("No such file"), "{finding}");
-        // The remedy names the file.
-        let secret = finding["remedy"].as_str().unwrap().split([' ', ',']).nth(1).unwrap().to_owned();
+        // It names the file, and the remedy says what to do with it.
+        let (secret, what) = finding["message"].as_str().unwrap().split_once(": ").unwrap();
+        assert!(
+            what.starts_with("No such file") && finding["remedy"].as_str().unwrap().starts_with("create it, "),
+            "{finding}"
+        );
         fs::create_dir_all(dir.join("secrets")).unwrap();
         fs::write(dir.join(secret), "whsec_c2VjcmV0\n").unwrap();
     }

@@ -55,16 +55,16 @@ pub(super) fn failed(consumer: &Consumer, error: &KafkaError) -> ReadError {
 
 /// Why no connection comes about. The consumers of `rdkafka` do not pass it on, its producers do.
 fn reason(client: &ClientConfig) -> Option<String> {
-    let producer: BaseProducer<Reason> = client.create_with_context(Reason::default()).ok()?;
+    let producer: BaseProducer<ConnectionWords> = client.create_with_context(ConnectionWords::default()).ok()?;
     producer.client().fetch_metadata(None, ASK_WHY).err()?;
     producer.poll(HEAR_WHY);
     producer.context().0.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 #[derive(Default)]
-struct Reason(Mutex<Option<String>>);
+struct ConnectionWords(Mutex<Option<String>>);
 
-impl ClientContext for Reason {
+impl ClientContext for ConnectionWords {
     fn error(&self, error: KafkaError, reason: &str) {
         // That all are down says less than why one is.
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
@@ -73,7 +73,7 @@ impl ClientContext for Reason {
     }
 }
 
-impl ProducerContext for Reason {
+impl ProducerContext for ConnectionWords {
     type DeliveryOpaque = ();
     fn delivery(&self, _: &rdkafka::message::DeliveryResult<'_>, (): ()) {}
 }
