@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::flow::pipeline::Pipeline;
-use crate::kafka::registry::{ChangedIds, RefusedSchema, Registry};
+use crate::kafka::registry::{ChangedIds, NOT_ASKED, RefusedSchema, Registry};
 use crate::observe::telemetry::dropped_lines;
 use crate::spool::Spool;
 use crate::values::time::now_millis;
@@ -81,7 +81,9 @@ impl Health {
         let are_states_known = states.is_none();
         // States are read with the registry's schemas. While it cannot be used they are its trouble, else they are Kafka's.
         let (of_kafka, registry) = match (states, registry) {
-            (Some(states), Some(reason)) => (None, Some(format!("{reason}; until it is back, {states}"))),
+            (Some(states), Some(reason)) if reason != NOT_ASKED => {
+                (None, Some(format!("{reason}; until it is back, {states}")))
+            }
             other => other,
         };
         let kafka = self.pipeline.publisher.trouble().or(of_kafka);
@@ -89,7 +91,7 @@ impl Health {
         let refused = self.registry.refusals();
         let ending = self.ending.load(Ordering::Relaxed);
         // A refused type stands alone; the others go on.
-        let ids_known = known > 0 && known + refused.len() >= all;
+        let ids_known = known > 0 && known + refused.len() >= all && self.registry.are_ids_verified();
         let spool = self.spool.trouble();
         HealthReport {
             ready: !ending && ((kafka.is_none() && are_states_known && ids_known) || spool.is_none()),

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::{Semaphore, SemaphorePermit, SetOnce};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::blocking::{LARGE_BODY, off_the_hot_path};
 use crate::catalog::EventType;
@@ -49,6 +49,8 @@ const HUGE_BODY: usize = 4 << 20;
 /// Kept back of the time for an answer while an event waits for its schema's id, so that it can still be published; half of what is
 /// left, if that is less.
 const TO_PUBLISH: Duration = Duration::from_secs(1);
+/// Between two looks whether ids have been verified.
+const VERIFIED_LOOK: Duration = Duration::from_millis(20);
 
 /// The stages and what they need.
 pub(crate) struct Pipeline {
@@ -247,7 +249,7 @@ impl Pipeline {
             let subject = route.unknown().map(|subject| subject.name.as_str()).unwrap_or_default();
             (subject, Gate::Schema(subject.into()))
         };
-        if route.unknown().is_some() && !self.ids_are_known_before(attempt.deadline).await {
+        if route.unknown().is_some() && !self.ids_are_known_before(route, attempt.deadline).await {
             return Err(not_now(schema().1, "the registry did not give the schema ids in time".into()));
         }
         let Some(records) = self.routes.records(event, route, parts, Subject::verified_id) else {
@@ -280,13 +282,18 @@ impl Pipeline {
         self.records_room.take(if patience == Patience::Sender { bytes } else { 0 })
     }
 
-    /// Waits for the registry's first answer since the start, while there is time to publish before `deadline`.
-    async fn ids_are_known_before(&self, deadline: Instant) -> bool {
-        if self.registry_asked.initialized() {
-            return true;
-        }
+    /// Waits for the registry's first answer since the start, or since Kafka was away, while there is time to publish before
+    /// `deadline`.
+    async fn ids_are_known_before(&self, route: &Route, deadline: Instant) -> bool {
         let (began, left) = (Instant::now(), deadline.saturating_duration_since(Instant::now()));
         let patience = left.saturating_sub(TO_PUBLISH).max(left / 2);
+        if self.registry_asked.initialized() {
+            let is_doubted = || route.unknown().is_some_and(Subject::is_doubted);
+            while is_doubted() && began.elapsed() < patience {
+                sleep(VERIFIED_LOOK).await;
+            }
+            return true;
+        }
         let asked = timeout(patience, self.registry_asked.wait()).await;
         // What Kafka is not known to take may use up its whole timeout, too.
         asked.is_ok() && (began.elapsed() < TO_PUBLISH || self.publisher.trouble().is_none())

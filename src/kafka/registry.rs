@@ -44,6 +44,9 @@ const URGENT_RETRY: Duration = Duration::from_secs(2);
 /// The longest wait otherwise, if `verify_interval` is no shorter: a registry that comes back may have other ids.
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
+/// What is said of the registry until it was asked for the first time.
+pub(crate) const NOT_ASKED: &str = "not connected yet";
+
 /// A schema that does not go with what its subject has, or that the registry does not want.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct RefusedSchema {
@@ -92,7 +95,7 @@ struct RegistryState {
 
 impl RegistryState {
     fn not_asked() -> RegistryState {
-        RegistryState { unavailable: Some("not connected yet".into()), refusals: Vec::new() }
+        RegistryState { unavailable: Some(NOT_ASKED.into()), refusals: Vec::new() }
     }
 }
 
@@ -270,6 +273,11 @@ impl Registry {
         doubts.to_settle = Some(doubts.count);
         drop(doubts);
         self.now.notify_one();
+    }
+
+    /// Whether the ids that are known may be used.
+    pub(crate) fn are_ids_verified(&self) -> bool {
+        !self.subjects.iter().any(|subject| subject.is_doubted())
     }
 
     /// The registry was asked after this doubt.

@@ -59,6 +59,11 @@ impl Subject {
         self.id().filter(|_| !self.doubted.load(Ordering::Relaxed))
     }
 
+    /// Whether its id is known, and is being verified.
+    pub(crate) fn is_doubted(&self) -> bool {
+        self.doubted.load(Ordering::Relaxed) && self.id().is_some()
+    }
+
     pub(crate) fn set_doubted(&self, doubted: bool) {
         self.doubted.store(doubted, Ordering::Relaxed);
     }
