@@ -23,6 +23,7 @@ mod suspicious;
 mod tls;
 mod tracing;
 mod units;
+mod variable_name;
 mod without_file;
 #[allow(clippy::doc_markdown, reason = "editors show these docs, and not as Markdown")]
 mod written;

@@ -6,11 +6,11 @@ use toml::{Table, Value};
 
 use super::fault::ConfigFault;
 use super::schema::{ANY_NAME, known_keys};
+use super::variable_name::{PREFIX, plain, variable};
 use super::written_where::FaultPlace;
 use crate::values::similar::closest;
 use crate::values::toml_reading;
 
-pub(super) const PREFIX: &str = "HOOKBRIDGE__";
 /// Of names that are meant for hookbridge, whether as keys or not.
 const FAMILY: &str = "HOOKBRIDGE_";
 /// Sections whose keys are names that others gave.
@@ -101,17 +101,6 @@ fn about(variable: &str, key: String, what: String, remedy: String) -> ConfigFau
 fn find(table: &Table, part: &str) -> String {
     let part = part.to_ascii_lowercase();
     table.keys().find(|key| plain(key) == part).cloned().unwrap_or(part)
-}
-
-/// A key, in the letters that a variable's name has.
-fn plain(key: &str) -> String {
-    key.to_ascii_lowercase().replace(['-', '.'], "_")
-}
-
-/// The name of the variable that sets `key`.
-pub(super) fn variable(key: &str) -> String {
-    let parts: Vec<String> = key.split('.').map(|part| plain(part).to_ascii_uppercase()).collect();
-    format!("{PREFIX}{}", parts.join("__"))
 }
 
 /// The one key that has this name, or the name of the section with one underscore, in another section than `key`.

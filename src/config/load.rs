@@ -144,7 +144,7 @@ fn table_from(
         }
         ConfigError::of(faults)
     })?;
-    if text.trim().is_empty() && !env.keys().any(|name| name.starts_with(super::environment::PREFIX)) {
+    if text.trim().is_empty() && !env.keys().any(|name| name.starts_with(super::variable_name::PREFIX)) {
         let remedy = Some("write a configuration with `hookbridge init`".to_owned());
         return Err(ConfigError::of(vec![ConfigFault { remedy, ..in_line(None, "empty".to_owned()) }]));
     }
@@ -226,7 +226,7 @@ fn note_misfit(faults: &mut Faults, MisfitAt { key, misfit }: MisfitAt) {
 fn note_unknown(faults: &mut Faults, key: &str, name: &str, known: &[String]) {
     let outer = key.strip_suffix(name).unwrap_or_default();
     let is_variable = faults.written().place(key).variable.is_some();
-    let spelled = |meant: &str| if is_variable { super::environment::variable(meant) } else { meant.to_owned() };
+    let spelled = |meant: &str| if is_variable { super::variable_name::variable(meant) } else { meant.to_owned() };
     let what = if is_variable { format!("unknown key {key}") } else { "unknown key".to_owned() };
     // `HOOKBRIDGE__KAFKA_PARTITIONS`
     let joined = super::environment::elsewhere(key, name).filter(|_| is_variable);

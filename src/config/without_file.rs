@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::{env, io};
 
-use super::environment::PREFIX;
+use super::variable_name::PREFIX;
 
 /// The file that is read when none is named.
 pub(crate) const DEFAULT_FILE: &str = "hookbridge.toml";

@@ -85,7 +85,7 @@ impl Written {
         }
         if file.is_empty() {
             let end = key.find('[').unwrap_or(key.len());
-            let variable = format!("{}{}", super::environment::variable(&key[..end]), &key[end..]);
+            let variable = format!("{}{}", super::variable_name::variable(&key[..end]), &key[end..]);
             return FaultPlace { variable: Some(variable), key: key.to_owned(), ..FaultPlace::default() };
         }
         FaultPlace { file: Some(file.clone()), line: toml_line(text, key, false), variable: None, key: key.to_owned() }
