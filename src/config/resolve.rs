@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::bounds::{MIB, body_limit, bounded, bytes, or, period};
 use super::fault::{ConfigFault, Faults};
+use super::source::check_name;
 use super::tls;
 use super::units::{OneOrMany, Period, Text};
 use super::written::{WrittenHttp, WrittenSettings, WrittenSource};
@@ -177,9 +178,9 @@ fn sources(
     let credential_headers: Arc<[HeaderName]> = headers.collect();
     let mut sources = BTreeMap::new();
     for (name, source) in written {
-        let Some(source) = source.resolve(&name, catalog, &credential_headers, http.max_body_bytes, faults) else {
-            continue;
-        };
+        let source = source.resolve(&name, catalog, &credential_headers, http.max_body_bytes, faults);
+        check_name(&name, faults);
+        let Some(source) = source else { continue };
         let limit = "http.max_in_flight_bytes";
         if source.max_body_bytes > http.max_in_flight_bytes && !faults.has(limit) {
             faults.add(format!("sources.{name}.max_body_bytes"), format!("must not exceed {limit}"));

@@ -69,33 +69,25 @@ impl SourceFaults<'_> {
     }
 }
 
+/// It becomes part of a path.
+pub(super) fn check_name(name: &str, faults: &mut Faults) {
+    let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(legal) {
+        let what = format!("expected a name of at most 64 lower-case letters, digits, `-` and `_`, got {name:?}");
+        let remedy = match name.to_ascii_lowercase() {
+            lower if lower.bytes().all(legal) && (1..=64).contains(&lower.len()) => {
+                format!("did you mean [sources.{lower}]?")
+            }
+            _ => "it becomes part of the path /webhooks/NAME".to_owned(),
+        };
+        faults.insist(&format!("sources.{name}"), what, Some(remedy));
+    }
+}
+
 impl WrittenSource {
     /// `None` if its profile does not exist.
     pub(super) fn resolve(
         mut self,
-        name: &str,
-        catalog: &Catalog,
-        credential_headers: &Arc<[HeaderName]>,
-        max_body_bytes: usize,
-        faults: &mut Faults,
-    ) -> Option<Source> {
-        let source = self.resolve_keys(name, catalog, credential_headers, max_body_bytes, faults);
-        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
-        if name.is_empty() || name.len() > 64 || !name.bytes().all(legal) {
-            let what = format!("expected a name of at most 64 lower-case letters, digits, `-` and `_`, got {name:?}");
-            let remedy = match name.to_ascii_lowercase() {
-                lower if lower.bytes().all(legal) && (1..=64).contains(&lower.len()) => {
-                    format!("did you mean [sources.{lower}]?")
-                }
-                _ => "it becomes part of the path /webhooks/NAME".to_owned(),
-            };
-            faults.insist(&format!("sources.{name}"), what, Some(remedy));
-        }
-        source
-    }
-
-    fn resolve_keys(
-        &mut self,
         name: &str,
         catalog: &Catalog,
         credential_headers: &Arc<[HeaderName]>,
