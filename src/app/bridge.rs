@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::{Semaphore, SetOnce, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -93,7 +93,7 @@ pub(crate) fn pipeline(settings: &Settings) -> Result<Pipeline, ConfigError> {
         dead_letters: RecentDeadLetters::default(),
         max_record_bytes: settings.kafka.max_record_bytes,
         large_bodies: Semaphore::new(LARGE_AT_ONCE as usize),
-        registry_asked: SetOnce::new(),
+        registry_asked: watch::Sender::new(false),
         // What Kafka does not take comes back as a second copy.
         records_room: RecordsRoom::of(settings.http.max_in_flight_bytes / 2),
         hashing: RandomState::new(),
@@ -198,27 +198,35 @@ fn follower(settings: &Settings, pipeline: &Pipeline, registry: &Registry) -> Op
 /// Asks the registry for ids, at once and from time to time; tells `refuse` when the start fails by what it says.
 async fn keep_ids(registry: Arc<Registry>, pipeline: Arc<Pipeline>, refuse: oneshot::Sender<Vec<RefusedSchema>>) {
     let first = registry.start().await;
-    // Set once, here.
-    let _ = pipeline.registry_asked.set(());
+    pipeline.registry_asked.send_replace(true);
     if let Err(refusals) = first {
         // Nobody listens only when the process ends anyway.
         let _ = refuse.send(refusals);
     }
     tokio::join!(
         registry.keep(),
-        verify_after_outages(&registry, &pipeline.publisher),
+        verify_after_outages(&registry, &pipeline),
         tell_time(&registry, &pipeline.publisher)
     );
 }
 
 /// A registry keeps its schemas in Kafka: what became of one in an outage may have become of the other. So while Kafka does not
 /// answer no id is trusted; when it does again the registry is asked first, and what waits is published then.
-async fn verify_after_outages(registry: &Registry, publisher: &Publisher) {
+async fn verify_after_outages(registry: &Registry, pipeline: &Pipeline) {
+    let kafka = pipeline.publisher.watch();
     loop {
-        publisher.watch().until_answering(false).await;
+        kafka.until_answering(false).await;
         registry.doubt_ids();
-        publisher.watch().until_answering(true).await;
-        registry.verify_ids();
+        pipeline.registry_asked.send_replace(false);
+        loop {
+            kafka.until_answering(true).await;
+            tokio::select! {
+                () = registry.verify_ids() => break,
+                // What it says now may be of before.
+                () = kafka.until_answering(false) => {}
+            }
+        }
+        pipeline.registry_asked.send_replace(true);
     }
 }
 

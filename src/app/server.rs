@@ -98,7 +98,7 @@ impl App {
     /// Returns once the registry was asked for schema ids, whatever it said.
     pub(crate) fn registry_asked(&self) -> impl Future<Output = ()> + use<> {
         let pipeline = Arc::clone(&self.core.intake.pipeline);
-        async move { () = *pipeline.registry_asked.wait().await }
+        async move { pipeline.registry_was_asked().await }
     }
 
     /// What a reload of the configuration reaches.

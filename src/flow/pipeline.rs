@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::{Semaphore, SemaphorePermit, SetOnce};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::time::{Instant, timeout};
 
 use crate::blocking::{LARGE_BODY, off_the_hot_path};
 use crate::catalog::EventType;
@@ -49,8 +49,6 @@ const HUGE_BODY: usize = 4 << 20;
 /// Kept back of the time for an answer while an event waits for its schema's id, so that it can still be published; half of what is
 /// left, if that is less.
 const TO_PUBLISH: Duration = Duration::from_secs(1);
-/// Between two looks whether ids have been verified.
-const VERIFIED_LOOK: Duration = Duration::from_millis(20);
 
 /// The stages and what they need.
 pub(crate) struct Pipeline {
@@ -63,8 +61,8 @@ pub(crate) struct Pipeline {
     pub(crate) max_record_bytes: usize,
     /// [`LARGE_AT_ONCE`] turns.
     pub(crate) large_bodies: Semaphore,
-    /// Set once the registry was asked for ids since the start, whatever it said.
-    pub(crate) registry_asked: SetOnce<()>,
+    /// Whether the registry was asked for ids since the start, and since Kafka was away, whatever it said.
+    pub(crate) registry_asked: watch::Sender<bool>,
     /// Of the records of senders' events in librdkafka's queues.
     pub(crate) records_room: RecordsRoom,
     /// Of keys. Nobody outside can tell which of them share a hash.
@@ -249,7 +247,7 @@ impl Pipeline {
             let subject = route.unknown().map(|subject| subject.name.as_str()).unwrap_or_default();
             (subject, Gate::Schema(subject.into()))
         };
-        if route.unknown().is_some() && !self.ids_are_known_before(route, attempt.deadline).await {
+        if route.unknown().is_some() && !self.ids_are_known_before(attempt.deadline).await {
             return Err(not_now(schema().1, "the registry did not give the schema ids in time".into()));
         }
         let Some(records) = self.routes.records(event, route, parts, Subject::verified_id) else {
@@ -284,19 +282,21 @@ impl Pipeline {
 
     /// Waits for the registry's first answer since the start, or since Kafka was away, while there is time to publish before
     /// `deadline`.
-    async fn ids_are_known_before(&self, route: &Route, deadline: Instant) -> bool {
-        let (began, left) = (Instant::now(), deadline.saturating_duration_since(Instant::now()));
-        let patience = left.saturating_sub(TO_PUBLISH).max(left / 2);
-        if self.registry_asked.initialized() {
-            let is_doubted = || route.unknown().is_some_and(Subject::is_doubted);
-            while is_doubted() && began.elapsed() < patience {
-                sleep(VERIFIED_LOOK).await;
-            }
+    async fn ids_are_known_before(&self, deadline: Instant) -> bool {
+        if *self.registry_asked.borrow() {
             return true;
         }
-        let asked = timeout(patience, self.registry_asked.wait()).await;
+        let (began, left) = (Instant::now(), deadline.saturating_duration_since(Instant::now()));
+        let patience = left.saturating_sub(TO_PUBLISH).max(left / 2);
+        let asked = timeout(patience, self.registry_was_asked()).await;
         // What Kafka is not known to take may use up its whole timeout, too.
         asked.is_ok() && (began.elapsed() < TO_PUBLISH || self.publisher.trouble().is_none())
+    }
+
+    /// Waits for the registry's first answer since the start, or since Kafka was away; that it cannot be reached is one.
+    pub(crate) async fn registry_was_asked(&self) {
+        // The sender lives as long as this.
+        let _ = self.registry_asked.subscribe().wait_for(|asked| *asked).await;
     }
 
     /// Waits until it is known which states may be written, while there is time to publish before `deadline`.

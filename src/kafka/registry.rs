@@ -22,7 +22,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::config::{ConfigError, RegistryMode, RegistrySettings};
 use crate::kafka::route::Subject;
@@ -109,7 +109,8 @@ pub(crate) struct Registry {
     state: Mutex<RegistryState>,
     /// To be asked at once: another client is in force, or ids are to be verified.
     now: Notify,
-    doubts: Mutex<Doubts>,
+    /// Who waits for a pass that begins from now on.
+    waiting: Mutex<Vec<oneshot::Sender<()>>>,
     changed: Mutex<ChangedIds>,
 }
 
@@ -119,15 +120,6 @@ pub(crate) struct ChangedIds {
     pub(crate) count: u64,
     /// When that was seen last, in milliseconds since 1970.
     pub(crate) at: i64,
-}
-
-/// Whether the ids may be those of a registry that is no more.
-#[derive(Debug, Default)]
-struct Doubts {
-    /// How often they were doubted.
-    count: u64,
-    /// The doubts up to this one end with the next answer of the registry, or when it gives none.
-    to_settle: Option<u64>,
 }
 
 impl Registry {
@@ -166,7 +158,7 @@ impl Registry {
             subjects,
             state: Mutex::new(RegistryState::not_asked()),
             now: Notify::new(),
-            doubts: Mutex::default(),
+            waiting: Mutex::default(),
             changed: Mutex::default(),
         })
     }
@@ -262,34 +254,26 @@ impl Registry {
 
     /// The registry may be replaced from here on: no id is used until [`Registry::verify_ids`].
     pub(crate) fn doubt_ids(&self) {
-        let mut doubts = self.doubts();
-        (doubts.count, doubts.to_settle) = (doubts.count + 1, None);
         self.subjects.iter().for_each(|subject| subject.set_doubted(true));
     }
 
-    /// The registry can be asked whether the ids are still right. If it does not answer, they are used as they are.
-    pub(crate) fn verify_ids(&self) {
-        let mut doubts = self.doubts();
-        doubts.to_settle = Some(doubts.count);
-        drop(doubts);
+    /// Has [`Registry::keep`] ask the registry whether the ids are still right. If it does not answer, they are used as they are.
+    pub(crate) async fn verify_ids(&self) {
+        let (tell, told) = oneshot::channel();
+        self.waiting().push(tell);
         self.now.notify_one();
+        // It is told, unless nobody keeps the ids any more.
+        let _ = told.await;
+        self.subjects.iter().for_each(|subject| subject.set_doubted(false));
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<oneshot::Sender<()>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the ids that are known may be used.
     pub(crate) fn are_ids_verified(&self) -> bool {
         !self.subjects.iter().any(|subject| subject.is_doubted())
-    }
-
-    /// The registry was asked after this doubt.
-    fn settle(&self, count: u64) {
-        let doubts = self.doubts();
-        if doubts.count == count {
-            self.subjects.iter().for_each(|subject| subject.set_doubted(false));
-        }
-    }
-
-    fn doubts(&self) -> MutexGuard<'_, Doubts> {
-        self.doubts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ids that turned out to be others than before, since the start.
@@ -314,10 +298,11 @@ impl Registry {
             let away = self.trouble().is_some();
             let wait = if away { retry } else { self.verify_interval };
             let _ = tokio::time::timeout(wait, self.now.notified()).await;
-            let (before, to_settle) = (self.refusals(), self.doubts().to_settle.take());
+            let (before, waiting) = (self.refusals(), std::mem::take(&mut *self.waiting()));
             let outcome = self.pass(false).await;
-            if let Some(doubts) = to_settle {
-                self.settle(doubts);
+            // Whoever does not wait any more needs no answer.
+            for tell in waiting {
+                let _ = tell.send(());
             }
             match outcome {
                 Ok(PassOutcome { refusals, .. }) => {
