@@ -81,6 +81,11 @@ pub(crate) const ALTERED: &str = "altered on disk";
 const ROW_BYTES: u64 = 256;
 /// What a usual delivery takes: without room for one, the spool is full.
 const USUAL_BYTES: u64 = 2048;
+/// Whether `bytes` leave no room within a limit.
+pub(crate) fn is_full(bytes: u64, max_bytes: u64) -> bool {
+    bytes + USUAL_BYTES > max_bytes
+}
+
 /// Deliveries read at a time, and bytes after which no more are: what a lane that is drained takes in memory.
 const READ_RECORDS: usize = 256;
 const READ_BYTES: usize = 4 << 20;
@@ -369,10 +374,10 @@ impl Spool {
         let limits = &self.shared.limits;
         match self.shared.trouble() {
             Some(trouble) => Some(trouble.to_string()),
-            None if self.bytes() + USUAL_BYTES > limits.max_bytes => {
+            None if is_full(self.bytes(), limits.max_bytes) => {
                 Some(format!("the spool is full: {} of spool.max_bytes ({}) are used", self.bytes(), limits.max_bytes))
             }
-            None if USUAL_BYTES > limits.max_lane_bytes => {
+            None if is_full(0, limits.max_lane_bytes) => {
                 Some(format!("spool.max_lane_bytes is {}", limits.max_lane_bytes))
             }
             None => None,

@@ -22,7 +22,7 @@ use crate::kafka::publish::{PrepareError, Publisher};
 use crate::kafka::registry::{ClientError, Registry};
 use crate::observe::metrics::Metrics;
 use crate::source::Source;
-use crate::values::time::{now_millis, to_rfc3339};
+use crate::values::time::now_millis;
 
 /// Why the configuration in force stays.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +94,7 @@ impl Reload {
             && new.fingerprint != in_force.fingerprint()
             && new.is_expired(now_millis())
         {
-            return Err(ReloadError::Expired(to_rfc3339(new.ends_at.saturating_mul(1000))));
+            return Err(ReloadError::Expired(new.end()));
         }
         let client = self.registry.prepare(&settings.registry).await?;
         let producers = self.publisher.prepare(settings).await?;

@@ -24,16 +24,11 @@ use crate::kafka::publish::{Differing, OneReplica, Publisher, TopicState, View, 
 use crate::kafka::registry::{Registry, SubjectReport, SubjectStatus};
 use crate::kafka::route::Routes;
 use crate::media::{self, Unfit};
+use crate::observe::metrics::CERTIFICATE_WARNING_DAYS;
 use crate::observe::traces::{Collector, NotCollected};
 use crate::spool::{self, SpoolStore};
 use crate::values::time;
 use report::{CheckLevel, CheckPart, Report};
-
-/// A certificate that ends before so many days have passed is warned of.
-const CERTIFICATE_WARNING_DAYS: u32 = 14;
-
-/// With less room the spool takes hardly any delivery: it is full.
-const SPOOL_LEAST: u64 = 2048;
 
 /// Clocks that differ by more, in milliseconds, are a finding.
 const CLOCK_TOLERANCE: i64 = 2 * 60 * 1000;
@@ -158,7 +153,7 @@ fn spool(settings: &Settings, report: &mut Report) {
                 format!("spool: {records} {noun} {verb}, {bytes} bytes, {:.0} % of spool.max_bytes", share * 100.0);
             let remedy = Some("make room, raise spool.max_bytes, or bring Kafka back so that they are published");
             match share {
-                _ if bytes + SPOOL_LEAST > settings.spool.max_bytes => report.fail(CheckPart::Spool, &what, remedy),
+                _ if spool::is_full(bytes, settings.spool.max_bytes) => report.fail(CheckPart::Spool, &what, remedy),
                 0.8.. => report.warn(CheckPart::Spool, &what, remedy),
                 _ => report.ok(CheckPart::Spool, &what),
             }

@@ -23,17 +23,18 @@ pub(super) use process::ProcessFigures;
 const JUST_NOW: i64 = 10_000;
 
 /// How much it matters, as the alerts have it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Severity {
     /// To be looked at today.
+    #[default]
     Warning,
     /// Events are being lost, or soon will be.
     Critical,
 }
 
-/// Something that is wrong.
-#[derive(Clone, Debug, Serialize)]
+/// Something that is wrong. What is left out by default makes it a warning that was not there before, with nothing to type.
+#[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct OpenTrouble {
     /// Names it, from one moment to the next.
     pub(super) code: String,

@@ -15,14 +15,12 @@ use tokio_openssl::SslStream;
 use super::lingering::OnTcp;
 use crate::config::{ConfigError, TlsSettings};
 use crate::disk::access::explain;
+use crate::observe::metrics::CERTIFICATE_WARNING_DAYS;
 use crate::values::showable;
-use crate::values::time::to_rfc3339;
+use crate::values::time::{DAY, to_rfc3339};
 
 /// What may be spoken behind TLS, best first, as ALPN has it: each name with its length in front.
 const PROTOCOLS: &[u8] = b"\x02h2\x08http/1.1";
-
-/// A certificate that expires within so long, in milliseconds, is warned of; as the alert has it.
-const SOON: i64 = 14 * 24 * 60 * 60 * 1000;
 
 /// A certificate and its key, ready to be shown.
 pub(crate) struct Identity {
@@ -39,12 +37,17 @@ impl Identity {
         self.ends_at.saturating_mul(1000) <= now
     }
 
+    /// When it ends, as people read it.
+    pub(crate) fn end(&self) -> String {
+        to_rfc3339(self.ends_at.saturating_mul(1000))
+    }
+
     /// Warns of a certificate that has expired, or soon will.
     pub(crate) fn warn_of_its_end(&self, now: i64) {
-        let ends_at = to_rfc3339(self.ends_at.saturating_mul(1000));
+        let (ends_at, soon) = (self.end(), now + i64::from(CERTIFICATE_WARNING_DAYS) * DAY);
         if self.is_expired(now) {
             tracing::error!(ends_at, "the certificate in http.tls has expired: senders do not deliver; replace it");
-        } else if self.is_expired(now + SOON) {
+        } else if self.is_expired(soon) {
             tracing::warn!(ends_at, "the certificate in http.tls expires soon: replace it");
         }
     }

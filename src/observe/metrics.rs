@@ -43,6 +43,7 @@ use damage::Damage;
 use drift::Drift;
 use kafka::Kafka;
 use latest::LatestMetrics;
+pub(crate) use listener::CERTIFICATE_WARNING_DAYS;
 use listener::Listener;
 use make::Make;
 use patience::PatienceGauge;

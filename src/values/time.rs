@@ -3,11 +3,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-const MILLIS_PER_DAY: i64 = 24 * 60 * 60 * 1000;
+/// In milliseconds.
+pub(crate) const DAY: i64 = 24 * 60 * 60 * 1000;
 /// 0001-01-01T00:00:00.000Z: readers in Python and Java can go no further back.
-const MIN_MILLIS: i64 = -719_162 * MILLIS_PER_DAY;
+const MIN_MILLIS: i64 = -719_162 * DAY;
 /// 9999-12-31T23:59:59.999Z.
-const MAX_MILLIS: i64 = 2_932_897 * MILLIS_PER_DAY - 1;
+const MAX_MILLIS: i64 = 2_932_897 * DAY - 1;
 
 /// What instants and times of day are counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +76,7 @@ pub(crate) fn parse_iso_micros(text: &str) -> Option<i64> {
 fn ticks(text: &str, resolution: Resolution) -> Option<(i64, bool)> {
     let per_milli = resolution.per_second() / 1000;
     let mut rest = text.as_bytes();
-    let midnight = date(&mut rest)? * MILLIS_PER_DAY;
+    let midnight = date(&mut rest)? * DAY;
     if rest.is_empty() {
         return Some((in_range(midnight)? * per_milli, false));
     }
@@ -110,7 +111,7 @@ pub(crate) fn micros_to_rfc3339(micros: i64) -> String {
 pub(crate) fn parse_date(text: &str) -> Option<i32> {
     let mut rest = text.as_bytes();
     let days = date(&mut rest)?;
-    in_range(days * MILLIS_PER_DAY)?;
+    in_range(days * DAY)?;
     if rest.is_empty() { i32::try_from(days).ok() } else { None }
 }
 
@@ -124,8 +125,8 @@ pub(crate) fn parse_http_date(text: &str) -> Option<i64> {
 
 /// Writes `2026-06-02T12:00:00.123Z`, as RFC 3339 has it.
 pub(crate) fn to_rfc3339(millis: i64) -> String {
-    let (year, month, day) = civil_from_days(millis.div_euclid(MILLIS_PER_DAY));
-    let ms = millis.rem_euclid(MILLIS_PER_DAY);
+    let (year, month, day) = civil_from_days(millis.div_euclid(DAY));
+    let ms = millis.rem_euclid(DAY);
     let (hour, minute, second, fraction) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:03}Z")
 }

@@ -1,15 +1,13 @@
 //! Troubles of the process itself: what it serves with and what it may use.
 
 use super::{OpenTrouble, Severity, Situation};
-use crate::observe::metrics::Usage;
+use crate::observe::metrics::{CERTIFICATE_WARNING_DAYS, Usage};
+use crate::values::time::DAY;
 
 /// From here on less room is worth a look; as the alerts have it.
 const MEDIA_FULL: f64 = 0.8;
 const MEMORY_FULL: f64 = 0.9;
 const FILES_FULL: f64 = 0.8;
-/// A certificate that ends within so long, in milliseconds.
-const CERTIFICATE_ENDS: i64 = 14 * DAY;
-const DAY: i64 = 24 * 60 * 60 * 1000;
 
 /// How the process stands.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,7 +27,7 @@ pub(super) fn of(situation: &Situation<'_>) -> Vec<OpenTrouble> {
 
 fn certificate(situation: &Situation<'_>) -> Option<OpenTrouble> {
     let left = situation.process.certificate_ends_at? - situation.now;
-    if left >= CERTIFICATE_ENDS {
+    if left >= i64::from(CERTIFICATE_WARNING_DAYS) * DAY {
         return None;
     }
     let (severity, title) = match left {
@@ -45,27 +43,24 @@ fn certificate(situation: &Situation<'_>) -> Option<OpenTrouble> {
         title,
         detail: "Senders do not deliver to a listener whose certificate has expired.".into(),
         server: "the webhook listener".into(),
-        since: None,
-        last: None,
         todo: "Put the new certificate and key where http.tls names them, then reload (SIGHUP).".into(),
         commands: situation.around.flags.check().into_iter().collect(),
         runbook: "HookbridgeCertificateEnds",
+        ..OpenTrouble::default()
     })
 }
 
 fn reload(situation: &Situation<'_>) -> Option<OpenTrouble> {
     situation.process.reload_refused.then(|| OpenTrouble {
         code: "reload".into(),
-        severity: Severity::Warning,
         title: "The last reload was refused".into(),
         detail: "The bridge continues with the secrets and certificates that it had. Its log says what is wrong."
             .into(),
         server: "the configuration".into(),
-        since: None,
-        last: None,
         todo: "Correct what the command names, then reload again (SIGHUP).".into(),
         commands: situation.around.flags.check().into_iter().collect(),
         runbook: "HookbridgeReloadRefused",
+        ..OpenTrouble::default()
     })
 }
 
@@ -73,7 +68,6 @@ fn media(situation: &Situation<'_>) -> Option<OpenTrouble> {
     let media = situation.process.media;
     (media.share() > MEDIA_FULL).then(|| OpenTrouble {
         code: "media".into(),
-        severity: Severity::Warning,
         title: format!("The media folder is {} full", percent(media)),
         detail: format!(
             "{} of {} MiB (media.max_bytes). Once it is full, events with large files wait in the spool.",
@@ -81,11 +75,10 @@ fn media(situation: &Situation<'_>) -> Option<OpenTrouble> {
             media.limit >> 20
         ),
         server: "the media folder".into(),
-        since: None,
-        last: None,
         todo: "Delete files that no reader needs any more, or raise media.max_bytes and restart.".into(),
         commands: situation.around.flags.check().into_iter().collect(),
         runbook: "HookbridgeMediaFilling",
+        ..OpenTrouble::default()
     })
 }
 
@@ -93,7 +86,6 @@ fn memory(situation: &Situation<'_>) -> Option<OpenTrouble> {
     let memory = situation.process.memory;
     (memory.share() > MEMORY_FULL).then(|| OpenTrouble {
         code: "memory".into(),
-        severity: Severity::Warning,
         title: format!("{} of the memory is used", percent(memory)),
         detail: format!(
             "{} of {} MiB. At the limit the kernel kills the process; nothing that was accepted is lost.",
@@ -101,11 +93,9 @@ fn memory(situation: &Situation<'_>) -> Option<OpenTrouble> {
             memory.limit >> 20
         ),
         server: "this instance".into(),
-        since: None,
-        last: None,
         todo: "Raise the memory limit of the container or unit, or lower http.max_in_flight_bytes.".into(),
-        commands: Vec::new(),
         runbook: "HookbridgeMemoryHigh",
+        ..OpenTrouble::default()
     })
 }
 
@@ -113,15 +103,12 @@ fn files(situation: &Situation<'_>) -> Option<OpenTrouble> {
     let files = situation.process.files;
     (files.share() > FILES_FULL).then(|| OpenTrouble {
         code: "files".into(),
-        severity: Severity::Warning,
         title: format!("{} of the files that may be open are", percent(files)),
         detail: format!("{} of {}. At the limit no new connection is accepted.", files.used, files.limit),
         server: "this instance".into(),
-        since: None,
-        last: None,
         todo: "Raise the limit (ulimit -n, LimitNOFILE), or lower http.max_connections or http.idle_timeout.".into(),
-        commands: Vec::new(),
         runbook: "HookbridgeFilesHigh",
+        ..OpenTrouble::default()
     })
 }
 

@@ -31,12 +31,11 @@ fn not_ready(situation: &Situation<'_>) -> Option<OpenTrouble> {
         title: "No event can be accepted".into(),
         detail: format!("Kafka: {kafka}. Spool: {spool}."),
         server: format!("Kafka {}; {}", situation.around.kafka, situation.around.data_dir),
-        since: None,
-        last: None,
         todo: "Let the bridge accept events first: make room for the spool, or repair its disk. Then bring Kafka back."
             .into(),
         commands: situation.around.flags.check().into_iter().collect(),
         runbook: "HookbridgeNotReady",
+        ..OpenTrouble::default()
     })
 }
 
@@ -44,16 +43,14 @@ fn kafka(situation: &Situation<'_>) -> Option<OpenTrouble> {
     let reason = situation.health.kafka.as_ref()?;
     Some(OpenTrouble {
         code: "kafka".into(),
-        severity: Severity::Warning,
         title: "Kafka cannot be used".into(),
         detail: reason.clone(),
         server: format!("Kafka {}", situation.around.kafka),
-        since: None,
-        last: None,
         todo: "Bring Kafka back: look at its brokers, and at the network to them. What waits is published by itself afterwards."
             .into(),
         commands: situation.around.flags.check().into_iter().collect(),
         runbook: "HookbridgeKafkaDown",
+        ..OpenTrouble::default()
     })
 }
 
@@ -61,15 +58,13 @@ fn partitions(situation: &Situation<'_>) -> Option<OpenTrouble> {
     let partitions = situation.health.partitions.as_ref()?;
     Some(OpenTrouble {
         code: "partitions".into(),
-        severity: Severity::Warning,
         title: "Some partitions cannot be written".into(),
         detail: format!("{partitions}. Events of their keys wait on disk; the others are published."),
         server: format!("Kafka {}", situation.around.kafka),
-        since: None,
-        last: None,
         todo: "Start the brokers that lead these partitions; the command names them.".into(),
         commands: situation.around.flags.check().into_iter().collect(),
         runbook: "HookbridgePartitionsUnwritable",
+        ..OpenTrouble::default()
     })
 }
 
@@ -82,8 +77,6 @@ fn spool_refuses(situation: &Situation<'_>) -> Option<OpenTrouble> {
         title: "The spool rejects events".into(),
         detail: format!("{reason}. What Kafka does not take at once gets 503."),
         server: situation.around.data_dir.clone(),
-        since: None,
-        last: None,
         todo: if reason.contains("spool.max_") {
             "Raise spool.max_bytes or spool.max_lane_bytes if the disk has room, and restart; or bring Kafka back."
         } else {
@@ -92,6 +85,7 @@ fn spool_refuses(situation: &Situation<'_>) -> Option<OpenTrouble> {
         .into(),
         commands: vec![format!("df -h {}", situation.around.data_dir), situation.around.inspect_spool.clone()],
         runbook: "Making room",
+        ..OpenTrouble::default()
     })
 }
 
@@ -140,7 +134,6 @@ fn spool_waits(situation: &Situation<'_>) -> Option<OpenTrouble> {
         detail: format!("{}. Lanes: {}.", room(spool), lanes.join("; ")),
         server: situation.around.data_dir.clone(),
         since: spool.oldest_at,
-        last: None,
         todo: todo.into(),
         commands: vec![situation.around.inspect_spool.clone()],
         runbook: match (full, situation.health.kafka.is_some()) {
@@ -148,6 +141,7 @@ fn spool_waits(situation: &Situation<'_>) -> Option<OpenTrouble> {
             (_, true) => "HookbridgeKafkaDown",
             _ => "HookbridgeLaneWaiting",
         },
+        ..OpenTrouble::default()
     })
 }
 
@@ -167,11 +161,10 @@ fn little_room(situation: &Situation<'_>) -> Option<OpenTrouble> {
         title: "Little room is left in the spool".into(),
         detail: format!("{} MiB, {:.0} % of spool.max_bytes.", spool.room_bytes >> 20, left * 100.0),
         server: situation.around.data_dir.clone(),
-        since: None,
-        last: None,
         todo: "Make room on this disk, or set spool.max_bytes to what the disk really has.".into(),
         commands: vec![format!("df -h {}", situation.around.data_dir)],
         runbook: "HookbridgeSpoolRoomLow",
+        ..OpenTrouble::default()
     })
 }
 
@@ -187,15 +180,13 @@ fn registry(situation: &Situation<'_>) -> Option<OpenTrouble> {
     };
     Some(OpenTrouble {
         code: "registry".into(),
-        severity: Severity::Warning,
         title: "The schema registry cannot be used".into(),
         detail: format!("{reason}. {effect}."),
         server: format!("registry {}", situation.around.registry),
-        since: None,
-        last: None,
         todo: "Bring the registry back. Do not upgrade hookbridge and do not delete schema-ids.json until then.".into(),
         commands: vec![situation.around.flags.tool("schemas check")],
         runbook: "HookbridgeRegistryDown",
+        ..OpenTrouble::default()
     })
 }
 
@@ -214,16 +205,14 @@ fn schemas(situation: &Situation<'_>) -> Option<OpenTrouble> {
     };
     Some(OpenTrouble {
         code: code.into(),
-        severity: Severity::Warning,
         title,
         detail,
         server: format!("registry {}", situation.around.registry),
-        since: None,
-        last: None,
         todo: "See what the command says of each: usually somebody registered another schema under that subject."
             .into(),
         commands: vec![situation.around.flags.tool("schemas check")],
         runbook,
+        ..OpenTrouble::default()
     })
 }
 
@@ -234,17 +223,16 @@ fn ids(situation: &Situation<'_>) -> Option<OpenTrouble> {
     }
     Some(OpenTrouble {
         code: "schema_ids_changed".into(),
-        severity: Severity::Warning,
         title: format!("The registry has other ids for {}", counted(changed.count, "schema")),
         detail: "New records have the new ids. Records written before have ids that the registry may not know any more, so that they cannot be read."
             .into(),
         server: format!("registry {}", situation.around.registry),
         since: Some(changed.at),
-        last: None,
         todo: "Find out who replaced or restored the registry, and restore its topic with the old ids if records from before are still to be read."
             .into(),
         commands: vec![situation.around.flags.tool("schemas list")],
         runbook: "HookbridgeSchemaIdsChanged",
+        ..OpenTrouble::default()
     })
 }
 
@@ -252,14 +240,12 @@ fn damage(situation: &Situation<'_>) -> Option<OpenTrouble> {
     let note = situation.health.damage.as_ref()?;
     Some(OpenTrouble {
         code: "spool_damaged".into(),
-        severity: Severity::Warning,
         title: "A file of the spool was damaged".into(),
         detail: note.clone(),
         server: situation.around.data_dir.clone(),
-        since: None,
-        last: None,
         todo: "Look at the disk, read the .txt file beside it, and ask the senders for what is lost.".into(),
         commands: vec![format!("ls -l {}", situation.around.data_dir)],
         runbook: "A damaged spool",
+        ..OpenTrouble::default()
     })
 }

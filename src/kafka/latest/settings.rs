@@ -1,5 +1,7 @@
 //! What latest topics are made with.
 
+use crate::values::time::DAY;
+
 /// Latest topics are tables: compacted, and good for a reader that was away for a week.
 ///
 /// A record's time is that of its state, which an import has from many years. Kafka closes a segment when a record is
@@ -7,7 +9,6 @@
 /// and its open files. So that is a year. What closes segments, so that they are compacted, is their size.
 /// `max.compaction.lag.ms` is left alone, since Kafka takes the smaller of the two.
 pub(crate) fn topic_configs() -> Vec<(&'static str, String)> {
-    const DAY: i64 = 24 * 60 * 60 * 1000;
     vec![
         ("cleanup.policy", "compact".to_owned()),
         ("segment.ms", (365 * DAY).to_string()),

@@ -4,6 +4,9 @@ use prometheus::{Error, IntCounter, IntGauge};
 
 use super::make::Make;
 
+/// A certificate that expires within so many days is warned of; as the alert has it.
+pub(crate) const CERTIFICATE_WARNING_DAYS: u32 = 14;
+
 pub(crate) struct Listener {
     pub(crate) connections: IntGauge,
     pub(crate) in_flight_bytes: IntGauge,
