@@ -33,7 +33,7 @@ use crate::config::Settings;
 use crate::flow::pipeline::Pipeline;
 use crate::health::{Health, HealthReport};
 use crate::kafka::route::{Route, Target};
-use crate::observe::metrics::NewestRefusal;
+use crate::observe::metrics::{NewestRefusal, Usage};
 use crate::observe::recent::RecentDeadLetter;
 use crate::outcome::Refusal;
 use crate::source::Source;
@@ -81,6 +81,8 @@ struct ConsoleLog {
     refusals: GrowthLog,
     dead_letters: GrowthLog,
     spool: SpoolLog,
+    /// Memory, and open files, of the process.
+    usage: (Usage, Usage),
     troubles: TroubleLog,
 }
 
@@ -129,9 +131,14 @@ impl Console {
                 () = stop.cancelled() => return,
             }
             self.ask_for_the_oldest().await;
-            let now = now_millis();
+            let (now, makes_a_point) = (now_millis(), looks % LOOKS_PER_POINT == 0);
+            // Each open file has to be counted for it, so not at every look.
+            if makes_a_point {
+                let usage = self.pipeline().metrics.space.process();
+                self.log().usage = usage;
+            }
             let ConsoleLook { reading, .. } = self.look(now);
-            if looks % LOOKS_PER_POINT == 0 {
+            if makes_a_point {
                 let at = Instant::now();
                 self.log().history.sample(now, at - last, reading);
                 last = at;
@@ -188,7 +195,7 @@ impl Console {
             dead_letters: &dead_letters(&log.dead_letters),
             newest: &newest,
             impatient: &self.impatient(),
-            process: self.process(),
+            process: self.process(log.usage),
         };
         let troubles = log.troubles.look(&situation);
         let verdict = troubles::verdict(&situation, &troubles);
@@ -202,9 +209,8 @@ impl Console {
     }
 
     /// How the process itself stands.
-    fn process(&self) -> ProcessFigures {
+    fn process(&self, (memory, files): (Usage, Usage)) -> ProcessFigures {
         let metrics = &self.pipeline().metrics;
-        let (memory, files) = metrics.space.process();
         let ends_at = metrics.listener.certificate_ends_at.get();
         ProcessFigures {
             certificate_ends_at: (ends_at > 0).then_some(ends_at.saturating_mul(1000)),
