@@ -157,16 +157,23 @@ fn on_runtime<T>(work: impl Future<Output = T>) -> Result<T, Ending> {
     Ok(done)
 }
 
+/// Why a word of the command line is no time.
+#[derive(Debug, thiserror::Error)]
+enum NoTime {
+    #[error("expected a time such as 2026-06-02T12:00:00Z")]
+    Instant,
+    #[error("expected a time such as 2026-06-02T12:00:00Z, or how long ago, such as 5m")]
+    Since,
+}
+
 /// A time on the command line, in milliseconds since 1970.
-fn instant(text: &str) -> Result<i64, String> {
-    let iso = crate::values::time::parse_iso(text).ok_or("expected a time such as 2026-06-02T12:00:00Z")?;
-    Ok(iso.millis)
+fn instant(text: &str) -> Result<i64, NoTime> {
+    crate::values::time::parse_iso(text).map(|iso| iso.millis).ok_or(NoTime::Instant)
 }
 
 /// A time on the command line, or how long ago it is, in milliseconds since 1970.
-fn since(text: &str) -> Result<i64, String> {
-    let instant = instant(text).ok().or_else(|| ago(text));
-    instant.ok_or_else(|| "expected a time such as 2026-06-02T12:00:00Z, or how long ago, such as 5m".to_owned())
+fn since(text: &str) -> Result<i64, NoTime> {
+    instant(text).ok().or_else(|| ago(text)).ok_or(NoTime::Since)
 }
 
 /// The time that is `text` ago, such as 5m.
