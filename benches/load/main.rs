@@ -162,6 +162,7 @@ fn size(text: &str) -> Result<usize, String> {
 }
 
 /// The program's own: the passthrough runs in this program, and has to give memory and take time as the bridge does.
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
