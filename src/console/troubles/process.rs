@@ -45,7 +45,7 @@ fn certificate(situation: &Situation<'_>) -> Option<OpenTrouble> {
         server: "the webhook listener".into(),
         todo: "Put the new certificate and key where http.tls names them, then reload (SIGHUP).".into(),
         commands: situation.around.flags.check().into_iter().collect(),
-        runbook: "HookbridgeCertificateEnds",
+        runbook: if left <= 0 { "HookbridgeCertificateExpired" } else { "HookbridgeCertificateEnds" },
         ..OpenTrouble::default()
     })
 }

@@ -258,6 +258,7 @@ fn the_process_itself_can_be_the_trouble() {
     moment.process = ProcessFigures { certificate_ends_at: Some(999_999), ..ProcessFigures::default() };
     let (troubles, verdict) = moment.look();
     assert_eq!((&verdict["level"], &*troubles[0].title), (&"critical".into(), "The certificate has expired"));
+    assert_eq!(troubles[0].runbook, "HookbridgeCertificateExpired");
 }
 
 #[test]
