@@ -168,13 +168,16 @@ impl SendAs {
                 if rule.method == Method::Ed25519 && credential.expose() == secret.expose() {
                     return Err(TargetError::PublicKey(args.source.clone()));
                 }
-                let of = match origin {
-                    _ if let Some(variable) = connect::secret_variable(&args.source) => format!("of {variable}"),
-                    SettingsOrigin::File { path, .. } => format!("of sources.{} in {}", args.source, path.display()),
-                    SettingsOrigin::Environment if connect::names_sources() => {
+                let variable = connect::secret_variable(&args.source);
+                let of = match (variable, origin) {
+                    (Some(variable), _) => format!("of {variable}"),
+                    (None, SettingsOrigin::File { path, .. }) => {
+                        format!("of sources.{} in {}", args.source, path.display())
+                    }
+                    (None, SettingsOrigin::Environment) if connect::names_sources() => {
                         format!("of sources.{} in the environment", args.source)
                     }
-                    SettingsOrigin::Environment | SettingsOrigin::Dev(_) | SettingsOrigin::Nothing => {
+                    (None, SettingsOrigin::Environment | SettingsOrigin::Dev(_) | SettingsOrigin::Nothing) => {
                         "of `hookbridge dev`".to_owned()
                     }
                 };
