@@ -64,6 +64,7 @@ use crate::observe::metrics::Metrics;
 use crate::ordering::Gate;
 use crate::outcome::Rejection;
 use crate::source::verify::Verified;
+use crate::values::amount::size;
 pub(crate) use command::Done;
 use command::{Append, WriterCommand};
 pub(crate) use error::{SpoolError, UnknownSource};
@@ -100,10 +101,12 @@ fn free_bytes(dir: &Path) -> Option<u64> {
 pub(crate) fn scarce(dir: &Path, least: u64) -> Option<String> {
     let free = free_bytes(dir)?;
     (free < least.saturating_add(store::LOG_BYTES)).then(|| {
-        let (free, least, log) = (free >> 20, least >> 20, store::LOG_BYTES >> 20);
-        let kept =
-            if least > 0 { format!("{least} MiB are kept free (spool.min_free_bytes), and ") } else { String::new() };
-        format!("{free} MiB are free on its disk; {kept}{log} MiB are needed for its log")
+        let kept = if least > 0 {
+            format!("{} are kept free (spool.min_free_bytes), and ", size(least))
+        } else {
+            String::new()
+        };
+        format!("{} are free on its disk; {kept}{} are needed for its log", size(free), size(store::LOG_BYTES))
     })
 }
 
@@ -239,7 +242,7 @@ impl Spool {
         let limits = &self.shared.limits;
         let all = self.shared.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let refusal = if all > limits.max_bytes {
-            format!("the spool is full: spool.max_bytes is {}", limits.max_bytes)
+            format!("the spool is full: spool.max_bytes is {}", size(limits.max_bytes))
         } else if let Some(first) = lane.reserve(keys, shut, bytes, limits.max_lane_bytes) {
             if first {
                 self.shared.have_drained(lane);
@@ -248,7 +251,8 @@ impl Spool {
         } else {
             format!(
                 "the lane is full: spool.max_lane_bytes is {}, and {} holds as much",
-                limits.max_lane_bytes, lane.name
+                size(limits.max_lane_bytes),
+                lane.name
             )
         };
         self.shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -375,10 +379,11 @@ impl Spool {
         match self.shared.trouble() {
             Some(trouble) => Some(trouble.to_string()),
             None if is_full(self.bytes(), limits.max_bytes) => {
-                Some(format!("the spool is full: {} of spool.max_bytes ({}) are used", self.bytes(), limits.max_bytes))
+                let (held, most) = (size(self.bytes()), size(limits.max_bytes));
+                Some(format!("the spool is full: {held} of spool.max_bytes ({most}) are used"))
             }
             None if is_full(0, limits.max_lane_bytes) => {
-                Some(format!("spool.max_lane_bytes is {}", limits.max_lane_bytes))
+                Some(format!("spool.max_lane_bytes is {}", size(limits.max_lane_bytes)))
             }
             None => None,
         }

@@ -1,5 +1,6 @@
 //! Values and what is made of them: no configuration, no state, no I/O.
 
+pub(crate) mod amount;
 pub(crate) mod derive;
 pub(crate) mod formats;
 pub(crate) mod hash;

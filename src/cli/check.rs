@@ -27,6 +27,7 @@ use crate::media::{self, Unfit};
 use crate::observe::metrics::CERTIFICATE_WARNING_DAYS;
 use crate::observe::traces::{Collector, NotCollected};
 use crate::spool::{self, SpoolStore};
+use crate::values::amount::{counted, size};
 use crate::values::time;
 use report::{CheckLevel, CheckPart, Report};
 
@@ -148,9 +149,9 @@ fn spool(settings: &Settings, report: &mut Report) {
         Ok(waiting) => {
             let (records, bytes) = waiting.iter().fold((0, 0), |(r, b), w| (r + w.records, b + w.bytes));
             let share = bytes as f64 / settings.spool.max_bytes.max(1) as f64;
-            let (noun, verb) = if records == 1 { ("delivery", "waits") } else { ("deliveries", "wait") };
-            let what =
-                format!("spool: {records} {noun} {verb}, {bytes} bytes, {:.0} % of spool.max_bytes", share * 100.0);
+            let (deliveries, verb) = (counted(records, "delivery"), if records == 1 { "waits" } else { "wait" });
+            let held = size(bytes);
+            let what = format!("spool: {deliveries} {verb}, {held}, {:.0} % of spool.max_bytes", share * 100.0);
             let remedy = Some("make room, raise spool.max_bytes, or bring Kafka back so that they are published");
             match share {
                 _ if spool::is_full(bytes, settings.spool.max_bytes) => report.fail(CheckPart::Spool, &what, remedy),
@@ -172,8 +173,10 @@ async fn media_store(settings: &Settings, store: &media::Store, report: &mut Rep
     let (inline, record) = (store.inline_max_bytes, settings.kafka.max_record_bytes);
     if inline.div_ceil(3).saturating_mul(4) > record {
         let what = format!(
-            "media.inline_max_bytes is {inline}: in base64 such a file is larger than kafka.max_record_bytes ({record}), and \
-             its event becomes a dead letter"
+            "media.inline_max_bytes is {}: in base64 such a file is larger than kafka.max_record_bytes ({}), and its event \
+             becomes a dead letter",
+            size(inline as u64),
+            size(record as u64)
         );
         report.warn(CheckPart::Media, &what, Some("lower the first or raise the second"));
     }
@@ -184,7 +187,9 @@ async fn media_store(settings: &Settings, store: &media::Store, report: &mut Rep
         && used >= max_bytes / 5 * 4
     {
         let what = format!(
-            "{used} of media.max_bytes ({max_bytes}) are used: when it is full, events with large files wait in the spool"
+            "{} of media.max_bytes ({}) are used: when it is full, events with large files wait in the spool",
+            size(used),
+            size(max_bytes)
         );
         report.warn(CheckPart::Media, &what, Some("delete the files that no reader needs"));
     }

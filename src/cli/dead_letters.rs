@@ -18,6 +18,7 @@ use crate::outcome::Reason;
 use crate::tools::dead_letter_index::{Filter, Letter, Letters};
 use crate::tools::event_id::EventId;
 use crate::tools::read::{From, PlaceReader, ReadError, ReadRecord, Reader};
+use crate::values::amount::counted;
 use crate::values::{printable, time};
 use replay::ReplayArgs;
 
@@ -173,20 +174,21 @@ fn list(settings: &Settings, args: &ListArgs) -> Result<Ending, ReadError> {
     };
     let shown = letters.iter().all(|letter| print(line(letter)));
     if shown && !args.json {
-        print(sum("dead letters", letters.iter().map(|letter| &*letter.reason)));
+        print(sum(|all| counted(all, "dead letter"), letters.iter().map(|letter| &*letter.reason)));
     }
     Ok(Ending::Well)
 }
 
 /// `7 dead letters: unknown_type 4, missing_key 3`
-fn sum<'a>(what: &str, reasons: impl Iterator<Item = &'a str>) -> String {
+fn sum<'a>(headed: impl FnOnce(u64) -> String, reasons: impl Iterator<Item = &'a str>) -> String {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     reasons.for_each(|reason| *counts.entry(reason).or_default() += 1);
     let all: u64 = counts.values().sum();
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
     let counts: Vec<_> = counts.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
-    if all == 0 { format!("0 {what}") } else { format!("{all} {what}: {}", counts.join(", ")) }
+    let head = headed(all);
+    if all == 0 { head } else { format!("{head}: {}", counts.join(", ")) }
 }
 
 fn for_people(letter: &Letter) -> String {
@@ -266,8 +268,10 @@ mod tests {
 
     #[test]
     fn a_sum_names_the_commonest_first() {
-        assert_eq!(sum("stay", ["b", "a", "b"].into_iter()), "3 stay: b 2, a 1");
-        assert_eq!(sum("stay", [].into_iter()), "0 stay");
+        let letters = |all| counted(all, "dead letter");
+        assert_eq!(sum(letters, ["b", "a", "b"].into_iter()), "3 dead letters: b 2, a 1");
+        assert_eq!(sum(letters, ["a"].into_iter()), "1 dead letter: a 1");
+        assert_eq!(sum(letters, [].into_iter()), "0 dead letters");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::disk::private::keep_new_files_private;
 use crate::kafka::plain_words;
 use crate::observe::telemetry;
 use crate::spool::{Row, SpoolError, SpoolStore, Waiting, put_aside, recover_again};
+use crate::values::amount::counted;
 use crate::values::{printable, time};
 
 /// How often the drain looks how far it is.
@@ -225,7 +226,7 @@ fn table(waiting: &[Waiting]) -> String {
         }
         text = text.trim_end().to_owned() + "\n";
     }
-    text + &format!("{records} deliveries, {bytes} bytes")
+    text + &format!("{}, {}", counted(records, "delivery"), counted(bytes, "byte"))
 }
 
 async fn drain(settings: &Settings, patience: Duration) -> Ending {

@@ -4,6 +4,8 @@ use std::io;
 
 use tokio::task::JoinError;
 
+use crate::values::amount::size;
+
 /// The store did not take a file; whoever has the event has to come again with it.
 #[derive(Debug, thiserror::Error)]
 #[error("the media store cannot store files: {0}")]
@@ -14,7 +16,8 @@ pub(crate) struct StoreUnavailable(pub(super) StoreError);
 pub(crate) enum StoreError {
     /// The folder holds what it may.
     #[error(
-        "no room for a file of {bytes} bytes: {used} of media.max_bytes ({max_bytes}) are used: delete files, or raise media.max_bytes"
+        "no room for a file of {}: {} of media.max_bytes ({}) are used: delete files, or raise media.max_bytes",
+        size(*.bytes), size(*.used), size(*.max_bytes)
     )]
     NoRoom { bytes: u64, used: u64, max_bytes: u64 },
     /// What the store said, without secrets.

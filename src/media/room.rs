@@ -165,7 +165,7 @@ mod tests {
         room.take(60).unwrap().keep();
         let taken = room.take(40).unwrap();
         let words = room.take(1).unwrap_err().to_string();
-        assert!(words.contains("100 of media.max_bytes (100) are used"), "{words}");
+        assert!(words.contains("100 bytes of media.max_bytes (100 bytes) are used"), "{words}");
         drop(taken);
         assert_eq!(room.used(), 60);
         room.take(40).unwrap().keep();

@@ -194,9 +194,9 @@ fn a_folder_that_holds_what_it_may_takes_no_more_until_files_are_deleted() {
     publish(&bridge, &second);
     assert_eq!(bridge.metric("hookbridge_media_used_bytes"), 3600);
     assert_eq!(bridge.deliver("whazing", &third).sum(), (202, "spooled".into()));
-    bridge.says("3600 of media.max_bytes (3700) are used");
+    bridge.says("3.52 KiB of media.max_bytes (3.61 KiB) are used");
     let output = words(&bridge.setup.run(&["check"]));
-    assert!(output.contains("3600 of media.max_bytes (3700) are used"), "{output}");
+    assert!(output.contains("3.52 KiB of media.max_bytes (3.61 KiB) are used"), "{output}");
     // A file that is there already needs no room, but its event comes after the third.
     assert_eq!(reader::read(&bridge.topic("whazing.message")).len(), 2);
 

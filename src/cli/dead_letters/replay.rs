@@ -205,7 +205,8 @@ impl ReplayTally {
     fn sum(&self, dry_run: bool, left: usize) -> String {
         let (published, stay) = if dry_run { ("would be published", "would stay") } else { ("published", "stay") };
         let ignored = if self.ignored > 0 { format!("{} ignored; ", self.ignored) } else { String::new() };
-        format!("{published} {}; {ignored}{}; left {left}", self.published, sum(stay, self.stay.iter().copied()))
+        let stay = sum(|all| format!("{all} {stay}"), self.stay.iter().copied());
+        format!("{published} {}; {ignored}{stay}; left {left}", self.published)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{OpenTrouble, Severity, Situation};
 use crate::observe::metrics::{CERTIFICATE_WARNING_DAYS, Usage};
+use crate::values::amount::size;
 use crate::values::time::DAY;
 
 /// From here on less room is worth a look; as the alerts have it.
@@ -70,9 +71,9 @@ fn media(situation: &Situation<'_>) -> Option<OpenTrouble> {
         code: "media".into(),
         title: format!("The media folder is {} full", percent(media)),
         detail: format!(
-            "{} of {} MiB (media.max_bytes). Once it is full, events with large files wait in the spool.",
-            media.used >> 20,
-            media.limit >> 20
+            "{} of {} (media.max_bytes). Once it is full, events with large files wait in the spool.",
+            size(media.used),
+            size(media.limit)
         ),
         server: "the media folder".into(),
         todo: "Delete files that no reader needs any more, or raise media.max_bytes and restart.".into(),
@@ -88,9 +89,9 @@ fn memory(situation: &Situation<'_>) -> Option<OpenTrouble> {
         code: "memory".into(),
         title: format!("{} of the memory is used", percent(memory)),
         detail: format!(
-            "{} of {} MiB. At the limit the kernel kills the process; nothing that was accepted is lost.",
-            memory.used >> 20,
-            memory.limit >> 20
+            "{} of {}. At the limit the kernel kills the process; nothing that was accepted is lost.",
+            size(memory.used),
+            size(memory.limit)
         ),
         server: "this instance".into(),
         todo: "Raise the memory limit of the container or unit, or lower http.max_in_flight_bytes.".into(),
