@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,8 +44,10 @@ impl Settings {
     /// Whether it means other files in another working directory.
     pub(crate) fn has_relative_paths(&self) -> bool {
         let tls = self.http.tls.iter().flat_map(|tls| [&tls.certificate_file, &tls.key_file]);
-        let mut paths = tls.chain([&self.data_dir]).chain(&self.catalog_dir).chain(&self.registry.ca_file);
-        paths.any(|path| path.is_relative())
+        let tracing = self.tracing.iter().filter_map(|tracing| tracing.ca_file.as_ref());
+        let paths = tls.chain(tracing).chain([&self.data_dir]).chain(&self.catalog_dir).chain(&self.registry.ca_file);
+        paths.map(PathBuf::as_path).chain(self.kafka.files()).any(Path::is_relative)
+            || self.written.reads_relative_files()
     }
 }
 
@@ -114,6 +116,19 @@ pub(crate) struct KafkaSettings {
     pub(crate) latest_keys: usize,
     /// librdkafka's, passed through; values may be secrets.
     pub(crate) properties: BTreeMap<String, Secret>,
+}
+
+/// How keys of librdkafka end whose values are paths.
+const FILE_KEYS: [&str; 4] = [".location", ".file", ".keytab", ".paths"];
+/// What librdkafka takes instead of a path.
+const PROBE: &str = "probe";
+
+impl KafkaSettings {
+    /// The files that the properties name.
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        let named = self.properties.iter().filter(|(key, _)| FILE_KEYS.iter().any(|end| key.ends_with(end)));
+        named.map(|(_, value)| value.expose()).filter(|value| *value != PROBE).map(Path::new)
+    }
 }
 
 /// Whether schemas are written to the registry or only looked up.

@@ -127,6 +127,32 @@ fn variables_and_files_stand_in_any_value() {
 }
 
 #[test]
+fn relative_paths_are_seen_wherever_they_stand() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("secret");
+    std::fs::write(&file, "s3cret").unwrap();
+    let whole = format!("data_dir = \"/var/lib/hookbridge\"\n{SMALLEST}");
+    let is_relative = |text: &str| read(text, &[]).unwrap().has_relative_paths();
+    let secret = |path: &str| whole.replace("\"s3cret\"", &format!("\"${{file:{path}}}\""));
+    assert!(!is_relative(&whole));
+    assert!(!is_relative(&secret(&file.display().to_string())));
+    assert!(is_relative(SMALLEST), "data_dir is `data` then");
+    let root = std::env::current_dir().unwrap().components().skip(1).map(|_| "../").collect::<String>();
+    assert!(is_relative(&secret(&format!("{root}{}", file.display().to_string().trim_start_matches('/')))));
+    let with = |lines: &str| format!("{whole}\n{lines}\n");
+    for (prefix, relative) in [("", true), ("/etc/", false)] {
+        for lines in [
+            format!("[http.tls]\ncertificate_file = \"{prefix}a.pem\"\nkey_file = \"/etc/b.pem\""),
+            format!("[tracing]\notlp_endpoint = \"https://collector:4318\"\notlp_ca_file = \"{prefix}ca.pem\""),
+            format!("[kafka.properties]\n\"ssl.ca.location\" = \"{prefix}ca.pem\""),
+        ] {
+            assert_eq!(is_relative(&with(&lines)), relative, "{lines}");
+        }
+    }
+    assert!(!is_relative(&with("[kafka.properties]\n\"ssl.ca.location\" = \"probe\"")));
+}
+
+#[test]
 fn what_is_wrong_is_told_by_its_key() {
     let with = |from: &str, to: &str| complaint(&SMALLEST.replace(from, to), &[]);
     for (words, expected) in [

@@ -136,9 +136,23 @@ impl Written {
         }
     }
 
+    /// Whether a `${file:...}` names a file of the working directory.
+    pub(super) fn reads_relative_files(&self) -> bool {
+        self.0.raw.values().any(reads_relative_file)
+    }
+
     /// What `key` has, as written.
     pub(super) fn raw(&self, key: &str) -> Option<&Value> {
         value_at(&self.0.raw, key)
+    }
+}
+
+fn reads_relative_file(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.split("${file:").skip(1).any(|path| !path.starts_with('/')),
+        Value::Array(values) => values.iter().any(reads_relative_file),
+        Value::Table(table) => table.values().any(reads_relative_file),
+        _ => false,
     }
 }
 

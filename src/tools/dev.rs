@@ -133,6 +133,7 @@ impl Dev {
         let flags = ToolFlags::of_file(&running::file(&data_dir));
         let mut settings = options.sources.settings(&servers_of).map_err(StartError::Config)?;
         settings.http.listen = webhooks.address;
+        let flags = if settings.has_relative_paths() { flags.in_this_folder() } else { flags };
         let sources = options.sources.listed(&settings);
         let written = options.sources.table(&servers_of);
         if let Some(Bound { listener, .. }) = own_broker {
