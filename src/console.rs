@@ -5,13 +5,13 @@
 //! health, spool ───────┤
 //!                      ├─ every 10 s ─▶ MetricHistory: points of one hour, when each type was last seen
 //!                      └─ while someone looks ─▶ state, with the routes
-//! catalog ─▶ catalogue, once
+//! catalog ─▶ its JSON, once
 //! ```
 //!
 //! It is looked also while nobody looks at the page: whoever is woken wants to know since when. Names, numbers and sentences that name
 //! a place only: no header, body or secret is within its reach.
 
-mod catalogue;
+mod catalog;
 mod commands;
 mod growth;
 mod history;
@@ -70,8 +70,8 @@ pub(crate) struct Console {
     log: Mutex<ConsoleLog>,
     /// Milliseconds since 1970.
     started_at: i64,
-    /// The catalogue as JSON text; it does not change.
-    pub(crate) catalogue: String,
+    /// The catalog as JSON text; it does not change.
+    pub(crate) catalog: String,
 }
 
 /// What has been seen since the start.
@@ -102,7 +102,7 @@ impl Console {
         let routes = &health.pipeline.routes;
         let data_dir = absolute(&settings.data_dir).unwrap_or_else(|_| settings.data_dir.clone());
         Console {
-            catalogue: catalogue::of(&settings.sources, routes).to_string(),
+            catalog: catalog::of(&settings.sources, routes).to_string(),
             sources: settings.sources.clone(),
             around: Surroundings {
                 kafka: settings.kafka.bootstrap_servers.clone(),
@@ -238,7 +238,8 @@ impl Console {
 
     fn letter(&self, letter: &RecentDeadLetter) -> Value {
         let mut json = json!(letter);
-        json["replay"] = self.around.flags.tool(&format!("dead-letters replay --id {}", letter.id)).into();
+        let replay = || self.around.flags.tool(&format!("dead-letters replay --id {}", letter.id));
+        json["replay"] = troubles::may_replay(letter.reason).then(replay).into();
         json
     }
 

@@ -1,4 +1,4 @@
-//! The catalogue as the console shows it: every event type with its topics, every record type with its fields.
+//! The catalog as the console shows it: every event type with its topics, every record type with its fields.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -55,7 +55,7 @@ function others() {
   show($("drift-table"), drift.length > 0);
   rows($("drift-rows"), drift.map((one) => ({ key: JSON.stringify([one.source, one.type, one.field]), cells: [
     { text: one.source },
-    { text: one.type, label: "Type" },
+    { text: one.type, label: "Type", class: "name" },
     { text: one.field, label: "Field", class: "code" },
     { text: number(one.count), label: "Seen", class: "n" },
   ] })));
@@ -68,11 +68,11 @@ function render() {
   verdict(); troubles(); health(); spool(); deadLetters(); refusals(); types(); others();
 }
 
-// --- the catalogue: a table is made when it is opened for the first time
+// --- the catalog: a table is made when it is opened for the first time
 function fields(name, caption) {
   const part = $("fields").content.firstElementChild.cloneNode(true);
   part.querySelector("caption").textContent = caption;
-  rows(part.querySelector("tbody"), catalogue.types[name].fields.map((field) => ({ key: field.name, cells: [
+  rows(part.querySelector("tbody"), catalog.types[name].fields.map((field) => ({ key: field.name, cells: [
     { text: field.name },
     { text: field.type + (field.nullable ? "?" : ""), label: "Type", class: "code" },
     { text: field.doc + (field.json === field.name ? "" : ` Sent as ${field.json}.`), label: "Meaning" },
@@ -91,9 +91,9 @@ function entry(list, title, doc, search, fill) {
   list.append(details);
 }
 
-function listCatalogue() {
+function listCatalog() {
   const heads = new Set();
-  for (const event of catalogue.events) {
+  for (const event of catalog.events) {
     heads.add(event.record);
     if (event.latest) heads.add(event.latest.record);
     const links = event.joins.map((join) => `also in ${join.topic}, keyed by ${join.keys.join(", ")}`);
@@ -107,35 +107,35 @@ function listCatalogue() {
       return all;
     });
   }
-  for (const [name, type] of Object.entries(catalogue.types)) {
+  for (const [name, type] of Object.entries(catalog.types)) {
     if (!heads.has(name)) entry($("records"), name, type.doc, name, () => [fields(name, `Record ${name}`)]);
   }
   show($("records-title"), true);
-  filterCatalogue();
+  filterCatalog();
 }
 
-function filterCatalogue() {
+function filterCatalog() {
   let shown = 0;
   for (const details of document.querySelectorAll("#events > details, #records > details")) {
     const fit = fits(details.dataset.search);
     show(details, fit);
     shown += fit;
   }
-  if (catalogue) {
-    put($("catalogue-state"), "No match.");
-    show($("catalogue-state"), !shown);
+  if (catalog) {
+    put($("catalog-state"), "No match.");
+    show($("catalog-state"), !shown);
   }
 }
 
-async function fetchCatalogue() {
+async function fetchCatalog() {
   try {
     const answer = await fetch("console/catalog.json");
     if (!answer.ok) throw new Error(String(answer.status));
-    catalogue = await answer.json();
-    listCatalogue();
+    catalog = await answer.json();
+    listCatalog();
   } catch {
-    put($("catalogue-state"), "Cannot load the catalogue; trying again.");
-    setTimeout(fetchCatalogue, RETRY);
+    put($("catalog-state"), "Cannot load the catalog; trying again.");
+    setTimeout(fetchCatalog, RETRY);
   }
 }
 
@@ -167,7 +167,7 @@ function listen() {
 setInterval(() => { if (document.body.classList.contains("lost")) lost(); }, 1000);
 // A connection can die without a word.
 setInterval(() => { if (Date.now() - heard > SILENCE) { lost(); listen(); } }, SILENCE);
-$("filter").addEventListener("input", () => { if (state) types(); filterCatalogue(); });
+$("filter").addEventListener("input", () => { if (state) types(); filterCatalog(); });
 $("seen").addEventListener("change", () => { if (state) types(); });
 document.addEventListener("keydown", (event) => {
   const typing = event.target.matches && event.target.matches("input:not([type=checkbox]), textarea");
@@ -180,5 +180,5 @@ document.addEventListener("keydown", (event) => {
   }
 });
 listen();
-fetchCatalogue();
+fetchCatalog();
 draw();

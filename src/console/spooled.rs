@@ -49,6 +49,13 @@ pub(super) struct SpoolFigures {
     pub(super) lanes: Vec<LaneFigures>,
 }
 
+impl SpoolFigures {
+    /// What it would take now as a part of `spool.max_bytes`.
+    pub(super) fn room_share(&self) -> f64 {
+        share(self.room_bytes, self.limit_bytes)
+    }
+}
+
 /// How full the spool was of late, and what the disk last told of the oldest deliveries.
 #[derive(Debug, Default)]
 pub(super) struct SpoolLog {
@@ -94,8 +101,6 @@ impl SpoolLog {
         });
         let lanes: Vec<_> = lanes.collect();
         let growth = self.growth();
-        let is_ample = share(room.bytes, limits.max_bytes) > AMPLE;
-        let full_in = growth.filter(|growth| *growth > 0.0 && !is_ample).map(|growth| room.bytes as f64 / growth);
         SpoolFigures {
             records: lanes.iter().map(|lane| lane.records).sum(),
             bytes: spool.bytes(),
@@ -104,10 +109,15 @@ impl SpoolLog {
             room_bytes: room.bytes,
             oldest_at: lanes.iter().filter_map(|lane| lane.oldest_at).min(),
             growth,
-            full_in,
+            full_in: growth.and_then(|growth| full_in(growth, room.bytes, limits.max_bytes)),
             lanes,
         }
     }
+}
+
+/// Seconds until `room` of `limit` bytes is used up, where that can be told.
+fn full_in(growth: f64, room: u64, limit: u64) -> Option<f64> {
+    (growth > 0.0 && share(room, limit) < AMPLE).then(|| room as f64 / growth)
 }
 
 fn share(bytes: u64, limit: u64) -> f64 {
@@ -127,5 +137,14 @@ mod tests {
         assert_eq!(log.growth(), Some(100.0));
         log.note_bytes(70_000, 500);
         assert_eq!(log.growth(), Some(-10.0), "what was before that minute does not count");
+    }
+
+    #[test]
+    fn when_it_will_be_full_is_told_only_while_little_room_is_left() {
+        assert_eq!(full_in(100.0, 74_000, 100_000), Some(740.0));
+        assert_eq!(full_in(100.0, 75_000, 100_000), None, "as the alerts have it");
+        assert_eq!(full_in(1e9, 98_000, 100_000), None, "one event is no emergency");
+        assert_eq!(full_in(0.0, 100, 100_000), None);
+        assert_eq!(full_in(-1.0, 100, 100_000), None, "it empties");
     }
 }

@@ -140,17 +140,17 @@ fn the_page_is_whole_and_asks_for_nothing_from_elsewhere() {
 }
 
 #[test]
-fn the_catalogue_has_every_record_that_its_events_name() {
+fn the_catalog_has_every_record_that_its_events_name() {
     let settings = settings();
     let routes = crate::kafka::route::Routes::plan(&settings);
-    let catalogue = super::catalogue::of(&settings.sources, &routes);
-    let events = catalogue["events"].as_array().unwrap();
+    let catalog = super::catalog::of(&settings.sources, &routes);
+    let events = catalog["events"].as_array().unwrap();
     let types: usize = settings.sources.values().map(|source| source.profile.types.len()).sum();
     assert_eq!(events.len(), types);
     for event in events {
         let latest = event["latest"]["record"].as_str();
         for record in [event["record"].as_str()].into_iter().flatten().chain(latest) {
-            assert!(catalogue["types"][record]["fields"].is_array(), "{record}");
+            assert!(catalog["types"][record]["fields"].is_array(), "{record}");
         }
         assert!(!event["doc"].as_str().unwrap().is_empty(), "{event}");
     }

@@ -66,8 +66,8 @@ function senderCards() {
   const measured = p50 == null ? "no answer in the last minute" : `${seconds(p50)} (median), ${seconds(p99)} (99 %)`;
   const list = [{ key: "Senders wait for an answer", text: measured, sub: `at most about ${seconds(longest)} before a 202` }];
   for (const { source, whole, left, refused } of patience) {
-    const text = refused ? `gives up in ${span(left * 1000)}` : `${span(whole * 1000)} after the first 503`;
-    list.push({ key: `Patience of ${source}`, bad: refused, text, sub: refused ? "is being refused now" : "nothing is refused now" });
+    const text = refused ? (left ? `may stop trying in ${span(left * 1000)}` : "may have stopped trying") : `${span(whole * 1000)} after the first 503`;
+    list.push({ key: `Patience of ${source}`, bad: refused, text, sub: refused ? "refused, and nothing accepted since" : "nothing is refused now" });
   }
   return list;
 }
@@ -79,7 +79,7 @@ function spool() {
     : "Empty: every event goes directly to Kafka.");
   $("spool-sum").className = sum.records ? "" : "none";
   const speed = sum.growth > 0 ? `grows by ${size(sum.growth)}/s` : sum.growth < 0 ? `shrinks by ${size(-sum.growth)}/s` : "does not grow";
-  const full = sum.full_in == null ? `room for ${size(sum.room_bytes)} more` : `full in ${span(sum.full_in * 1000)} at this rate`;
+  const full = sum.room_bytes === 0 ? "no room is left" : sum.full_in == null ? `room for ${size(sum.room_bytes)} more` : `full in ${span(sum.full_in * 1000)} at this rate`;
   cards($("spool-parts"), [
     { key: "Share of its limit", bad: sum.share > 0.8, text: part(sum.share), sub: `of ${size(sum.limit_bytes)} (spool.max_bytes); ${full}` },
     { key: "Oldest", text: sum.oldest_at == null ? "nothing waits" : `${span(now() - sum.oldest_at)} old`, sub: sum.oldest_at == null ? "" : `received ${clock(sum.oldest_at)}; ${speed}` },
@@ -108,7 +108,7 @@ function deadLetters() {
   rows($("dead-rows"), newest.map((one) => ({ key: one.id, cells: [
     { text: one.id, class: "code" },
     { text: clock(one.received_at), sub: `${span(now() - one.received_at)} ago`, label: "Received", class: "last" },
-    { text: one.source, sub: one.type ?? "type unknown", label: "Source, type" },
+    { text: one.source, sub: one.type ?? "type unknown", label: "Source, type", class: "name" },
     { text: one.reason + (one.in_spool ? " (in the spool)" : ""), sub: one.error, run: one.replay, label: "Reason, replay", class: "long" },
   ] })));
 }

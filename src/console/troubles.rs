@@ -17,10 +17,13 @@ use super::spooled::SpoolFigures;
 use crate::health::HealthReport;
 use crate::observe::recent::RecentDeadLetter;
 use crate::outcome::Refusal;
+pub(super) use events::may_replay;
 pub(super) use process::ProcessFigures;
 
 /// So long, in milliseconds, what happened once goes on; senders that are refused come again within seconds.
 const JUST_NOW: i64 = 10_000;
+/// Of `spool.max_bytes`. Less room is worth a look; as the alert has it.
+const LITTLE_ROOM: f64 = 0.2;
 
 /// How much it matters, as the alerts have it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -115,13 +118,23 @@ impl Situation<'_> {
         self.spool.records > 0 || self.health.kafka.is_some()
     }
 
+    /// Whether events wait and larger ones may not find room any more.
+    fn is_nearly_full(&self) -> bool {
+        self.waits() && self.spool.room_share() < LITTLE_ROOM
+    }
+
     /// What senders get.
     fn effect(&self) -> &'static str {
-        match (self.health.ending, self.is_refusing(), self.waits()) {
-            (true, ..) => "This instance is shutting down.",
-            (_, true, _) => "Senders get 503 and try again. Events are lost if that lasts longer than they try.",
-            (_, false, true) => "Senders get 202. Events wait on disk, and none is lost.",
-            (_, false, false) => "Verified events are accepted and go directly to Kafka.",
+        if self.health.ending {
+            "This instance is shutting down."
+        } else if self.is_refusing() {
+            "Senders get 503 and try again. Events are lost if that lasts longer than they try."
+        } else if self.is_nearly_full() {
+            "Senders get 202 while the spool has room. Then they get 503, and events are lost if that lasts longer than they try."
+        } else if self.waits() {
+            "Senders get 202. Events wait on disk, and none is lost."
+        } else {
+            "Verified events are accepted and go directly to Kafka."
         }
     }
 }
@@ -131,7 +144,7 @@ impl Situation<'_> {
 pub(super) struct TroubleLog(BTreeMap<String, i64>);
 
 impl TroubleLog {
-    /// What is wrong, the worst first, and of equals the oldest.
+    /// What is wrong, the worst first; of equals in the order in which they are judged, see [`events::of`].
     pub(super) fn look(&mut self, situation: &Situation<'_>) -> Vec<OpenTrouble> {
         let causes = servers::of(situation).into_iter().chain(process::of(situation));
         let mut open: Vec<_> = causes.chain(events::of(situation)).collect();
@@ -156,11 +169,6 @@ pub(super) fn verdict(situation: &Situation<'_>, troubles: &[OpenTrouble]) -> Va
         more => format!("{}, and {more} more", worst.title),
     };
     json!({ "level": worst.severity, "text": text, "effect": situation.effect(), "since": worst.since })
-}
-
-/// `1 event`, `2 events`
-fn counted(count: u64, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 // Whatever comes from the bridge is put in as text, never as markup: field names are the senders'.
 const $ = (id) => document.getElementById(id);
 const HOUR = 3600e3, LEAST = 600e3, SILENCE = 10e3, RETRY = 5e3;
-let state = null, points = [], skew = 0, heard = 0, lastState = Date.now(), source = null, catalogue = null, retry = 0;
+let state = null, points = [], skew = 0, heard = 0, lastState = Date.now(), source = null, catalog = null, retry = 0;
 
 // --- words
 const whole = new Intl.NumberFormat("en");

@@ -1,4 +1,4 @@
-//! The console's routes on the admin listener: the page, what it shows as it changes, and the catalogue.
+//! The console's routes on the admin listener: the page, what it shows as it changes, and the catalog.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub(super) fn router(routes: Arc<ConsoleRoutes>) -> Router {
         .route("/", get(page))
         .route("/console/events", get(events))
         .route("/console/state.json", get(state))
-        .route("/console/catalog.json", get(catalogue))
+        .route("/console/catalog.json", get(catalog))
         .with_state(routes)
 }
 
@@ -58,8 +58,8 @@ async fn page(State(routes): State<Arc<ConsoleRoutes>>) -> Response {
     response
 }
 
-async fn catalogue(State(routes): State<Arc<ConsoleRoutes>>) -> Response {
-    guarded(answer(StatusCode::OK, "application/json", routes.console.catalogue.clone()))
+async fn catalog(State(routes): State<Arc<ConsoleRoutes>>) -> Response {
+    guarded(answer(StatusCode::OK, "application/json", routes.console.catalog.clone()))
 }
 
 /// What the page shows at this moment, for who has no browser at hand.

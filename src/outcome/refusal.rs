@@ -43,7 +43,7 @@ refusals! {
     /// What may be there only once is there several times.
     Several: "several", "a header or a signed time is there more than once; check what a proxy adds";
     UnknownSource: "unknown_source", "the path names no source of the configuration; correct the address at the sender, or add the source";
-    NotFound: "not_found", "no such path; webhooks go to /webhooks/{source}";
+    NotFound: "not_found", "no such path; correct the address at the sender: webhooks go to /webhooks/{source}";
     MethodNotAllowed: "method_not_allowed", "expected POST; correct the method at the sender";
     ContentType: "content_type", "expected the content type application/json; change it at the sender";
     ContentEncoding: "content_encoding", "expected a body without content encoding; turn compression off at the sender or proxy";
@@ -74,5 +74,13 @@ mod tests {
         }
         let reasons: std::collections::BTreeSet<_> = Refusal::ALL.iter().map(|refusal| refusal.reason()).collect();
         assert_eq!(reasons.len(), Refusal::ALL.len());
+    }
+
+    #[test]
+    fn each_says_what_is_wrong_and_what_to_do() {
+        for refusal in Refusal::ALL {
+            let parts = refusal.advice().split_once("; ");
+            assert!(parts.is_some_and(|(wrong, remedy)| !wrong.is_empty() && !remedy.is_empty()), "{refusal:?}");
+        }
     }
 }

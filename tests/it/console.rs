@@ -73,9 +73,9 @@ fn the_page_comes_with_a_policy_that_lets_in_nothing_else() {
     for elsewhere in ["http://", "https://", "src=\"//", "href=\"//"] {
         assert!(!page.body.contains(elsewhere), "{elsewhere}");
     }
-    let catalogue = sender::get(bridge.admin, "/console/catalog.json");
-    let catalogue: Value = serde_json::from_str(&catalogue.body).unwrap();
-    let fields = catalogue["types"]["wegly.LeadWon"]["fields"].as_array().unwrap();
+    let catalog = sender::get(bridge.admin, "/console/catalog.json");
+    let catalog: Value = serde_json::from_str(&catalog.body).unwrap();
+    let fields = catalog["types"]["wegly.LeadWon"]["fields"].as_array().unwrap();
     assert!(fields.iter().any(|field| field["name"] == "event" && field["doc"] != ""), "{fields:?}");
     for path in ["/", "/console/events", "/console/state.json", "/console/catalog.json"] {
         assert_eq!(sender::post(bridge.admin, path, &[], b"").sum(), (405, "method_not_allowed".into()), "{path}");

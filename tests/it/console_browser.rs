@@ -188,7 +188,7 @@ fn the_console_is_live_usable_by_keyboard_and_fits_a_phone() {
     browser.run(hover);
     assert!(browser.text(".readout").contains("/s"), "{}", browser.text(".readout"));
 
-    // By keyboard: the filter, then the catalogue.
+    // By keyboard: the filter, then the catalog.
     browser.keys(&["/", "l", "e", "a", "d", ".", "w", "o", "n"]);
     assert_eq!(browser.run("return document.activeElement.id"), "filter");
     let shown = || browser.run("return document.querySelectorAll('#events > details:not([hidden])').length");

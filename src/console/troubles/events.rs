@@ -2,9 +2,10 @@
 
 use std::cmp::Reverse;
 
-use super::{DeadLetterGrowth, OpenTrouble, RefusalGrowth, Severity, Situation, counted};
+use super::{DeadLetterGrowth, OpenTrouble, RefusalGrowth, Severity, Situation};
 use crate::observe::metrics::NO_SOURCE;
 use crate::outcome::{Reason, Refusal};
+use crate::values::amount::counted;
 
 /// So many strangers who knock at a path of no source are worth a look: a sender may have the wrong address. As the alerts have it.
 const MANY_STRANGERS: u64 = 20;
@@ -37,9 +38,6 @@ fn is_trouble(refusal: &RefusalGrowth) -> bool {
 
 fn refused(situation: &Situation<'_>, refusal: &RefusalGrowth) -> OpenTrouble {
     let (RefusalGrowth { source, growth, .. }, reason) = (refusal, refusal.refusal.reason());
-    let gives_up = situation.impatient.iter().find(|sender| sender.source == *source && is_loss(refusal));
-    let gives_up =
-        gives_up.map(|sender| format!(" Its sender may stop trying in {} s.", sender.left)).unwrap_or_default();
     let runbook = match refusal.refusal {
         Refusal::Unavailable | Refusal::Overloaded => "HookbridgeRefusing",
         Refusal::RateLimited => "HookbridgeRateLimited",
@@ -52,14 +50,11 @@ fn refused(situation: &Situation<'_>, refusal: &RefusalGrowth) -> OpenTrouble {
     } else {
         (format!(" of {source}"), format!("source {source}"))
     };
-    let is_over = is_loss(refusal) && !situation.is_refusing();
-    let what_of_it =
-        if is_over { "It is over: their senders try again, and get a 2xx." } else { "No event of them was accepted." };
     OpenTrouble {
         code: format!("refused {source} {reason}"),
         severity: if is_loss(refusal) && situation.is_fresh(refusal) { Severity::Critical } else { Severity::Warning },
         title: format!("{}{of} refused: {reason}", counted(growth.count, "request")),
-        detail: format!("{what_of_it}{gives_up}"),
+        detail: what_became_of_them(situation, refusal),
         server,
         since: Some(growth.since),
         last: Some(growth.last),
@@ -69,6 +64,23 @@ fn refused(situation: &Situation<'_>, refusal: &RefusalGrowth) -> OpenTrouble {
     }
 }
 
+/// Whether it goes on, and whether the sender still tries. It is known of a sender when it has not had an event accepted since.
+fn what_became_of_them(situation: &Situation<'_>, refusal: &RefusalGrowth) -> String {
+    let is_over = is_loss(refusal) && !situation.is_refusing() && !situation.is_nearly_full();
+    let sender = situation.impatient.iter().find(|sender| sender.source == refusal.source && is_loss(refusal));
+    let now = if is_over { "It is over: what is sent again gets a 2xx." } else { "No event of them was accepted." };
+    let sender = match sender.map(|sender| sender.left) {
+        None => String::new(),
+        Some(0) if is_over => {
+            " Its sender has sent nothing since, and may have stopped trying: ask it for what was refused.".into()
+        }
+        Some(0) => " Its sender may have stopped trying with the first of them.".into(),
+        Some(left) if is_over => format!(" Its sender has sent nothing since, and may stop trying in {left} s."),
+        Some(left) => format!(" Its sender may stop trying in {left} s."),
+    };
+    format!("{now}{sender}")
+}
+
 fn dead_letters(situation: &Situation<'_>, letters: &DeadLetterGrowth) -> OpenTrouble {
     let DeadLetterGrowth { source, reason, growth } = letters;
     let newest = situation.newest.iter().find(|letter| letter.source == *source && letter.reason == *reason);
@@ -76,7 +88,7 @@ fn dead_letters(situation: &Situation<'_>, letters: &DeadLetterGrowth) -> OpenTr
     let which = format!("--source {source} --reason {reason}");
     let flags = &situation.around.flags;
     let mut commands = vec![flags.tool(&format!("dead-letters list {which}"))];
-    if Reason::of(reason) != Some(Reason::MalformedJson) {
+    if may_replay(reason) {
         commands.push(flags.tool(&format!("dead-letters replay {which} --dry-run")));
     }
     OpenTrouble {
@@ -103,6 +115,11 @@ fn sentence(words: &str) -> String {
     let mut chars = words.chars();
     let first = chars.next().map(char::to_uppercase).into_iter().flatten();
     first.chain(chars).chain(['.']).collect()
+}
+
+/// Whether a replay may help: not where the body is no JSON, whatever the catalog.
+pub(in crate::console) fn may_replay(reason: &str) -> bool {
+    Reason::of(reason) != Some(Reason::MalformedJson)
 }
 
 /// What to do about the dead letters of a reason.

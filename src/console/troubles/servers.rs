@@ -1,10 +1,10 @@
 //! Troubles of what the bridge depends on: Kafka, the registry, its own disk.
 
-use super::{OpenTrouble, Severity, Situation, counted};
+use super::{LITTLE_ROOM, OpenTrouble, Severity, Situation};
+use crate::console::commands::quoted;
 use crate::console::spooled::{LaneFigures, SpoolFigures};
+use crate::values::amount::{counted, size};
 
-/// Of its limit. Less room is worth a look; so is [`crate::health`]'s reason to refuse.
-const LITTLE_ROOM: f64 = 0.2;
 /// Seconds.
 const HOUR: f64 = 3600.0;
 /// So long, in milliseconds, it is shown that the registry has other ids; as the alert has it.
@@ -83,10 +83,14 @@ fn spool_refuses(situation: &Situation<'_>) -> Option<OpenTrouble> {
             "Make room on this disk; if it fails, look at the kernel's log (dmesg)."
         }
         .into(),
-        commands: vec![format!("df -h {}", situation.around.data_dir), situation.around.inspect_spool.clone()],
+        commands: vec![disk_usage(situation), situation.around.inspect_spool.clone()],
         runbook: "Making room",
         ..OpenTrouble::default()
     })
+}
+
+fn disk_usage(situation: &Situation<'_>) -> String {
+    format!("df -h {}", quoted(&situation.around.data_dir))
 }
 
 /// `12 % of spool.max_bytes`, and how long the rest lasts.
@@ -94,6 +98,7 @@ fn room(spool: &SpoolFigures) -> String {
     let share = if spool.share < 0.01 { "Under 1".to_owned() } else { format!("{:.0}", spool.share * 100.0) };
     let share = format!("{share} % of spool.max_bytes used");
     match spool.full_in {
+        _ if spool.room_bytes == 0 => format!("{share}; no room is left"),
         Some(seconds) if seconds < 60.0 => format!("{share}; full within a minute if it goes on like this"),
         Some(seconds) if seconds < HOUR => {
             format!("{share}; full in {:.0} min if it goes on like this", seconds / 60.0)
@@ -112,7 +117,14 @@ fn spool_waits(situation: &Situation<'_>) -> Option<OpenTrouble> {
     }
     let full = spool.share > 1.0 - LITTLE_ROOM || spool.full_in.is_some_and(|seconds| seconds < HOUR);
     let grows = spool.growth.is_some_and(|growth| growth > 0.0);
-    let verb = if grows { "The spool grows" } else { "Events wait in the spool" };
+    let events = waiting(spool.records);
+    let title = if spool.share > 1.0 - LITTLE_ROOM {
+        format!("The spool is nearly full: {events}")
+    } else if grows {
+        format!("The spool grows: {events}")
+    } else {
+        format!("{events} in the spool")
+    };
     // What all of them wait for is said once.
     let why = |lane: &LaneFigures| {
         if situation.health.kafka.is_some() { String::new() } else { format!(": {}", lane.reason) }
@@ -130,7 +142,7 @@ fn spool_waits(situation: &Situation<'_>) -> Option<OpenTrouble> {
     Some(OpenTrouble {
         code: "spool_waits".into(),
         severity: if full { Severity::Critical } else { Severity::Warning },
-        title: format!("{verb}: {}", waiting(spool.records)),
+        title,
         detail: format!("{}. Lanes: {}.", room(spool), lanes.join("; ")),
         server: situation.around.data_dir.clone(),
         since: spool.oldest_at,
@@ -151,18 +163,25 @@ fn waiting(records: u64) -> String {
 
 fn little_room(situation: &Situation<'_>) -> Option<OpenTrouble> {
     let spool = situation.spool;
-    let left = spool.room_bytes as f64 / spool.limit_bytes.max(1) as f64;
+    let left = spool.room_share();
     if left >= LITTLE_ROOM || situation.health.spool.is_some() {
         return None;
     }
+    // Not the disk is what limits it.
+    let by_limit = spool.limit_bytes.saturating_sub(spool.bytes) <= spool.room_bytes;
+    let todo = if by_limit {
+        "Bring Kafka back so that it empties; or raise spool.max_bytes if the disk has room, and restart."
+    } else {
+        "Make room on this disk, or set spool.max_bytes to what the disk really has."
+    };
     Some(OpenTrouble {
         code: "spool_room".into(),
         severity: if situation.waits() { Severity::Critical } else { Severity::Warning },
         title: "Little room is left in the spool".into(),
-        detail: format!("{} MiB, {:.0} % of spool.max_bytes.", spool.room_bytes >> 20, left * 100.0),
+        detail: format!("{}, {:.0} % of spool.max_bytes.", size(spool.room_bytes), left * 100.0),
         server: situation.around.data_dir.clone(),
-        todo: "Make room on this disk, or set spool.max_bytes to what the disk really has.".into(),
-        commands: vec![format!("df -h {}", situation.around.data_dir)],
+        todo: todo.into(),
+        commands: vec![disk_usage(situation)],
         runbook: "HookbridgeSpoolRoomLow",
         ..OpenTrouble::default()
     })
@@ -244,7 +263,7 @@ fn damage(situation: &Situation<'_>) -> Option<OpenTrouble> {
         detail: note.clone(),
         server: situation.around.data_dir.clone(),
         todo: "Look at the disk, read the .txt file beside it, and ask the senders for what is lost.".into(),
-        commands: vec![format!("ls -l {}", situation.around.data_dir)],
+        commands: vec![format!("ls -l {}", quoted(&situation.around.data_dir))],
         runbook: "A damaged spool",
         ..OpenTrouble::default()
     })

@@ -105,8 +105,9 @@ fn while_kafka_is_down_the_cause_comes_first_and_its_beginning_stays() {
     assert_eq!(verdict["level"], "warning");
     assert_eq!((&verdict["text"], &verdict["since"]), (&"Kafka cannot be used, and 1 more".into(), &1_000_000.into()));
     assert!(verdict["effect"].as_str().unwrap().starts_with("Senders get 202."), "{verdict}");
-    moment.health.kafka = None;
-    assert_eq!(codes(&moment.at(1_061_000, &mut log).0), ["spool_waits"]);
+    (moment.health.kafka, moment.spool.growth) = (None, None);
+    let (troubles, _) = moment.at(1_061_000, &mut log);
+    assert_eq!((codes(&troubles), &*troubles[0].title), (vec!["spool_waits"], "12 events wait in the spool"));
     moment.health.kafka = Some("again".into());
     assert_eq!(moment.at(1_062_000, &mut log).0[0].since, Some(1_062_000), "it was over in between");
 }
@@ -117,11 +118,38 @@ fn a_spool_that_is_nearly_full_is_critical() {
     (moment.spool.records, moment.spool.share, moment.spool.room_bytes) = (1, 0.95, 50 << 20);
     let (troubles, verdict) = moment.look();
     assert_eq!(codes(&troubles), ["spool_waits", "spool_room"]);
-    assert_eq!(verdict["level"], "critical");
+    assert_eq!(
+        (&verdict["level"], &*troubles[0].title),
+        (&"critical".into(), "The spool is nearly full: 1 event waits")
+    );
+    assert!(verdict["effect"].as_str().unwrap().starts_with("Senders get 202 while the spool has room."), "{verdict}");
+    moment.refusals = vec![refused(Refusal::Unavailable, 980_000)];
+    let (troubles, _) = moment.look();
+    assert_eq!(troubles[2].detail, "No event of them was accepted.", "a large one may be refused again");
+    moment.refusals.clear();
     (moment.spool.share, moment.spool.room_bytes, moment.spool.full_in) = (0.1, 900 << 20, Some(1800.0));
     let (troubles, _) = moment.look();
     assert_eq!((codes(&troubles), troubles[0].severity), (vec!["spool_waits"], Severity::Critical));
     assert!(troubles[0].detail.contains("full in 30 min"), "{}", troubles[0].detail);
+    for (room, full_in, words) in [(1, 20.0, "full within a minute"), (0, 0.0, "no room is left")] {
+        (moment.spool.room_bytes, moment.spool.full_in) = (room, Some(full_in));
+        let detail = &moment.look().0[0].detail;
+        assert!(detail.contains(words) && !detail.contains("full in "), "{detail}");
+    }
+}
+
+#[test]
+fn the_remedy_for_little_room_is_for_what_limits_it() {
+    let mut moment = Moment::calm();
+    moment.spool.room_bytes = 50 << 20;
+    let room = |moment: &Moment| moment.look().0.pop().unwrap();
+    assert_eq!(room(&moment).code, "spool_room");
+    assert!(room(&moment).todo.starts_with("Make room on this disk"), "the spool is empty: {}", room(&moment).todo);
+    assert_eq!(room(&moment).detail, "50 MiB, 5 % of spool.max_bytes.");
+    moment.spool.bytes = (1 << 30) - (50 << 20);
+    assert!(room(&moment).todo.contains("raise spool.max_bytes"), "{}", room(&moment).todo);
+    moment.around.data_dir = "/var/lib/hook bridge".into();
+    assert_eq!(room(&moment).commands, ["df -h '/var/lib/hook bridge'"]);
 }
 
 #[test]
@@ -181,6 +209,11 @@ fn when_refusing_is_over_the_verdict_says_so() {
     assert_eq!(verdict["level"], "warning");
     assert!(verdict["effect"].as_str().unwrap().contains("directly to Kafka"), "{verdict}");
     assert!(troubles[0].detail.starts_with("It is over: "), "{}", troubles[0].detail);
+    for (left, words) in [(340, "sent nothing since, and may stop trying in 340 s"), (0, "may have stopped trying")] {
+        moment.impatient = vec![ImpatientSender { source: "whazing".into(), left }];
+        let detail = &moment.look().0[0].detail;
+        assert!(detail.starts_with("It is over: ") && detail.contains(words), "{detail}");
+    }
 }
 
 #[test]
