@@ -16,6 +16,33 @@ pub(crate) fn of_error(error: &KafkaError) -> String {
     }
 }
 
+/// Why a record was not written, with what to do where Kafka's administrator can do something.
+pub(crate) fn of_write(error: &KafkaError) -> String {
+    let words = match error.rdkafka_error_code() {
+        Some(Code::TopicAuthorizationFailed) => {
+            "not authorized (TOPIC_AUTHORIZATION_FAILED): grant this principal WRITE on it"
+        }
+        Some(Code::ClusterAuthorizationFailed) => {
+            "not authorized (CLUSTER_AUTHORIZATION_FAILED): grant this principal IDEMPOTENT_WRITE"
+        }
+        Some(Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend) => {
+            "fewer replicas are in sync than min.insync.replicas asks for (NOT_ENOUGH_REPLICAS): look at the brokers"
+        }
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
+            "Kafka does not know this topic or partition"
+        }
+        Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable) => "the partition has no leader yet",
+        Some(Code::MessageTimedOut) => "not acknowledged in time",
+        Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize | Code::MessageBatchTooLarge) => {
+            "the record is larger than kafka.max_record_bytes, or than max.message.bytes of the topic"
+        }
+        Some(Code::PolicyViolation) => "a policy of the brokers refuses the record",
+        Some(Code::KafkaStorageError) => "the disk of a broker fails: look at the log of the broker",
+        Some(_) | None => return of_error(error),
+    };
+    words.to_owned()
+}
+
 /// The same for who knows a reason that librdkafka gave before, which says more of a lost connection.
 pub(crate) fn of_error_with(error: &KafkaError, reason: Option<&str>) -> String {
     match reason.filter(|_| is_about_connections(error)) {
@@ -141,6 +168,17 @@ mod tests {
             (KafkaError::MetadataFetch(Code::TopicAuthorizationFailed), "Topic authorization failed"),
         ] {
             assert_eq!(of_error(&error), expected);
+        }
+        for (code, expected) in [
+            (
+                Code::TopicAuthorizationFailed,
+                "not authorized (TOPIC_AUTHORIZATION_FAILED): grant this principal WRITE on it",
+            ),
+            (Code::MessageTimedOut, "not acknowledged in time"),
+            (Code::BrokerTransportFailure, "no connection"),
+            (Code::InvalidRecord, "Broker failed to validate record"),
+        ] {
+            assert_eq!(of_write(&KafkaError::MessageProduction(code)), expected);
         }
         let refused = KafkaError::MetadataFetch(Code::TopicAuthorizationFailed);
         assert_eq!(of_error_with(&refused, Some("b:1/1: Connection refused")), "Topic authorization failed");

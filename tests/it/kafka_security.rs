@@ -154,7 +154,7 @@ fn tls_passwords_certificates_and_acls_work_and_are_named_when_they_do_not() {
     secured.grant(&topic, &[("bridge", "DESCRIBE"), ("other", "ALL")]).unwrap();
     eventually("events wait", SOON, || (bridge.deliver("wegly", DEAL).sum() == (202, "spooled".into())).then_some(()));
     let told =
-        |line: &String| line.contains("deliveries wait in the spool") && line.contains("TopicAuthorizationFailed");
+        |line: &String| line.contains("deliveries wait in the spool") && line.contains("TOPIC_AUTHORIZATION_FAILED");
     eventually("the log says why", SOON, || bridge.log().iter().any(told).then_some(()));
     assert_eq!(bridge.deliver("wegly", lead).sum(), (200, "published".into()), "the others go on");
     secured.grant(&topic, &[]).unwrap();

@@ -6,6 +6,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::LookError;
 use crate::config::ConfigError;
+use crate::kafka::plain_words;
 use crate::outcome::Reason;
 
 /// Why new producers cannot take over.
@@ -23,7 +24,7 @@ pub(crate) enum PrepareError {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PublishError {
     /// Down, too slow, unauthorised, too few replicas: another time it may work. It may still have landed.
-    #[error("{topic}: {error}")]
+    #[error("{topic}: {}", plain_words::of_write(error))]
     Waits { topic: Arc<str>, error: KafkaError },
     /// librdkafka did not even say what became of it.
     #[error("{topic}: no delivery report from librdkafka")]
@@ -32,13 +33,13 @@ pub(crate) enum PublishError {
     #[error("{topic}: Kafka did not confirm the record itself, only a later one")]
     Unconfirmed { topic: Arc<str> },
     /// It will never take this record.
-    #[error("{topic}: {error}")]
+    #[error("{topic}: {}", plain_words::of_write(error))]
     TooLarge { topic: Arc<str>, error: KafkaError },
     /// It will never take this record.
-    #[error("{topic}: {error}")]
+    #[error("{topic}: {}", plain_words::of_write(error))]
     Rejected { topic: Arc<str>, error: KafkaError },
     /// It did not take this record together with others; whether it is to blame, only it alone can tell.
-    #[error("{topic}: {error} (for the whole batch)")]
+    #[error("{topic}: {} (for the whole batch)", plain_words::of_write(error))]
     Unjudged { topic: Arc<str>, error: KafkaError },
     /// It was not sent: a producer was replaced meanwhile.
     #[error("{topic}: not sent: its producer was just replaced")]
