@@ -134,15 +134,20 @@ fn data_dir(settings: &Settings, report: &mut Report) {
 /// Makes a folder in `dir`, or in what of its path exists, and removes it again.
 fn try_writing(dir: &Path) -> io::Result<()> {
     let dir = std::path::absolute(dir)?;
-    let existing = dir.ancestors().find(|at| fs::symlink_metadata(at).is_ok()).unwrap_or(Path::new("/"));
-    let trial = existing.join(format!(".hookbridge-check-{}", std::process::id()));
+    let trial = existing(&dir).join(format!(".hookbridge-check-{}", std::process::id()));
     fs::create_dir(&trial)?;
     fs::remove_dir(&trial)
 }
 
+/// What of the path `dir` exists.
+fn existing(dir: &Path) -> &Path {
+    dir.ancestors().find(|at| fs::symlink_metadata(at).is_ok()).unwrap_or(Path::new("/"))
+}
+
 fn spool(settings: &Settings, report: &mut Report) {
     let dir = &settings.data_dir;
-    if let Some(words) = spool::scarce(dir, settings.spool.min_free_bytes) {
+    let disk = std::path::absolute(dir).map_or_else(|_| dir.clone(), |dir| existing(&dir).to_owned());
+    if let Some(words) = spool::scarce(&disk, settings.spool.min_free_bytes) {
         report.fail(CheckPart::Spool, &format!("spool: {words}"), None);
     }
     match SpoolStore::look(dir).and_then(|store| store.map_or(Ok(Vec::new()), |store| store.waiting())) {

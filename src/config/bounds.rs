@@ -9,6 +9,8 @@ use super::units::{Bytes, Period, Scalar, Text};
 use crate::values::secret::Secret;
 
 pub(super) const MIB: usize = 1 << 20;
+/// No disk has more room.
+pub(super) const PIB: usize = 1 << 50;
 
 pub(super) fn or<T>(written: Option<Text<T>>, default: T) -> T {
     written.map_or(default, |text| text.0)
@@ -20,6 +22,17 @@ pub(super) fn period(written: Option<Text<Period>>, default: Duration) -> Durati
 
 pub(super) fn bytes(written: Option<Text<Bytes>>, default: usize) -> usize {
     written.map_or(default, |text| text.0.0)
+}
+
+/// Timers do not know less.
+const SHORTEST: Duration = Duration::from_millis(1);
+/// No wait of a request, of a server or of an end makes sense beyond a day.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// A wait of 1 ms to 1 day.
+pub(super) fn wait(key: &str, written: Option<Text<Period>>, default: Duration, faults: &mut Faults) -> Duration {
+    let fits = |time: &Period| (SHORTEST..=LONGEST).contains(&time.0);
+    bounded(key, Period(period(written, default)), Period(default), fits, "from 1 ms to 1 day", faults).0
 }
 
 /// `value`, if `fits`; else `default`, and a fault that names what is `expected`.
@@ -39,9 +52,11 @@ pub(super) fn bounded<T: Scalar>(
 }
 
 /// librdkafka takes no `message.max.bytes` above 10^9, and a dead letter holds the whole body.
+pub(super) const MOST_OF_MESSAGE: usize = 900 * MIB;
+
 pub(super) fn body_limit(key: &str, limit: usize, default: usize, faults: &mut Faults) -> usize {
-    const MOST: usize = 900 * MIB;
-    bounded(key, Bytes(limit), Bytes(default), |limit| (1..=MOST).contains(&limit.0), "1 byte to 900 MiB", faults).0
+    let fits = |limit: &Bytes| (1..=MOST_OF_MESSAGE).contains(&limit.0);
+    bounded(key, Bytes(limit), Bytes(default), fits, "1 byte to 900 MiB", faults).0
 }
 
 /// `"linger.ms" = 5` and `linger.ms = 5` are the same property, though not the same TOML.

@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 
 use super::KafkaSettings;
 use super::Producers;
-use super::bounds::{bounded, bytes, flatten, or, topic_prefix};
+use super::bounds::{MOST_OF_MESSAGE, bounded, bytes, flatten, or, topic_prefix};
 use super::fault::Faults;
-use super::units::{Bytes, Choice, OneOrMany, SwitchOrNames, Text};
+use super::units::{Bytes, Choice, OneOrMany, SwitchOrNames, Text, WholeNumber};
 use super::written::WrittenKafka;
 use crate::catalog::{FurtherTopics, JoinTopics};
 use crate::values::secret::Secret;
 
 /// `kafka.producers` at the most, since each has threads and connections of its own.
 const MAX_PRODUCERS: u32 = 64;
+
+/// `event`, which every record begins with, takes some 200 bytes, and the names and times of an entity as much again.
+const LEAST_RECORD: usize = 500;
 
 /// librdkafka properties that the promises rest on, and their aliases.
 const FIXED_PROPERTIES: [&str; 17] = [
@@ -41,8 +44,8 @@ impl WrittenKafka {
             "kafka.max_record_bytes",
             Bytes(bytes(self.max_record_bytes, 1_000_000)),
             Bytes(1_000_000),
-            |most| most.0 > 0,
-            "at least 1 byte (with 0 every event would be a dead letter)",
+            |most| (LEAST_RECORD..=MOST_OF_MESSAGE).contains(&most.0),
+            "from 500 bytes to 900 MiB (a smaller record holds no event, a larger one Kafka's client does not take)",
             faults,
         );
         let further_topics = FurtherTopics {
@@ -55,28 +58,21 @@ impl WrittenKafka {
             topics: or(self.topics, Choice::default()).0,
             topic_prefix: topic_prefix("kafka.topic_prefix", self.topic_prefix, faults),
             create_topics: or(self.create_topics, true),
-            partitions: bounded("kafka.partitions", or(self.partitions, 12), 12, |n| *n >= 1, "at least 1", faults),
+            partitions: or(self.partitions, WholeNumber(12)).0,
             replication_factor: bounded(
                 "kafka.replication_factor",
-                or(self.replication_factor, -1),
-                -1,
-                // Kafka has it in 16 bits.
-                |n| *n == -1 || (1..=i32::from(i16::MAX)).contains(n),
-                "1 or more, or -1 for the broker's default",
+                or(self.replication_factor, WholeNumber(-1)),
+                WholeNumber(-1),
+                |replicas| replicas.0 != 0,
+                "1 to 100, or -1 for the broker's default",
                 faults,
-            ),
+            )
+            .0,
             timestamps: or(self.timestamp, Choice::default()).0,
             producers: producers(self.producers, faults),
             // A broker takes batches of 1,048,588 bytes unless told otherwise; the rest is for what wraps a record.
             max_record_bytes: max_record_bytes.0,
-            latest_keys: bounded(
-                "kafka.latest_keys",
-                or(self.latest_keys, 500_000),
-                500_000,
-                |keys| (1000..=100_000_000).contains(keys),
-                "a number from 1,000 to 100,000,000",
-                faults,
-            ),
+            latest_keys: or(self.latest_keys, WholeNumber(500_000)).0 as usize,
             further_topics,
             properties: properties(&self.properties, faults),
         }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::address::AddressRule;
-use super::bounds::flatten;
+use super::bounds::{MOST_OF_MESSAGE, PIB, bounded, bytes, flatten};
 use super::fault::Faults;
 use super::media_options;
+use super::units::Bytes;
 use super::written::WrittenMedia;
 use super::{ConfigError, Written};
 use crate::values::secret::Secret;
@@ -38,7 +39,9 @@ pub(crate) enum MediaPlace {
 }
 
 /// As much as waits in the spool.
-const MAX_BYTES: u64 = 10 << 30;
+const MAX_BYTES: usize = 10 << 30;
+/// In a folder that takes no file, every event with one would wait in the spool.
+const LEAST_BYTES: usize = 1000;
 
 impl WrittenMedia {
     pub(super) fn resolve(self, data_dir: &Path, max_record_bytes: usize, faults: &mut Faults) -> MediaSettings {
@@ -62,12 +65,26 @@ impl WrittenMedia {
         if matches!(place, MediaPlace::S3 { .. }) && self.max_bytes.is_some() {
             faults.add_with("media.max_bytes", "only for a folder, and media.url is a bucket", "remove it");
         }
-        let max_bytes = self.max_bytes.map_or(MAX_BYTES, |text| text.0.0 as u64);
+        let max_bytes = bounded(
+            "media.max_bytes",
+            Bytes(bytes(self.max_bytes, MAX_BYTES)),
+            Bytes(MAX_BYTES),
+            |most| (LEAST_BYTES..=PIB).contains(&most.0),
+            "from 1 kB to 1 PiB",
+            faults,
+        );
         let data_dir = absolute("data_dir", data_dir);
         let data_dir = faults.or(data_dir, PathBuf::new());
         let shared = matches!(&place, MediaPlace::Folder(folder) if !is_faulty && !folder.starts_with(data_dir));
-        let inline_max_bytes = self.inline_max_bytes.map_or(default, |text| text.0.0);
-        MediaSettings { inline_max_bytes, place, max_bytes, shared }
+        let inline_max_bytes = bounded(
+            "media.inline_max_bytes",
+            Bytes(bytes(self.inline_max_bytes, default)),
+            Bytes(default),
+            |most| most.0 <= MOST_OF_MESSAGE,
+            "from 0 to 900 MiB, since Kafka's client takes no larger record",
+            faults,
+        );
+        MediaSettings { inline_max_bytes: inline_max_bytes.0, place, max_bytes: max_bytes.0 as u64, shared }
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::address::AddressRule;
-use super::bounds::{bounded, or, period};
+use super::bounds::{or, wait};
 use super::fault::Faults;
-use super::units::{Choice, Period, Text};
+use super::units::{Choice, Text};
 use super::written::WrittenRegistry;
 use super::{RegistryAuth, RegistrySettings};
 use crate::values::secret::Secret;
@@ -26,18 +26,13 @@ const NO_URL: &str = "http://registry.invalid";
 impl WrittenRegistry {
     pub(super) fn resolve(self, faults: &mut Faults) -> RegistrySettings {
         let auth = auth(self.username, self.password, self.token, faults);
-        let time = |key: &str, written, default: u64, faults: &mut Faults| {
-            let default = Duration::from_secs(default);
-            let fits = |time: &Period| !time.0.is_zero();
-            bounded(key, Period(period(written, default)), Period(default), fits, "longer than 0", faults).0
-        };
         RegistrySettings {
             url: url(self.url, faults),
             mode: or(self.mode, Choice::default()).0,
             auth,
             ca_file: self.ca_file.map(|path| path.0.into()),
-            timeout: time("registry.timeout", self.timeout, 5, faults),
-            verify_interval: time("registry.verify_interval", self.verify_interval, 30, faults),
+            timeout: wait("registry.timeout", self.timeout, Duration::from_secs(5), faults),
+            verify_interval: wait("registry.verify_interval", self.verify_interval, Duration::from_secs(30), faults),
         }
     }
 }

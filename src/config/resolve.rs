@@ -8,13 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use tokio::sync::Semaphore;
 
-use super::bounds::{MIB, body_limit, bounded, bytes, or, period};
+use super::bounds::{MIB, body_limit, bytes, or, period, wait};
 use super::fault::{ConfigFault, Faults};
 use super::source::check_name;
 use super::tls;
-use super::units::{OneOrMany, Period, Text};
+use super::units::{OneOrMany, Period, Text, WholeNumber};
 use super::written::{WrittenHttp, WrittenSettings, WrittenSource};
 use super::written_where::{FaultPlace, Written};
 use super::{HttpSettings, Settings};
@@ -22,11 +21,8 @@ use crate::catalog::{Catalog, JoinTopics};
 use crate::source::Source;
 use crate::values::similar::closest;
 
-/// No wait of a request makes sense beyond a day.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
-
-/// Timers do not know less.
-const SHORTEST: Duration = Duration::from_millis(1);
+/// No machine has more memory.
+const MOST_IN_FLIGHT: usize = 1 << 40;
 
 /// Every join topic that is named is one of the catalog's.
 fn check_join_topics(wanted: &JoinTopics, catalog: &Catalog, faults: &mut Faults) {
@@ -105,10 +101,8 @@ impl WrittenSettings {
         let admin_listen = address("admin.listen", self.admin.listen, "127.0.0.1:9464", faults);
         check_listeners(http.listen, admin_listen, faults);
         let shutdown_delay = period(self.shutdown_delay, Duration::ZERO);
-        let shutdown_timeout = period(self.shutdown_timeout, Duration::from_secs(20));
-        if shutdown_timeout.is_zero() {
-            faults.unfit("shutdown_timeout", "longer than 0");
-        } else if shutdown_delay >= shutdown_timeout && !faults.has("shutdown_timeout") {
+        let shutdown_timeout = wait("shutdown_timeout", self.shutdown_timeout, Duration::from_secs(20), faults);
+        if shutdown_delay >= shutdown_timeout && !faults.has("shutdown_timeout") {
             let what = format!("must be shorter than shutdown_timeout ({shutdown_timeout:?}), which includes it");
             faults.add("shutdown_delay", what);
         }
@@ -193,29 +187,18 @@ fn sources(
 impl WrittenHttp {
     fn resolve(self, faults: &mut Faults) -> HttpSettings {
         let mut time = |key: &str, written: Option<Text<Period>>, default: u64| {
-            let default = Duration::from_secs(default);
-            let fits = |time: &Period| (SHORTEST..=LONGEST).contains(&time.0);
-            let key = format!("http.{key}");
-            bounded(&key, Period(period(written, default)), Period(default), fits, "from 1 ms to 1 day", faults).0
+            wait(&format!("http.{key}"), written, Duration::from_secs(default), faults)
         };
         let ack_timeout = time("ack_timeout", self.ack_timeout, 5);
         let header_timeout = time("header_timeout", self.header_timeout, 10);
         let body_timeout = time("body_timeout", self.body_timeout, 10);
         // Above the 60 s after which balancers commonly drop an idle connection: they, not we, close it.
         let idle_timeout = time("idle_timeout", self.idle_timeout, 75);
-        let max_connections = bounded(
-            "http.max_connections",
-            or(self.max_connections, 16_384),
-            16_384,
-            |most| (1..=1_000_000).contains(most),
-            "a number from 1 to 1,000,000",
-            faults,
-        );
         let max_body_bytes = body_limit("http.max_body_bytes", bytes(self.max_body_bytes, 16 * MIB), 16 * MIB, faults);
         let key = "http.max_in_flight_bytes";
         let max_in_flight_bytes = bytes(self.max_in_flight_bytes, 256 * MIB);
-        if max_in_flight_bytes > Semaphore::MAX_PERMITS {
-            faults.add(key, "too large: no machine has so much memory");
+        if max_in_flight_bytes > MOST_IN_FLIGHT {
+            faults.unfit(key, "from http.max_body_bytes to 1 TiB");
         } else if max_in_flight_bytes < max_body_bytes && !faults.has("http.max_body_bytes") {
             faults.add(key, format!("must be at least http.max_body_bytes ({max_body_bytes} bytes)"));
         }
@@ -224,7 +207,7 @@ impl WrittenHttp {
             ack_timeout,
             max_body_bytes,
             max_in_flight_bytes,
-            max_connections,
+            max_connections: or(self.max_connections, WholeNumber(16_384)).0 as usize,
             header_timeout,
             body_timeout,
             idle_timeout,

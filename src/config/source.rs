@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use governor::{Quota, RateLimiter};
@@ -17,6 +18,9 @@ use crate::source::Source;
 use crate::source::verify::Verifier;
 use crate::values::secret::Secret;
 use crate::values::similar::closest;
+
+/// No sender repeats a delivery for longer.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// A source's own keys, for its faults.
 struct SourceFaults<'a> {
@@ -98,9 +102,10 @@ impl WrittenSource {
         let topic_prefix = topic_prefix(&key("topic_prefix"), self.topic_prefix.take(), faults);
         let limit = self.max_body_bytes.map_or(max_body_bytes, |text| text.0.0);
         let max_body_bytes = body_limit(&key("max_body_bytes"), limit, max_body_bytes, faults);
-        let rate_limit = self.rate_limit.map(|text| NonZeroU32::new(text.0));
-        if rate_limit == Some(None) {
-            faults.unfit(&key("rate_limit"), "at least 1 (with 0 every request would be refused)");
+        let rate_limit = self.rate_limit.and_then(|text| NonZeroU32::new(text.0.0.unsigned_abs()));
+        let patience = self.patience.map(|text| text.0.0);
+        if patience.is_some_and(|time| time > LONGEST_PATIENCE) {
+            faults.unfit(&key("patience"), "from 0 to 1 year");
         }
         let profile_name = or(self.profile.take(), name.to_ascii_lowercase());
         let Some(profile) = catalog.profiles.get(&profile_name) else {
@@ -115,8 +120,8 @@ impl WrittenSource {
             profile: Arc::clone(profile),
             credential_headers: Arc::clone(credential_headers),
             max_body_bytes,
-            rate_limit: rate_limit.flatten().map(|per_second| RateLimiter::direct(Quota::per_second(per_second))),
-            patience: self.patience.map(|text| text.0.0).or(profile.patience),
+            rate_limit: rate_limit.map(|per_second| RateLimiter::direct(Quota::per_second(per_second))),
+            patience: patience.or(profile.patience),
         })
     }
 

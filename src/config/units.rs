@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
+use crate::values::amount::grouped;
 use crate::values::secret::Secret;
 
 /// What may stand in any value: `${VAR}` and `${file:/path}`.
@@ -60,30 +61,24 @@ impl Scalar for bool {
     }
 }
 
-macro_rules! whole_number {
-    ($($ty:ty: $expected:literal, $minimum:literal),*) => {$(
-        impl Scalar for $ty {
-            fn expected() -> Cow<'static, str> {
-                $expected.into()
-            }
-            fn parse(text: &str) -> Option<Self> {
-                text.trim().parse().ok()
-            }
-            fn schema() -> Schema {
-                json_schema!({ "anyOf": [
-                    { "type": "integer", "minimum": $minimum },
-                    { "type": "string", "pattern": r"^\s*[+-]?[0-9]+\s*$" },
-                ] })
-            }
-        }
-    )*};
-}
+/// A whole number from `LEAST` to `MOST`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WholeNumber<const LEAST: i32, const MOST: i32>(pub(super) i32);
 
-whole_number!(
-    i32: "a whole number below 2,147,483,648", -1,
-    u32: "a whole number from 0 to 4,294,967,295", 0,
-    usize: "a whole number, 0 or more", 0
-);
+impl<const LEAST: i32, const MOST: i32> Scalar for WholeNumber<LEAST, MOST> {
+    fn expected() -> Cow<'static, str> {
+        format!("a whole number from {} to {}", grouped(&LEAST.to_string()), grouped(&MOST.to_string())).into()
+    }
+    fn parse(text: &str) -> Option<Self> {
+        text.trim().parse().ok().filter(|number| (LEAST..=MOST).contains(number)).map(WholeNumber)
+    }
+    fn schema() -> Schema {
+        json_schema!({ "anyOf": [
+            { "type": "integer", "minimum": LEAST, "maximum": MOST },
+            { "type": "string", "pattern": r"^\s*[+-]?[0-9]+\s*$" },
+        ] })
+    }
+}
 
 /// One of several words.
 pub(super) trait Words: Copy + 'static {

@@ -10,7 +10,7 @@ use super::log::WrittenLog;
 use super::settings::{RegistryMode, Timestamps, Topics};
 use super::spool::WrittenSpool;
 use super::tracing::WrittenTracing;
-use super::units::{Bytes, Choice, OneOrMany, Period, SwitchOrNames, Text, names_of_sources, properties};
+use super::units::{Bytes, Choice, OneOrMany, Period, SwitchOrNames, Text, WholeNumber, names_of_sources, properties};
 use crate::values::secret::Secret;
 
 /// The configuration of hookbridge. Any value may contain ${VAR}, an environment variable, or ${file:/path}, a file's content.
@@ -20,9 +20,9 @@ use crate::values::secret::Secret;
 pub(super) struct WrittenSettings {
     /// Folder for the spool, large files and cached schema ids; on a disk that survives a restart. Default: "data".
     pub(super) data_dir: Option<Text<String>>,
-    /// After SIGTERM, requests are still served for this long while /readyz already fails. Default: "0s".
+    /// After SIGTERM, requests are still served for this long while /readyz already fails; less than shutdown_timeout. Default: "0s".
     pub(super) shutdown_delay: Option<Text<Period>>,
-    /// The process exits at the latest this long after SIGTERM. Default: "20s".
+    /// The process exits at the latest this long after SIGTERM, up to 1 day. Default: "20s".
     pub(super) shutdown_timeout: Option<Text<Period>>,
     /// The listener for webhooks.
     pub(super) http: WrittenHttp,
@@ -56,10 +56,10 @@ pub(super) struct WrittenHttp {
     pub(super) ack_timeout: Option<Text<Period>>,
     /// Largest body, up to 900 MiB. Default: "16 MiB".
     pub(super) max_body_bytes: Option<Text<Bytes>>,
-    /// All bodies in flight together. Default: "256 MiB".
+    /// All bodies in flight together, up to 1 TiB. Default: "256 MiB".
     pub(super) max_in_flight_bytes: Option<Text<Bytes>>,
     /// Connections, up to 1,000,000. Default: 16384.
-    pub(super) max_connections: Option<Text<usize>>,
+    pub(super) max_connections: Option<Text<WholeNumber<1, 1_000_000>>>,
     /// Time for a request's line and headers. Default: "10s".
     pub(super) header_timeout: Option<Text<Period>>,
     /// Time for a body, plus one second for every 256 KiB received. Default: "10s".
@@ -99,22 +99,22 @@ pub(super) struct WrittenKafka {
     pub(super) topic_prefix: Option<Text<String>>,
     /// Create missing topics. Default: true.
     pub(super) create_topics: Option<Text<bool>>,
-    /// Partitions of topics that hookbridge creates. Default: 12.
-    pub(super) partitions: Option<Text<i32>>,
-    /// Replication factor of topics that hookbridge creates; -1 is the broker's default. Default: -1.
-    pub(super) replication_factor: Option<Text<i32>>,
+    /// Partitions of topics that hookbridge creates, up to 100,000. Default: 12.
+    pub(super) partitions: Option<Text<WholeNumber<1, 100_000>>>,
+    /// Replication factor of topics that hookbridge creates, up to 100; -1 is the broker's default. Default: -1.
+    pub(super) replication_factor: Option<Text<WholeNumber<-1, 100>>>,
     /// The records' timestamp. Default: "received".
     pub(super) timestamp: Option<Text<Choice<Timestamps>>>,
     /// Number of producers: "auto", or 1 to 64. Default: "auto".
     pub(super) producers: Option<Text<String>>,
-    /// An event with a larger record becomes a dead letter. Default: 1000000.
+    /// An event with a larger record becomes a dead letter; from 500 bytes to 900 MiB. Default: 1000000.
     pub(super) max_record_bytes: Option<Text<Bytes>>,
     /// Write the same record again for each entity that an event is linked to: true, false, "all", or a list of topics. Default: true.
     pub(super) join_topics: Option<SwitchOrNames>,
     /// Write the last state of each entity to log-compacted topics. Default: true.
     pub(super) latest_topics: Option<Text<bool>>,
     /// For so many keys the newest state is known, from 1,000 to 100,000,000. Default: 500000.
-    pub(super) latest_keys: Option<Text<usize>>,
+    pub(super) latest_keys: Option<Text<WholeNumber<1000, 100_000_000>>>,
     /// Write every event that concerns a deal again with the deal's id as the key. Default: false.
     pub(super) timeline_topics: Option<Text<bool>>,
     /// Any other librdkafka property, such as "security.protocol".
@@ -137,18 +137,18 @@ pub(super) struct WrittenRegistry {
     pub(super) token: Option<Text<Secret>>,
     /// Certificate authorities in PEM, in addition to the system's.
     pub(super) ca_file: Option<Text<String>>,
-    /// Timeout of one request. Default: "5s".
+    /// Timeout of one request, up to 1 day. Default: "5s".
     pub(super) timeout: Option<Text<Period>>,
-    /// How often the schema ids are verified. Default: "30s".
+    /// How often the schema ids are verified, at least once a day. Default: "30s".
     pub(super) verify_interval: Option<Text<Period>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct WrittenMedia {
-    /// A file with more bytes goes to the media store. Default: "512 KiB".
+    /// A file with more bytes goes to the media store; up to 900 MiB. Default: "512 KiB".
     pub(super) inline_max_bytes: Option<Text<Bytes>>,
-    /// The most bytes that a folder may hold. Default: "10 GiB".
+    /// The most bytes that a folder may hold, from 1 kB to 1 PiB. Default: "10 GiB".
     pub(super) max_bytes: Option<Text<Bytes>>,
     /// "file:///folder" or "s3://bucket/prefix". Default: the folder `media` in `data_dir`.
     pub(super) url: Option<Text<String>>,
@@ -183,8 +183,8 @@ pub(super) struct WrittenSource {
     pub(super) topic_prefix: Option<Text<String>>,
     /// Overrides http.max_body_bytes for this source.
     pub(super) max_body_bytes: Option<Text<Bytes>>,
-    /// Events per second; beyond it, requests get 429. Default: unlimited.
-    pub(super) rate_limit: Option<Text<u32>>,
-    /// How long the sender retries a delivery. Default: what the profile says.
+    /// Events per second, up to 1,000,000; beyond it, requests get 429. Default: unlimited.
+    pub(super) rate_limit: Option<Text<WholeNumber<1, 1_000_000>>>,
+    /// How long the sender retries a delivery, up to 1 year. Default: what the profile says.
     pub(super) patience: Option<Text<Period>>,
 }

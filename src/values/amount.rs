@@ -27,6 +27,16 @@ pub(crate) fn size(bytes: u64) -> String {
     format!("{digits} {unit}")
 }
 
+/// A whole number with a comma between thousands; anything else as it is.
+pub(crate) fn grouped(number: &str) -> String {
+    let (sign, digits) = number.strip_prefix('-').map_or(("", number), |digits| ("-", digits));
+    if !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return number.to_owned();
+    }
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| str::from_utf8(group).ok()).collect();
+    format!("{sign}{}", groups.join(","))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,5 +66,19 @@ mod tests {
             "3000 TiB",
         ];
         assert_eq!(words, expected);
+    }
+
+    #[test]
+    fn thousands_are_set_apart() {
+        for (number, expected) in [
+            ("0", "0"),
+            ("999", "999"),
+            ("1000", "1,000"),
+            ("-100000", "-100,000"),
+            ("2147483647", "2,147,483,647"),
+            ("1e+07", "1e+07"),
+        ] {
+            assert_eq!(grouped(number), expected);
+        }
     }
 }

@@ -212,6 +212,27 @@ const CASES: &[(&str, &[Edit])] = &[
         Append("[log]\nlevel = \"loud\"\n"), Variable("HOOKBRIDGE__SPOOL__MAX_BYTES", "lots"),
         Variable("HOOKBRIDGE_DATA_DIR", "/data"),
     ]),
+    ("more partitions than Kafka's client asks for", &[Replace("[registry]", "partitions = 1000000000\n[registry]")]),
+    ("partitions in the environment", &[Variable("HOOKBRIDGE__KAFKA__PARTITIONS", "100001")]),
+    ("more replicas than any cluster has", &[Replace("[registry]", "replication_factor = 32767\n[registry]")]),
+    ("no replicas", &[Replace("[registry]", "replication_factor = 0\n[registry]")]),
+    ("records of no byte", &[Replace("[registry]", "max_record_bytes = 0\n[registry]")]),
+    ("records without room for an event", &[Replace("[registry]", "max_record_bytes = 100\n[registry]")]),
+    ("records larger than Kafka's client takes", &[Replace("[registry]", "max_record_bytes = \"2 GiB\"\n[registry]")]),
+    ("few keys of latest topics", &[Replace("[registry]", "latest_keys = 5\n[registry]")]),
+    ("connections that no machine has", &[Replace("[admin]", "max_connections = 9999999\n[admin]")]),
+    ("more in flight than any machine has", &[Replace("[admin]", "max_in_flight_bytes = \"9999 TiB\"\n[admin]")]),
+    ("a long time for the registry", &[Replace("[sources", "timeout = \"10000 years\"\nverify_interval = \"1ns\"\n[sources")]),
+    ("a long time for the end", &[Prepend("shutdown_timeout = \"100 years\"\n")]),
+    ("a rate beyond any sender", &[Append("rate_limit = 4294967295\n")]),
+    ("a negative rate", &[Append("rate_limit = -1\n")]),
+    ("half an event in a second", &[Append("rate_limit = 0.5\n")]),
+    ("a sender who never gives up", &[Append("patience = \"1000 years\"\n")]),
+    ("a spool of one byte", &[Append("[spool]\nmax_bytes = 1\n")]),
+    ("a lane of no byte", &[Append("[spool]\nmax_lane_bytes = 0\n")]),
+    ("more room left free than there is on any disk", &[Append("[spool]\nmin_free_bytes = \"9000 TiB\"\n")]),
+    ("files larger than any record", &[Append("[media]\ninline_max_bytes = \"8 TiB\"\n")]),
+    ("a media folder of no byte", &[Append("[media]\nmax_bytes = 0\n")]),
     // No faults, but told.
     ("references of other programs", &[
         Replace("\"change-me\"", "\"$WEGLY_SECRET\", \"{{ HUNTER2 }}\", \"%HUNTER3%\""), Variable("WEGLY_SECRET", "hunter2"),
@@ -220,7 +241,7 @@ const CASES: &[(&str, &[Edit])] = &[
     ("a secret with a line end", &[Replace("\"change-me\"", "\"${file:two-lines}\"")]),
     ("a secret with a byte-order mark", &[Replace("\"change-me\"", "\"${file:marked}\"")]),
     ("a secret with a blank", &[Replace("change-me", "change-me ")]),
-    ("a secret in a variable with quotes", &[Variable("HOOKBRIDGE__SOURCES__WEGLY__SECRETS", "\"hunter2\"")]),
+    ("a secret in a variable with quotes", &[Variable("HOOKBRIDGE__SOURCES__WEGLY__SECRETS", "\"hunter2-of-24-characters\"")]),
     ("a variable with one underscore and a typo", &[Variable("HOOKBRIDGE_KAFKA_BOOTSTRAP_SERVER", "x:9092")]),
     ("variables of Kubernetes", &[Variable("HOOKBRIDGE_SERVICE_HOST", "10.0.0.1"), Variable("HOOKBRIDGE_PORT_8080_TCP", "tcp://10.0.0.1:8080")]),
     ("Kafkas in one variable", &[Variable("HOOKBRIDGE__KAFKA__BOOTSTRAP_SERVERS", "one:9092,two:9092")]),
@@ -252,9 +273,9 @@ fn run(dir: &Path, Written { text, variables }: &Written, arguments: &[&str]) ->
     fs::write(dir.join("hookbridge.toml"), text).unwrap();
     for (file, content) in [
         ("empty", &b""[..]),
-        ("two-lines", b"hunter2\n\n"),
+        ("two-lines", b"hunter2-of-24-characters\n\n"),
         ("lines", b"hunter2\nhunter3\n"),
-        ("marked", b"\xef\xbb\xbfhunter2\n"),
+        ("marked", b"\xef\xbb\xbfhunter2-of-24-characters\n"),
         ("utf16", b"\xff\xfeh\0i\0"),
     ] {
         fs::write(dir.join(file), content).unwrap();
