@@ -8,6 +8,7 @@ mod catalog;
 mod environment;
 mod fault;
 mod kafka;
+mod kafka_security;
 mod load;
 mod log;
 mod media;

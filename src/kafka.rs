@@ -6,6 +6,7 @@ pub(crate) mod latest;
 pub(crate) mod part_headers;
 pub(crate) mod partition;
 pub(crate) mod plain_words;
+mod property_words;
 pub(crate) mod publish;
 pub(crate) mod registry;
 pub(crate) mod route;

@@ -6,6 +6,7 @@ use super::KafkaSettings;
 use super::Producers;
 use super::bounds::{MOST_OF_MESSAGE, bounded, bytes, flatten, or, topic_prefix};
 use super::fault::Faults;
+use super::kafka_security;
 use super::units::{Bytes, Choice, OneOrMany, SwitchOrNames, Text, WholeNumber};
 use super::written::WrittenKafka;
 use crate::catalog::{FurtherTopics, JoinTopics};
@@ -53,8 +54,11 @@ impl WrittenKafka {
             timelines: or(self.timeline_topics, false),
             latest: or(self.latest_topics, true),
         };
+        let bootstrap_servers = bootstrap_servers(self.bootstrap_servers, faults);
+        let properties = properties(&self.properties, faults);
+        kafka_security::check(&properties, &bootstrap_servers, faults);
         KafkaSettings {
-            bootstrap_servers: bootstrap_servers(self.bootstrap_servers, faults),
+            bootstrap_servers,
             topics: or(self.topics, Choice::default()).0,
             topic_prefix: topic_prefix("kafka.topic_prefix", self.topic_prefix, faults),
             create_topics: or(self.create_topics, true),
@@ -74,7 +78,7 @@ impl WrittenKafka {
             max_record_bytes: max_record_bytes.0,
             latest_keys: or(self.latest_keys, WholeNumber(500_000)).0 as usize,
             further_topics,
-            properties: properties(&self.properties, faults),
+            properties,
         }
     }
 }

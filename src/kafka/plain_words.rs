@@ -2,11 +2,12 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
+use super::property_words::of_property;
+
 /// Why something failed.
 pub(crate) fn of_error(error: &KafkaError) -> String {
-    // librdkafka quotes the value, which may be a secret in the wrong place.
-    if let KafkaError::ClientConfig(_, words, key, value) = error {
-        return format!("kafka.properties.{key}: {}", words.replace(&format!("\"{value}\""), "(hidden)"));
+    if let KafkaError::ClientConfig(_, words, key, _) = error {
+        return format!("kafka.properties.{key}: {}", of_property(words));
     }
     match error.rdkafka_error_code().or(admin_code(error)) {
         None => error.to_string(),

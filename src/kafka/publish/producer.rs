@@ -12,26 +12,28 @@ use tokio::sync::Notify;
 
 use super::statistics::{INTERVAL, ProducerStats};
 use crate::config::{ConfigError, Settings};
+use crate::kafka::property_words::of_property;
 use crate::kafka::route::largest_dead_letter;
 
 pub(super) type Producer = FutureProducer<Context>;
 
 pub(super) fn create(config: &ClientConfig, context: &Context) -> Result<Producer, ConfigError> {
-    config.create_with_context(context.clone()).map_err(refused)
+    try_create(config, context).map_err(refused)
+}
+
+/// The same, with what librdkafka says.
+pub(super) fn try_create(config: &ClientConfig, context: &Context) -> Result<Producer, KafkaError> {
+    config.create_with_context(context.clone())
 }
 
 /// What librdkafka does not take of its properties.
-pub(super) fn refused(error: KafkaError) -> ConfigError {
-    let key = match &error {
-        KafkaError::ClientConfig(_, _, key, _) => format!("kafka.properties.{key}"),
-        _ => "kafka.properties".to_owned(),
-    };
-    // librdkafka quotes the value, which may be a secret in the wrong place.
-    let what = match error {
-        KafkaError::ClientConfig(_, words, _, value) => words.replace(&format!("\"{value}\""), "(hidden)"),
-        other => other.to_string(),
-    };
-    ConfigError::key(key, what)
+fn refused(error: KafkaError) -> ConfigError {
+    match error {
+        KafkaError::ClientConfig(_, words, key, _) => {
+            ConfigError::key(format!("kafka.properties.{key}"), of_property(&words))
+        }
+        other => ConfigError::key("kafka.properties", other.to_string()),
+    }
 }
 
 /// librdkafka's properties: ours, which the promises rest on, over the user's.
