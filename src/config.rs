@@ -24,6 +24,7 @@ mod suspicious;
 mod tls;
 mod tracing;
 mod units;
+mod unknown_key;
 mod variable_name;
 mod without_file;
 #[allow(clippy::doc_markdown, reason = "editors show these docs, and not as Markdown")]

@@ -6,13 +6,16 @@ use toml::{Table, Value};
 
 use super::fault::ConfigFault;
 use super::schema::{ANY_NAME, known_keys};
-use super::variable_name::{PREFIX, plain, variable};
+use super::unknown_key::alias;
+use super::variable_name::{PREFIX, is_meant, plain, variable};
 use super::written_where::FaultPlace;
 use crate::values::similar::closest;
 use crate::values::toml_reading;
 
 /// Of names that are meant for hookbridge, whether as keys or not.
 const FAMILY: &str = "HOOKBRIDGE_";
+/// Variables that commands read, behind `HOOKBRIDGE_`.
+const OF_COMMANDS: [&str; 2] = ["config", "secret"];
 /// Sections whose keys are names that others gave.
 const FOREIGN: [&str; 3] = ["kafka.properties", "media.options", "tracing.otlp_headers"];
 
@@ -103,16 +106,6 @@ fn find(table: &Table, part: &str) -> String {
     table.keys().find(|key| plain(key) == part).cloned().unwrap_or(part)
 }
 
-/// The one key that has this name, or the name of the section with one underscore, in another section than `key`.
-pub(super) fn elsewhere(key: &str, name: &str) -> Option<String> {
-    let known = known_keys();
-    let mut fitting = known.iter().filter(|other| {
-        let last = other.rsplit_once('.').map_or(other.as_str(), |(_, last)| last);
-        (last == name || plain(other) == plain(key)) && !other.contains(ANY_NAME) && other.as_str() != key
-    });
-    fitting.next().filter(|_| fitting.next().is_none()).cloned()
-}
-
 /// What the environment has that looks as if it were meant for a key, and sets none.
 #[derive(Default)]
 pub(super) struct Stray {
@@ -133,11 +126,14 @@ pub(super) fn stray_variables(env: &BTreeMap<String, String>, table: &Table, tex
     let keys = keys_with_sources(table);
     for name in names {
         let rest = single(&name[FAMILY.len()..]);
-        if text.contains(&format!("${{{name}}}")) || rest == "config" || rest == "secret" || is_of_kubernetes(&rest) {
+        if text.contains(&format!("${{{name}}}")) || is_of_others(name, &rest) {
             continue;
         }
         let foreign = |section: &&&str| rest.starts_with(&format!("{}_", single(section)));
-        if let Some(key) = keys.iter().find(|key| single(key) == rest) {
+        if OF_COMMANDS.contains(&rest.as_str()) {
+            let remedy = format!("did you mean {FAMILY}{}?", rest.to_ascii_uppercase());
+            stray.warnings.push(about(name, String::new(), "sets nothing".to_owned(), remedy));
+        } else if let Some(key) = keys.iter().find(|key| single(key) == rest) {
             stray.faults.push(unused(
                 name,
                 key,
@@ -146,11 +142,32 @@ pub(super) fn stray_variables(env: &BTreeMap<String, String>, table: &Table, tex
         } else if let Some(section) = FOREIGN.iter().find(foreign) {
             let key = format!("{section}.{}", &rest[section.len() + 1..]);
             stray.faults.push(unused(name, &key, "looks like a key, but sets nothing"));
+        } else if is_meant(name) {
+            // With two underscores it is for hookbridge, whatever it names.
+            stray.faults.push(in_capitals(name, &rest, &keys));
         } else if let Some(key) = near(&rest, &keys) {
             stray.warnings.push(unused(name, key, "looks like a key, but sets nothing"));
         }
     }
     stray
+}
+
+/// Whether a name of the family is none of a key: one that commands read, or Kubernetes gives.
+fn is_of_others(name: &str, rest: &str) -> bool {
+    let is_of_commands = OF_COMMANDS.iter().any(|word| name == format!("{FAMILY}{}", word.to_ascii_uppercase()));
+    is_of_commands || name.starts_with(FAMILY) && is_of_kubernetes(rest)
+}
+
+/// A name in small letters, or in some.
+fn in_capitals(name: &str, rest: &str, keys: &BTreeSet<String>) -> ConfigFault {
+    let what = "must be in capital letters, so it sets nothing";
+    match near(rest, keys) {
+        Some(key) => unused(name, key, what),
+        None => {
+            let remedy = format!("did you mean {}?", name.to_ascii_uppercase());
+            about(name, String::new(), what.to_owned(), remedy)
+        }
+    }
 }
 
 fn unused(name: &str, key: &str, what: &str) -> ConfigFault {
@@ -191,6 +208,14 @@ fn keys_with_sources(table: &Table) -> BTreeSet<String> {
 
 /// The key that `rest` comes close to, in a section that it names.
 fn near<'a>(rest: &str, keys: &'a BTreeSet<String>) -> Option<&'a String> {
+    let aliased = keys.iter().find(|key| {
+        let (section, last) = key.rsplit_once('.').unwrap_or(("", key));
+        let behind = rest.strip_prefix(&single(section)).and_then(|rest| rest.strip_prefix('_'));
+        behind.is_some_and(|name| alias(name, [last]).is_some())
+    });
+    if aliased.is_some() {
+        return aliased;
+    }
     let spelled: Vec<(String, &String)> = keys.iter().map(|key| (single(key), key)).collect();
     let of_section = spelled
         .iter()
@@ -237,6 +262,14 @@ mod tests {
             ("HOOKBRIDGE_KAFKA_BOOTSTRAP_SERVERS", "fault", "HOOKBRIDGE__KAFKA__BOOTSTRAP_SERVERS"),
             ("HOOKBRIDGE_KAFKA__BOOTSTRAP_SERVERS", "fault", "HOOKBRIDGE__KAFKA__BOOTSTRAP_SERVERS"),
             ("hookbridge__kafka__partitions", "fault", "HOOKBRIDGE__KAFKA__PARTITIONS"),
+            ("Hookbridge__kafka__brokers", "fault", "HOOKBRIDGE__KAFKA__BOOTSTRAP_SERVERS"),
+            ("HookBridge__Kafka__Partition", "fault", "HOOKBRIDGE__KAFKA__PARTITIONS"),
+            ("hookbridge__sources__acme__secrets", "fault", "HOOKBRIDGE__SOURCES__ACME__SECRETS"),
+            ("hookbridge__nonsense", "fault", "HOOKBRIDGE__NONSENSE"),
+            ("hookbridge_config", "warning", "HOOKBRIDGE_CONFIG"),
+            ("Hookbridge_Secret", "warning", "HOOKBRIDGE_SECRET"),
+            ("hookbridge_data_dir", "fault", "HOOKBRIDGE__DATA_DIR"),
+            ("HOOKBRIDGE_KAFKA_BROKERS", "warning", "HOOKBRIDGE__KAFKA__BOOTSTRAP_SERVERS"),
             ("HOOKBRIDGE_DATA_DIR", "fault", "HOOKBRIDGE__DATA_DIR"),
             ("HOOKBRIDGE_KAFKA_PROPERTIES_SASL_PASSWORD", "fault", "HOOKBRIDGE__KAFKA__PROPERTIES__SASL_PASSWORD"),
             ("HOOKBRIDGE_SOURCES_WHAZING_ACME_TOKENS", "fault", "HOOKBRIDGE__SOURCES__WHAZING_ACME__TOKENS"),

@@ -9,8 +9,10 @@ use toml::{Table, Value};
 
 use super::environment::{Overlay, stray_variables};
 use super::fault::{ConfigFault, Faults};
-use super::schema::{known_keys, settings_schema};
+use super::schema::settings_schema;
 use super::suspicious::{self, BOM};
+use super::unknown_key::{is_beside_sources, note_unknown};
+use super::variable_name::is_meant;
 use super::without_file::{Environment, KeyFlag, or_nothing};
 use super::written::WrittenSettings;
 use super::written_where::{FaultPlace, Written, is_secret};
@@ -144,7 +146,7 @@ fn table_from(
         }
         ConfigError::of(faults)
     })?;
-    if text.trim().is_empty() && !env.keys().any(|name| name.starts_with(super::variable_name::PREFIX)) {
+    if text.trim().is_empty() && !env.keys().any(|name| is_meant(name)) {
         let remedy = Some("write a configuration with `hookbridge init`".to_owned());
         return Err(ConfigError::of(vec![ConfigFault { remedy, ..in_line(None, "empty".to_owned()) }]));
     }
@@ -203,6 +205,10 @@ fn note_misfit(faults: &mut Faults, MisfitAt { key, misfit }: MisfitAt) {
         TomlMisfit::Missing => faults.add(key, "missing"),
         TomlMisfit::Unknown { name, known } => note_unknown(faults, &key, &name, &known),
         TomlMisfit::Value { expected, got } => {
+            if expected.starts_with("a table") && is_beside_sources(&key) {
+                let what = format!("expected {expected}, got {got}");
+                return faults.add_with(key, what, "write a section for each source, such as [sources.wegly]");
+            }
             let is_whole = expected.starts_with("a table") || expected.starts_with("a list");
             if is_whole || is_secret(&key) {
                 return faults.add(key, format!("expected {expected}, got {got}"));
@@ -220,55 +226,6 @@ fn note_misfit(faults: &mut Faults, MisfitAt { key, misfit }: MisfitAt) {
             }
         }
     }
-}
-
-/// A key that does not exist: one of its neighbours may have been meant, or its namesake in another section.
-fn note_unknown(faults: &mut Faults, key: &str, name: &str, known: &[String]) {
-    let outer = key.strip_suffix(name).unwrap_or_default();
-    let is_variable = faults.written().place(key).variable.is_some();
-    let spelled = |meant: &str| if is_variable { super::variable_name::variable(meant) } else { meant.to_owned() };
-    let what = if is_variable { format!("unknown key {key}") } else { "unknown key".to_owned() };
-    // `HOOKBRIDGE__KAFKA_PARTITIONS`
-    let joined = super::environment::elsewhere(key, name).filter(|_| is_variable);
-    let remedy = if let Some(whole) = joined {
-        faults.add_with(key, what, format!("did you mean `{}`?", spelled(&whole)));
-        return faults.settle(whole);
-    } else if let Some(meant) = alias(name, known).or_else(|| closest(name, known.iter().map(String::as_str))) {
-        let meant = format!("{outer}{meant}");
-        // A variable names the whole way.
-        let behind = faults.written().set_within(key).and_then(|set| set.strip_prefix(key)).unwrap_or_default();
-        let shown = if is_variable { spelled(&format!("{meant}{behind}")) } else { meant[outer.len()..].to_owned() };
-        faults.add_with(key, what, format!("did you mean `{shown}`?"));
-        // Of the key that was meant, nothing is missing.
-        return faults.settle(meant);
-    } else if let Some(elsewhere) = super::environment::elsewhere(key, name) {
-        match elsewhere.rsplit_once('.') {
-            Some((section, last)) => format!("`{last}` belongs in [{section}]"),
-            None if is_section(&elsewhere) => format!("write it as [{elsewhere}]"),
-            None => format!("`{elsewhere}` belongs at the top, above the first [section]"),
-        }
-    } else {
-        format!("expected one of {}", known.join(", "))
-    };
-    faults.add_with(key, what, remedy);
-}
-
-/// What other programs call a key of ours.
-fn alias<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
-    const ALIASES: [(&str, &str); 6] = [
-        ("cert_file", "certificate_file"),
-        ("cert", "certificate_file"),
-        ("crt_file", "certificate_file"),
-        ("certificate", "certificate_file"),
-        ("private_key", "key_file"),
-        ("private_key_file", "key_file"),
-    ];
-    let (_, ours) = ALIASES.iter().find(|(other, _)| *other == name)?;
-    known.iter().map(String::as_str).find(|known| known == ours)
-}
-
-fn is_section(key: &str) -> bool {
-    known_keys().iter().any(|other| other.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// Fills in what `${…}` stands for.

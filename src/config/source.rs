@@ -73,14 +73,20 @@ impl SourceFaults<'_> {
     }
 }
 
+/// `name` as a source may have it: in small letters, with dashes for what is not allowed.
+pub(super) fn name_for(name: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c.to_ascii_lowercase() } else { '-' };
+    name.chars().map(letter).collect()
+}
+
 /// It becomes part of a path.
 pub(super) fn check_name(name: &str, faults: &mut Faults) {
     let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
     if name.is_empty() || name.len() > 64 || !name.bytes().all(legal) {
         let what = format!("expected a name of at most 64 lower-case letters, digits, `-` and `_`, got {name:?}");
-        let remedy = match name.to_ascii_lowercase() {
-            lower if lower.bytes().all(legal) && (1..=64).contains(&lower.len()) => {
-                format!("did you mean [sources.{lower}]?")
+        let remedy = match name_for(name) {
+            other if name.bytes().any(|b| b.is_ascii_alphanumeric()) && other.len() <= 64 => {
+                format!("did you mean [sources.{other}]?")
             }
             _ => "it becomes part of the path /webhooks/NAME".to_owned(),
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::{env, io};
 
-use super::variable_name::PREFIX;
+use super::variable_name::{PREFIX, is_meant};
 
 /// The file that is read when none is named.
 pub(crate) const DEFAULT_FILE: &str = "hookbridge.toml";
@@ -47,14 +47,15 @@ impl Environment {
     }
 }
 
+/// Whether the environment has what was meant for keys.
+fn has_keys() -> bool {
+    env::vars_os().any(|(name, _)| name.to_str().is_some_and(is_meant))
+}
+
 /// What was read of `file`; or `None`, where nobody named a file, there is none, and the environment has keys instead.
 pub(super) fn or_nothing(file: &Path, read: io::Result<String>) -> io::Result<Option<String>> {
     match read {
-        Err(error)
-            if error.kind() == io::ErrorKind::NotFound
-                && file == Path::new(DEFAULT_FILE)
-                && !variables().is_empty() =>
-        {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && file == Path::new(DEFAULT_FILE) && has_keys() => {
             Ok(None)
         }
         read => read.map(Some),
