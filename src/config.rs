@@ -26,6 +26,7 @@ mod tracing;
 mod units;
 mod unknown_key;
 mod variable_name;
+mod weak_secret;
 mod without_file;
 #[allow(clippy::doc_markdown, reason = "editors show these docs, and not as Markdown")]
 mod written;

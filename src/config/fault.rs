@@ -111,12 +111,14 @@ pub(super) struct Faults {
     all: Vec<ConfigFault>,
     /// Keys of which enough is said.
     settled: Vec<String>,
+    /// What is no fault, but can hardly be meant.
+    warnings: Vec<ConfigFault>,
     written: Written,
 }
 
 impl Faults {
     pub(super) fn new(written: Written) -> Self {
-        Faults { all: Vec::new(), settled: Vec::new(), written }
+        Faults { all: Vec::new(), settled: Vec::new(), warnings: Vec::new(), written }
     }
 
     pub(super) fn written(&self) -> &Written {
@@ -136,6 +138,16 @@ impl Faults {
     /// The same with what to do.
     pub(super) fn add_with(&mut self, key: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) {
         self.note(&key.into(), what.into(), Some(remedy.into()));
+    }
+
+    /// Notes what is no fault, but can hardly be meant.
+    pub(super) fn warn(&mut self, key: &str, what: String, remedy: String) {
+        self.warnings.push(ConfigFault { place: self.written.place(key), what, remedy: Some(remedy) });
+    }
+
+    /// What was warned of.
+    pub(super) fn take_warnings(&mut self) -> Vec<ConfigFault> {
+        std::mem::take(&mut self.warnings)
     }
 
     /// Notes that the value of `key` is not what is expected.

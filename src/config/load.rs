@@ -13,6 +13,7 @@ use super::schema::settings_schema;
 use super::suspicious::{self, BOM};
 use super::unknown_key::{is_beside_sources, note_unknown};
 use super::variable_name::is_meant;
+use super::weak_secret;
 use super::without_file::{Environment, KeyFlag, or_nothing};
 use super::written::WrittenSettings;
 use super::written_where::{FaultPlace, Written, is_secret};
@@ -192,6 +193,7 @@ pub(super) fn resolve(said: Said, further: Further) -> Result<Settings, ConfigEr
     let mut settings = settings.and_then(|settings| settings.resolve(&mut faults));
     if let Some(settings) = &mut settings {
         settings.warnings.splice(0..0, warnings);
+        settings.warnings.append(&mut faults.take_warnings());
         settings.written = faults.written().clone();
         for error in further(settings) {
             faults.take(error);
@@ -247,6 +249,20 @@ impl Expanding<'_> {
         self.warnings.push(ConfigFault { place: self.faults.written().place(key), what, remedy: Some(remedy) });
     }
 
+    /// Of a secret that everybody knows.
+    fn warn_of_placeholder(&mut self, key: &str, text: &str) {
+        if !weak_secret::proves(key) || !weak_secret::is_placeholder(text) {
+            return;
+        }
+        let raw = self.faults.written().raw(key).and_then(Value::as_str).unwrap_or_default();
+        if suspicious::foreign_reference(raw).is_some() {
+            // That is said already.
+            return;
+        }
+        let (what, remedy) = weak_secret::explain(key, raw, "is a placeholder, which anybody can guess");
+        self.warnings.push(ConfigFault { place: self.faults.written().place(key), what, remedy: Some(remedy) });
+    }
+
     fn expand(&mut self, key: &str, value: &mut Value) {
         match value {
             Value::String(text) => {
@@ -257,6 +273,7 @@ impl Expanding<'_> {
                         Err(error) => return self.faults.add_with(key, error.to_string(), error.remedy()),
                     }
                 }
+                self.warn_of_placeholder(key, text);
                 if let Some(what) = suspicious::ends(text, is_secret(key)) {
                     let raw = self.faults.written().raw(key).and_then(Value::as_str).unwrap_or_default();
                     let (what, remedy) = suspicious::explain(what, raw);

@@ -11,11 +11,13 @@ use toml::Value;
 
 use super::bounds::{body_limit, or, topic_prefix};
 use super::fault::Faults;
+use super::suspicious::foreign_reference;
 use super::units::OneOrMany;
+use super::weak_secret::{self, SHORTEST_HMAC, is_placeholder};
 use super::written::WrittenSource;
-use crate::catalog::{Catalog, Method, Profile, gallery};
+use crate::catalog::{Catalog, Method, Profile, Verification, gallery};
 use crate::source::Source;
-use crate::source::verify::Verifier;
+use crate::source::verify::{Verifier, hmac_key_length};
 use crate::values::secret::Secret;
 use crate::values::similar::closest;
 
@@ -61,6 +63,24 @@ impl SourceFaults<'_> {
 }
 
 impl SourceFaults<'_> {
+    /// Keys of an HMAC that are short; of placeholders and references more is said elsewhere.
+    fn warn_of_short(&mut self, key: &str, rule: &Verification, secrets: &[Secret]) {
+        let is_list = self.faults.written().raw(&self.key(key)).is_some_and(Value::is_array);
+        let is_short = |secret: &Secret| {
+            let length = hmac_key_length(rule, secret);
+            length.is_some_and(|length| length < SHORTEST_HMAC)
+                && !is_placeholder(secret.expose())
+                && foreign_reference(secret.expose()).is_none()
+        };
+        for (index, _) in secrets.iter().enumerate().filter(|(_, secret)| is_short(secret)) {
+            let key = self.key(&if is_list { format!("{key}[{index}]") } else { key.to_owned() });
+            let raw = self.faults.written().raw(&key).and_then(Value::as_str).unwrap_or_default();
+            let what = format!("is shorter than {SHORTEST_HMAC} bytes, so that it can be guessed");
+            let (what, remedy) = weak_secret::explain(&key, raw, &what);
+            self.faults.warn(&key, what, remedy);
+        }
+    }
+
     /// No header and no path can carry them, so no request would have such a token.
     fn refuse_control_characters(&mut self, key: &str, tokens: &[Secret]) {
         let is_list = self.faults.written().raw(&self.key(key)).is_some_and(Value::is_array);
@@ -163,6 +183,7 @@ impl WrittenSource {
         if profile.verification.method == Method::Token {
             keys.refuse_control_characters(key, &secrets);
         }
+        keys.warn_of_short(key, &profile.verification, &secrets);
         match Verifier::new(&profile.verification, &secrets) {
             Ok(verifier) => Some(verifier.with_handshake_tokens(&handshake_tokens)),
             Err((index, flaw)) => {

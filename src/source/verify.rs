@@ -29,8 +29,8 @@ use crate::source::Source;
 use crate::values::secret::Secret;
 use credentials::holds_credential;
 use evidence::SignatureEvidence;
-pub(crate) use keys::SecretFlaw;
 use keys::{ProofKeys, secret_bytes};
+pub(crate) use keys::{SecretFlaw, hmac_key_length};
 pub(crate) use part::{PART_LINE, Part};
 #[cfg(any(test, fuzzing))]
 pub(crate) use signer::signature;

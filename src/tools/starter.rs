@@ -199,7 +199,8 @@ mod tests {
         assert_eq!(missing.lines().count(), starter.secrets.len(), "{missing}");
         for (file, what) in &starter.secrets {
             let is_pair = what.contains("USER:PASSWORD");
-            std::fs::write(file, if is_pair { "user:password\n" } else { "d2hhdGV2ZXIgaXQgaXM=\n" }).unwrap();
+            std::fs::write(file, if is_pair { "user:d2hhdGV2ZXI\n" } else { "d2hhdGV2ZXIgaXQgaXMsIGl0IGlzIGxvbmc=\n" })
+                .unwrap();
         }
         let settings = from_text("hookbridge.toml", &starter.text, &crate::config::Environment::default());
         let settings = settings.unwrap_or_else(|error| panic!("{error}"));

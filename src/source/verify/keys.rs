@@ -101,6 +101,14 @@ pub(super) fn secret_bytes(rule: &Verification, secret: &Secret) -> Result<Vec<u
     }
 }
 
+/// How many bytes the key of an HMAC has; `None` of what is no such key.
+pub(crate) fn hmac_key_length(rule: &Verification, secret: &Secret) -> Option<usize> {
+    match rule.method {
+        Method::HmacSha1 | Method::HmacSha256 | Method::HmacSha512 => Some(secret_bytes(rule, secret).ok()?.len()),
+        Method::Ed25519 | Method::Token | Method::Basic => None,
+    }
+}
+
 fn any_mac<M: Mac + Clone>(keys: &[M], message: &[&[u8]], candidates: &[ProofBytes]) -> Choice {
     let mut right = Choice::from(0);
     for key in keys {
