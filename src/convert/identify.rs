@@ -98,6 +98,28 @@ pub(crate) fn recognise<'a>(
     Err(Why::UnknownType(format!("unknown event type: the {what} has none of {}", looked_at.join(", "))))
 }
 
+/// The rule that a type must be added to for this event to be recognised, and the value that it does not know. A rule that leaves
+/// other values to the next is only taken when none after it has a value.
+pub(crate) fn unknown_value(doc: &Document<'_>, headers: &HeaderMap, profile: &Profile) -> Option<(usize, String)> {
+    let mut left_to_next = None;
+    for (at, rule) in profile.recognise.iter().enumerate() {
+        // A rule for a body with another member says nothing of this value.
+        if rule.pieces.is_empty() || rule.given.as_ref().is_some_and(|given| *given != rule.label) {
+            continue;
+        }
+        let Ok(Some((text, node))) = value(doc, headers, rule) else { continue };
+        if node.is_some_and(|node| doc.text(node).is_none()) {
+            continue;
+        }
+        match rule.meaning(&text, || None, |_| false) {
+            Meaning::Unknown => return Some((at, text.into_owned())),
+            Meaning::Next => left_to_next = left_to_next.or_else(|| Some((at, text.into_owned()))),
+            Meaning::Type(_) | Meaning::Ignored => return None,
+        }
+    }
+    left_to_next
+}
+
 /// The type by a rule that applies; `None` when the rule leaves it to the next.
 fn by_rule<'a>(
     doc: &Document<'_>,

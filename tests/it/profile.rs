@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::bridge::{Setup, words};
 use crate::support::reader::{self, Record};
-use crate::support::sender::SECRET;
+use crate::support::sender::{self, SECRET, hex, mac};
 
 const LETTERS: &str = "hookbridge.dead-letters";
 
@@ -81,6 +81,61 @@ fn samples_become_typed_records() {
     assert_eq!(value["meter"]["site"], json!({"name": "Casa Forte", "lat": -8.0, "lon": -34.9, "extra": null}));
     assert_eq!(value["values"][0], json!({"at": 1_780_400_700_000_i64, "kwh": 12.0, "extra": null}));
     assert_eq!((extra(&value), extra(&value["meter"])), (Value::Null, Value::Null));
+}
+
+#[test]
+fn a_type_in_a_header_is_taken_from_the_names_of_folders_and_learnt_from_dead_letters() {
+    let mut setup = Setup::new("header");
+    let samples = setup.dir.path().join("samples");
+    let body = |more: Value| reading("any", more).to_string();
+    for (file, body) in [
+        ("meters/read/1.json", body(json!({}))),
+        ("meters/read/2.json", body(json!({"tariff": 3}))),
+        ("ping-1.json", body(json!({"values": []}))),
+    ] {
+        let file = samples.join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, body).unwrap();
+    }
+    let catalog = setup.dir.path().join("catalog");
+    let (from, to) = (samples.to_str().unwrap().to_owned(), catalog.to_str().unwrap().to_owned());
+    let verify = ["--verify", "hmac-sha256", "--verify-header", "x-wegly-signature"];
+    let init = ["profile", "init", "meters", "--from", &from, "--to", &to, "--type-header", "X-Meter-Topic"];
+    let summary = said(&setup, &[&init[..], &verify].concat(), 0);
+    assert!(summary.contains("all 3 samples convert, with nothing in `extra`"), "{summary}");
+    assert!(summary.contains("meters/read/1.json --source meters --catalog"), "{summary}");
+    assert!(summary.contains(" -H 'x-meter-topic: meters/read'"), "{summary}");
+    let toml = fs::read_to_string(catalog.join("meters/profile.toml")).unwrap();
+    assert!(toml.contains("header = \"x-meter-topic\""), "{toml}");
+
+    setup.sources += &format!("[catalog]\ndir = {to:?}\n[sources.meters]\nsecrets = [{SECRET:?}]\n");
+    setup.prepare(&["meters.meters"]);
+
+    let file = samples.join("meters/read/1.json");
+    let tried = |setup: &Setup, header: &str, code: i32| {
+        said(setup, &["try", file.to_str().unwrap(), "--source", "meters", "--unsigned", "-H", header], code)
+    };
+    let text = tried(&setup, "x-meter-topic: meters/read", 0);
+    assert!(text.contains("type      meters.read, by recognise[0]: `header x-meter-topic`"), "{text}");
+    assert!(tried(&setup, "x-meter-topic: meters/lost", 1).contains("unknown_type"));
+
+    // What the vendor sends since is learnt by that header.
+    let bridge = setup.start();
+    let swapped = reading("any", json!({"by": "someone"})).to_string();
+    let signature = format!("sha256={}", hex(&mac(SECRET, swapped.as_bytes())));
+    let headers =
+        [("content-type", "application/json"), ("x-wegly-signature", &signature), ("x-meter-topic", "meters/swapped")];
+    let answer = sender::post(bridge.http, "/webhooks/meters", &headers, swapped.as_bytes());
+    assert_eq!(answer.sum(), (202, "dead_lettered".into()));
+    let learned = bridge.setup.dir.path().join("learned");
+    let (letters, to) = (bridge.topic(LETTERS), learned.to_str().unwrap());
+    let text = said(&bridge.setup, &["profile", "learn", "--from", &letters, "--to", to], 0);
+    assert!(
+        text.contains("meters.swapped  ") && text.contains("all 1 samples convert, with nothing in `extra`"),
+        "{text}"
+    );
+    let toml = fs::read_to_string(learned.join("meters/profile.toml")).unwrap();
+    assert!(toml.contains("\"meters/swapped\" = \"meters.swapped\""), "{toml}");
 }
 
 #[test]

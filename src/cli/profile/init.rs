@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use http::HeaderName;
 
 use super::files::{self, Standing};
 use super::{ProfileError, report, samples};
@@ -20,13 +21,16 @@ Run it again with more samples: it adds fields and types, and changes nothing th
 that docs, keys and names that you edited stay. What would not be compatible is listed.
 
 A folder's files are .json, .jsonl or .ndjson: one body, or a list of them, or one on each line.
+If a header of the request determines the type, name it with --type-header, and name each sample's
+folder by its value (push/1.json, orders/create/1.json), or its file (push.json, push-2.json).
 
 Examples:
   hookbridge profile init acme --from samples/
   hookbridge profile init acme --from samples/ --to catalog --type-field kind --key order.created=order.number
   hookbridge profile init acme --from samples/ --verify token --verify-header x-acme-token
+  hookbridge profile init acme --from samples/ --type-header x-acme-topic
 
-Exit codes: 0 every sample converts, 1 some do not, or no member determines their types, 64 wrong usage,
+Exit codes: 0 every sample converts, 1 some do not, or nothing determines their types, 64 wrong usage,
 78 the catalog in --to is not usable, or a file cannot be read or written.";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -51,6 +55,9 @@ pub(super) struct InitArgs {
     /// Member of the bodies whose value determines the event type
     #[arg(long, value_name = "MEMBER")]
     type_field: Option<String>,
+    /// Header whose value determines the event type: that of a sample is the name of its folder or file
+    #[arg(long, value_name = "NAME", conflicts_with = "type_field")]
+    type_header: Option<HeaderName>,
     /// Key of a type, or of all types with such a member, as a path in the JSON; may be repeated
     #[arg(long, value_name = "[TYPE=]PATH", value_parser = key)]
     key: Vec<(Option<String>, String)>,
@@ -90,13 +97,14 @@ pub(super) fn run(args: &InitArgs) -> Result<Ending, ProfileError> {
     if !is_profile_name(&args.name) || args.name == "hookbridge" {
         return Err(ProfileError::Name(args.name.clone()));
     }
-    let samples = samples::read(&args.from)?;
+    let samples = samples::read(&args.from, args.type_header.as_ref())?;
     let dir = args.to.is_dir().then_some(&*args.to);
     // A folder that is to become a profile may be there, still empty.
     let standing = Standing::read(dir, &args.name, None)?;
     let inputs = Inputs {
         profile: args.name.clone(),
         type_field: args.type_field.clone(),
+        type_header: args.type_header.clone(),
         keys: args.key.clone(),
         verify: args.verify(),
     };
@@ -134,8 +142,11 @@ fn next(args: &InitArgs, samples: &[Sample]) -> String {
     let one = samples.iter().find(|sample| !sample.label.contains([':', '['])).or(samples.first());
     let label = one.map(|sample| sample.label.as_str()).unwrap_or_default();
     let file = if file.is_dir() { file.join(label) } else { file.to_owned() };
+    let header = one.and_then(|sample| sample.headers.iter().next());
+    let header = header.map(|(name, value)| format!(" -H '{name}: {}'", value.to_str().unwrap_or_default()));
+    let header = header.unwrap_or_default();
     format!(
-        "next:\n  grep -rn TODO {dir}/{name}\n  hookbridge try {} --source {name} --catalog {dir}\n  hookbridge dev --catalog {dir}\n  \
+        "next:\n  grep -rn TODO {dir}/{name}\n  hookbridge try {} --source {name} --catalog {dir}{header}\n  hookbridge dev --catalog {dir}\n  \
          hookbridge send {name} --catalog {dir}\n",
         file.display()
     )

@@ -15,9 +15,11 @@ use crate::config::{DEFAULT_FILE, Settings};
 use crate::kafka::registry::SchemaReader;
 use crate::kafka::route::Routes;
 use crate::outcome::Reason;
+use crate::source::Source;
 use crate::tools::dead_letter_index::{Filter, Letter};
 use crate::tools::infer::{Base, Draft, Inputs, Sample, SampleTrial, SeenExtras, VerifyChoice, draft, try_out};
-use crate::tools::read::{DecodeError, From, PlaceReader, Reader, Schemas};
+use crate::tools::read::{DecodeError, From, PlaceReader, ReadRecord, Reader, Schemas};
+use crate::tools::replay;
 
 const HELP: &str = "\
 From the topic of dead letters it reads those that are pending for their unknown type, and proposes
@@ -122,10 +124,9 @@ fn from_dead_letters(args: &LearnArgs, settings: &Settings, topic: &str) -> Resu
         let of: BTreeMap<_, _> = letters.iter().map(|letter| (letter.place, *letter)).collect();
         for record in places.read(of.keys().copied())? {
             bar.inc(1);
-            let (Some(letter), Some(value)) = (of.get(&record.place()), record.value) else { continue };
+            let Some(letter) = of.get(&record.place()).filter(|_| record.value.is_some()) else { continue };
             let Some(source) = settings.sources.get(&*letter.source) else { continue };
-            let text = String::from_utf8_lossy(&value).into_owned();
-            let sample = Sample { label: letter.id.to_string(), text, at: Some(letter.received_at) };
+            let sample = sample(letter, source, record);
             let of_profile = found.entry(source.profile.name.clone());
             of_profile.or_insert_with(|| Found::new(&source.profile)).samples.push(sample);
         }
@@ -139,6 +140,17 @@ fn from_dead_letters(args: &LearnArgs, settings: &Settings, topic: &str) -> Resu
         warn(format_args!("{} more dead letters were not read: run again after replay", letters.len() - taken.len()));
     }
     Ok(found)
+}
+
+/// The delivery of a dead letter, with the headers of its request: one of them may determine the type.
+fn sample(letter: &Letter, source: &Arc<Source>, record: ReadRecord) -> Sample {
+    let delivery = replay::restore(letter, source, record);
+    Sample {
+        label: letter.id.to_string(),
+        text: String::from_utf8_lossy(delivery.body()).into_owned(),
+        headers: delivery.headers().clone(),
+        at: Some(letter.received_at),
+    }
 }
 
 /// What stands in `extra` of the records of topics.
@@ -187,6 +199,7 @@ fn propose(args: &LearnArgs, settings: &Settings, name: &str, found: &Found) -> 
     let inputs = Inputs {
         profile: name.to_owned(),
         type_field: None,
+        type_header: None,
         keys: Vec::new(),
         // Of a profile that is there, nothing is decided on it.
         verify: VerifyChoice { method: String::new(), header: String::new(), given: true },

@@ -1,20 +1,25 @@
-//! Sample bodies in files.
+//! Sample bodies in files. Those whose type stands in a header of the request have it in the names of their folders or files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::ProfileError;
 use crate::tools::infer::Sample;
 
 /// All samples at `paths`, files and folders; in a folder, those of its files that end in `.json`, `.jsonl` or `.ndjson`.
-pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Sample>, ProfileError> {
+/// They get `type_header` with the type that their place names.
+pub(super) fn read(paths: &[PathBuf], type_header: Option<&HeaderName>) -> Result<Vec<Sample>, ProfileError> {
     let mut samples = Vec::new();
     for path in paths {
         let before = samples.len();
         for file in files(path)? {
             let text = fs::read_to_string(&file).map_err(|error| ProfileError::file(&file, error))?;
-            let label = file.strip_prefix(path).ok().filter(|rest| !rest.as_os_str().is_empty()).unwrap_or(&file);
-            samples.extend(of_file(&label.display().to_string(), &text));
+            let inside = file.strip_prefix(path).ok().filter(|rest| !rest.as_os_str().is_empty());
+            let headers = type_header.map(|name| header(name, inside.unwrap_or(Path::new(&file_name(&file)))));
+            let label = inside.unwrap_or(&file).display().to_string();
+            samples.extend(of_file(&label, &text, &headers.unwrap_or_default()));
         }
         if samples.len() == before {
             return Err(ProfileError::NoSamples(path.clone()));
@@ -51,10 +56,35 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, ProfileError> {
     Ok(found)
 }
 
+fn file_name(file: &Path) -> String {
+    file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The header `name` of a sample at `place`, if that names a type.
+fn header(name: &HeaderName, place: &Path) -> HeaderMap {
+    let value = HeaderValue::from_str(&type_of(place)).ok().filter(|value| !value.is_empty());
+    value.map(|value| (name.clone(), value)).into_iter().collect()
+}
+
+/// The type that a place names: `push/1.json`, `push.json` and `push-2.json` are of `push`, `orders/create/1.json` of
+/// `orders/create`.
+fn type_of(place: &Path) -> String {
+    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        let names: Vec<_> = folder.iter().map(|name| name.to_string_lossy()).collect();
+        return names.join("/");
+    }
+    let name = place.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let before = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let is_number = before.is_empty() || (before.len() < name.len() && before.ends_with(['-', '_', '.', ' ']));
+    if is_number { before.trim_end_matches(['-', '_', '.', ' ']).to_owned() } else { name }
+}
+
 /// One body, a list of bodies, or one on each line.
-fn of_file(label: &str, text: &str) -> Vec<Sample> {
+fn of_file(label: &str, text: &str, headers: &HeaderMap) -> Vec<Sample> {
     let text = text.trim_start_matches('\u{FEFF}').trim();
-    let sample = |label: String, text: &str| Sample { label, text: text.to_owned(), at: None };
+    let sample =
+        |label: String, text: &str| Sample { label, text: text.to_owned(), headers: headers.clone(), at: None };
     let is_json = |text: &str| serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok();
     if !is_json(text) {
         let lines: Vec<_> = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).collect();
@@ -76,7 +106,7 @@ mod tests {
     #[test]
     fn a_file_has_one_body_or_several() {
         let of = |text: &str| -> Vec<(String, String)> {
-            of_file("a.json", text).into_iter().map(|sample| (sample.label, sample.text)).collect()
+            of_file("a.json", text, &HeaderMap::new()).into_iter().map(|sample| (sample.label, sample.text)).collect()
         };
         let one = |label: &str, text: &str| (label.to_owned(), text.to_owned());
         assert_eq!(of("\u{FEFF} {\"a\":\n1} \n"), [one("a.json", "{\"a\":\n1}")]);
@@ -84,5 +114,23 @@ mod tests {
         assert_eq!(of("[{\"a\":1},\n{\"a\":2.50}]"), [one("a.json[0]", "{\"a\":1}"), one("a.json[1]", "{\"a\":2.50}")]);
         // What is no JSON is told of as what it is.
         assert_eq!(of("{\"a\":1}\n{"), [one("a.json", "{\"a\":1}\n{")]);
+    }
+
+    #[test]
+    fn the_place_of_a_sample_names_its_type() {
+        for (place, expected) in [
+            ("push/1.json", "push"),
+            ("orders/create/2026-06-02.json", "orders/create"),
+            ("push.json", "push"),
+            ("push-2.json", "push"),
+            ("pull_request_12.json", "pull_request"),
+            ("order.created.3.jsonl", "order.created"),
+            ("push 2.json", "push"),
+            ("sha256.json", "sha256"),
+            ("v2-order.json", "v2-order"),
+            ("7.json", ""),
+        ] {
+            assert_eq!(type_of(Path::new(place)), expected, "{place}");
+        }
     }
 }

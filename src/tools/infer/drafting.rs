@@ -9,7 +9,7 @@ use super::known::{self, KnownRecords};
 use super::layout::{self, Layout, NewField, Top};
 use super::naming;
 use super::notes::Notes;
-use super::profile_file::{self, KnownProfile, NewType};
+use super::profile_file::{self, KnownProfile, NewType, ToldBy, ToldPlace};
 use super::reading::{self, Base, Groups, InferError, Inputs, Sample, TypeGroup};
 use super::walk::{Walked, Walker};
 
@@ -55,7 +55,7 @@ struct Planned<'a> {
     entity: String,
     key: Steps,
     times: Vec<Steps>,
-    told_by: (String, String),
+    told_by: ToldBy,
 }
 
 /// Drafts a profile, or what is to be added to the one that is there.
@@ -77,7 +77,7 @@ pub(crate) fn draft(
     if let Some(doubt) = doubt {
         notes.say(doubt);
     }
-    take_out_telling(&mut groups, known_profile.as_ref());
+    take_out_telling(&mut groups, base, known_profile.as_ref());
     let planned = plan(inputs, &groups, &known, &mut notes, &mut left_out);
     let walked = walk_all(&known, &groups, known_profile.as_ref(), extras, &planned);
     let tops: Vec<_> =
@@ -114,13 +114,18 @@ fn drafted(group: &TypeGroup, types: &[NewType]) -> DraftedType {
 }
 
 /// What tells the type is told by `event.type`, and gets no field.
-fn take_out_telling(groups: &mut [TypeGroup], known: Option<&KnownProfile>) {
+fn take_out_telling(groups: &mut [TypeGroup], base: Option<&Base<'_>>, known: Option<&KnownProfile>) {
     if known.is_some_and(|known| known.payload.is_some()) {
         return;
     }
     for group in groups {
-        if let Some((field, _)) = &group.told_by {
-            group.shape.members.shift_remove(field);
+        let member = match group.told_by.as_ref().map(|told_by| &told_by.place) {
+            Some(ToldPlace::Member(name)) => Some(name.as_str()),
+            Some(ToldPlace::Rule(at)) => base.and_then(|base| base.profile.recognise.get(*at)?.field()),
+            Some(ToldPlace::Header(_)) | None => None,
+        };
+        if let Some(member) = member {
+            group.shape.members.shift_remove(member);
         }
     }
 }

@@ -2,11 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use http::HeaderName;
 use toml_edit::{DocumentMut, InlineTable, Item, Table, TableLike, Value, value};
-
-use super::grouping;
-use super::naming;
-use crate::values::json::Document;
 
 /// An event type to be written.
 #[derive(Clone, Debug)]
@@ -16,8 +13,37 @@ pub(crate) struct NewType {
     pub(crate) topic: String,
     pub(crate) key: String,
     pub(crate) time: Vec<String>,
-    /// Which value of which member tells it.
-    pub(crate) told_by: (String, String),
+    pub(crate) told_by: ToldBy,
+}
+
+/// What determines a type that is new.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ToldBy {
+    pub(crate) place: ToldPlace,
+    pub(crate) value: String,
+}
+
+/// Where its value stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum ToldPlace {
+    /// A member of the body, or one further inside with dots between.
+    Member(String),
+    /// A header of the request.
+    Header(HeaderName),
+    /// Where the rule of this number, which is there already, looks.
+    Rule(usize),
+}
+
+impl ToldPlace {
+    /// How a new rule says where it looks.
+    fn written(&self) -> Option<(&'static str, &str)> {
+        match self {
+            ToldPlace::Member(path) if path.contains('.') => Some(("path", path)),
+            ToldPlace::Member(name) => Some(("field", name)),
+            ToldPlace::Header(name) => Some(("header", name.as_str())),
+            ToldPlace::Rule(_) => None,
+        }
+    }
 }
 
 /// How a new profile says that requests are verified.
@@ -38,8 +64,8 @@ pub(super) struct KnownProfile {
 }
 
 struct KnownRule {
-    field: String,
-    given: Option<String>,
+    /// The member of the body that it looks at, if it looks at one alone.
+    field: Option<String>,
     /// Value to type; `None` where the value is the type.
     values: Option<BTreeMap<String, String>>,
 }
@@ -61,14 +87,10 @@ impl KnownProfile {
             let values = values.map(|values| {
                 values.iter().filter_map(|(value, name)| Some((value.to_owned(), name.as_str()?.to_owned()))).collect()
             });
-            Some(KnownRule {
-                field: text(table, "field").or_else(|| text(table, "path"))?,
-                given: text(table, "given"),
-                values,
-            })
+            KnownRule { field: text(table, "field").or_else(|| text(table, "path")), values }
         };
         let rules = doc.get("recognise").and_then(Item::as_array_of_tables);
-        let rules = rules.into_iter().flatten().filter_map(|table| rule(table)).collect();
+        let rules = rules.into_iter().flatten().map(|table| rule(table)).collect();
         let types = doc.get("types").and_then(Item::as_table_like).map(|types| {
             types
                 .iter()
@@ -86,37 +108,25 @@ impl KnownProfile {
         let tells = |rule: &&KnownRule| {
             rule.values.as_ref().is_none_or(|values| values.values().any(|name| name == event_type))
         };
-        self.rules.iter().filter(tells).map(|rule| rule.field.clone()).collect()
-    }
-
-    /// The member by which a body of no known type tells what it is, and its value.
-    pub(super) fn untold(&self, doc: &Document<'_>) -> Option<(String, String)> {
-        let rules = self.rules.iter().filter(|rule| rule.given.as_ref().is_none_or(|given| *given == rule.field));
-        let mut told = rules.filter_map(|rule| {
-            let value = grouping::text_at(doc, &rule.field)?;
-            naming::event_type(&value)?;
-            Some((rule.field.clone(), value))
-        });
-        told.next()
+        self.rules.iter().filter(tells).filter_map(|rule| rule.field.clone()).collect()
     }
 
     /// The text with `new` types added; `None` where it is written in a way that nothing can be added to.
     pub(super) fn with_types(mut self, new: &[NewType]) -> Option<String> {
         for ty in new {
-            let (field, value) = &ty.told_by;
-            self.tell(field, value, &ty.name)?;
+            let ToldPlace::Rule(at) = ty.told_by.place else { return None };
+            self.tell(at, &ty.told_by.value, &ty.name)?;
             let types = self.doc.get_mut("types")?.as_table_like_mut()?;
             types.insert(&ty.name, Item::Value(Value::InlineTable(line(ty))));
         }
         Some(self.doc.to_string())
     }
 
-    /// Lets the rule that looks at `field` know that `value` is the type `name`.
-    fn tell(&mut self, field: &str, value: &str, name: &str) -> Option<()> {
-        let at = self.rules.iter().position(|rule| rule.field == field)?;
+    /// Lets the rule number `at` know that `value` is the type `name`.
+    fn tell(&mut self, at: usize, value: &str, name: &str) -> Option<()> {
         let known: Vec<String> = self.types.keys().cloned().collect();
         let rule = self.doc.get_mut("recognise")?.as_array_of_tables_mut()?.get_mut(at)?;
-        if self.rules[at].values.is_none() {
+        if self.rules.get(at)?.values.is_none() {
             if value == name {
                 return Some(());
             }
@@ -156,18 +166,19 @@ pub(super) fn new_file(profile: &str, verify: &VerifyChoice, types: &[NewType]) 
                  #   method = \"token\": `header` holds a shared token; the source has `tokens`\n";
     }
     text += &format!("[verify]\nmethod = {}\nheader = {}\n", quoted(&verify.method), quoted(&verify.header));
-    let mut fields: Vec<&str> = Vec::new();
+    let mut places: Vec<&ToldPlace> = Vec::new();
     for ty in types {
-        if !fields.contains(&ty.told_by.0.as_str()) {
-            fields.push(&ty.told_by.0);
+        if !places.contains(&&ty.told_by.place) {
+            places.push(&ty.told_by.place);
         }
     }
-    for field in fields {
-        let rule = if field.contains('.') { "path" } else { "field" };
-        let head = "\n# The value of this member determines the type.\n[[recognise]]";
-        text += &format!("{head}\n{rule} = {}\n\n[recognise.values]\n", quoted(field));
-        for ty in types.iter().filter(|ty| ty.told_by.0 == field) {
-            text += &format!("{} = {}\n", quoted(&ty.told_by.1), quoted(&ty.name));
+    for place in places {
+        let Some((key, name)) = place.written() else { continue };
+        let what = if key == "header" { "header" } else { "member" };
+        let head = format!("\n# The value of this {what} determines the type.\n[[recognise]]");
+        text += &format!("{head}\n{key} = {}\n\n[recognise.values]\n", quoted(name));
+        for ty in types.iter().filter(|ty| ty.told_by.place == *place) {
+            text += &format!("{} = {}\n", quoted(&ty.told_by.value), quoted(&ty.name));
         }
     }
     text += "\n[types]\n";
@@ -188,7 +199,7 @@ mod tests {
             topic: "new".into(),
             key: "id".into(),
             time: vec!["at".into()],
-            told_by: ("kind".into(), value.into()),
+            told_by: ToldBy { place: ToldPlace::Rule(0), value: value.into() },
         }
     }
 
@@ -217,5 +228,16 @@ mod tests {
         let values = read["recognise"][0]["values"].as_table().unwrap();
         assert_eq!(values.len(), 3, "{other}");
         assert_eq!(values["CD"].as_str(), Some("c.d"));
+    }
+
+    #[test]
+    fn a_value_is_added_to_the_rule_that_does_not_know_it() {
+        let text = "[[recognise]]\ntemplate = \"{a}.{b}\"\n\n[[recognise]]\nheader = \"x-topic\"\nvalues = { A = \"a.b\" }\n\n[types]\n\"a.b\" = { record = \"AB\" }\n";
+        let mut new = new_type("c.d", "C");
+        new.told_by.place = ToldPlace::Rule(1);
+        let added = KnownProfile::read(text).unwrap().with_types(&[new]).unwrap();
+        let read: toml::Table = toml::from_str(&added).unwrap();
+        assert_eq!(read["recognise"][1]["values"]["C"].as_str(), Some("c.d"));
+        assert_eq!(read["recognise"][0].as_table().unwrap().len(), 1, "{added}");
     }
 }

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use indexmap::IndexMap;
 
 use super::extras::SeenSpan;
-use super::profile_file::{KnownProfile, VerifyChoice};
+use super::profile_file::{KnownProfile, ToldBy, ToldPlace, VerifyChoice};
 use super::shape::ObjectShape;
 use super::{grouping, naming};
 use crate::catalog::Profile;
-use crate::convert::identify::identify;
+use crate::convert::identify::{identify, unknown_value};
 use crate::values::json::{Document, Kind, MAX_DEPTH, Node};
 use crate::values::printable::clip;
 
@@ -20,6 +20,8 @@ pub(crate) struct Sample {
     /// What messages call it: its file, or its place in a topic.
     pub(crate) label: String,
     pub(crate) text: String,
+    /// Those of the request it came with, as far as they are known.
+    pub(crate) headers: HeaderMap,
     /// When it was received, where that is known. Milliseconds since 1970.
     pub(crate) at: Option<i64>,
 }
@@ -38,6 +40,8 @@ pub(crate) struct Inputs {
     pub(crate) profile: String,
     /// The member that tells the types apart.
     pub(crate) type_field: Option<String>,
+    /// The header that does, which the samples then have.
+    pub(crate) type_header: Option<HeaderName>,
     /// Keys as paths in the JSON; of one type, or of all that have such a member.
     pub(crate) keys: Vec<(Option<String>, String)>,
     /// For a profile that is new.
@@ -51,11 +55,16 @@ pub(crate) enum InferError {
     Sample { label: String, what: String },
     #[error(
         "no member at the top of the bodies determines their types: expected a text in every sample, with a name such as \
-         `type` or `event` or a value that is in the file's name; name it with --type-field"
+         `type` or `event` or a value that is in the file's name; name it with --type-field, or the header that does with --type-header"
     )]
     NoTelling,
     #[error("{label}: no type by `{field}`: expected a text such as order.created")]
     NoType { label: String, field: String },
+    #[error(
+        "{label}: no type for the header {header}: expected it in the name of the folder, as in samples/push/1.json, or of the \
+         file, as in push-1.json"
+    )]
+    NoHeader { label: String, header: HeaderName },
     #[error(
         "{0} cannot be added to: write `recognise` as [[recognise]] and `types` as [types], as the built-in profiles do"
     )]
@@ -65,8 +74,8 @@ pub(crate) enum InferError {
 /// The samples of one type.
 pub(super) struct TypeGroup {
     pub(super) name: String,
-    /// Which value of which member tells it, where it is new.
-    pub(super) told_by: Option<(String, String)>,
+    /// What determines it, where it is new.
+    pub(super) told_by: Option<ToldBy>,
     pub(super) shape: ObjectShape,
     pub(super) seen: SeenSpan,
 }
@@ -111,23 +120,26 @@ pub(super) fn group(
     base: Option<(&Base<'_>, &KnownProfile)>,
 ) -> Result<Groups, InferError> {
     let mut found = Groups { groups: Vec::new(), doubt: None, left_out: Vec::new() };
-    let field = match (&inputs.type_field, base) {
-        (Some(field), _) => Some(field.clone()),
-        (None, Some(_)) => None,
-        (None, None) => {
+    let place = match (&inputs.type_field, &inputs.type_header, base) {
+        (Some(field), ..) => Some(ToldPlace::Member(field.clone())),
+        (None, Some(header), _) => Some(ToldPlace::Header(header.clone())),
+        (None, None, Some(_)) => None,
+        (None, None, None) => {
             let telling = grouping::telling(docs).ok_or(InferError::NoTelling)?;
             found.doubt = telling.doubt;
-            Some(telling.path)
+            Some(ToldPlace::Member(telling.path))
         }
     };
     let mut groups: IndexMap<String, TypeGroup> = IndexMap::new();
     let mut names = Names::new(base.map(|(_, known)| known));
     for (sample, (label, doc)) in samples.iter().zip(docs) {
-        let told = match (base.and_then(|(base, _)| known_type(doc, base)), base) {
+        let told = match (base.and_then(|(base, _)| known_type(doc, &sample.headers, base)), base) {
             (Some(name), _) => Some((name, None)),
-            (None, Some((_, known))) => known.untold(doc).map(|told_by| (names.of(&told_by), Some(told_by))),
+            (None, Some((base, _))) => {
+                untold(doc, &sample.headers, base).map(|told_by| (names.of(&told_by), Some(told_by)))
+            }
             (None, None) => {
-                let told_by = told_by(label, doc, field.as_deref().unwrap_or_default())?;
+                let told_by = told_by(sample, doc, place.as_ref())?;
                 Some((names.of(&told_by), Some(told_by)))
             }
         };
@@ -146,11 +158,28 @@ pub(super) fn group(
     Ok(found)
 }
 
-/// Which value of `field` tells the type of a body.
-fn told_by(label: &str, doc: &Document<'_>, field: &str) -> Result<(String, String), InferError> {
-    let value = grouping::text_at(doc, field).filter(|value| naming::event_type(value).is_some());
-    let none = || InferError::NoType { label: label.to_owned(), field: field.to_owned() };
-    Ok((field.to_owned(), value.ok_or_else(none)?))
+/// Which value at `place` tells the type of a sample.
+fn told_by(sample: &Sample, doc: &Document<'_>, place: Option<&ToldPlace>) -> Result<ToldBy, InferError> {
+    let label = sample.label.clone();
+    let (value, none) = match place {
+        Some(ToldPlace::Member(path)) => {
+            (grouping::text_at(doc, path), InferError::NoType { label, field: path.clone() })
+        }
+        Some(ToldPlace::Header(name)) => {
+            let value = sample.headers.get(name).and_then(|value| value.to_str().ok());
+            (value.map(str::to_owned), InferError::NoHeader { label, header: name.clone() })
+        }
+        Some(ToldPlace::Rule(_)) | None => return Err(InferError::NoTelling),
+    };
+    let value = value.filter(|value| naming::event_type(value).is_some()).ok_or(none)?;
+    Ok(ToldBy { place: place.cloned().ok_or(InferError::NoTelling)?, value })
+}
+
+/// The rule of the profile that does not know an event's type, and the value that it finds.
+fn untold(doc: &Document<'_>, headers: &HeaderMap, base: &Base<'_>) -> Option<ToldBy> {
+    let (at, value) = unknown_value(doc, headers, base.profile)?;
+    naming::event_type(&value)?;
+    Some(ToldBy { place: ToldPlace::Rule(at), value })
 }
 
 /// The object that has the event's data.
@@ -162,8 +191,8 @@ fn payload(doc: &Document<'_>, name: Option<&str>) -> Option<Node> {
 }
 
 /// The type of a body, if the profile has it.
-fn known_type(doc: &Document<'_>, base: &Base<'_>) -> Option<String> {
-    let event_type = match identify(doc, &HeaderMap::new(), base.profile) {
+fn known_type(doc: &Document<'_>, headers: &HeaderMap, base: &Base<'_>) -> Option<String> {
+    let event_type = match identify(doc, headers, base.profile) {
         Ok(identified) => Some(identified.event_type),
         Err(unidentified) => unidentified.event_type,
     };
@@ -172,7 +201,7 @@ fn known_type(doc: &Document<'_>, base: &Base<'_>) -> Option<String> {
 
 /// Names of types, one for each value that tells one.
 struct Names {
-    of: IndexMap<(String, String), String>,
+    of: IndexMap<ToldBy, String>,
     taken: BTreeSet<String>,
 }
 
@@ -182,11 +211,11 @@ impl Names {
         Names { of: IndexMap::new(), taken: taken.unwrap_or_default() }
     }
 
-    fn of(&mut self, told_by: &(String, String)) -> String {
+    fn of(&mut self, told_by: &ToldBy) -> String {
         if let Some(name) = self.of.get(told_by) {
             return name.clone();
         }
-        let wanted = naming::event_type(&told_by.1).unwrap_or_default();
+        let wanted = naming::event_type(&told_by.value).unwrap_or_default();
         let name = naming::unique(&wanted, &mut self.taken, "_");
         self.of.insert(told_by.clone(), name.clone());
         name

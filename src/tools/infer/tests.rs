@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use http::{HeaderMap, HeaderName};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -14,11 +15,11 @@ type Files = BTreeMap<String, String>;
 
 fn inputs() -> Inputs {
     let verify = VerifyChoice { method: "token".into(), header: "x-acme".into(), given: false };
-    Inputs { profile: "acme".into(), type_field: None, keys: Vec::new(), verify }
+    Inputs { profile: "acme".into(), type_field: None, type_header: None, keys: Vec::new(), verify }
 }
 
 fn sample(label: &str, text: impl Into<String>) -> Sample {
-    Sample { label: label.into(), text: text.into(), at: None }
+    Sample { label: label.into(), text: text.into(), headers: HeaderMap::new(), at: None }
 }
 
 fn samples(bodies: &[Value]) -> Vec<Sample> {
@@ -204,6 +205,71 @@ fn what_stands_in_extra_becomes_fields() {
     assert!(made.misfits[0].contains("`total` is double"), "{:?}", made.misfits);
     let seen = extras.members[&("Order".to_owned(), "gift".to_owned())];
     assert_eq!(seen, SeenSpan { count: 3, first: Some(10), last: Some(30) });
+}
+
+/// A sample with its type in a header.
+fn sent(topic: &str, body: &Value) -> Sample {
+    let headers = [(HeaderName::from_static("x-topic"), topic.parse().unwrap())].into_iter().collect();
+    Sample { label: topic.into(), text: body.to_string(), headers, at: None }
+}
+
+#[test]
+fn a_header_may_determine_the_type() {
+    let by_header = Inputs { type_header: Some(HeaderName::from_static("x-topic")), ..inputs() };
+    let bodies = [
+        sent("orders/create", &json!({"id": 7, "type": "retail", "created_at": "2026-06-02T12:00:00Z"})),
+        sent("customers/update", &json!({"id": 9, "email": "a@example.com"})),
+    ];
+    let made = draft(&by_header, &bodies, None, &SeenExtras::default()).unwrap();
+    let now = profile(&made.files);
+    assert_eq!(now.types.keys().collect::<Vec<_>>(), ["customers.update", "orders.create"]);
+    // What only looks as if it determined the type stays in the record.
+    assert_eq!(field(&made.files, "OrdersCreate", "type")["type"], json!(["null", "string"]));
+    let tried = try_out(&now, &bodies);
+    assert!(tried.failed.is_empty() && tried.extra.is_empty(), "{:?} {:?}", tried.failed, tried.extra);
+
+    // More of them are added to its rule, whether they come from files or are dead letters.
+    let more = [sent("orders/paid", &json!({"id": 7})), sent("orders/create", &json!({"id": 8, "total": 3.5}))];
+    let base = Base { files: &made.files, profile: &now };
+    let added = draft(&inputs(), &more, Some(&base), &SeenExtras::default()).unwrap();
+    let mut all = made.files.clone();
+    all.extend(added.files.clone());
+    let new = profile(&all);
+    assert_eq!(changes_that_break(&now, &new), [""; 0]);
+    assert_eq!(new.types.keys().collect::<Vec<_>>(), ["customers.update", "orders.create", "orders.paid"]);
+    let tried = try_out(&new, &more);
+    assert!(tried.failed.is_empty() && tried.extra.is_empty(), "{:?} {:?}", tried.failed, tried.extra);
+
+    let Err(error) = draft(&by_header, &samples(&[json!({"id": 7})]), None, &SeenExtras::default()) else { panic!() };
+    assert!(error.to_string().starts_with("0: no type for the header x-topic: expected"), "{error}");
+}
+
+#[test]
+fn a_value_is_added_to_the_rule_that_does_not_know_it_though_it_has_several_parts() {
+    let first = first(&samples(&[json!({"type": "push", "id": 1})]));
+    let mut files = first.files;
+    let rules = "[[recognise]]\nheader = \"x-topic\"\nvalues = { push = \"push\" }\nignore = [\"ping\"]\notherwise = \"next\"\n\n\
+                 [[recognise]]\ntemplate = \"{header:x-topic}.{action}\"\nvalues = { \"issues.opened\" = \"push\" }\n\n[types]";
+    let toml = &files["profile.toml"];
+    let types = toml.split("[types]").nth(1).unwrap();
+    let verify = &toml[toml.find("[verify]").unwrap()..];
+    let verify = verify.split("\n\n").next().unwrap();
+    let text = format!("{verify}\n\n{rules}{types}");
+    files.insert("profile.toml".into(), text);
+    let now = profile(&files);
+    let more = [
+        sent("issues", &json!({"id": 2, "action": "closed"})),
+        sent("fork", &json!({"id": 3})),
+        sent("ping", &json!({"id": 4})),
+    ];
+    let base = Base { files: &files, profile: &now };
+    let added = draft(&inputs(), &more, Some(&base), &SeenExtras::default()).unwrap();
+    assert_eq!(added.left_out.len(), 1, "{:?}", added.left_out);
+    files.extend(added.files);
+    let new = profile(&files);
+    assert_eq!(new.types.keys().collect::<Vec<_>>(), ["fork", "issues.closed", "push"]);
+    let tried = try_out(&new, &more[..2]);
+    assert!(tried.failed.is_empty(), "{:?}", tried.failed);
 }
 
 #[test]

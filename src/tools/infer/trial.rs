@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use http::HeaderMap;
-
 use super::reading::Sample;
 use crate::catalog::{EventType, Profile, compatibility};
 use crate::convert::encode::{Head, encode};
@@ -24,7 +22,7 @@ pub(crate) struct SampleTrial {
 pub(crate) fn try_out(profile: &Profile, samples: &[Sample]) -> SampleTrial {
     let mut trial = SampleTrial::default();
     for sample in samples {
-        match convert(profile, &sample.text) {
+        match convert(profile, sample) {
             Ok(extra) => {
                 trial.converted += 1;
                 for member in extra {
@@ -38,9 +36,9 @@ pub(crate) fn try_out(profile: &Profile, samples: &[Sample]) -> SampleTrial {
 }
 
 /// What a body leaves in `extra`, or why it is no record.
-fn convert(profile: &Profile, body: &str) -> Result<Vec<String>, String> {
-    let doc = Document::scan(body.as_bytes(), MAX_DEPTH).map_err(|e| e.to_string())?;
-    let identified = identify(&doc, &HeaderMap::new(), profile).map_err(|e| e.why.to_string())?;
+fn convert(profile: &Profile, sample: &Sample) -> Result<Vec<String>, String> {
+    let doc = Document::scan(sample.text.as_bytes(), MAX_DEPTH).map_err(|e| e.to_string())?;
+    let identified = identify(&doc, &sample.headers, profile).map_err(|e| e.why.to_string())?;
     let head = Head {
         id: "00000000-0000-8000-8000-000000000000",
         event_type: &identified.event_type.name,
