@@ -26,7 +26,7 @@ pub(super) struct ProfileArgs {
 
 #[derive(Debug, Subcommand)]
 enum ProfileCommand {
-    /// Make a profile from sample bodies, or add to one what more samples show
+    /// Make a profile from sample bodies or JSON Schemas, or add to one what more samples show
     Init(InitArgs),
     /// Propose the types and fields that dead letters, or `extra` in a topic, show to be missing
     Learn(LearnArgs),
@@ -39,8 +39,10 @@ enum ProfileError {
         "{0:?}: expected a name that matches [a-z][a-z0-9_]* and is not hookbridge, because it becomes an Avro namespace"
     )]
     Name(String),
-    #[error("{}: no samples: expected .json files, each with one body, or with one on each line", .0.display())]
+    #[error("{}: no samples: expected .json files, each with a body or a JSON Schema, or with a body on each line", .0.display())]
     NoSamples(PathBuf),
+    #[error("{}: expected JSON; convert it first, for example with `yq -o json {}`", .0.display(), .0.display())]
+    Yaml(PathBuf),
     #[error("{}: {error}", .path.display())]
     File { path: PathBuf, error: std::io::Error },
     #[error(transparent)]
@@ -64,7 +66,7 @@ impl ProfileError {
 
     fn ending(&self) -> Ending {
         match self {
-            ProfileError::Name(_) | ProfileError::NoSamples(_) => Ending::Usage,
+            ProfileError::Name(_) | ProfileError::NoSamples(_) | ProfileError::Yaml(_) => Ending::Usage,
             ProfileError::Infer(_) | ProfileError::Breaks(_) => Ending::Findings,
             ProfileError::File { .. } | ProfileError::Catalog(_) | ProfileError::Config(_) => Ending::Configuration,
             ProfileError::Read(_) | ProfileError::Decode(_) => Ending::Unavailable,

@@ -139,6 +139,47 @@ fn a_type_in_a_header_is_taken_from_the_names_of_folders_and_learnt_from_dead_le
 }
 
 #[test]
+fn a_schema_becomes_typed_records_without_a_sample() {
+    let mut setup = Setup::new("schema");
+    let folder = setup.dir.path().to_owned();
+    let at = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "required": ["kind", "meter"],
+        "properties": {
+            "kind": {"const": "meter.read"},
+            "sentAt": {"type": "string", "format": "date-time", "description": "When the reading was sent."},
+            "meter": {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}, "installedOn": {"type": "string", "format": "date"}}},
+            "values": {"type": "array", "items": {"$ref": "#/$defs/value"}},
+        },
+        "$defs": {"value": {"type": "object", "properties": {"at": {"type": "string"}, "kwh": {"type": "number"}}}},
+    });
+    fs::write(at("meter-read.json"), schema.to_string()).unwrap();
+    fs::write(at("body.json"), reading("meter.read", json!({})).to_string()).unwrap();
+    let (from, to) = (at("meter-read.json"), at("catalog"));
+    let init = ["profile", "init", "meters", "--from", &from, "--to", &to];
+    let summary = said(&setup, &init, 0);
+    assert!(summary.contains("meters: 1 schema files, 1 event types"), "{summary}");
+    assert!(
+        summary.contains("meter.read  by schema  new: topic meters.meter, key meter.id, time sent_at"),
+        "{summary}"
+    );
+    assert!(said(&setup, &init, 0).contains("nothing to add"));
+
+    let body = at("body.json");
+    setup.sources += &format!("[catalog]\ndir = {to:?}\n[sources.meters]\nsecrets = [{SECRET:?}]\n");
+    let text = said(&setup, &["try", &body, "--source", "meters", "--unsigned"], 0);
+    for expected in ["answer    200 published", "key       M-7", "\"kwh\": 12.25", "extra     messageId: not a field"] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+
+    fs::write(at("api.yaml"), "openapi: 3.1.0").unwrap();
+    let text = said(&setup, &["profile", "init", "other", "--from", &at("api.yaml"), "--to", &to], 64);
+    assert!(text.contains("api.yaml: expected JSON; convert it first"), "{text}");
+}
+
+#[test]
 fn what_came_since_is_learnt_brought_in_and_replayed() {
     let (setup, catalog) = made_of_samples("learn");
     let bridge = setup.start();

@@ -12,7 +12,7 @@ use crate::cli::{Ending, print};
 use crate::tools::infer::{Base, Inputs, Sample, SeenExtras, VerifyChoice, draft, try_out};
 
 const HELP: &str = "\
-Reads sample bodies and writes a profile: which member determines the type, a record for each type,
+Reads sample bodies, or the JSON Schemas of bodies, and writes a profile: which member determines the type, a record for each type,
 records that several share, ids, instants, keys and times. Everything but the way to the key may be
 null, so that the types can grow. It converts all samples by what it wrote, and lists what it was
 unsure of. Nothing is sent anywhere.
@@ -21,6 +21,8 @@ Run it again with more samples: it adds fields and types, and changes nothing th
 that docs, keys and names that you edited stay. What would not be compatible is listed.
 
 A folder's files are .json, .jsonl or .ndjson: one body, or a list of them, or one on each line.
+A file may also be a JSON Schema, or an OpenAPI document with webhooks: both as JSON. Member
+descriptions become docs, and the member with a fixed value in every schema determines the type.
 If a header of the request determines the type, name it with --type-header, and name each sample's
 folder by its value (push/1.json, orders/create/1.json), or its file (push.json, push-2.json).
 
@@ -29,6 +31,7 @@ Examples:
   hookbridge profile init acme --from samples/ --to catalog --type-field kind --key order.created=order.number
   hookbridge profile init acme --from samples/ --verify token --verify-header x-acme-token
   hookbridge profile init acme --from samples/ --type-header x-acme-topic
+  hookbridge profile init acme --from openapi.json --key order.created=data.id
 
 Exit codes: 0 every sample converts, 1 some do not, or nothing determines their types, 64 wrong usage,
 78 the catalog in --to is not usable, or a file cannot be read or written.";
@@ -46,7 +49,7 @@ enum VerifyMethod {
 pub(super) struct InitArgs {
     /// Name of the profile: `[a-z][a-z0-9_]*`
     name: String,
-    /// Folders or files with sample bodies
+    /// Folders or files with sample bodies, JSON Schemas or OpenAPI documents
     #[arg(long, required = true, value_name = "PATH")]
     from: Vec<PathBuf>,
     /// The catalog's folder; the profile becomes a folder in it
@@ -97,12 +100,14 @@ pub(super) fn run(args: &InitArgs) -> Result<Ending, ProfileError> {
     if !is_profile_name(&args.name) || args.name == "hookbridge" {
         return Err(ProfileError::Name(args.name.clone()));
     }
-    let samples = samples::read(&args.from, args.type_header.as_ref())?;
+    let samples::SampleFiles { samples, schemas } = samples::read(&args.from, args.type_header.as_ref())?;
+    let sources = sources(samples.len(), schemas.len());
     let dir = args.to.is_dir().then_some(&*args.to);
     // A folder that is to become a profile may be there, still empty.
     let standing = Standing::read(dir, &args.name, None)?;
     let inputs = Inputs {
         profile: args.name.clone(),
+        schemas,
         type_field: args.type_field.clone(),
         type_header: args.type_header.clone(),
         keys: args.key.clone(),
@@ -124,14 +129,25 @@ pub(super) fn run(args: &InitArgs) -> Result<Ending, ProfileError> {
         files::write(&folder, &made.files)?;
     }
     let tried = try_out(&profile, &samples);
-    let mut text = format!("{}: {} samples, {} event types\n", args.name, samples.len(), made.types.len());
+    let mut text = format!("{}: {sources}, {} event types\n", args.name, made.types.len());
     text += &report::types(&args.name, &made);
     text += &if made.files.is_empty() { "nothing to add\n".to_owned() } else { report::wrote(&folder, &made) };
-    text += &report::trial(&tried, false);
+    if !samples.is_empty() {
+        text += &report::trial(&tried, false);
+    }
     text += &report::doubts(&made);
     text += &next(args, &samples);
     print(&text);
     Ok(if tried.failed.is_empty() && made.left_out.is_empty() { Ending::Well } else { Ending::Findings })
+}
+
+/// `3 samples, 1 schema files`
+fn sources(samples: usize, schemas: usize) -> String {
+    match (samples, schemas) {
+        (samples, 0) => format!("{samples} samples"),
+        (0, schemas) => format!("{schemas} schema files"),
+        (samples, schemas) => format!("{samples} samples, {schemas} schema files"),
+    }
 }
 
 /// What to type next.
@@ -145,9 +161,11 @@ fn next(args: &InitArgs, samples: &[Sample]) -> String {
     let header = one.and_then(|sample| sample.headers.iter().next());
     let header = header.map(|(name, value)| format!(" -H '{name}: {}'", value.to_str().unwrap_or_default()));
     let header = header.unwrap_or_default();
+    let try_it = match one {
+        Some(_) => format!("  hookbridge try {} --source {name} --catalog {dir}{header}\n", file.display()),
+        None => String::new(),
+    };
     format!(
-        "next:\n  grep -rn TODO {dir}/{name}\n  hookbridge try {} --source {name} --catalog {dir}{header}\n  hookbridge dev --catalog {dir}\n  \
-         hookbridge send {name} --catalog {dir}\n",
-        file.display()
+        "next:\n  grep -rn TODO {dir}/{name}\n{try_it}  hookbridge dev --catalog {dir}\n  hookbridge send {name} --catalog {dir}\n"
     )
 }

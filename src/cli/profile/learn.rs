@@ -198,6 +198,7 @@ fn propose(args: &LearnArgs, settings: &Settings, name: &str, found: &Found) -> 
         found.samples.iter().cloned().partition(|sample| sample.fault().is_some());
     let inputs = Inputs {
         profile: name.to_owned(),
+        schemas: Vec::new(),
         type_field: None,
         type_header: None,
         keys: Vec::new(),

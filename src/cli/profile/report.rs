@@ -14,7 +14,8 @@ pub(super) fn types(profile: &str, draft: &Draft) -> String {
     let mut text = String::new();
     let widest = draft.types.iter().map(|ty| ty.name.len()).max().unwrap_or_default();
     for ty in &draft.types {
-        let _ = write!(text, "  {:widest$}  {}", ty.name, samples(&ty.seen));
+        let seen = if ty.seen.count == 0 { "by schema".to_owned() } else { samples(&ty.seen) };
+        let _ = write!(text, "  {:widest$}  {seen}", ty.name);
         match &ty.new {
             Some(new) => {
                 let time = if new.time.is_empty() { "none".to_owned() } else { new.time.join(", ") };

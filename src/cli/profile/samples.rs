@@ -1,4 +1,4 @@
-//! Sample bodies in files. Those whose type stands in a header of the request have it in the names of their folders or files.
+//! Sample bodies and schemas in files. Those whose type stands in a header of the request have it in the names of their folders or files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,26 +6,42 @@ use std::path::{Path, PathBuf};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::ProfileError;
-use crate::tools::infer::Sample;
+use crate::tools::infer::{Sample, SchemaFile};
 
-/// All samples at `paths`, files and folders; in a folder, those of its files that end in `.json`, `.jsonl` or `.ndjson`.
+/// What was found in files.
+#[derive(Default)]
+pub(super) struct SampleFiles {
+    pub(super) samples: Vec<Sample>,
+    pub(super) schemas: Vec<SchemaFile>,
+}
+
+/// All samples and schemas at `paths`, files and folders; in a folder, those of its files that end in `.json`, `.jsonl` or `.ndjson`.
 /// They get `type_header` with the type that their place names.
-pub(super) fn read(paths: &[PathBuf], type_header: Option<&HeaderName>) -> Result<Vec<Sample>, ProfileError> {
-    let mut samples = Vec::new();
+pub(super) fn read(paths: &[PathBuf], type_header: Option<&HeaderName>) -> Result<SampleFiles, ProfileError> {
+    let mut found = SampleFiles::default();
     for path in paths {
-        let before = samples.len();
+        let before = found.samples.len() + found.schemas.len();
         for file in files(path)? {
+            if file.extension().is_some_and(|ending| ending == "yaml" || ending == "yml") {
+                return Err(ProfileError::Yaml(file));
+            }
             let text = fs::read_to_string(&file).map_err(|error| ProfileError::file(&file, error))?;
             let inside = file.strip_prefix(path).ok().filter(|rest| !rest.as_os_str().is_empty());
-            let headers = type_header.map(|name| header(name, inside.unwrap_or(Path::new(&file_name(&file)))));
             let label = inside.unwrap_or(&file).display().to_string();
-            samples.extend(of_file(&label, &text, &headers.unwrap_or_default()));
+            let type_name = type_of(inside.unwrap_or(Path::new(&file_name(&file))));
+            match SchemaFile::read(&label, &type_name, &text) {
+                Some(schema) => found.schemas.push(schema),
+                None => {
+                    let headers = type_header.map(|name| header(name, &type_name));
+                    found.samples.extend(of_file(&label, &text, &headers.unwrap_or_default()));
+                }
+            }
         }
-        if samples.len() == before {
+        if found.samples.len() + found.schemas.len() == before {
             return Err(ProfileError::NoSamples(path.clone()));
         }
     }
-    Ok(samples)
+    Ok(found)
 }
 
 /// The files of samples at `path`, sorted.
@@ -60,9 +76,9 @@ fn file_name(file: &Path) -> String {
     file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// The header `name` of a sample at `place`, if that names a type.
-fn header(name: &HeaderName, place: &Path) -> HeaderMap {
-    let value = HeaderValue::from_str(&type_of(place)).ok().filter(|value| !value.is_empty());
+/// The header `name` of a sample of a type, if there is one.
+fn header(name: &HeaderName, type_name: &str) -> HeaderMap {
+    let value = HeaderValue::from_str(type_name).ok().filter(|value| !value.is_empty());
     value.map(|value| (name.clone(), value)).into_iter().collect()
 }
 

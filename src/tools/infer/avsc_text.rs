@@ -18,15 +18,21 @@ pub(super) enum RecordUse<'a> {
 }
 
 /// The text of a new file.
-pub(super) fn new_file(profile: &str, name: &str, used: &RecordUse<'_>, fields: &[NewField]) -> String {
+pub(super) fn new_file(
+    profile: &str,
+    name: &str,
+    used: &RecordUse<'_>,
+    doc: Option<&str>,
+    fields: &[NewField],
+) -> String {
     let mut lines = Vec::new();
     let doc = match used {
         RecordUse::Event(event_type) => {
-            let doc = "What every event has: its id, type, source, entity and times.";
-            lines.push(spaced(&json!({"name": "event", "type": "hookbridge.Event", "doc": doc})));
-            format!("{event_type}: TODO: when it is sent.")
+            let head = "What every event has: its id, type, source, entity and times.";
+            lines.push(spaced(&json!({"name": "event", "type": "hookbridge.Event", "doc": head})));
+            format!("{event_type}: {}", doc.unwrap_or("TODO: when it is sent."))
         }
-        RecordUse::Part => "TODO: what it is.".to_owned(),
+        RecordUse::Part => doc.unwrap_or("TODO: what it is.").to_owned(),
     };
     lines.extend(fields.iter().map(|new| field(profile, new)));
     lines.push(spaced(&json!({"name": "extra", "type": ["null", json_text()], "default": null, "doc": EXTRA_DOC})));
@@ -60,7 +66,8 @@ fn field(profile: &str, field: &NewField) -> String {
         written["type"] = json!(["null", ty(profile, &field.ty)]);
         written["default"] = Value::Null;
     }
-    written["doc"] = format!("TODO: what `{}` is.", field.json).into();
+    let doc = field.doc.clone().unwrap_or_else(|| format!("TODO: what `{}` is.", field.json));
+    written["doc"] = doc.into();
     spaced(&written)
 }
 
@@ -107,7 +114,8 @@ mod tests {
 
     #[test]
     fn a_new_field_stands_before_extra_and_all_else_stays() {
-        let new = NewField { json: "newOne".into(), name: "new_one".into(), ty: Declared::Long, required: false };
+        let new =
+            NewField { json: "newOne".into(), name: "new_one".into(), ty: Declared::Long, required: false, doc: None };
         let added = r#"{"name": "new_one", "json": "newOne", "type": ["null", "long"], "default": null, "doc": "TODO: what `newOne` is."}"#;
         for (before, after) in [
             ("{\"fields\": [\n\t{\"name\": \"a\"  },\n\t", "{\"name\":\"extra\" }\n] }"),

@@ -11,6 +11,7 @@ use super::naming;
 use super::notes::Notes;
 use super::profile_file::{self, KnownProfile, NewType, ToldBy, ToldPlace};
 use super::reading::{self, Base, Groups, InferError, Inputs, Sample, TypeGroup};
+use super::schemas;
 use super::walk::{Walked, Walker};
 
 /// The file of a profile that is no schema.
@@ -69,12 +70,13 @@ pub(crate) fn draft(
     extras: &SeenExtras,
 ) -> Result<Draft, InferError> {
     let known_profile = base.map(read_profile).transpose()?;
-    let docs = reading::scan(samples)?;
-    let Groups { mut groups, doubt, mut left_out } =
-        reading::group(inputs, samples, &docs, base.zip(known_profile.as_ref()))?;
+    let events = schemas::events(&inputs.schemas, inputs.type_field.as_deref())?;
+    let evidence = reading::scan(inputs, samples, &events)?;
+    let Groups { mut groups, doubts, mut left_out } =
+        reading::group(inputs, &evidence, base.zip(known_profile.as_ref()))?;
     let known = base.map(|base| known::read(base.files)).unwrap_or_default();
     let mut notes = Notes::default();
-    if let Some(doubt) = doubt {
+    for doubt in doubts {
         notes.say(doubt);
     }
     take_out_telling(&mut groups, base, known_profile.as_ref());
@@ -195,6 +197,13 @@ fn plan<'a>(
         if wanted.is_none() {
             doubt_key(&group.name, &entity, &candidates, notes);
         }
+        if keys::is_assumed(&group.shape, &key) {
+            notes.say(format!(
+                "{}: no `required` in its schema, so `{}` is taken for always present: it is the key",
+                group.name,
+                key.join(".")
+            ));
+        }
         let times = keys::times(&group.shape, &group.name);
         if times.is_empty() {
             notes.say(format!("{}: no member shows when it happened, so `event.occurred_at` is null", group.name));
@@ -275,7 +284,8 @@ fn write(
     let mut files = BTreeMap::new();
     for (name, fields) in &layout.records {
         let event = types.iter().find(|ty| ty.record == *name).map(|ty| RecordUse::Event(&ty.name));
-        let text = avsc_text::new_file(&inputs.profile, name, &event.unwrap_or(RecordUse::Part), fields);
+        let doc = layout.docs.get(name).map(String::as_str);
+        let text = avsc_text::new_file(&inputs.profile, name, &event.unwrap_or(RecordUse::Part), doc, fields);
         files.insert(format!("{name}.avsc"), text);
     }
     for (name, fields) in &layout.added {
@@ -302,7 +312,7 @@ fn misfits(walked: &Walked) -> Vec<String> {
     let sentence = |(record, json, is): &(String, String, String)| {
         if is.starts_with("required") {
             format!(
-                "{record}: `{json}` is {is}, and absent or null in a sample: such an event is a dead letter. Way out: another key, \
+                "{record}: `{json}` is {is}, and absent or null in a sample, or may be so by its schema: such an event is a dead letter. Way out: another key, \
                  or a type of its own"
             )
         } else {

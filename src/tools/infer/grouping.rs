@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use http::HeaderMap;
+
 use super::naming;
+use super::shape::ObjectShape;
 use crate::values::json::{Document, Kind, Node};
 
 /// What such a member is called, likeliest first.
@@ -24,6 +27,24 @@ const NAMES: [&str; 15] = [
     "object",
 ];
 
+/// How likely a member called `name` determines the type, the lowest first.
+pub(super) fn rank(name: &str) -> Option<usize> {
+    NAMES.iter().position(|known| *known == naming::field(name))
+}
+
+/// What shows of which type something is: a sample, or what bodies have in common by their schema.
+pub(super) struct TypeEvidence<'a> {
+    pub(super) label: &'a str,
+    /// What its file is called, or its document calls it.
+    pub(super) name: &'a str,
+    pub(super) doc: Document<'a>,
+    pub(super) headers: HeaderMap,
+    /// When it was received. Milliseconds since 1970.
+    pub(super) at: Option<i64>,
+    /// What a body looks like by its schema; `None` for a sample.
+    pub(super) described: Option<&'a ObjectShape>,
+}
+
 /// The text at `path`, a member or members with dots between; `None` where there is none, or it is no text.
 pub(super) fn text_at(doc: &Document<'_>, path: &str) -> Option<String> {
     let literal = doc.get(Node::ROOT, path);
@@ -39,15 +60,22 @@ pub(super) struct Telling {
     pub(super) doubt: Option<String>,
 }
 
-/// The member of the samples that tells their types: one that is a text in each, named or valued like a type. Samples are
-/// bodies with the name of the file they are from.
-pub(super) fn telling(samples: &[(String, Document<'_>)]) -> Option<Telling> {
+/// The member of the samples that tells their types: one that is a text in each, named or valued like a type. Schemas may
+/// fix it further inside.
+pub(super) fn telling(samples: &[TypeEvidence<'_>]) -> Option<Telling> {
     let mut found: Vec<(i32, String)> = Vec::new();
-    let (_, first) = samples.first()?;
-    for (key, _) in first.members(Node::ROOT) {
-        let Some(name) = first.text(key).map(|key| key.text.into_owned()) else { continue };
-        if let Some(score) = score(&name, samples) {
-            found.push((score, name));
+    let first = &samples.first()?.doc;
+    let all_described = samples.iter().all(|sample| sample.described.is_some());
+    let mut due = vec![(Node::ROOT, String::new())];
+    while let Some((object, way)) = due.pop() {
+        for (key, value) in first.members(object) {
+            let Some(name) = first.text(key).map(|key| key.text.into_owned()) else { continue };
+            let path = format!("{way}{name}");
+            if let Some(score) = score(&path, samples) {
+                found.push((score, path));
+            } else if all_described && first.kind(value) == Kind::Object {
+                due.push((value, format!("{path}.")));
+            }
         }
     }
     found.sort_by_key(|(score, _)| -score);
@@ -59,21 +87,20 @@ pub(super) fn telling(samples: &[(String, Document<'_>)]) -> Option<Telling> {
     Some(Telling { path, doubt })
 }
 
-fn score(name: &str, samples: &[(String, Document<'_>)]) -> Option<i32> {
+fn score(path: &str, samples: &[TypeEvidence<'_>]) -> Option<i32> {
     let mut values = BTreeMap::<String, BTreeSet<Vec<String>>>::new();
     let mut of_files = 0;
-    for (label, doc) in samples {
-        let node = doc.get(Node::ROOT, name)?;
-        let value = doc.text(node)?.text.into_owned();
+    for TypeEvidence { name, doc, .. } in samples {
+        let value = text_at(doc, path)?;
         let event_type = naming::event_type(&value)?;
         let squeezed = |text: &str| -> String {
             text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase()
         };
-        of_files += usize::from(squeezed(label).contains(&squeezed(&event_type)));
+        of_files += usize::from(squeezed(name).contains(&squeezed(&event_type)));
         values.entry(event_type).or_default().insert(members(doc));
     }
-    let by_name = NAMES.iter().position(|known| *known == naming::field(name));
-    let by_name = by_name.map(|at| 100 - 4 * i32::try_from(at).unwrap_or_default());
+    let by_name =
+        rank(path.rsplit('.').next().unwrap_or(path)).map(|at| 100 - 4 * i32::try_from(at).unwrap_or_default());
     let by_file = if of_files * 2 >= samples.len() { 60 } else { 0 };
     let repeats = values.len() < samples.len();
     // Bodies of two types do not look the same.
@@ -115,12 +142,12 @@ mod tests {
     use super::*;
     use crate::values::json::MAX_DEPTH;
 
-    fn told(samples: &[(&str, &str)]) -> Option<String> {
-        let docs: Vec<_> = samples
-            .iter()
-            .map(|(label, body)| ((*label).to_owned(), Document::scan(body.as_bytes(), MAX_DEPTH).unwrap()))
-            .collect();
-        telling(&docs).map(|telling| telling.path)
+    fn told(samples: &[(&'static str, &'static str)]) -> Option<String> {
+        let sample = |(name, body): &(&'static str, &'static str)| {
+            let doc = Document::scan(body.as_bytes(), MAX_DEPTH).unwrap();
+            TypeEvidence { label: name, name, doc, headers: HeaderMap::new(), at: None, described: None }
+        };
+        telling(&samples.iter().map(sample).collect::<Vec<_>>()).map(|telling| telling.path)
     }
 
     #[test]

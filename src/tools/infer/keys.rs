@@ -15,7 +15,7 @@ pub(super) fn keys(shape: &ObjectShape, entity: &str) -> Vec<Steps> {
     look(shape, &mut Vec::new(), &mut |steps, at_end, always| {
         let (of, shape) = at_end;
         let is_id = matches!(shape.inferred(of), Inferred::Uuid | Inferred::Long | Inferred::String);
-        if always && is_id && shape.scalars.blank == 0 {
+        if always && is_id && shape.scalars.blank == 0 && shape.listed.is_empty() {
             found.push((score(steps, entity), steps.to_vec()));
         }
     });
@@ -28,6 +28,15 @@ pub(super) fn keys(shape: &ObjectShape, entity: &str) -> Vec<Steps> {
     }
     found.sort_by_key(|(score, _)| -score);
     found.into_iter().map(|(_, steps)| steps).collect()
+}
+
+/// Whether it is only taken for granted that what is at `steps` is always there.
+pub(super) fn is_assumed(shape: &ObjectShape, steps: &[String]) -> bool {
+    shape.all_assumed
+        || steps.split_first().is_some_and(|(first, rest)| {
+            let inner = shape.members.get(first).and_then(|member| member.object.as_ref());
+            inner.is_some_and(|inner| is_assumed(inner, rest))
+        })
 }
 
 fn is_id(json: &str) -> bool {

@@ -11,6 +11,9 @@ use super::shape::{Inferred, ObjectShape, Shape};
 use super::walk::{self, Walked};
 use super::{naming, notes};
 
+/// So many values are named in a doc.
+const MOST_LISTED: usize = 20;
+
 /// A field to be written.
 #[derive(Clone, Debug)]
 pub(super) struct NewField {
@@ -18,6 +21,8 @@ pub(super) struct NewField {
     pub(super) name: String,
     pub(super) ty: Declared,
     pub(super) required: bool,
+    /// What a schema says that it is.
+    pub(super) doc: Option<String>,
 }
 
 /// Records to be written, and fields to be added to those that are there.
@@ -25,6 +30,8 @@ pub(super) struct NewField {
 pub(super) struct Layout {
     pub(super) records: IndexMap<String, Vec<NewField>>,
     pub(super) added: IndexMap<String, Vec<NewField>>,
+    /// What schemas say that new records are.
+    pub(super) docs: BTreeMap<String, String>,
 }
 
 /// The record of a type that is new.
@@ -53,6 +60,7 @@ pub(super) fn lay_out(tops: &[Top<'_>], walked: &Walked, known: &KnownRecords, n
         let name = &names[&first];
         let is_known = !tops.iter().any(|top| top.record == *name);
         let taken = known.get(name).map(|record| record.names.clone()).unwrap_or_default();
+        layout.docs.extend(writer.doc(first));
         // Only the records of events have a head.
         let at_top = !is_known;
         let fields = writer.fields(first, taken, at_top);
@@ -63,6 +71,7 @@ pub(super) fn lay_out(tops: &[Top<'_>], walked: &Walked, known: &KnownRecords, n
         }
         while let Some(inner) = writer.due.pop() {
             if !layout.records.contains_key(&names[&inner]) {
+                layout.docs.extend(writer.doc(inner));
                 let fields = writer.fields(inner, Vec::new(), false);
                 layout.records.insert(names[&inner].clone(), fields);
             }
@@ -85,7 +94,8 @@ fn name_all(places: &Places, mut taken: BTreeSet<String>) -> BTreeMap<usize, Str
                     .collect();
                 let wanted = wanted(&places.members(first).collect::<Vec<_>>());
                 let around = common_start(&parents);
-                let hollow = naming::is_hollow(&places.of(first).json);
+                let place = places.of(first);
+                let hollow = place.shape.name.is_none() && naming::is_hollow(&place.json);
                 let wanted = if hollow || taken.contains(&wanted) { format!("{around}{wanted}") } else { wanted };
                 naming::unique(&wanted, &mut taken, "")
             }
@@ -97,6 +107,9 @@ fn name_all(places: &Places, mut taken: BTreeSet<String>) -> BTreeMap<usize, Str
 
 /// What the record of these places is best called: by the words at the end that their names share, else by the first.
 fn wanted(places: &[&ObjectPlace]) -> String {
+    if let Some(name) = places.iter().find_map(|place| place.shape.name.as_ref()) {
+        return naming::record(name);
+    }
     let words = |place: &&ObjectPlace| -> Vec<String> {
         let name = naming::field(&place.json);
         let name = if place.in_list { naming::singular(&name) } else { name };
@@ -122,6 +135,19 @@ fn common_start(names: &[&str]) -> String {
         })
     };
     starts.iter().rev().find(same).map_or_else(|| (*first).to_owned(), |start| (*start).to_owned())
+}
+
+/// What a schema says that a field is, with the values that it lists: as text, since a sender adds to them.
+fn doc(json: &str, shape: &Shape) -> Option<String> {
+    let listed = &shape.listed[..shape.listed.len().min(MOST_LISTED)];
+    let others = if shape.listed.len() > MOST_LISTED { ", ..." } else { "" };
+    let listed = (listed.len() > 1).then(|| format!("One of: {}{others}.", listed.join(", ")));
+    match (&shape.doc, listed) {
+        (Some(doc), Some(listed)) => Some(format!("{} {listed}", doc.trim_end())),
+        (Some(doc), None) => Some(doc.clone()),
+        (None, Some(listed)) => Some(format!("TODO: what `{json}` is. {listed}")),
+        (None, None) => None,
+    }
 }
 
 struct FieldWriter<'a> {
@@ -153,9 +179,15 @@ impl FieldWriter<'_> {
             }
             let ty = self.ty(place, json, &shape.inferred(json));
             notes::of_field(self.notes, &format!("{record}.{name}"), json, shape, &ty);
-            fields.push(NewField { json: json.clone(), name, ty, required: place.required.contains(json) });
+            let required = place.required.contains(json);
+            fields.push(NewField { json: json.clone(), name, ty, required, doc: doc(json, shape) });
         }
         fields
+    }
+
+    /// The record at `first`, and what its schema says that it is.
+    fn doc(&self, first: usize) -> Option<(String, String)> {
+        Some((self.names[&first].clone(), self.places.of(first).shape.doc.clone()?))
     }
 
     fn ty(&mut self, place: &ObjectPlace, json: &str, inferred: &Inferred) -> Declared {

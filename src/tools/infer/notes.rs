@@ -33,12 +33,17 @@ pub(super) fn of_field(notes: &mut Notes, field: &str, json: &str, shape: &Shape
         Declared::Record(_) => None,
         _ => of_scalar(&shape.scalars, ty),
     };
-    if let Some(what) = what {
-        notes.say(format!("{field}: {what}"));
+    match (what, shape.open) {
+        (Some(what), Some(why)) => notes.say(format!("{field}: {why}, so {what}")),
+        (Some(what), None) => notes.say(format!("{field}: {what}")),
+        (None, _) => {}
     }
 }
 
 fn of_json(shape: &Shape) -> Option<&'static str> {
+    if shape.open.is_some() {
+        return Some("JSON text");
+    }
     if shape.seen == shape.nulls {
         return Some(
             "null in every sample, so JSON text; add a sample with a value, or set its type before the first record",

@@ -136,6 +136,9 @@ impl Places {
         if a.top.is_some() || b.top.is_some() {
             return false;
         }
+        if let (Some(a), Some(b)) = (&a.shape.name, &b.shape.name) {
+            return a == b;
+        }
         let shared = a.shape.members.keys().filter(|name| b.shape.members.contains_key(*name)).count();
         let (fewer, more) = {
             let (a, b) = (a.shape.members.len(), b.shape.members.len());

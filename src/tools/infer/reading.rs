@@ -6,12 +6,14 @@ use http::{HeaderMap, HeaderName};
 use indexmap::IndexMap;
 
 use super::extras::SeenSpan;
+use super::grouping::TypeEvidence;
 use super::profile_file::{KnownProfile, ToldBy, ToldPlace, VerifyChoice};
+use super::schemas::{SchemaError, SchemaEvent, SchemaFile};
 use super::shape::ObjectShape;
 use super::{grouping, naming};
 use crate::catalog::Profile;
 use crate::convert::identify::{identify, unknown_value};
-use crate::values::json::{Document, Kind, MAX_DEPTH, Node};
+use crate::values::json::{Document, Kind, MAX_DEPTH, Node, SyntaxError};
 use crate::values::printable::clip;
 
 /// A body that the vendor has sent, or says it would.
@@ -34,10 +36,11 @@ pub(crate) struct Base<'a> {
     pub(crate) profile: &'a Profile,
 }
 
-/// What a person decides, beside the samples.
+/// What a person gives, beside samples.
 #[derive(Clone, Debug)]
 pub(crate) struct Inputs {
     pub(crate) profile: String,
+    pub(crate) schemas: Vec<SchemaFile>,
     /// The member that tells the types apart.
     pub(crate) type_field: Option<String>,
     /// The header that does, which the samples then have.
@@ -53,6 +56,17 @@ pub(crate) struct Inputs {
 pub(crate) enum InferError {
     #[error("{label}: {what}")]
     Sample { label: String, what: String },
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    #[error(
+        "{0}: no member has a fixed value by which to recognise this event type: expected one with `const`, or an `enum` of values, at the same \
+         place in every schema; name the member that determines the type with --type-field, or the header with --type-header"
+    )]
+    NoFixed(String),
+    #[error(
+        "{label}: {name:?} cannot be an event type: expected some words, such as order.created, as its name in the document"
+    )]
+    NoName { label: String, name: String },
     #[error(
         "no member at the top of the bodies determines their types: expected a text in every sample, with a name such as \
          `type` or `event` or a value that is in the file's name; name it with --type-field, or the header that does with --type-header"
@@ -83,13 +97,30 @@ pub(super) struct TypeGroup {
 /// The samples by type, what they leave open, and which of them nothing can be made of.
 pub(super) struct Groups {
     pub(super) groups: Vec<TypeGroup>,
-    pub(super) doubt: Option<String>,
+    pub(super) doubts: Vec<String>,
     pub(super) left_out: Vec<String>,
 }
 
-/// Reads the samples.
-pub(super) fn scan(samples: &[Sample]) -> Result<Vec<(String, Document<'_>)>, InferError> {
-    samples.iter().map(|sample| Ok((sample.label.clone(), scan_one(sample)?))).collect()
+/// Reads the samples, and what schemas fix; the type's header is what a schema's document calls it.
+pub(super) fn scan<'a>(
+    inputs: &Inputs,
+    samples: &'a [Sample],
+    events: &'a [SchemaEvent],
+) -> Result<Vec<TypeEvidence<'a>>, InferError> {
+    let of_sample = |sample: &'a Sample| {
+        let doc = scan_one(sample)?;
+        let (label, headers) = (&*sample.label, sample.headers.clone());
+        Ok(TypeEvidence { label, name: label, doc, headers, at: sample.at, described: None })
+    };
+    let of_event = |event: &'a SchemaEvent| {
+        let (label, name) = (&*event.label, &*event.name);
+        let unreadable = |error: SyntaxError| InferError::Sample { label: label.to_owned(), what: error.to_string() };
+        let doc = Document::scan(event.fixed.as_bytes(), MAX_DEPTH).map_err(unreadable)?;
+        let header = inputs.type_header.clone().zip(name.parse().ok());
+        let headers = header.into_iter().collect();
+        Ok(TypeEvidence { label, name, doc, headers, at: None, described: Some(&event.shape) })
+    };
+    samples.iter().map(of_sample).chain(events.iter().map(of_event)).collect()
 }
 
 fn scan_one(sample: &Sample) -> Result<Document<'_>, InferError> {
@@ -115,58 +146,85 @@ impl Sample {
 /// Groups samples by their types: those that the profile has tell by its rules.
 pub(super) fn group(
     inputs: &Inputs,
-    samples: &[Sample],
-    docs: &[(String, Document<'_>)],
+    evidence: &[TypeEvidence<'_>],
     base: Option<(&Base<'_>, &KnownProfile)>,
 ) -> Result<Groups, InferError> {
-    let mut found = Groups { groups: Vec::new(), doubt: None, left_out: Vec::new() };
+    let mut found = Groups { groups: Vec::new(), doubts: Vec::new(), left_out: Vec::new() };
     let place = match (&inputs.type_field, &inputs.type_header, base) {
         (Some(field), ..) => Some(ToldPlace::Member(field.clone())),
         (None, Some(header), _) => Some(ToldPlace::Header(header.clone())),
         (None, None, Some(_)) => None,
         (None, None, None) => {
-            let telling = grouping::telling(docs).ok_or(InferError::NoTelling)?;
-            found.doubt = telling.doubt;
+            let telling = grouping::telling(evidence).ok_or_else(|| no_telling(evidence))?;
+            found.doubts.extend(telling.doubt);
             Some(ToldPlace::Member(telling.path))
         }
     };
     let mut groups: IndexMap<String, TypeGroup> = IndexMap::new();
     let mut names = Names::new(base.map(|(_, known)| known));
-    for (sample, (label, doc)) in samples.iter().zip(docs) {
-        let told = match (base.and_then(|(base, _)| known_type(doc, &sample.headers, base)), base) {
+    for one in evidence {
+        let TypeEvidence { label, doc, headers, .. } = one;
+        let told = match (base.and_then(|(base, _)| known_type(doc, headers, base)), base) {
             (Some(name), _) => Some((name, None)),
-            (None, Some((base, _))) => {
-                untold(doc, &sample.headers, base).map(|told_by| (names.of(&told_by), Some(told_by)))
-            }
+            (None, Some((base, _))) => untold(doc, headers, base).map(|told_by| (names.of(&told_by), Some(told_by))),
             (None, None) => {
-                let told_by = told_by(sample, doc, place.as_ref())?;
+                let told_by = told_by(one, place.as_ref())?;
+                found.doubts.extend(guess(one, &told_by));
                 Some((names.of(&told_by), Some(told_by)))
             }
         };
-        let payload = payload(doc, base.and_then(|(_, known)| known.payload.as_deref()));
-        let (Some((name, told_by)), Some(payload)) = (told, payload) else {
+        let shape = payload(one, base.and_then(|(_, known)| known.payload.as_deref()));
+        let (Some((name, told_by)), Some(shape)) = (told, shape) else {
             found.left_out.push(format!("{label}: no rule of the profile finds a type in it, or it has no payload"));
             continue;
         };
         let new =
             || TypeGroup { name: name.clone(), told_by, shape: ObjectShape::default(), seen: SeenSpan::default() };
         let group = groups.entry(name.clone()).or_insert_with(new);
-        group.shape.add(doc, payload, 0);
-        group.seen.add(sample.at);
+        group.shape.merge(&shape);
+        if one.described.is_none() {
+            group.seen.add(one.at);
+        }
     }
     found.groups = groups.into_values().collect();
     Ok(found)
 }
 
-/// Which value at `place` tells the type of a sample.
-fn told_by(sample: &Sample, doc: &Document<'_>, place: Option<&ToldPlace>) -> Result<ToldBy, InferError> {
-    let label = sample.label.clone();
+/// What to say of a type whose value its schema does not show.
+fn guess(one: &TypeEvidence<'_>, told_by: &ToldBy) -> Option<String> {
+    let place = match &told_by.place {
+        ToldPlace::Member(path) if grouping::text_at(&one.doc, path).is_none() => format!("`{path}`"),
+        ToldPlace::Header(name) => format!("the header {name}"),
+        _ => return None,
+    };
+    let value = &told_by.value;
+    one.described.map(|_| {
+        format!("{}: its schema does not show the value of {place}; {value:?} is a guess by its name", one.label)
+    })
+}
+
+/// Why no type is known of anything.
+fn no_telling(evidence: &[TypeEvidence<'_>]) -> InferError {
+    match evidence.iter().find(|one| one.described.is_some()) {
+        Some(one) => InferError::NoFixed(one.label.to_owned()),
+        None => InferError::NoTelling,
+    }
+}
+
+/// Which value at `place` tells the type. A schema that does not say it has a name that is taken for it.
+fn told_by(one: &TypeEvidence<'_>, place: Option<&ToldPlace>) -> Result<ToldBy, InferError> {
+    let label = one.label.to_owned();
     let (value, none) = match place {
         Some(ToldPlace::Member(path)) => {
-            (grouping::text_at(doc, path), InferError::NoType { label, field: path.clone() })
+            let name = one.described.map(|_| one.name.to_owned());
+            (grouping::text_at(&one.doc, path).or(name), InferError::NoType { label, field: path.clone() })
+        }
+        Some(ToldPlace::Header(_)) if one.described.is_some() => {
+            let name = one.name.to_owned();
+            (Some(name.clone()), InferError::NoName { label, name })
         }
         Some(ToldPlace::Header(name)) => {
-            let value = sample.headers.get(name).and_then(|value| value.to_str().ok());
+            let value = one.headers.get(name).and_then(|value| value.to_str().ok());
             (value.map(str::to_owned), InferError::NoHeader { label, header: name.clone() })
         }
         Some(ToldPlace::Rule(_)) | None => return Err(InferError::NoTelling),
@@ -182,12 +240,22 @@ fn untold(doc: &Document<'_>, headers: &HeaderMap, base: &Base<'_>) -> Option<To
     Some(ToldBy { place: ToldPlace::Rule(at), value })
 }
 
-/// The object that has the event's data.
-fn payload(doc: &Document<'_>, name: Option<&str>) -> Option<Node> {
-    match name {
-        None => Some(Node::ROOT),
-        Some(name) => doc.get(Node::ROOT, name).filter(|&node| doc.kind(node) == Kind::Object),
+/// What the object that has the event's data looks like.
+fn payload(one: &TypeEvidence<'_>, name: Option<&str>) -> Option<ObjectShape> {
+    if let Some(described) = one.described {
+        return match name {
+            None => Some(described.clone()),
+            Some(name) => described.members.get(name)?.object.clone(),
+        };
     }
+    let doc = &one.doc;
+    let node = match name {
+        None => Node::ROOT,
+        Some(name) => doc.get(Node::ROOT, name).filter(|&node| doc.kind(node) == Kind::Object)?,
+    };
+    let mut shape = ObjectShape::default();
+    shape.add(doc, node, 0);
+    Some(shape)
 }
 
 /// The type of a body, if the profile has it.

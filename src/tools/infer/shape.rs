@@ -1,4 +1,5 @@
-//! What was seen at one place of the samples: which kinds of values, how often, and which Avro type takes all of them.
+//! What was seen at one place of the samples: which kinds of values, how often, and which Avro type takes all of them. Where a
+//! schema says what may be there, it is as if samples had shown that.
 //!
 //! A type is only chosen when the encoder takes every value that was seen, by the encoder's own functions: so no sample leaves
 //! anything in `extra`.
@@ -15,6 +16,8 @@ use crate::values::uuid_text::uuid;
 const DEEPEST: usize = 16;
 /// An object of more names than these has data for names.
 const MOST_MEMBERS: usize = 300;
+/// How often an object that a schema describes counts as seen.
+pub(super) const DESCRIBED: u64 = 4;
 /// 2000-01-01 and 2100-01-01 in seconds: what lies between may be a Unix time.
 const UNIX_YEARS: std::ops::Range<f64> = 946_684_800.0..4_102_444_800.0;
 
@@ -31,6 +34,12 @@ pub(super) struct Shape {
     pub(super) items: Option<Box<Shape>>,
     /// How often it was nested too deep to look into.
     pub(super) deep: u64,
+    /// Why its schema gives no type, if one is there and does not.
+    pub(super) open: Option<&'static str>,
+    /// The only texts that it can be by its schema.
+    pub(super) listed: Vec<String>,
+    /// What its schema says that it is.
+    pub(super) doc: Option<String>,
 }
 
 /// What was seen of an object.
@@ -40,6 +49,11 @@ pub(super) struct ObjectShape {
     pub(super) members: IndexMap<String, Shape>,
     /// The most members that one had.
     most: usize,
+    /// What its schema is called, and says that it is.
+    pub(super) name: Option<String>,
+    pub(super) doc: Option<String>,
+    /// Whether it is only taken for granted that all members are always there, since its schema does not say which are.
+    pub(super) all_assumed: bool,
 }
 
 /// How many of the values that are neither null, array nor object have each property.
@@ -57,6 +71,8 @@ pub(super) struct ScalarFacts {
     pub(super) no_date: u64,
     /// Numbers spelled with a point or an exponent.
     pub(super) fractions: u64,
+    /// Those that have none by their schema.
+    pub(super) whole: u64,
     /// Numbers that are no Unix time of this century.
     pub(super) no_unix: u64,
     /// Strings that are ISO 8601, and those of them with a time of day, and with digits beyond milliseconds.
@@ -120,6 +136,13 @@ impl Shape {
 
     /// Takes in all that another has seen.
     pub(super) fn merge(&mut self, other: &Shape) {
+        self.listed = match (self.seen, &self.listed[..], &other.listed[..]) {
+            (0, _, listed) => listed.to_vec(),
+            (_, [], _) | (.., []) => Vec::new(),
+            (_, a, b) => a.iter().chain(b.iter().filter(|value| !a.contains(value))).cloned().collect(),
+        };
+        self.open = self.open.or(other.open);
+        self.doc = self.doc.take().or_else(|| other.doc.clone());
         self.seen += other.seen;
         self.nulls += other.nulls;
         self.arrays += other.arrays;
@@ -145,7 +168,7 @@ impl Shape {
 
     /// The type for a field called `name` in JSON.
     pub(super) fn inferred(&self, name: &str) -> Inferred {
-        if self.deep > 0 {
+        if self.deep > 0 || self.open.is_some() {
             return Inferred::Json;
         }
         match (self.scalars.count() > 0, &self.object, self.arrays > 0) {
@@ -163,6 +186,11 @@ impl Shape {
 }
 
 impl ObjectShape {
+    /// One that a schema describes, without members.
+    pub(super) fn described(all_assumed: bool) -> ObjectShape {
+        ObjectShape { seen: DESCRIBED, most: MOST_MEMBERS, all_assumed, ..ObjectShape::default() }
+    }
+
     /// Takes in the object at `node`.
     pub(super) fn add(&mut self, doc: &Document<'_>, node: Node, depth: usize) {
         self.seen += 1;
@@ -176,6 +204,10 @@ impl ObjectShape {
     }
 
     pub(super) fn merge(&mut self, other: &ObjectShape) {
+        let is_first = self.seen == 0;
+        self.name = if is_first || self.name == other.name { other.name.clone() } else { None };
+        self.doc = self.doc.take().or_else(|| other.doc.clone());
+        self.all_assumed |= other.all_assumed;
         self.seen += other.seen;
         self.most = self.most.max(other.most);
         for (name, shape) in &other.members {
@@ -241,6 +273,7 @@ impl ScalarFacts {
             (&mut self.no_instant, other.no_instant),
             (&mut self.no_date, other.no_date),
             (&mut self.fractions, other.fractions),
+            (&mut self.whole, other.whole),
             (&mut self.no_unix, other.no_unix),
             (&mut self.iso, other.iso),
             (&mut self.with_time, other.with_time),
@@ -266,7 +299,9 @@ impl ScalarFacts {
             (false, true, _) if may_be_unix && self.iso == self.strings => Inferred::Timestamp,
             // Digits in text go with numbers, unless a number would not give them back.
             (false, true, _) if self.padded > 0 => Inferred::String,
-            (false, true, _) if self.no_double == 0 && naming::is_measure(name) => Inferred::Double,
+            (false, true, _) if self.no_double == 0 && naming::is_measure(name) && self.whole < self.numbers => {
+                Inferred::Double
+            }
             (false, true, _) if self.fractions == 0 && self.no_long == 0 => Inferred::Long,
             (false, true, _) if self.no_double == 0 => Inferred::Double,
             (false, true, _) => Inferred::String,

@@ -11,11 +11,20 @@ use crate::catalog::{Catalog, Profile};
 use crate::convert::encode::judge::{SentJson, nothing_lost, through};
 use crate::values::json::{Document, MAX_DEPTH, Node};
 
+mod described;
+
 type Files = BTreeMap<String, String>;
 
 fn inputs() -> Inputs {
     let verify = VerifyChoice { method: "token".into(), header: "x-acme".into(), given: false };
-    Inputs { profile: "acme".into(), type_field: None, type_header: None, keys: Vec::new(), verify }
+    Inputs {
+        profile: "acme".into(),
+        schemas: Vec::new(),
+        type_field: None,
+        type_header: None,
+        keys: Vec::new(),
+        verify,
+    }
 }
 
 fn sample(label: &str, text: impl Into<String>) -> Sample {

@@ -102,9 +102,10 @@ impl Walker<'_> {
         let records = self.known.iter().filter(|(name, _)| !self.tops.contains(*name));
         let alike = records.filter_map(|(name, record)| {
             let shared = shared(record, object, required)?;
-            let of_its_name = self.is_so_called(json, name);
+            let is_named = object.name.as_deref().is_some_and(|named| *name == naming::record(named));
+            let of_its_name = is_named || self.is_so_called(json, name);
             let mostly = shared == object.members.len() && shared * 3 >= record.fields.len() * 2;
-            let enough = match (of_its_name, naming::is_hollow(json)) {
+            let enough = match (of_its_name, naming::is_hollow(json) && !is_named) {
                 (true, false) => shared > 0 && shared * 2 >= object.members.len(),
                 (true, true) => mostly,
                 (false, _) => mostly && shared >= 3,

@@ -1,0 +1,242 @@
+//! JSON Schemas, and the webhooks of OpenAPI documents, instead of samples: what bodies of each event type look like, and what
+//! in them determines the type. References lead into the files that are given, and nowhere else.
+
+mod nodes;
+
+use std::collections::BTreeSet;
+
+use referencing::{Registry, Retrieve, Uri};
+use serde_json::{Map, Value};
+
+use super::grouping;
+use super::naming;
+use super::shape::ObjectShape;
+use nodes::{SchemaAt, ShapeReader, TooLarge};
+
+/// So many values of one member are event types at the most.
+const MOST_TYPES: usize = 200;
+
+/// A file with a schema, or an OpenAPI document.
+#[derive(Clone, Debug)]
+pub(crate) struct SchemaFile {
+    /// What messages call it: its path, by which others refer to it.
+    pub(crate) label: String,
+    /// The event type that its place names.
+    pub(crate) type_name: String,
+    document: Value,
+}
+
+/// Why nothing can be made of a schema.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SchemaError {
+    #[error("{label}: {error}")]
+    Document { label: String, error: Box<referencing::Error> },
+    #[error("{0}: the document has no webhooks: expected an object `webhooks`, as OpenAPI 3.1 has it, or `x-webhooks`")]
+    NoWebhooks(String),
+    #[error("{0}: expected the schema of an object with properties, since a body is one")]
+    NoObject(String),
+    #[error(
+        "{0}: with all that they refer to, its schemas have more than {most} places: give those of fewer event types at once",
+        most = nodes::MOST_PLACES
+    )]
+    TooLarge(String),
+}
+
+/// What bodies of an event type look like by their schema.
+#[derive(Debug)]
+pub(super) struct SchemaEvent {
+    pub(super) label: String,
+    /// What the document calls it.
+    pub(super) name: String,
+    pub(super) shape: ObjectShape,
+    /// A body with nothing but the members that have one value only.
+    pub(super) fixed: String,
+}
+
+impl SchemaFile {
+    /// `None` if `text` is no schema: a sample, for example.
+    pub(crate) fn read(label: &str, type_name: &str, text: &str) -> Option<SchemaFile> {
+        let document: Value = serde_json::from_str(text).ok()?;
+        let is_schema = document["$schema"].is_string() || is_openapi(&document) || describes_object(&document);
+        is_schema.then(|| SchemaFile { label: label.to_owned(), type_name: type_name.to_owned(), document })
+    }
+
+    fn uri(&self) -> String {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+        let path = self
+            .label
+            .bytes()
+            .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
+        format!("file:///{}", path.collect::<String>().trim_start_matches('/'))
+    }
+}
+
+fn is_openapi(document: &Value) -> bool {
+    document["openapi"].as_str().is_some_and(|version| version.starts_with("3."))
+}
+
+fn describes_object(document: &Value) -> bool {
+    document["type"] == "object" && document["properties"].as_object().is_some_and(|all| all.values().all(is_schema))
+}
+
+fn is_schema(value: &Value) -> bool {
+    value.is_object() || value.is_boolean()
+}
+
+/// Whatever is not in the files may be anything.
+struct Elsewhere;
+
+impl Retrieve for Elsewhere {
+    fn retrieve(&self, _: &Uri<String>) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Value::Bool(true))
+    }
+}
+
+/// The schema of a body, and what it is called.
+struct BodySchema<'r> {
+    name: String,
+    doc: Option<String>,
+    at: SchemaAt<'r>,
+}
+
+/// The event types of all `files`. A file that another refers to is a part of that, and no event. `type_field` is the member that
+/// determines the type, if a person said so.
+pub(super) fn events(files: &[SchemaFile], type_field: Option<&str>) -> Result<Vec<SchemaEvent>, SchemaError> {
+    let mut registry = Registry::new().retriever(Elsewhere);
+    let wrong = |file: &SchemaFile| {
+        let label = file.label.clone();
+        move |error| SchemaError::Document { label, error: Box::new(error) }
+    };
+    for file in files {
+        registry = registry.add(file.uri(), &file.document).map_err(wrong(file))?;
+    }
+    let Some(first) = files.first() else { return Ok(Vec::new()) };
+    let registry = registry.prepare().map_err(wrong(first))?;
+    let mut reader = ShapeReader::default();
+    let (mut found, mut parts) = (Vec::new(), BTreeSet::new());
+    for file in files {
+        let base = referencing::uri::from_str(&file.uri()).map_err(wrong(file))?;
+        let root = registry.resolver(base).lookup(&file.uri()).map_err(wrong(file))?;
+        let root = SchemaAt::of(root);
+        let bodies = if is_openapi(root.schema) { webhooks(&root, file)? } else { vec![of_file(root.clone(), file)] };
+        let mut events = Vec::new();
+        for body in bodies {
+            events.extend(of_body(&mut reader, &body, file, type_field)?);
+        }
+        // A schema may refer to itself.
+        let mut others = std::mem::take(&mut reader.referred);
+        others.remove(&root.identity());
+        parts.extend(others);
+        found.push((root.identity(), events));
+    }
+    Ok(found.into_iter().filter(|(root, _)| !parts.contains(root)).flat_map(|(_, events)| events).collect())
+}
+
+fn of_file<'r>(at: SchemaAt<'r>, file: &SchemaFile) -> BodySchema<'r> {
+    BodySchema { name: file.type_name.clone(), doc: None, at }
+}
+
+/// What the webhooks of an OpenAPI document send.
+fn webhooks<'r>(root: &SchemaAt<'r>, file: &SchemaFile) -> Result<Vec<BodySchema<'r>>, SchemaError> {
+    let all = ["webhooks", "x-webhooks"].iter().filter_map(|key| root.schema[*key].as_object());
+    let bodies: Vec<_> = all.flatten().filter_map(|(name, item)| webhook(root, name, item)).collect();
+    if bodies.is_empty() { Err(SchemaError::NoWebhooks(file.label.clone())) } else { Ok(bodies) }
+}
+
+fn webhook<'r>(root: &SchemaAt<'r>, name: &str, item: &'r Value) -> Option<BodySchema<'r>> {
+    let item = root.within(item).followed();
+    let operation = ["post", "put"].iter().find_map(|method| item.schema.get(*method))?;
+    let body = item.within(operation.get("requestBody")?).followed();
+    let is_json =
+        |kind: &str| kind.split(';').next().is_some_and(|kind| kind.ends_with("/json") || kind.ends_with("+json"));
+    let (_, media) = body.schema["content"].as_object()?.iter().find(|(kind, _)| is_json(kind))?;
+    let doc = ["description", "summary"].iter().find_map(|key| operation[*key].as_str());
+    Some(BodySchema { name: name.to_owned(), doc: doc.map(nodes::doc), at: body.within(media.get("schema")?) })
+}
+
+/// The event types of a body: one, or one for each alternative.
+fn of_body(
+    reader: &mut ShapeReader,
+    body: &BodySchema<'_>,
+    file: &SchemaFile,
+    type_field: Option<&str>,
+) -> Result<Vec<SchemaEvent>, SchemaError> {
+    let mut found = Vec::new();
+    for (named, at) in reader.alternatives(&body.at) {
+        let shape = reader.body(&at).map_err(|TooLarge| SchemaError::TooLarge(file.label.clone()))?;
+        let Some(mut shape) = shape.object.filter(|_| shape.open.is_none()) else {
+            return Err(SchemaError::NoObject(file.label.clone()));
+        };
+        if body.doc.is_some() {
+            shape.doc.clone_from(&body.doc);
+        }
+        // The webhooks of a document have names by themselves.
+        let name = named.filter(|_| !is_openapi(&file.document)).unwrap_or_else(|| body.name.clone());
+        let label = format!("{} ({name})", file.label);
+        for fixed in fixed(&shape, type_field) {
+            found.push(SchemaEvent { label: label.clone(), name: name.clone(), shape: shape.clone(), fixed });
+        }
+    }
+    Ok(found)
+}
+
+/// Bodies with the members that have one value only; one for each value of a member that has several, and determines the type.
+fn fixed(shape: &ObjectShape, type_field: Option<&str>) -> Vec<String> {
+    let members = only(shape);
+    let listed = match type_field {
+        Some(path) => listed_at(shape, path),
+        None => likely(shape),
+    };
+    let several = listed.filter(|(_, values)| (2..=MOST_TYPES).contains(&values.len()));
+    let Some((path, values)) = several else { return vec![Value::Object(members).to_string()] };
+    let body = |value: &String| {
+        let mut members = members.clone();
+        put(&mut members, &path, value);
+        Value::Object(members).to_string()
+    };
+    values.iter().map(body).collect()
+}
+
+fn only(shape: &ObjectShape) -> Map<String, Value> {
+    let of = |(name, member): (&String, &super::shape::Shape)| {
+        let value = match (&member.listed[..], &member.object) {
+            ([one], _) => Value::from(one.as_str()),
+            (_, Some(object)) => Some(only(object)).filter(|inner| !inner.is_empty()).map(Value::Object)?,
+            _ => return None,
+        };
+        Some((name.clone(), value))
+    };
+    shape.members.iter().filter_map(of).collect()
+}
+
+/// The values of the member at `path`.
+fn listed_at<'a>(shape: &'a ObjectShape, path: &str) -> Option<(Vec<String>, &'a [String])> {
+    let steps: Vec<String> = path.split('.').map(str::to_owned).collect();
+    let (last, way) = steps.split_last()?;
+    let object = way.iter().try_fold(shape, |object, step| object.members.get(step)?.object.as_ref())?;
+    let listed = &object.members.get(last)?.listed[..];
+    Some((steps, listed))
+}
+
+/// The values of the member at the top that is most likely to determine the type, by its name.
+fn likely(shape: &ObjectShape) -> Option<(Vec<String>, &[String])> {
+    let is_type = |value: &String| naming::event_type(value).is_some();
+    let named =
+        shape.members.iter().filter(|(_, member)| !member.listed.is_empty() && member.listed.iter().all(is_type));
+    let named = named.filter_map(|(name, member)| Some((grouping::rank(name)?, name, member)));
+    let (_, name, member) = named.min_by_key(|(rank, _, member)| (member.listed.len() > 1, *rank))?;
+    Some((vec![name.clone()], &member.listed))
+}
+
+fn put(members: &mut Map<String, Value>, path: &[String], value: &str) {
+    match path {
+        [] => {}
+        [last] => _ = members.insert(last.clone(), value.into()),
+        [first, rest @ ..] => {
+            let inner = members.entry(first.clone()).or_insert_with(|| Value::Object(Map::new()));
+            if let Some(inner) = inner.as_object_mut() {
+                put(inner, rest, value);
+            }
+        }
+    }
+}
