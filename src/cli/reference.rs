@@ -75,6 +75,7 @@ learn why they are refused, `try` says it.
 - For each event its id, its type, the rule that determines it, its key, and its records with topic, partition (of `kafka.partitions`) and
   subject. If the proof is wrong, these are what would have been made of it.
 - `extra`: each value that has no field of its own or does not fit it, and why.
+- A handshake (`--method GET --query 'hub.mode=subscribe&...'`, or a POST whose body asks) shows what the vendor would be answered, or why it would not.
 - `--cases` tries a file of requests and compares. The first words of a line are `ok` or `FAIL`; the exit code is 1 if one differs.
 
 ```console

@@ -5,8 +5,8 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use clap::Args;
-use http::HeaderMap;
+use clap::{Args, ValueEnum};
+use http::{HeaderMap, Method, Uri};
 
 use super::{Ending, fail, fail_config, instant, print};
 use crate::config::{self, ConfigError, Settings};
@@ -30,7 +30,8 @@ A file of cases (TOML; bodies beside it) for CI:
   body = \"won.json\"                 # or json = '{...}'
   headers = { x-wegly-signature = \"...\" }    # or unsigned = true
   at = \"2026-06-02T12:00:00Z\"       # when it is received; path = \"...\": what follows the source
-  [case.expect]                     # status, outcome, reason: those given must be the same
+                                    # method = \"GET\", query = \"...\": of a handshake
+  [case.expect]                     # status, outcome, reason, answer: those given must be the same
   outcome = \"published\"
   [[case.expect.event]]             # one for each event, in order: type, id, key, occurred_at,
   type = \"deal.won\"                 # topics and extra (complete, in any order), record (a part of it)
@@ -42,16 +43,17 @@ Examples:
   hookbridge try won.json --source wegly --unsigned
   hookbridge try won.json --source wegly -H \"x-wegly-signature: $SIGNATURE\" --config hookbridge.toml
   hookbridge try order.json --source shop --catalog catalog --unsigned --json
+  hookbridge try --source meta --method GET --query 'hub.mode=subscribe&hub.verify_token=x&hub.challenge=1'
   hookbridge try --cases cases.toml --catalog catalog
 
-Exit codes: 0 it would be published, or all cases are as expected; 1 it would be refused or a dead
+Exit codes: 0 it would be published, or a handshake answered, or all cases are as expected; 1 it would be refused or a dead
 letter, or a case differs; 64 wrong usage; 78 the configuration, the catalog or a file of cases is not usable.";
 
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub(super) struct TryArgs {
     /// File with the body; `-` is standard input
-    #[arg(required_unless_present = "cases", requires = "source")]
+    #[arg(required_unless_present_any = ["cases", "method", "query"], requires = "source")]
     body: Option<PathBuf>,
     /// Name of the source that sends it
     #[arg(long, short, value_name = "NAME", conflicts_with = "cases")]
@@ -62,6 +64,12 @@ pub(super) struct TryArgs {
     /// What follows `/webhooks/SOURCE/` in the path, such as a token
     #[arg(long, value_name = "PATH", conflicts_with = "cases")]
     path: Option<String>,
+    /// Method of the request; a GET may be a handshake
+    #[arg(long, value_enum, value_name = "METHOD", ignore_case = true, requires = "source", conflicts_with = "cases")]
+    method: Option<TryMethod>,
+    /// What follows `?` in the request's address; a handshake may be recognised by it
+    #[arg(long, value_name = "QUERY", requires = "source", conflicts_with = "cases")]
+    query: Option<String>,
     /// The body comes without its signature or token: take it as if it had the right one
     #[arg(long, conflicts_with = "cases")]
     unsigned: bool,
@@ -77,6 +85,14 @@ pub(super) struct TryArgs {
     /// A folder with further profiles (catalog.dir)
     #[arg(long, value_name = "DIR")]
     catalog: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TryMethod {
+    #[value(name = "GET")]
+    Get,
+    #[value(name = "POST")]
+    Post,
 }
 
 pub(super) fn run(args: &TryArgs, file: Option<&Path>) -> Ending {
@@ -110,11 +126,24 @@ enum RequestError {
     Body { path: String, error: io::Error },
     #[error("--header {0:?}: expected `name: value`")]
     Header(String),
+    #[error("--query {0:?}: expected what may follow `?` in an address, with spaces and other letters written as %20")]
+    Query(String),
 }
 
 fn request(args: &TryArgs, received_at: i64) -> Result<TrialRequest, RequestError> {
-    let path = args.body.as_deref().unwrap_or(Path::new("-"));
-    let body = body(path).map_err(|error| RequestError::Body { path: path.display().to_string(), error })?;
+    let body = match args.body.as_deref() {
+        Some(path) => body(path).map_err(|error| RequestError::Body { path: path.display().to_string(), error })?,
+        None => Bytes::new(),
+    };
+    let method = match args.method {
+        Some(TryMethod::Get) => Method::GET,
+        Some(TryMethod::Post) | None => Method::POST,
+    };
+    if let Some(query) = &args.query
+        && format!("/?{query}").parse::<Uri>().is_err()
+    {
+        return Err(RequestError::Query(query.clone()));
+    }
     let mut headers = HeaderMap::new();
     for header in &args.headers {
         let added = header.split_once(':').and_then(|(name, value)| add_header(&mut headers, name, value));
@@ -122,7 +151,8 @@ fn request(args: &TryArgs, received_at: i64) -> Result<TrialRequest, RequestErro
     }
     assume_json(&mut headers);
     let source = args.source.clone().unwrap_or_default();
-    Ok(TrialRequest { source, headers, path: args.path.clone(), body, unsigned: args.unsigned, received_at })
+    let (path, query) = (args.path.clone(), args.query.clone());
+    Ok(TrialRequest { source, method, headers, path, query, body, unsigned: args.unsigned, received_at })
 }
 
 fn body(path: &Path) -> io::Result<Bytes> {
@@ -144,7 +174,7 @@ fn run_one(bridge: &OfflineBridge, request: TrialRequest, as_json: bool) -> Endi
     } else {
         print(&trial.text());
     }
-    if trial.is_published() { Ending::Well } else { Ending::Findings }
+    if trial.is_well() { Ending::Well } else { Ending::Findings }
 }
 
 fn run_cases(bridge: &OfflineBridge, file: &Path, now: i64) -> Ending {

@@ -1,7 +1,7 @@
 //! What the bridge would make of one request, worked out offline: nothing is connected to, and nothing is written.
 //!
 //! ```text
-//! TrialRequest ─door─▶ Verified, or the answer ─▶ prepare ─▶ route ─▶ records, each decoded again
+//! TrialRequest ─door─▶ Verified, or the answer (also to a handshake) ─▶ prepare ─▶ route ─▶ records, each decoded again
 //!                 └ refused for its proof: the same, as if it had been let in
 //! ```
 //!
@@ -17,13 +17,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 
 use crate::config::{ConfigError, Settings};
 use crate::kafka::route::Routes;
 use crate::media::Store;
 use crate::outcome::Accepted;
 use crate::source::Source;
+use crate::source::handshake;
 use crate::source::verify::{Verified, event_id};
 
 pub(crate) use cases::{CasesError, add_header, assume_json, read_cases};
@@ -34,9 +35,12 @@ use report::{TrialAnswer, TrialProof, TriedEvent};
 /// A request as its sender would make it.
 pub(crate) struct TrialRequest {
     pub(crate) source: String,
+    pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
     /// What follows `/webhooks/{source}/` in its path.
     pub(crate) path: Option<String>,
+    /// Without its `?`.
+    pub(crate) query: Option<String>,
     pub(crate) body: Bytes,
     /// Whether it comes without a signature or token, and is taken as if it had the right one.
     pub(crate) unsigned: bool,
@@ -83,6 +87,9 @@ impl OfflineBridge {
             let known = self.sources.keys().cloned().collect::<Vec<_>>().join(", ");
             return Err(NoSuchSource { name: request.source, known });
         };
+        if let Some(asked) = door::handshake(source, &request) {
+            return Ok(Trial::of_handshake(source, asked));
+        }
         let (proof, delivery, refused) = match door::pass(source, &request) {
             Ok(delivery) if request.unsigned => (TrialProof::Unchecked, delivery, None),
             Ok(delivery) => (TrialProof::Right(door::what_proves(source, &request)), delivery, None),
@@ -100,6 +107,14 @@ impl OfflineBridge {
                 });
             }
         };
+        if let Some(answer) = handshake::answer_to_body(&delivery) {
+            return Ok(match proof {
+                TrialProof::Wrong(_) => {
+                    Trial { proof, answer: refused.unwrap_or(TrialAnswer::Handshake), ..Trial::of(source) }
+                }
+                proof => Trial { proof, ..Trial::of_handshake(source, Ok(answer)) },
+            });
+        }
         let events = self.events(&delivery);
         let answer = refused.unwrap_or_else(|| TrialAnswer::Accepted(answer_to(&events)));
         Ok(Trial { proof, answer, events, ..Trial::of(source) })

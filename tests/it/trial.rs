@@ -250,3 +250,42 @@ reason = "unknown_type"
         assert!(code == Some(78) && said.contains(due), "{due}: {said}");
     }
 }
+
+#[test]
+fn a_handshake_shows_what_the_vendor_is_answered_or_why_it_is_not() {
+    const VENDORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/vendors");
+    let dir = folder();
+    let get = |query: &str| {
+        let args = ["--source", "whatsapp_cloud", "--catalog", VENDORS, "--method", "GET", "--query", query, "--json"];
+        let output = try_out(dir.path(), &args, "");
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"));
+        (found, output.status.code())
+    };
+    let asks = |token: &str| format!("hub.mode=subscribe&hub.challenge=a%26b&hub.verify_token={token}");
+    let (found, code) = get(&asks("demo-whatsapp_cloud-verify-token"));
+    let answer =
+        json!({"status": 200, "outcome": "handshake", "content_type": "text/plain; charset=utf-8", "body": "a&b"});
+    assert_eq!((&found["answer"], &found["events"], code), (&answer, &json!([]), Some(0)));
+    let (found, code) = get(&asks("guessed"));
+    assert_eq!((&found["answer"], code), (&json!({"status": 401, "outcome": "unauthorized"}), Some(1)));
+    assert_eq!(found["proof"]["why"], "hub.verify_token in the query matches none of the source's handshake_tokens");
+    let (found, _) = get("hub.mode=subscribe&hub.challenge=1");
+    assert_eq!(found["proof"]["why"], "the query has no hub.verify_token, which holds a verify token");
+    let (found, _) = get("hub.mode=unsubscribe");
+    assert_eq!(found["answer"]["outcome"], "method_not_allowed");
+
+    // A POST asks by its body, once that is verified.
+    let body = r#"{"type":"url_verification","challenge":"abc"}"#;
+    let slack = ["--source", "slack", "--catalog", VENDORS];
+    let (found, code) = tried(dir.path(), &[&slack[..], &["--unsigned"]].concat(), body);
+    assert_eq!((&found["answer"]["body"], code), (&json!("abc"), Some(0)));
+    let (found, code) = tried(dir.path(), &slack, body);
+    assert_eq!(
+        (&found["answer"]["outcome"], &found["answer"]["body"], code),
+        (&json!("unauthorized"), &Value::Null, Some(1))
+    );
+
+    for args in [&["--source", "slack"][..], &["--method", "GET"], &["--source", "slack", "--method", "PUT"]] {
+        assert_eq!(try_out(dir.path(), args, "").status.code(), Some(64), "{args:?}");
+    }
+}

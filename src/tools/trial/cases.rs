@@ -21,7 +21,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Deserialize;
 
 use super::TrialRequest;
@@ -53,6 +53,8 @@ struct WrittenCase {
     #[serde(default)]
     headers: BTreeMap<String, String>,
     path: Option<String>,
+    method: Option<String>,
+    query: Option<String>,
     #[serde(default)]
     unsigned: bool,
     at: Option<String>,
@@ -96,6 +98,7 @@ impl WrittenCase {
         let body = match (&self.body, self.json) {
             (Some(body), None) => Bytes::from(read(&folder.join(body))?),
             (None, Some(json)) => Bytes::from(json),
+            (None, None) if self.method.is_some() || self.query.is_some() => Bytes::new(),
             _ => return Err(unusable("expected `body`, a file, or `json`, a text: one of them")),
         };
         if self.expect.is_empty() {
@@ -114,8 +117,13 @@ impl WrittenCase {
             Some(Some(instant)) => instant.millis,
             Some(None) => return Err(unusable("at: expected a time such as 2026-06-02T12:00:00Z")),
         };
-        let (source, path, unsigned) = (self.source, self.path, self.unsigned);
-        let request = TrialRequest { source, headers, path, body, unsigned, received_at };
+        let method = match self.method.as_deref() {
+            None | Some("POST") => Method::POST,
+            Some("GET") => Method::GET,
+            Some(_) => return Err(unusable("method: expected GET or POST")),
+        };
+        let (source, path, query, unsigned) = (self.source, self.path, self.query, self.unsigned);
+        let request = TrialRequest { source, method, headers, path, query, body, unsigned, received_at };
         Ok(TrialCase { name: self.name, request, expect: self.expect })
     }
 }

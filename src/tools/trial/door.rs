@@ -7,10 +7,11 @@ use bytes::Bytes;
 use http::{HeaderMap, Method as HttpMethod, Uri};
 
 use super::{TrialRequest, as_if_let_in};
-use crate::catalog::Method;
+use crate::catalog::{HandshakeProof, Method};
 use crate::http::check_content_type;
 use crate::outcome::Refusal;
 use crate::source::Source;
+use crate::source::handshake::{HandshakeAnswer, answer_to_head};
 use crate::source::verify::{RequestHead, Unauthorized, Unverified, Verified};
 
 /// A request that is not let in.
@@ -28,11 +29,42 @@ impl TurnedAway {
     }
 }
 
+/// What a request is answered that its head shows to be a handshake, or why it is not; `None` if it is none, and may be a delivery.
+pub(super) fn handshake(source: &Arc<Source>, request: &TrialRequest) -> Option<Result<HandshakeAnswer, TurnedAway>> {
+    let (verifier, uri) = (source.verifier.load(), uri(source, request));
+    if request.path.is_some() && !verifier.takes_token_in_path() {
+        return None;
+    }
+    let head = head(request, &uri);
+    let answer = answer_to_head(&source.profile.handshakes, &verifier, head, request.path.as_deref())?;
+    Some(answer.map_err(|reason| {
+        let why = why_unanswered(source, request, reason);
+        TurnedAway { unproven: true, ..TurnedAway::with(reason.into(), why) }
+    }))
+}
+
+/// Why a handshake is not answered.
+fn why_unanswered(source: &Arc<Source>, request: &TrialRequest, reason: Unauthorized) -> String {
+    let token = source.profile.handshakes.iter().find_map(|handshake| match &handshake.proof {
+        HandshakeProof::Token(name) => Some(name),
+        HandshakeProof::Delivery | HandshakeProof::Open => None,
+    });
+    match (token, reason) {
+        (None, reason) => why_unproven(source, request, reason),
+        (Some(name), Unauthorized::Missing) => format!("the query has no {name}, which holds a verify token"),
+        (Some(name), _) => format!("{name} in the query matches none of the source's handshake_tokens"),
+    }
+}
+
 /// Lets a request in, or says why not.
 pub(super) fn pass(source: &Arc<Source>, request: &TrialRequest) -> Result<Verified, TurnedAway> {
     let (verifier, uri) = (source.verifier.load(), uri(source, request));
     if request.path.is_some() && !verifier.takes_token_in_path() {
         return Err(TurnedAway::with(Refusal::NotFound, "this source takes no token in the path"));
+    }
+    if request.method != HttpMethod::POST {
+        let why = format!("{}: expected POST, or what a handshake of the profile has", request.method);
+        return Err(TurnedAway::with(Refusal::MethodNotAllowed, why));
     }
     if !request.unsigned
         && let Err(reason) = verifier.admit(head(request, &uri), request.path.as_deref())
@@ -57,14 +89,15 @@ fn unproven(source: &Arc<Source>, request: &TrialRequest, reason: Unauthorized) 
     TurnedAway { unproven: true, ..TurnedAway::with(reason.into(), why) }
 }
 
-/// Where the request goes. It has no query.
+/// Where the request goes.
 fn uri(source: &Source, request: &TrialRequest) -> Uri {
     let rest = request.path.as_ref().map(|path| format!("/{path}")).unwrap_or_default();
-    format!("/webhooks/{}{rest}", source.name).parse().unwrap_or_default()
+    let query = request.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+    format!("/webhooks/{}{rest}{query}", source.name).parse().unwrap_or_default()
 }
 
 fn head<'a>(request: &'a TrialRequest, uri: &'a Uri) -> RequestHead<'a> {
-    RequestHead { method: &HttpMethod::POST, uri, headers: &request.headers }
+    RequestHead { method: &request.method, uri, headers: &request.headers }
 }
 
 /// The delivery of `request` with `body`, if that is what its proof is of.

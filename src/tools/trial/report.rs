@@ -4,9 +4,11 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::door::TurnedAway;
 use super::kept::KeptValue;
 use crate::outcome::{Accepted, Reason, Refusal};
 use crate::source::Source;
+use crate::source::handshake::HandshakeAnswer;
 use crate::values::printable;
 
 /// Whether the sender's proof is right.
@@ -24,12 +26,14 @@ pub(crate) enum TrialProof {
 pub(crate) enum TrialAnswer {
     Accepted(Accepted),
     Refused(Refusal),
+    /// What a vendor asked is answered, and nothing is written.
+    Handshake,
 }
 
 impl TrialAnswer {
     pub(crate) fn status(self) -> u16 {
         match self {
-            TrialAnswer::Accepted(Accepted::Published | Accepted::Ignored) => 200,
+            TrialAnswer::Accepted(Accepted::Published | Accepted::Ignored) | TrialAnswer::Handshake => 200,
             TrialAnswer::Accepted(_) => 202,
             TrialAnswer::Refused(refusal) => refusal.status().as_u16(),
         }
@@ -40,6 +44,7 @@ impl TrialAnswer {
         match self {
             TrialAnswer::Accepted(accepted) => accepted.name(),
             TrialAnswer::Refused(refusal) => refusal.code(),
+            TrialAnswer::Handshake => "handshake",
         }
     }
 
@@ -58,6 +63,8 @@ pub(crate) struct Trial {
     pub(crate) profile: String,
     pub(crate) proof: TrialProof,
     pub(crate) answer: TrialAnswer,
+    /// The body of the answer to a handshake.
+    pub(crate) handshake: Option<HandshakeAnswer>,
     /// Also of a request that is refused for its proof: as if it had been let in.
     pub(crate) events: Vec<TriedEvent>,
 }
@@ -115,12 +122,23 @@ impl Trial {
         let (name, profile) = (source.name.clone(), source.profile.name.clone());
         let proof = TrialProof::Unchecked;
         let answer = TrialAnswer::Refused(Refusal::Missing);
-        Trial { source: name, profile, proof, answer, events: Vec::new() }
+        Trial { source: name, profile, proof, answer, handshake: None, events: Vec::new() }
     }
 
-    /// Whether records would be published.
-    pub(crate) fn is_published(&self) -> bool {
-        matches!(self.answer, TrialAnswer::Accepted(Accepted::Published))
+    /// That of a handshake, which is answered or not.
+    pub(super) fn of_handshake(source: &Source, asked: Result<HandshakeAnswer, TurnedAway>) -> Trial {
+        let (proof, answer, handshake) = match asked {
+            Ok(answer) => {
+                (TrialProof::Right("as the profile's [handshake] asks".into()), TrialAnswer::Handshake, Some(answer))
+            }
+            Err(TurnedAway { refusal, why, .. }) => (TrialProof::Wrong(why), TrialAnswer::Refused(refusal), None),
+        };
+        Trial { proof, answer, handshake, ..Trial::of(source) }
+    }
+
+    /// Whether records would be published, or a handshake answered.
+    pub(crate) fn is_well(&self) -> bool {
+        matches!(self.answer, TrialAnswer::Accepted(Accepted::Published) | TrialAnswer::Handshake)
     }
 
     /// All of it as one JSON object.
@@ -138,6 +156,10 @@ impl Trial {
         if let Some(reason) = self.answer.reason() {
             answer["reason"] = reason.into();
         }
+        if let Some(handshake) = &self.handshake {
+            answer["content_type"] = handshake.content_type.into();
+            answer["body"] = handshake.text.as_str().into();
+        }
         let proof = json!({"verdict": verdict, "why": why});
         let whole = Whole { source: &self.source, profile: &self.profile, proof, answer, events: &self.events };
         // Nothing in it can fail to be written: all keys are text.
@@ -152,7 +174,10 @@ impl Trial {
         text += &line("proof", &format!("{verdict}: {why}"));
         let reason = self.answer.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
         text += &line("answer", &format!("{} {}{reason}", self.answer.status(), self.answer.word()));
-        if matches!(self.proof, TrialProof::Wrong(_)) {
+        if let Some(handshake) = &self.handshake {
+            text += &line("body", &format!("{} ({})", handshake.text, handshake.content_type));
+        }
+        if matches!(self.proof, TrialProof::Wrong(_)) && !self.events.is_empty() {
             text += "\nIf its proof were right:\n";
         }
         for event in &self.events {

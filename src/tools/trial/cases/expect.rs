@@ -16,6 +16,8 @@ pub(crate) struct Expectation {
     /// An outcome, or a problem's code.
     outcome: Option<String>,
     reason: Option<String>,
+    /// What a handshake is answered.
+    answer: Option<String>,
     /// All events, in their order.
     event: Option<Vec<ExpectedEvent>>,
 }
@@ -40,7 +42,11 @@ struct ExpectedEvent {
 impl Expectation {
     /// Whether nothing can differ from it.
     pub(super) fn is_empty(&self) -> bool {
-        self.status.is_none() && self.outcome.is_none() && self.reason.is_none() && self.event.is_none()
+        self.status.is_none()
+            && self.outcome.is_none()
+            && self.reason.is_none()
+            && self.answer.is_none()
+            && self.event.is_none()
     }
 
     /// Whether what it says of records is JSON.
@@ -55,6 +61,8 @@ impl Expectation {
         found.compare("status", self.status.as_ref(), Some(&trial.answer.status()));
         found.compare("outcome", self.outcome.as_deref(), Some(trial.answer.word()));
         found.compare("reason", self.reason.as_deref(), trial.answer.reason());
+        let answer = trial.handshake.as_ref().map(|answer| answer.text.as_str());
+        found.compare("answer", self.answer.as_deref(), answer);
         let Some(events) = &self.event else { return found.0 };
         found.compare("number of events", Some(&events.len()), Some(&trial.events.len()));
         for (at, (expected, event)) in events.iter().zip(&trial.events).enumerate() {
