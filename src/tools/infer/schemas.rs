@@ -102,34 +102,65 @@ struct BodySchema<'r> {
 /// The event types of all `files`. A file that another refers to is a part of that, and no event. `type_field` is the member that
 /// determines the type, if a person said so.
 pub(super) fn events(files: &[SchemaFile], type_field: Option<&str>) -> Result<Vec<SchemaEvent>, SchemaError> {
-    let mut registry = Registry::new().retriever(Elsewhere);
-    let wrong = |file: &SchemaFile| {
-        let label = file.label.clone();
-        move |error| SchemaError::Document { label, error: Box::new(error) }
-    };
-    for file in files {
-        registry = registry.add(file.uri(), &file.document).map_err(wrong(file))?;
-    }
     let Some(first) = files.first() else { return Ok(Vec::new()) };
-    let registry = registry.prepare().map_err(wrong(first))?;
+    let registry = registry(files)?;
     let mut reader = ShapeReader::default();
     let (mut found, mut parts) = (Vec::new(), BTreeSet::new());
     for file in files {
-        let base = referencing::uri::from_str(&file.uri()).map_err(wrong(file))?;
-        let root = registry.resolver(base).lookup(&file.uri()).map_err(wrong(file))?;
-        let root = SchemaAt::of(root);
-        let bodies = if is_openapi(root.schema) { webhooks(&root, file)? } else { vec![of_file(root.clone(), file)] };
-        let mut events = Vec::new();
-        for body in bodies {
-            events.extend(of_body(&mut reader, &body, file, type_field)?);
-        }
+        let root = root(&registry, file)?;
+        let events = of_document(&mut reader, &root, file, type_field);
         // A schema may refer to itself.
         let mut others = std::mem::take(&mut reader.referred);
         others.remove(&root.identity());
         parts.extend(others);
-        found.push((root.identity(), events));
+        // One without a type has definitions for others.
+        if !matches!(events, Err(SchemaError::NoObject(_))) || !root.schema["type"].is_null() {
+            found.push((root.identity(), events));
+        }
     }
-    Ok(found.into_iter().filter(|(root, _)| !parts.contains(root)).flat_map(|(_, events)| events).collect())
+    let mut all = Vec::new();
+    for (_, events) in found.into_iter().filter(|(root, _)| !parts.contains(root)) {
+        all.extend(events?);
+    }
+    if all.is_empty() { Err(SchemaError::NoObject(first.label.clone())) } else { Ok(all) }
+}
+
+/// Where references are looked up.
+fn registry(files: &[SchemaFile]) -> Result<Registry<'_>, SchemaError> {
+    prepared(files).map_err(|error| {
+        let alone = |file: &&SchemaFile| prepared(std::slice::from_ref(*file)).is_err();
+        let file = files.iter().find(alone).or(files.first());
+        document_error(file.map_or("", |file| &file.label), error)
+    })
+}
+
+fn prepared(files: &[SchemaFile]) -> Result<Registry<'_>, referencing::Error> {
+    let documents = files.iter().map(|file| (file.uri(), &file.document));
+    Registry::new().retriever(Elsewhere).extend(documents)?.prepare()
+}
+
+fn root<'r>(registry: &'r Registry<'_>, file: &SchemaFile) -> Result<SchemaAt<'r>, SchemaError> {
+    let base = referencing::uri::from_str(&file.uri());
+    let found = base.and_then(|base| registry.resolver(base).lookup(&file.uri()));
+    found.map(SchemaAt::of).map_err(|error| document_error(&file.label, error))
+}
+
+fn document_error(label: &str, error: referencing::Error) -> SchemaError {
+    SchemaError::Document { label: label.to_owned(), error: Box::new(error) }
+}
+
+fn of_document(
+    reader: &mut ShapeReader,
+    root: &SchemaAt<'_>,
+    file: &SchemaFile,
+    type_field: Option<&str>,
+) -> Result<Vec<SchemaEvent>, SchemaError> {
+    let bodies = if is_openapi(root.schema) { webhooks(root, file)? } else { vec![of_file(root.clone(), file)] };
+    let mut events = Vec::new();
+    for body in bodies {
+        events.extend(of_body(reader, &body, file, type_field)?);
+    }
+    Ok(events)
 }
 
 fn of_file<'r>(at: SchemaAt<'r>, file: &SchemaFile) -> BodySchema<'r> {

@@ -204,10 +204,20 @@ fn the_webhooks_of_an_openapi_document_are_event_types() {
 fn alternatives_and_listed_values_are_types_and_files_refer_to_each_other() {
     let all = json!({"$schema": "http://json-schema.org/draft-07/schema#", "oneOf": [{"$ref": "parts/lost.json"}, {"$ref": "#/definitions/Kept"}],
         "definitions": {"Kept": {"type": "object", "properties": {"id": {"type": "integer"}, "event": {"enum": ["bag.kept", "bag.found"]}}}}});
-    let lost = json!({"type": "object", "properties": {"id": {"type": "integer"}, "event": {"const": "bag.lost"}, "at": {"$ref": "place.json"},
+    let lost = json!({"type": "object", "$defs": {"tag": {"$anchor": "tag", "type": "object", "properties": {"no": {"type": "integer"}}}},
+        "properties": {"id": {"type": "integer"}, "event": {"const": "bag.lost"}, "tag": {"$ref": "#tag"}, "color": {"$ref": "words.json#/definitions/color"}, "at": {"$ref": "place.json"},
         "by": {"$ref": "https://example.com/people.json#/x"}}});
     let place = json!({"type": "object", "properties": {"city": {"type": "string"}}});
-    let made = drafted(&given(&[("all.json", all), ("parts/lost.json", lost), ("parts/place.json", place)]));
+    let words = json!({"$schema": "http://json-schema.org/draft-07/schema#", "definitions": {"color": {"enum": ["red", "blue"]}}});
+    let inputs = given(&[
+        ("all.json", all),
+        ("parts/lost.json", lost),
+        ("parts/place.json", place),
+        ("parts/words.json", words),
+    ]);
+    let made = drafted(&inputs);
+    assert_eq!(field(&made.files, "BagLost", "color")["doc"], "TODO: what `color` is. One of: red, blue.");
+    assert_eq!(field(&made.files, "BagLost", "tag")["type"][1], "acme.Tag");
     assert_eq!(profile(&made.files).types.keys().collect::<Vec<_>>(), ["bag.found", "bag.kept", "bag.lost"]);
     assert_eq!(field(&made.files, "BagLost", "at")["type"][1], "acme.Place");
     for note in [
