@@ -12,10 +12,10 @@ use crate::cli::{Ending, print};
 use crate::tools::infer::{Base, Inputs, Sample, SeenExtras, VerifyChoice, draft, try_out};
 
 const HELP: &str = "\
-Reads sample bodies, or the JSON Schemas of bodies, and writes a profile: which member determines the type, a record for each type,
-records that several share, ids, instants, keys and times. Everything but the way to the key may be
-null, so that the types can grow. It converts all samples by what it wrote, and lists what it was
-unsure of. Nothing is sent anywhere.
+Reads sample bodies, or the JSON Schemas of bodies, and writes a profile: what determines the type, a
+record for each type, records that several share, ids, instants, keys and times. Everything but the
+way to the key may be null, so that the types can grow. It converts all samples by what it wrote, and
+lists what it was unsure of. Nothing is sent anywhere.
 
 Run it again with more samples: it adds fields and types, and changes nothing that is there, so
 that docs, keys and names that you edited stay. What would not be compatible is listed.

@@ -237,10 +237,6 @@ impl ShapeReader {
         let is_required = |name: &str| required.is_none_or(|all| all.iter().any(|one| one == name));
         let mut object = ObjectShape::described(required.is_none());
         for (name, member) in at.schema["properties"].as_object().into_iter().flatten() {
-            // The sender does not send it.
-            if member["writeOnly"] == true {
-                continue;
-            }
             let member = self.shape(&at.within(member), depth + 1)?;
             object.members.insert(name.clone(), of_member(member, is_required(name)));
         }
