@@ -12,6 +12,7 @@ use super::{Ending, fail, fail_config, instant, print};
 use crate::config::{self, ConfigError, Settings};
 use crate::tools::dev;
 use crate::tools::trial::{CasesError, OfflineBridge, TrialRequest, add_header, assume_json, read_cases};
+use crate::values::amount::counted;
 use crate::values::time::now_millis;
 
 const HELP: &str = "\
@@ -196,6 +197,6 @@ fn run_cases(bridge: &OfflineBridge, file: &Path, now: i64) -> Ending {
             print(&format!("         {difference}\n"));
         }
     }
-    print(&format!("{count} cases, {failed} failed\n"));
+    print(&format!("{}, {failed} failed\n", counted(count as u64, "case")));
     if failed == 0 { Ending::Well } else { Ending::Findings }
 }

@@ -131,7 +131,7 @@ fn a_type_in_a_header_is_taken_from_the_names_of_folders_and_learnt_from_dead_le
     let (letters, to) = (bridge.topic(LETTERS), learned.to_str().unwrap());
     let text = said(&bridge.setup, &["profile", "learn", "--from", &letters, "--to", to], 0);
     assert!(
-        text.contains("meters.swapped  ") && text.contains("all 1 samples convert, with nothing in `extra`"),
+        text.contains("meters.swapped  ") && text.contains("the sample converts, with nothing in `extra`"),
         "{text}"
     );
     let toml = fs::read_to_string(learned.join("meters/profile.toml")).unwrap();
@@ -160,7 +160,7 @@ fn a_schema_becomes_typed_records_without_a_sample() {
     let (from, to) = (at("meter-read.json"), at("catalog"));
     let init = ["profile", "init", "meters", "--from", &from, "--to", &to];
     let summary = said(&setup, &init, 0);
-    assert!(summary.contains("meters: 1 schema files, 1 event types"), "{summary}");
+    assert!(summary.contains("meters: 1 schema file, 1 event type"), "{summary}");
     assert!(
         summary.contains("meter.read  by schema  new: topic meters.meter, key meter.id, time sent_at"),
         "{summary}"

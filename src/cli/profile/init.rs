@@ -10,6 +10,7 @@ use super::{ProfileError, report, samples};
 use crate::catalog::is_profile_name;
 use crate::cli::{Ending, print};
 use crate::tools::infer::{Base, Inputs, Sample, SeenExtras, VerifyChoice, draft, try_out};
+use crate::values::amount::counted;
 
 const HELP: &str = "\
 Reads sample bodies, or the JSON Schemas of bodies, and writes a profile: what determines the type, a
@@ -129,7 +130,7 @@ pub(super) fn run(args: &InitArgs) -> Result<Ending, ProfileError> {
         files::write(&folder, &made.files)?;
     }
     let tried = try_out(&profile, &samples);
-    let mut text = format!("{}: {sources}, {} event types\n", args.name, made.types.len());
+    let mut text = format!("{}: {sources}, {}\n", args.name, counted(made.types.len() as u64, "event type"));
     text += &report::types(&args.name, &made);
     text += &if made.files.is_empty() { "nothing to add\n".to_owned() } else { report::wrote(&folder, &made) };
     if !samples.is_empty() {
@@ -141,12 +142,14 @@ pub(super) fn run(args: &InitArgs) -> Result<Ending, ProfileError> {
     Ok(if tried.failed.is_empty() && made.left_out.is_empty() { Ending::Well } else { Ending::Findings })
 }
 
-/// `3 samples, 1 schema files`
+/// `3 samples, 1 schema file`
 fn sources(samples: usize, schemas: usize) -> String {
+    let [bodies, files] =
+        [(samples, "sample"), (schemas, "schema file")].map(|(count, what)| counted(count as u64, what));
     match (samples, schemas) {
-        (samples, 0) => format!("{samples} samples"),
-        (0, schemas) => format!("{schemas} schema files"),
-        (samples, schemas) => format!("{samples} samples, {schemas} schema files"),
+        (_, 0) => bodies,
+        (0, _) => files,
+        (_, _) => format!("{bodies}, {files}"),
     }
 }
 

@@ -20,6 +20,7 @@ use crate::tools::dead_letter_index::{Filter, Letter};
 use crate::tools::infer::{Base, Draft, Inputs, Sample, SampleTrial, SeenExtras, VerifyChoice, draft, try_out};
 use crate::tools::read::{DecodeError, From, PlaceReader, ReadRecord, Reader, Schemas};
 use crate::tools::replay;
+use crate::values::amount::counted;
 
 const HELP: &str = "\
 From the topic of dead letters it reads those that are pending for their unknown type, and proposes
@@ -235,7 +236,7 @@ fn propose(args: &LearnArgs, settings: &Settings, name: &str, found: &Found) -> 
 fn review(name: &str, args: &LearnArgs, made: &Draft, tried: &SampleTrial, found: &Found) -> String {
     let mut text = format!("# {name}: what {} shows to be missing\n\n", args.from);
     if !made.types.is_empty() {
-        text += &format!("{} dead letters, by type:\n\n", found.samples.len());
+        text += &format!("{}, by type:\n\n", counted(found.samples.len() as u64, "dead letter"));
     }
     text += &report::types(name, made);
     let seen = made.added.iter().filter_map(|field| {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::tools::infer::{Draft, DraftedType, SampleTrial, SeenSpan};
+use crate::values::amount::counted;
 use crate::values::time;
 
 /// So many lines of one kind are shown.
@@ -53,9 +54,11 @@ pub(super) fn span(seen: &SeenSpan) -> String {
 pub(super) fn trial(trial: &SampleTrial, review: bool) -> String {
     let all = trial.converted + trial.failed.len();
     let mut text = match (trial.failed.is_empty(), trial.extra.is_empty()) {
-        (true, true) => format!("all {all} samples convert, with nothing in `extra`\n"),
-        (true, false) => format!("all {all} samples convert\n"),
-        _ => format!("{} of {all} samples convert\n", trial.converted),
+        (true, nothing_extra) => {
+            let all = if all == 1 { "the sample converts".to_owned() } else { format!("all {all} samples convert") };
+            format!("{all}{}\n", if nothing_extra { ", with nothing in `extra`" } else { "" })
+        }
+        (false, _) => format!("{} of {} converted\n", trial.converted, counted(all as u64, "sample")),
     };
     let extra = trial.extra.iter().map(|(member, count)| format!("in `extra`: {member} ({count} times)"));
     let failed = trial.failed.iter().map(|(label, why)| {
