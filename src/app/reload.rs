@@ -59,6 +59,9 @@ impl Reload {
             let taken_over = match self.once(&file, &in_force).await {
                 Ok(reloaded) => {
                     in_force = reloaded.in_force;
+                    for warning in &reloaded.settings.warnings {
+                        tracing::warn!("configuration: {warning}");
+                    }
                     if !reloaded.left.is_empty() {
                         let keys = reloaded.left.join(", ");
                         tracing::warn!(

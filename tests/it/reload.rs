@@ -103,6 +103,11 @@ fn secrets_and_tokens_are_replaced_and_a_wrong_configuration_changes_nothing() {
     }
     assert_eq!([with_token("the-newest"), with_token("another"), with_token("another")], [401, 200, 200]);
     assert_eq!(post(http, "/webhooks/more", &[], b"{}").sum(), (404, "unknown_source".into()));
+
+    bridge.setup.sources = sources.replace("the-newest", "changeme");
+    bridge.reload("taken_over");
+    let warned = |line: &String| line.contains("sources.whazing.tokens[0]: the value is a placeholder");
+    assert!(bridge.log().iter().any(warned), "a reload warns as a start does");
 }
 
 #[test]
