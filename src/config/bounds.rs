@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::ConfigError;
 use super::fault::Faults;
 use super::units::{Bytes, Period, Scalar, Text};
 use crate::values::secret::Secret;
@@ -65,22 +64,25 @@ pub(super) fn flatten(
     prefix: &str,
     table: &toml::Table,
     into: &mut BTreeMap<String, Secret>,
-) -> Result<(), ConfigError> {
+    faults: &mut Faults,
+) {
     for (key, value) in table {
         let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
         let text = match value {
             toml::Value::Table(inner) => {
-                flatten(section, &name, inner, into)?;
+                flatten(section, &name, inner, into, faults);
                 continue;
             }
             toml::Value::String(text) => text.clone(),
             toml::Value::Integer(_) | toml::Value::Boolean(_) | toml::Value::Float(_) => value.to_string(),
-            _ => return Err(ConfigError::key(format!("{section}.{name}"), "expected a single value")),
+            _ => {
+                faults.add(format!("{section}.{name}"), "expected a single value");
+                continue;
+            }
         };
         let Ok(secret) = text.parse();
         into.insert(name, secret);
     }
-    Ok(())
 }
 
 pub(super) fn topic_prefix(key: &str, written: Option<Text<String>>, faults: &mut Faults) -> String {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::{Table, Value};
 
 use super::fault::ConfigFault;
-use super::schema::{ANY_NAME, known_keys};
+use super::schema::{ANY_NAME, known_keys, takes_list};
 use super::unknown_key::alias;
 use super::variable_name::{PREFIX, is_meant, plain, variable};
 use super::written_where::FaultPlace;
@@ -16,6 +16,8 @@ use crate::values::toml_reading;
 const FAMILY: &str = "HOOKBRIDGE_";
 /// Variables that commands read, behind `HOOKBRIDGE_`.
 const OF_COMMANDS: [&str; 2] = ["config", "secret"];
+/// The one property of librdkafka that has an underscore.
+const LOG_LEVEL: &str = "log_level";
 /// Sections whose keys are names that others gave.
 const FOREIGN: [&str; 3] = ["kafka.properties", "media.options", "tracing.otlp_headers"];
 
@@ -57,13 +59,13 @@ impl Overlay {
         if !here.contains_key(&found) {
             // librdkafka's properties have dots, and HTTP's headers dashes, which no variable's name can have.
             match key.as_str() {
-                "kafka.properties." => found = found.replace('_', "."),
+                "kafka.properties." if found != LOG_LEVEL => found = found.replace('_', "."),
                 "tracing.otlp_headers." => found = found.replace('_', "-"),
                 _ => {}
             }
         }
-        // A list can be given as TOML has it; everything else is text, which each key reads as it needs.
-        let value = if value.trim_start().starts_with('[') {
+        // A list can be given as TOML has it, where one may stand; everything else is text, which each key reads as it needs.
+        let value = if value.trim_start().starts_with('[') && takes_list(&format!("{key}{found}")) {
             let parsed = toml_reading::parse(&format!("v = {value}")).ok().and_then(|mut table| table.remove("v"));
             let Some(array) = parsed else {
                 return self.fail(

@@ -158,8 +158,7 @@ fn flaw_of(server: &str) -> Option<String> {
 fn properties(written: &toml::Table, faults: &mut Faults) -> BTreeMap<String, Secret> {
     const SECTION: &str = "kafka.properties";
     let mut properties = BTreeMap::new();
-    let flat = flatten(SECTION, "", written, &mut properties);
-    faults.or(flat, ());
+    flatten(SECTION, "", written, &mut properties, faults);
     // librdkafka takes a topic's property with `topic.` in front as well.
     let bare = |name: &str| name.strip_prefix("topic.").unwrap_or(name).to_owned();
     for name in properties.keys() {
@@ -168,6 +167,8 @@ fn properties(written: &toml::Table, faults: &mut Faults) -> BTreeMap<String, Se
             "statistics.interval.ms" => {
                 ("must not be set: hookbridge sets it, since its metrics depend on it", "remove it")
             }
+            // OpenSSL's own provider goes when the first client of Kafka that loaded it ends, and every other connection with it.
+            "ssl.providers" => ("must not be set: TLS of the whole process would end with it", "remove it"),
             fixed if FIXED_PROPERTIES.contains(&fixed) => {
                 ("must not be set: hookbridge sets it, since its promises to senders depend on it", "remove it")
             }

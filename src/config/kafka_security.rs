@@ -14,6 +14,8 @@ const PROTOCOL: &str = "security.protocol";
 const DEFAULT: &str = "PLAINTEXT";
 /// Those that this build has, to prove who we are.
 const MECHANISMS: [&str; 4] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"];
+/// Makes tokens that nobody signs.
+const UNSECURED: &str = "enable.sasl.oauthbearer.unsecure.jwt";
 
 /// Notes what contradicts `security.protocol`, and what it lacks.
 pub(super) fn check(properties: &BTreeMap<String, Secret>, servers: &str, faults: &mut Faults) {
@@ -92,9 +94,20 @@ fn check_sasl(protocol: &str, properties: &BTreeMap<String, Secret>, faults: &mu
         };
     }
     if mechanism.eq_ignore_ascii_case("OAUTHBEARER") {
+        if properties.get(UNSECURED).is_none_or(|value| !value.expose().trim().eq_ignore_ascii_case("true")) {
+            let what = format!("hookbridge has no source of tokens but {UNSECURED}, which is for trying things out");
+            faults.add_with(
+                format!("{SECTION}.{name}"),
+                what,
+                "use a SCRAM mechanism, PLAIN, or a client's certificate",
+            );
+        }
         return;
     }
-    let is_missing = |name: &&str| properties.get(*name).is_none_or(|value| value.expose().is_empty());
+    // One that is there and wrong is told already.
+    let is_missing = |name: &&str| {
+        properties.get(*name).is_none_or(|value| value.expose().is_empty()) && !faults.has(&format!("{SECTION}.{name}"))
+    };
     let missing: Vec<&str> = ["sasl.username", "sasl.password"].into_iter().filter(is_missing).collect();
     if !missing.is_empty() {
         let what = format!("this mechanism asks for sasl.username and sasl.password: missing {}", missing.join(", "));
@@ -153,7 +166,9 @@ mod tests {
         assert!(said(&[SASL], "a:1").starts_with("security.protocol: SASL_SSL asks for sasl.mechanism"));
         let plain = said(&[SASL, ("sasl.mechanism", "PLAIN"), ("sasl.username", "u")], "a:1");
         assert!(plain.starts_with("sasl.mechanism: ") && plain.ends_with(": missing sasl.password: "), "{plain}");
-        assert_eq!(said(&[SASL, ("sasl.mechanisms", "OAUTHBEARER")], "a:1"), "");
+        let tokens = said(&[SASL, ("sasl.mechanisms", "OAUTHBEARER")], "a:1");
+        assert!(tokens.starts_with("sasl.mechanisms: hookbridge has no source of tokens"), "{tokens}");
+        assert_eq!(said(&[SASL, ("sasl.mechanisms", "OAUTHBEARER"), (UNSECURED, "true")], "a:1"), "");
         for (word, meant) in [("SCRAM-SHA512", "SCRAM-SHA-512"), ("PLAN", "PLAIN")] {
             let words = said(&[SASL, ("sasl.mechanisms", word)], "a:1");
             assert!(words.ends_with(&format!("\"OAUTHBEARER\": did you mean {meant:?}?")), "{words}");

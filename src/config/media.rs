@@ -48,8 +48,7 @@ impl WrittenMedia {
         // Five eighths of a record are five sixths of it in base64; the rest of the event takes its share too.
         let default = (512 << 10).min(max_record_bytes / 8 * 5);
         let mut options = BTreeMap::new();
-        let flat = flatten("media.options", "", &self.options, &mut options);
-        faults.or(flat, ());
+        flatten("media.options", "", &self.options, &mut options, faults);
         media_options::check(&options, faults);
         let folder = data_dir.join("media");
         let place = match self.url {

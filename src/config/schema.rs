@@ -23,6 +23,25 @@ pub(super) fn known_keys() -> BTreeSet<String> {
     keys
 }
 
+/// Whether a list may stand at `key`; also where nothing may, so that more is said of it than of a text.
+pub(super) fn takes_list(key: &str) -> bool {
+    let schema = settings_schema();
+    let mut here = Some(schema.as_value());
+    for part in key.split('.') {
+        here = here.and_then(|inner| {
+            let named = inner.get("properties").and_then(|named| named.get(part));
+            let any = || inner.get("additionalProperties").filter(|any| any.is_object());
+            // Names of librdkafka's properties have dots.
+            let is_leaf = inner.get("properties").is_none() && any().is_none();
+            named.or_else(any).or(is_leaf.then_some(inner))
+        });
+    }
+    let is_list = |schema: &Value| schema.get("type").is_some_and(|ty| ty == "array");
+    here.is_none_or(|schema| {
+        is_list(schema) || schema.get("anyOf").and_then(Value::as_array).is_some_and(|all| all.iter().any(is_list))
+    })
+}
+
 fn collect(prefix: &str, schema: &Value, keys: &mut BTreeSet<String>) {
     let named = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     let named = named.map(|(name, inner)| (name.as_str(), inner));

@@ -130,6 +130,22 @@ fn variables_and_files_stand_in_any_value() {
 }
 
 #[test]
+fn a_text_in_the_environment_may_begin_as_a_list_does() {
+    let env = [
+        ("HOOKBRIDGE__REGISTRY__USERNAME", "u"),
+        ("HOOKBRIDGE__REGISTRY__PASSWORD", "[kX9q2mPz7LwRt4"),
+        ("HOOKBRIDGE__KAFKA__PROPERTIES__SSL_KEY_PASSWORD", "[\"a\"]"),
+        ("HOOKBRIDGE__KAFKA__PROPERTIES__SECURITY_PROTOCOL", "SSL"),
+        ("HOOKBRIDGE__KAFKA__PROPERTIES__LOG_LEVEL", "6"),
+    ];
+    let settings = read(SMALLEST, &env).unwrap();
+    let property = |name: &str| settings.kafka.properties[name].expose().to_owned();
+    assert_eq!([property("ssl.key.password"), property("log_level")], ["[\"a\"]", "6"]);
+    let error = read(SMALLEST, &[("HOOKBRIDGE__SOURCES__WEGLY__SECRETS", "[kX9q2mPz7LwRt4")]).err().unwrap();
+    assert!(error.to_string().contains("not a list in TOML"), "{error}");
+}
+
+#[test]
 fn relative_paths_are_seen_wherever_they_stand() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("secret");

@@ -14,6 +14,7 @@ use super::bounds::{bounded, flatten, or, period};
 use super::fault::Faults;
 use super::units::{Period, Text, fractions, properties};
 use super::{ConfigError, Written};
+use crate::values::secret::Secret;
 
 /// What is appended to the endpoint, as OTLP has it.
 const TRACES_PATH: &str = "/v1/traces";
@@ -87,7 +88,9 @@ impl WrittenTracing {
         if service_name.trim().is_empty() {
             faults.add("tracing.service_name", "blank: expected a name");
         }
-        let headers = headers(&self.otlp_headers);
+        let mut texts = BTreeMap::new();
+        flatten("tracing.otlp_headers", "", &self.otlp_headers, &mut texts, faults);
+        let headers = headers(texts);
         let headers = faults.or(headers, HeaderMap::new());
         let sample_ratio = ratio(self.sample_ratio.as_ref()).unwrap_or_else(|| {
             faults.unfit("tracing.sample_ratio", "a number from 0 to 1");
@@ -126,9 +129,7 @@ fn url(endpoint: &str, written: &Written) -> Result<Url, ConfigError> {
     Url::parse(&format!("{endpoint}{TRACES_PATH}")).or_else(|_| fail("not an address that a path can be appended to"))
 }
 
-fn headers(written: &toml::Table) -> Result<HeaderMap, ConfigError> {
-    let mut texts = BTreeMap::new();
-    flatten("tracing.otlp_headers", "", written, &mut texts)?;
+fn headers(texts: BTreeMap<String, Secret>) -> Result<HeaderMap, ConfigError> {
     let mut headers = HeaderMap::new();
     for (name, secret) in texts {
         let fail = |what| Err(fail(&format!("otlp_headers.{name}"), what));

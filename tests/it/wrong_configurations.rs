@@ -245,6 +245,20 @@ const CASES: &[(&str, &[Edit])] = &[
     ("SASL with a typo in its mechanism", &[Append("[kafka.properties]\nsecurity.protocol = \"SASL_SSL\"\nsasl.mechanism = \"SCRAM-SHA512\"\n")]),
     ("SASL without a password", &[Append("[kafka.properties]\nsecurity.protocol = \"SASL_SSL\"\nsasl.mechanism = \"PLAIN\"\nsasl.username = \"u\"\n")]),
     ("two mechanisms of SASL", &[Append("[kafka.properties]\nsasl.mechanisms = \"PLAIN,hunter2\"\n")]),
+    (
+        "tokens of SASL, which hookbridge does not get",
+        &[Append("[kafka.properties]\nsecurity.protocol = \"SASL_SSL\"\nsasl.mechanism = \"OAUTHBEARER\"\n")],
+    ),
+    (
+        "a password that is a list",
+        &[Append(
+            "[kafka.properties]\nsecurity.protocol = \"SASL_SSL\"\nsasl.mechanism = \"PLAIN\"\nsasl.username = \"u\"\nsasl.password = [\"hunter2\"]\n",
+        )],
+    ),
+    (
+        "providers of OpenSSL",
+        &[Append("[kafka.properties]\nsecurity.protocol = \"SSL\"\nssl.providers = \"default\"\n")],
+    ),
     ("a server with another protocol", &[Replace("127.0.0.1:19092", "SASL_SSL://127.0.0.1:19092")]),
     ("a property beyond its range", &[Append("[kafka.properties]\nlinger.ms = 10000000\ncompression.level = 99\n")]),
     ("a property with a word in place of a number", &[Append("[kafka.properties]\nlinger.ms = \"hunter2\"\n")]),
