@@ -37,6 +37,7 @@ pub(crate) fn of_write(error: &KafkaError) -> String {
         Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize | Code::MessageBatchTooLarge) => {
             "the record is larger than kafka.max_record_bytes, or than max.message.bytes of the topic"
         }
+        Some(Code::InvalidTimestamp) => "the record is older or newer than its topic takes (InvalidTimestamp)",
         Some(Code::PolicyViolation) => "a policy of the brokers refuses the record",
         Some(Code::KafkaStorageError) => "the disk of a broker fails: look at the log of the broker",
         Some(_) | None => return of_error(error),
