@@ -311,17 +311,47 @@ fn both(a: Shape, b: Shape) -> Shape {
     let mut shape = match (a.open, b.open) {
         (Some(UNSAID), _) | (Some(_), None) => b,
         (_, Some(_)) => a,
-        (None, None) => match (a.object, b.object) {
-            (Some(a), Some(b)) => Shape { object: Some(both_objects(&a, &b)), ..Shape::default() },
-            (_, None) if !b.listed.is_empty() => Shape { object: None, ..b },
-            (object, None) => Shape { object, ..a },
-            (None, object) => Shape { object, ..b },
+        (None, None) => match (&a.object, &b.object) {
+            (Some(a), Some(b)) => Shape { object: Some(both_objects(a, b)), ..Shape::default() },
+            (Some(_), None) => a,
+            (None, Some(_)) => b,
+            (None, None) => narrower(a, b),
         },
     };
     shape.doc = doc;
     shape.seen = DESCRIBED;
     shape.nulls = u64::from(nullable);
     shape
+}
+
+/// What is left of two descriptions of values that are no objects: whatever the order, the one that takes fewer.
+fn narrower(a: Shape, b: Shape) -> Shape {
+    match (a.listed.is_empty(), b.listed.is_empty()) {
+        (true, false) => b,
+        (false, true) => a,
+        (false, false) => {
+            let common: Vec<_> = a.listed.iter().filter(|value| b.listed.contains(value)).cloned().collect();
+            let texts: Vec<_> = common.into_iter().map(Value::String).collect();
+            // Nothing is valid where they have none in common.
+            if texts.is_empty() { b } else { of_values(&texts) }
+        }
+        (true, true) => match (&a.items, &b.items) {
+            (Some(ours), Some(theirs)) if width(&a) == width(&b) => {
+                let items = both((**ours).clone(), (**theirs).clone());
+                Shape { items: Some(Box::new(items)), ..b }
+            }
+            _ if width(&a) <= width(&b) => a,
+            _ => b,
+        },
+    }
+}
+
+/// How many kinds of values there are, and whether they are any of their kind.
+fn width(shape: &Shape) -> (usize, bool, bool) {
+    let facts = &shape.scalars;
+    let kinds = [facts.booleans, facts.numbers, facts.strings, shape.arrays].iter().filter(|&&count| count > 0).count();
+    let any_text = facts.strings > 0 && facts.no_uuid > 0 && facts.no_date > 0 && facts.no_instant > 0;
+    (kinds, any_text, facts.fractions > 0)
 }
 
 fn both_objects(a: &ObjectShape, b: &ObjectShape) -> ObjectShape {

@@ -284,3 +284,29 @@ fn a_body_that_looks_a_little_like_a_schema_is_a_sample() {
         assert!(SchemaFile::read("a", "a", &body.to_string()).is_none(), "{body}");
     }
 }
+
+#[test]
+fn of_schemas_that_all_hold_the_narrower_counts_whichever_comes_first() {
+    let base = json!({"type": "object", "required": ["type", "id"], "properties": {"type": {"enum": ["o.made", "o.gone", "o.other"]},
+        "id": {"type": ["string", "integer"]}, "at": {"type": "string"}, "tags": {"type": "array", "items": {"type": "string"}}}});
+    let own = json!({"properties": {"type": {"const": "o.gone"}, "id": {"type": "integer"}, "at": {"type": "string", "format": "date-time"},
+        "tags": {"type": "array", "items": {"type": "string", "format": "date"}}}});
+    for parts in [json!([base, own]), json!([own, base])] {
+        let made = drafted(&given(&[(
+            "a.json",
+            json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "allOf": parts}),
+        )]));
+        assert_eq!(profile(&made.files).types.keys().collect::<Vec<_>>(), ["o.gone"]);
+        assert_eq!(field(&made.files, "OGone", "id")["type"], "long");
+        assert_eq!(field(&made.files, "OGone", "at")["type"][1]["logicalType"], "timestamp-millis");
+        assert_eq!(field(&made.files, "OGone", "tags")["type"][1]["items"]["logicalType"], "date");
+    }
+    // Of two lists, what is in both.
+    let of = |values: Value| json!({"properties": {"type": {"enum": values}, "id": {"type": "string"}}});
+    let parts = json!([of(json!(["a.b", "a.c", "a.d"])), of(json!(["a.c", "a.d", "a.e"]))]);
+    let made = drafted(&given(&[(
+        "a.json",
+        json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "allOf": parts}),
+    )]));
+    assert_eq!(profile(&made.files).types.keys().collect::<Vec<_>>(), ["a.c", "a.d"]);
+}
