@@ -116,6 +116,10 @@ pub(super) fn run(args: &InitArgs) -> Result<Ending, ProfileError> {
     };
     let base = standing.profile.as_ref().map(|profile| Base { files: &standing.files, profile });
     let mut made = draft(&inputs, &samples, base.as_ref(), &SeenExtras::default())?;
+    if base.is_none() && made.files.is_empty() {
+        print(&report::doubts(&made));
+        return Ok(Ending::Findings);
+    }
     if base.is_none() && !inputs.verify.given {
         let how = &inputs.verify;
         let what = format!("[verify]: samples do not show it; {} in `{}` is a guess", how.method, how.header);
