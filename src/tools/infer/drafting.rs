@@ -11,7 +11,7 @@ use super::naming;
 use super::notes::Notes;
 use super::profile_file::{self, KnownProfile, NewType, ToldBy, ToldPlace};
 use super::reading::{self, Base, Groups, InferError, Inputs, Sample, TypeGroup};
-use super::schemas;
+use super::schemas::{self, SchemaError};
 use super::walk::{Walked, Walker};
 
 /// The file of a profile that is no schema.
@@ -70,10 +70,14 @@ pub(crate) fn draft(
     extras: &SeenExtras,
 ) -> Result<Draft, InferError> {
     let known_profile = base.map(read_profile).transpose()?;
-    let events = schemas::events(&inputs.schemas, inputs.type_field.as_deref())?;
-    let evidence = reading::scan(inputs, samples, &events)?;
-    let Groups { mut groups, doubts, mut left_out } =
+    let described = schemas::events(&inputs.schemas, inputs.type_field.as_deref())?;
+    if described.events.is_empty() && samples.is_empty() && !inputs.schemas.is_empty() {
+        return Err(SchemaError::Nothing([described.left_out, described.parts].concat()).into());
+    }
+    let evidence = reading::scan(inputs, samples, &described.events)?;
+    let Groups { mut groups, doubts, left_out: no_group } =
         reading::group(inputs, &evidence, base.zip(known_profile.as_ref()))?;
+    let mut left_out = [described.left_out, no_group].concat();
     let known = base.map(|base| known::read(base.files)).unwrap_or_default();
     let mut notes = Notes::default();
     for doubt in doubts {

@@ -2,6 +2,7 @@
 //! in them determines the type. References lead into the files that are given, and nowhere else.
 
 mod nodes;
+mod webhooks;
 
 use std::collections::BTreeSet;
 
@@ -31,6 +32,8 @@ pub(crate) struct SchemaFile {
 pub(crate) enum SchemaError {
     #[error("{label}: {error}")]
     Document { label: String, error: Box<referencing::Error> },
+    #[error("{label} ({name}): {why}")]
+    Webhook { label: String, name: String, why: &'static str },
     #[error("{0}: the document has no webhooks: expected an object `webhooks`, as OpenAPI 3.1 has it, or `x-webhooks`")]
     NoWebhooks(String),
     #[error("{0}: expected the schema of an object with properties, since a body is one")]
@@ -40,6 +43,18 @@ pub(crate) enum SchemaError {
         most = nodes::MOST_PLACES
     )]
     TooLarge(String),
+    #[error("{}", .0.join("; "))]
+    Nothing(Vec<String>),
+}
+
+/// What schemas describe.
+#[derive(Default)]
+pub(super) struct Described {
+    pub(super) events: Vec<SchemaEvent>,
+    /// Why nothing was made of a schema or a webhook.
+    pub(super) left_out: Vec<String>,
+    /// The same of files that only have parts for others, which matters where there are no events at all.
+    pub(super) parts: Vec<String>,
 }
 
 /// What bodies of an event type look like by their schema.
@@ -56,8 +71,11 @@ pub(super) struct SchemaEvent {
 impl SchemaFile {
     /// `None` if `text` is no schema: a sample, for example.
     pub(crate) fn read(label: &str, type_name: &str, text: &str) -> Option<SchemaFile> {
-        let document: Value = serde_json::from_str(text).ok()?;
-        let is_schema = document["$schema"].is_string() || is_openapi(&document) || describes_object(&document);
+        let document: Value = serde_json::from_str(text.trim_start_matches('\u{FEFF}')).ok()?;
+        let is_schema = document["$schema"].is_string()
+            || is_openapi(&document)
+            || describes_object(&document)
+            || has_definitions_only(&document);
         is_schema.then(|| SchemaFile { label: label.to_owned(), type_name: type_name.to_owned(), document })
     }
 
@@ -77,6 +95,16 @@ fn is_openapi(document: &Value) -> bool {
 
 fn describes_object(document: &Value) -> bool {
     document["type"] == "object" && document["properties"].as_object().is_some_and(|all| all.values().all(is_schema))
+}
+
+/// Whether there is nothing but schemas that others refer to.
+fn has_definitions_only(document: &Value) -> bool {
+    let Some(members) = document.as_object() else { return false };
+    let are_schemas = |all: &Value| all.as_object().is_some_and(|all| !all.is_empty() && all.values().all(is_schema));
+    let definitions = ["$defs", "definitions"].iter().filter_map(|key| members.get(*key)).collect::<Vec<_>>();
+    let is_about_it =
+        |name: &String| name.starts_with('$') || ["definitions", "id", "title", "description"].contains(&&**name);
+    !definitions.is_empty() && definitions.into_iter().all(are_schemas) && members.keys().all(is_about_it)
 }
 
 fn is_schema(value: &Value) -> bool {
@@ -99,30 +127,40 @@ struct BodySchema<'r> {
     at: SchemaAt<'r>,
 }
 
+/// What one file describes.
+#[derive(Default)]
+struct FileEvents {
+    events: Vec<SchemaEvent>,
+    left_out: Vec<SchemaError>,
+    /// Why it has nothing but parts for others, if it has.
+    part: Option<SchemaError>,
+}
+
 /// The event types of all `files`. A file that another refers to is a part of that, and no event. `type_field` is the member that
 /// determines the type, if a person said so.
-pub(super) fn events(files: &[SchemaFile], type_field: Option<&str>) -> Result<Vec<SchemaEvent>, SchemaError> {
-    let Some(first) = files.first() else { return Ok(Vec::new()) };
+pub(super) fn events(files: &[SchemaFile], type_field: Option<&str>) -> Result<Described, SchemaError> {
+    if files.is_empty() {
+        return Ok(Described::default());
+    }
     let registry = registry(files)?;
     let mut reader = ShapeReader::default();
     let (mut found, mut parts) = (Vec::new(), BTreeSet::new());
     for file in files {
         let root = root(&registry, file)?;
-        let events = of_document(&mut reader, &root, file, type_field);
+        let events = of_document(&mut reader, &root, file, type_field)?;
         // A schema may refer to itself.
         let mut others = std::mem::take(&mut reader.referred);
         others.remove(&root.identity());
         parts.extend(others);
-        // One without a type has definitions for others.
-        if !matches!(events, Err(SchemaError::NoObject(_))) || !root.schema["type"].is_null() {
-            found.push((root.identity(), events));
-        }
+        found.push((root.identity(), events));
     }
-    let mut all = Vec::new();
-    for (_, events) in found.into_iter().filter(|(root, _)| !parts.contains(root)) {
-        all.extend(events?);
+    let mut all = Described::default();
+    for (_, of_file) in found.into_iter().filter(|(root, _)| !parts.contains(root)) {
+        all.events.extend(of_file.events);
+        all.left_out.extend(of_file.left_out.iter().map(ToString::to_string));
+        all.parts.extend(of_file.part.iter().map(ToString::to_string));
     }
-    if all.is_empty() { Err(SchemaError::NoObject(first.label.clone())) } else { Ok(all) }
+    Ok(all)
 }
 
 /// Where references are looked up.
@@ -154,35 +192,39 @@ fn of_document(
     root: &SchemaAt<'_>,
     file: &SchemaFile,
     type_field: Option<&str>,
-) -> Result<Vec<SchemaEvent>, SchemaError> {
-    let bodies = if is_openapi(root.schema) { webhooks(root, file)? } else { vec![of_file(root.clone(), file)] };
-    let mut events = Vec::new();
-    for body in bodies {
-        events.extend(of_body(reader, &body, file, type_field)?);
+) -> Result<FileEvents, SchemaError> {
+    let mut found = FileEvents::default();
+    if !is_openapi(root.schema) {
+        let body = BodySchema { name: file.type_name.clone(), doc: None, at: root.clone() };
+        of_body(reader, &body, file, type_field, &mut found)?;
+        // One without a type has definitions for others.
+        if found.events.is_empty() && root.schema["type"].is_null() {
+            found.part = found.left_out.pop();
+        }
+        return Ok(found);
     }
-    Ok(events)
-}
-
-fn of_file<'r>(at: SchemaAt<'r>, file: &SchemaFile) -> BodySchema<'r> {
-    BodySchema { name: file.type_name.clone(), doc: None, at }
-}
-
-/// What the webhooks of an OpenAPI document send.
-fn webhooks<'r>(root: &SchemaAt<'r>, file: &SchemaFile) -> Result<Vec<BodySchema<'r>>, SchemaError> {
-    let all = ["webhooks", "x-webhooks"].iter().filter_map(|key| root.schema[*key].as_object());
-    let bodies: Vec<_> = all.flatten().filter_map(|(name, item)| webhook(root, name, item)).collect();
-    if bodies.is_empty() { Err(SchemaError::NoWebhooks(file.label.clone())) } else { Ok(bodies) }
-}
-
-fn webhook<'r>(root: &SchemaAt<'r>, name: &str, item: &'r Value) -> Option<BodySchema<'r>> {
-    let item = root.within(item).followed();
-    let operation = ["post", "put"].iter().find_map(|method| item.schema.get(*method))?;
-    let body = item.within(operation.get("requestBody")?).followed();
-    let is_json =
-        |kind: &str| kind.split(';').next().is_some_and(|kind| kind.ends_with("/json") || kind.ends_with("+json"));
-    let (_, media) = body.schema["content"].as_object()?.iter().find(|(kind, _)| is_json(kind))?;
-    let doc = ["description", "summary"].iter().find_map(|key| operation[*key].as_str());
-    Some(BodySchema { name: name.to_owned(), doc: doc.map(nodes::doc), at: body.within(media.get("schema")?) })
+    let webhooks = webhooks::all(root);
+    if webhooks.is_empty() {
+        let none = SchemaError::NoWebhooks(file.label.clone());
+        if root.schema["paths"].as_object().is_none_or(Map::is_empty) {
+            found.part = Some(none);
+        } else {
+            found.left_out.push(none);
+        }
+    }
+    for (name, bodies) in webhooks {
+        match bodies {
+            Ok(bodies) => {
+                for body in bodies {
+                    of_body(reader, &body, file, type_field, &mut found)?;
+                }
+            }
+            Err(why) => {
+                found.left_out.push(SchemaError::Webhook { label: file.label.clone(), name: name.to_owned(), why });
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The event types of a body: one, or one for each alternative.
@@ -191,24 +233,27 @@ fn of_body(
     body: &BodySchema<'_>,
     file: &SchemaFile,
     type_field: Option<&str>,
-) -> Result<Vec<SchemaEvent>, SchemaError> {
-    let mut found = Vec::new();
+    found: &mut FileEvents,
+) -> Result<(), SchemaError> {
+    let is_openapi = is_openapi(&file.document);
     for (named, at) in reader.alternatives(&body.at) {
+        let is_file = named.is_none() && !is_openapi;
+        // The webhooks of a document have names by themselves.
+        let name = named.filter(|_| !is_openapi).unwrap_or_else(|| body.name.clone());
+        let label = format!("{} ({name})", file.label);
         let shape = reader.body(&at).map_err(|TooLarge| SchemaError::TooLarge(file.label.clone()))?;
         let Some(mut shape) = shape.object.filter(|_| shape.open.is_none()) else {
-            return Err(SchemaError::NoObject(file.label.clone()));
+            found.left_out.push(SchemaError::NoObject(if is_file { file.label.clone() } else { label }));
+            continue;
         };
         if body.doc.is_some() {
             shape.doc.clone_from(&body.doc);
         }
-        // The webhooks of a document have names by themselves.
-        let name = named.filter(|_| !is_openapi(&file.document)).unwrap_or_else(|| body.name.clone());
-        let label = format!("{} ({name})", file.label);
         for fixed in fixed(&shape, type_field) {
-            found.push(SchemaEvent { label: label.clone(), name: name.clone(), shape: shape.clone(), fixed });
+            found.events.push(SchemaEvent { label: label.clone(), name: name.clone(), shape: shape.clone(), fixed });
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Bodies with the members that have one value only; one for each value of a member that has several, and determines the type.

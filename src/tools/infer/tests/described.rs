@@ -310,3 +310,51 @@ fn of_schemas_that_all_hold_the_narrower_counts_whichever_comes_first() {
     )]));
     assert_eq!(profile(&made.files).types.keys().collect::<Vec<_>>(), ["a.c", "a.d"]);
 }
+
+#[test]
+fn webhooks_without_a_body_that_can_be_read_are_named() {
+    let event = |kind: &str| json!({"type": "object", "required": ["type", "id"], "properties": {"type": {"const": kind}, "id": {"type": "string"}}});
+    let body = |media: &str, schema: Value| json!({"requestBody": {"content": {media: {"schema": schema}}}});
+    let openapi = json!({"openapi": "3.1.0", "webhooks": {
+        "a": {"get": {}, "put": body("application/json", event("a.put")), "patch": body("Application/JSON; charset=utf-8", event("a.patched"))},
+        "b": {"post": body("application/xml", event("b.x")), "put": body("*/*", event("b.put"))},
+        "c": {"post": {"requestBody": {"content": {"application/json": {"schema": event("c.one")}, "application/*+json": {"schema": event("c.two")}, "text/json": {"schema": event("c.two")}}}}},
+        "form": {"post": body("application/x-www-form-urlencoded", event("form.x"))},
+        "bare": {"post": {"responses": {}}},
+        "got": {"get": {}},
+        "list": {"post": body("application/json", json!({"type": "array", "items": event("list.x")}))},
+    }});
+    let parts = json!({"openapi": "3.1.0", "components": {"schemas": {"X": event("x.y")}}});
+    let words = json!({"definitions": {"X": event("x.y")}});
+    let list = json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "array"});
+    let made = drafted(&given(&[
+        ("api.json", openapi),
+        ("list.json", list),
+        ("parts.json", parts.clone()),
+        ("words.json", words.clone()),
+    ]));
+    let types = profile(&made.files).types.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(types, ["a.patched", "a.put", "b.put", "c.one", "c.two"]);
+    let expected = [
+        "api.json (form): expected a body of JSON, as application/json is",
+        "api.json (bare): its request has no body",
+        "api.json (got): expected a request by POST, PUT or PATCH",
+        "api.json (list): expected the schema of an object with properties, since a body is one",
+        "list.json: expected the schema of an object with properties, since a body is one",
+    ];
+    assert_eq!(
+        made.left_out.iter().collect::<std::collections::BTreeSet<_>>(),
+        expected.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>().iter().collect()
+    );
+    // Alone, such files are faults.
+    let error = refused(&given(&[("parts.json", parts), ("words.json", words)]));
+    assert!(
+        error.contains("parts.json: the document has no webhooks") && error.contains("; words.json: expected"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_schema_may_begin_with_a_byte_order_mark() {
+    assert!(SchemaFile::read("a", "a", &format!("\u{FEFF}{}", order_paid())).is_some());
+}
