@@ -84,6 +84,8 @@ pub(crate) fn draft(
         notes.say(doubt);
     }
     take_out_telling(&mut groups, base, known_profile.as_ref());
+    settle_keys(inputs, &mut groups, &mut notes);
+    say_of_given_keys(inputs, &groups, base, &mut notes);
     let planned = plan(inputs, &groups, &known, &mut notes, &mut left_out);
     let walked = walk_all(&known, &groups, known_profile.as_ref(), extras, &planned);
     let tops: Vec<_> =
@@ -174,6 +176,56 @@ fn walk_known(walker: &mut Walker<'_>, group: &TypeGroup, profile: Option<&Known
     }
 }
 
+/// Takes a key that its schema calls a number for a whole one.
+fn settle_keys(inputs: &Inputs, groups: &mut [TypeGroup], notes: &mut Notes) {
+    for group in groups.iter_mut().filter(|group| group.told_by.is_some()) {
+        let wanted = wanted_key(inputs, group);
+        let candidates = keys::keys(&group.shape, &naming::entity(&group.name, &inputs.profile), wanted.as_ref());
+        let key = wanted.as_ref().or(candidates.first()).filter(|key| candidates.contains(key));
+        let Some(key) = key else { continue };
+        if let Some(member) = layout::at_mut(&mut group.shape, key).filter(|member| member.scalars.may_be_whole()) {
+            member.scalars.as_key = 1;
+            let path = key.join(".");
+            notes.say(format!(
+                "{}: its schema calls `{path}` a number; it is the key, so it is taken for a whole one",
+                group.name
+            ));
+        }
+    }
+}
+
+/// What to say of keys that a person named, and that lead to nothing.
+fn say_of_given_keys(inputs: &Inputs, groups: &[TypeGroup], base: Option<&Base<'_>>, notes: &mut Notes) {
+    for (of, path) in &inputs.keys {
+        let option = of.as_ref().map_or_else(|| format!("--key {path}"), |of| format!("--key {of}={path}"));
+        let steps: Steps = path.split('.').map(str::to_owned).collect();
+        let is_meant = |group: &&TypeGroup| match of {
+            Some(of) => *of == group.name,
+            None => layout::at(&group.shape, &steps).is_some(),
+        };
+        let meant: Vec<_> = groups.iter().filter(is_meant).collect();
+        match of {
+            _ if !meant.is_empty() => {}
+            Some(of) => {
+                let names: Vec<_> = groups.iter().map(|group| &*group.name).collect();
+                notes.say(format!("{option} was not used: no event type `{of}` was given, only {}", names.join(", ")));
+            }
+            None => notes.say(format!("{option} was not used: no event type that was given has such a member")),
+        }
+        for name in meant.into_iter().filter(|group| group.told_by.is_none()).map(|group| &group.name) {
+            let key = base.and_then(|base| base.profile.types.get(name.as_str())).map(|ty| &ty.key);
+            if let Some(key) =
+                key.filter(|key| key.steps.iter().map(|step| &**step).ne(steps.iter().map(String::as_str)))
+            {
+                notes.say(format!(
+                    "{option} was not used: {name} has the key `{}` already, which stays as it is",
+                    key.text
+                ));
+            }
+        }
+    }
+}
+
 /// Decides on record, key and times of each new type.
 fn plan<'a>(
     inputs: &Inputs,
@@ -187,8 +239,8 @@ fn plan<'a>(
     for group in groups {
         let Some(told_by) = group.told_by.clone() else { continue };
         let entity = naming::entity(&group.name, &inputs.profile);
-        let candidates = keys::keys(&group.shape, &entity);
         let wanted = wanted_key(inputs, group);
+        let candidates = keys::keys(&group.shape, &entity, wanted.as_ref());
         let key = wanted.clone().or_else(|| candidates.first().cloned());
         let Some(key) = key.filter(|key| candidates.contains(key)) else {
             let what = match wanted {

@@ -9,12 +9,16 @@ const MOST_TIMES: usize = 3;
 /// A way through objects, by their names in JSON.
 pub(super) type Steps = Vec<String>;
 
-/// What can be the key of events about `entity`, best first: what is there and not blank in every sample.
-pub(super) fn keys(shape: &ObjectShape, entity: &str) -> Vec<Steps> {
+/// What can be the key of events about `entity`, best first: what is there and not blank in every sample. A number that has no
+/// fraction as far as is known is one by its name, or if it is `wanted`.
+pub(super) fn keys(shape: &ObjectShape, entity: &str, wanted: Option<&Steps>) -> Vec<Steps> {
     let mut found = Vec::new();
     look(shape, &mut Vec::new(), &mut |steps, at_end, always| {
         let (of, shape) = at_end;
-        let is_id = matches!(shape.inferred(of), Inferred::Uuid | Inferred::Long | Inferred::String);
+        let is_wanted = || wanted.is_some_and(|wanted| wanted == steps);
+        let is_number =
+            || shape.scalars.may_be_whole() && (is_wanted() || is_id(of) || naming::field(of).ends_with("_id"));
+        let is_id = matches!(shape.inferred(of), Inferred::Uuid | Inferred::Long | Inferred::String) || is_number();
         if always && is_id && shape.scalars.blank == 0 && shape.listed.is_empty() {
             found.push((score(steps, entity), steps.to_vec()));
         }
@@ -171,9 +175,9 @@ mod tests {
             ("orders", r#"{"order":{"id":null,"number":"A"}}"#, "order.number"),
             ("order", r#"{"items":[{"id":1}],"reference":"r"}"#, "reference"),
         ] {
-            assert_eq!(keys(&shape(body), entity)[0].join("."), expected, "{body}");
+            assert_eq!(keys(&shape(body), entity, None)[0].join("."), expected, "{body}");
         }
-        assert!(keys(&shape(r#"{"items":[{"id":1}],"name":" "}"#), "order").is_empty());
+        assert!(keys(&shape(r#"{"items":[{"id":1}],"name":" "}"#), "order", None).is_empty());
     }
 
     #[test]

@@ -95,6 +95,14 @@ fn declared(ty: &Value) -> Declared {
     }
 }
 
+impl KnownField {
+    /// Whether all that was seen goes into the field. One on the way to a key is whole, whatever a schema leaves open.
+    pub(super) fn takes(&self, shape: &Shape) -> bool {
+        let is_key = !self.optional && self.ty == Declared::Long;
+        self.ty.takes(shape) || (is_key && shape.scalars.may_be_whole())
+    }
+}
+
 impl Declared {
     /// The record it is, or is an array of.
     pub(super) fn record(&self) -> Option<&str> {

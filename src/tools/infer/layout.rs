@@ -232,6 +232,15 @@ pub(super) fn avro_path(layout: &Layout, known: &KnownRecords, record: &str, ste
 }
 
 /// What was seen at the end of a way through objects, each time.
+pub(super) fn at_mut<'a>(shape: &'a mut ObjectShape, steps: &[String]) -> Option<&'a mut Shape> {
+    let (last, way) = steps.split_last()?;
+    let mut object = shape;
+    for step in way {
+        object = object.members.get_mut(step)?.object.as_mut()?;
+    }
+    object.members.get_mut(last)
+}
+
 pub(super) fn at<'a>(shape: &'a ObjectShape, steps: &[String]) -> Option<&'a Shape> {
     let (last, way) = steps.split_last()?;
     let mut object = shape;

@@ -73,6 +73,10 @@ pub(super) struct ScalarFacts {
     pub(super) fractions: u64,
     /// Those that have none by their schema.
     pub(super) whole: u64,
+    /// Those that may have one by their schema, though nothing shows that they do.
+    pub(super) loose: u64,
+    /// How often such a number was taken for a whole one, because it is a key.
+    pub(super) as_key: u64,
     /// Numbers that are no Unix time of this century.
     pub(super) no_unix: u64,
     /// Strings that are ISO 8601, and those of them with a time of day, and with digits beyond milliseconds.
@@ -274,6 +278,8 @@ impl ScalarFacts {
             (&mut self.no_date, other.no_date),
             (&mut self.fractions, other.fractions),
             (&mut self.whole, other.whole),
+            (&mut self.loose, other.loose),
+            (&mut self.as_key, other.as_key),
             (&mut self.no_unix, other.no_unix),
             (&mut self.iso, other.iso),
             (&mut self.with_time, other.with_time),
@@ -291,7 +297,15 @@ impl ScalarFacts {
         self.booleans + self.numbers + self.strings
     }
 
+    /// Whether all are numbers without a fraction, but for what a schema does not say.
+    pub(super) fn may_be_whole(&self) -> bool {
+        self.loose > 0 && self.loose == self.fractions && self.loose == self.no_long && self.booleans == 0
+    }
+
     fn inferred(&self, name: &str) -> Inferred {
+        if self.as_key > 0 && self.may_be_whole() {
+            return Inferred::Long;
+        }
         let may_be_unix = naming::tells_time(name) && self.no_unix == 0 && self.no_instant == 0;
         match (self.booleans > 0, self.numbers > 0, self.strings > 0) {
             (true, false, false) => Inferred::Boolean,

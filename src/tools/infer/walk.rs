@@ -34,7 +34,7 @@ impl Walker<'_> {
         for (json, member) in &shape.members {
             match record.fields.get(json) {
                 Some(field) => {
-                    if !field.ty.takes(member) {
+                    if !field.takes(member) {
                         self.misfit(name, json, &field.ty.word());
                     }
                     if let (Some(inner), Some(object)) = (field.ty.record(), member.inner_object()) {
@@ -134,7 +134,7 @@ fn shared(record: &KnownRecord, object: &ObjectShape, required: Option<&String>)
     let mut count = 0;
     for (json, member) in &object.members {
         if let Some(field) = record.fields.get(json) {
-            if !field.ty.takes(member) {
+            if !field.takes(member) {
                 return None;
             }
             count += 1;

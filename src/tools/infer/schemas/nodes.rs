@@ -10,6 +10,11 @@ use crate::values::json::{Document, MAX_DEPTH, Node};
 
 /// Schemas within others are looked at so far down.
 const DEEPEST: usize = 100;
+/// Records within each other are so many levels of JSON in the end at the most, since a catalog reads no more: a record is
+/// four, and an array one.
+const MOST_LEVELS: usize = 100;
+const OF_OBJECT: usize = 4;
+const OF_ARRAY: usize = 1;
 /// So many places are looked at, in all files together.
 pub(super) const MOST_PLACES: usize = 200_000;
 /// A doc is cut behind so many characters.
@@ -79,13 +84,15 @@ pub(super) struct ShapeReader {
     left: usize,
     /// The schemas that are being read, each within that before it.
     within: Vec<usize>,
+    /// How many levels of the records' JSON are around what is being read.
+    levels: usize,
     /// Those that others refer to.
     pub(super) referred: BTreeSet<usize>,
 }
 
 impl Default for ShapeReader {
     fn default() -> ShapeReader {
-        ShapeReader { left: MOST_PLACES, within: Vec::new(), referred: BTreeSet::new() }
+        ShapeReader { left: MOST_PLACES, within: Vec::new(), levels: 0, referred: BTreeSet::new() }
     }
 }
 
@@ -212,16 +219,12 @@ impl ShapeReader {
     fn of_type(&mut self, ty: &str, at: &SchemaAt<'_>, depth: usize) -> Result<Shape, TooLarge> {
         let format = at.schema["format"].as_str().unwrap_or_default();
         Ok(match ty {
-            "object" => self.object(at, depth)?,
-            "array" => self.array(at, depth)?,
+            "object" => self.nested(OF_OBJECT, |reader| reader.object(at, depth))?,
+            "array" => self.nested(OF_ARRAY, |reader| reader.array(at, depth))?,
             "boolean" => example("true"),
-            "number" => example("1.5"),
+            "number" => number(at.schema),
             "integer" if format.contains("unix") => example("1780401600"),
-            "integer" => {
-                let mut whole = example("1");
-                whole.scalars.whole = 1;
-                whole
-            }
+            "integer" => whole(),
             "string" => match format {
                 "date-time" => example("\"2026-06-02T12:00:00Z\""),
                 "date" => example("\"2026-06-02\""),
@@ -230,6 +233,21 @@ impl ShapeReader {
             },
             _ => open(UNSAID),
         })
+    }
+
+    /// What `read` makes of something that is so many `levels` deep itself.
+    fn nested(
+        &mut self,
+        levels: usize,
+        read: impl FnOnce(&mut ShapeReader) -> Result<Shape, TooLarge>,
+    ) -> Result<Shape, TooLarge> {
+        if self.levels + levels > MOST_LEVELS {
+            return Ok(open(DEEP));
+        }
+        self.levels += levels;
+        let shape = read(self);
+        self.levels -= levels;
+        shape
     }
 
     fn object(&mut self, at: &SchemaAt<'_>, depth: usize) -> Result<Shape, TooLarge> {
@@ -286,6 +304,25 @@ fn example(json: &str) -> Shape {
         shape.add(&doc, Node::ROOT, 0);
     }
     shape
+}
+
+fn whole() -> Shape {
+    let mut whole = example("1");
+    whole.scalars.whole = 1;
+    whole
+}
+
+/// A number, which may have a fraction unless the schema says more.
+fn number(schema: &Value) -> Shape {
+    let step = schema["multipleOf"].as_f64();
+    if schema["format"].as_str().is_some_and(|format| format.starts_with("int"))
+        || step.is_some_and(|step| step >= 1.0 && step.fract() == 0.0)
+    {
+        return whole();
+    }
+    let mut number = example("1.5");
+    number.scalars.loose = u64::from(step.is_none());
+    number
 }
 
 /// One of these values.
