@@ -174,6 +174,14 @@ fn a_schema_becomes_typed_records_without_a_sample() {
         assert!(text.contains(expected), "{expected}: {text}");
     }
 
+    // Where nothing can be a key, that is said, and nothing is written.
+    let keyless =
+        json!({"$schema": schema["$schema"], "type": "object", "properties": {"kind": {"const": "meter.lost"}}});
+    fs::write(at("keyless.json"), keyless.to_string()).unwrap();
+    let text = said(&setup, &["profile", "init", "keyless", "--from", &at("keyless.json"), "--to", &to], 1);
+    assert!(text.contains("meter.lost: no member is there") && text.contains("see --key"), "{text}");
+    assert!(!folder.join("catalog/keyless").exists());
+
     fs::write(at("api.yaml"), "openapi: 3.1.0").unwrap();
     let text = said(&setup, &["profile", "init", "other", "--from", &at("api.yaml"), "--to", &to], 64);
     assert!(text.contains("api.yaml: expected JSON; convert it first"), "{text}");

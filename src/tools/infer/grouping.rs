@@ -47,9 +47,28 @@ pub(super) struct TypeEvidence<'a> {
 
 /// The text at `path`, a member or members with dots between; `None` where there is none, or it is no text.
 pub(super) fn text_at(doc: &Document<'_>, path: &str) -> Option<String> {
-    let literal = doc.get(Node::ROOT, path);
-    let node = literal.or_else(|| path.split('.').try_fold(Node::ROOT, |node, step| doc.get(node, step)))?;
+    let node = path.split('.').try_fold(Node::ROOT, |node, step| doc.get(node, step))?;
     doc.text(node).map(|text| text.text.into_owned())
+}
+
+/// Whether `path` is the name of a member at the top, with a dot in it: a path with such steps leads elsewhere.
+pub(super) fn is_dotted(one: &TypeEvidence<'_>, path: &str) -> bool {
+    let described = || one.described.is_some_and(|shape| shape.members.contains_key(path));
+    path.contains('.') && text_at(&one.doc, path).is_none() && (one.doc.get(Node::ROOT, path).is_some() || described())
+}
+
+/// A member at the top that would tell the type by its name and value, but has a dot in its name.
+pub(super) fn dotted(one: &TypeEvidence<'_>) -> Option<String> {
+    let is_ranked = |name: &str| rank(name).or_else(|| rank(name.rsplit('.').next().unwrap_or_default())).is_some();
+    let is_named = |name: &String| name.contains('.') && is_ranked(name);
+    let shown = one
+        .doc
+        .members(Node::ROOT)
+        .filter(|&(_, value)| one.doc.text(value).is_some_and(|value| naming::event_type(&value.text).is_some()));
+    let shown = shown.filter_map(|(key, _)| Some(one.doc.text(key)?.text.into_owned()));
+    let listed = one.described.into_iter().flat_map(|shape| &shape.members);
+    let listed = listed.filter(|(_, member)| !member.listed.is_empty()).map(|(name, _)| name.clone());
+    shown.chain(listed).find(is_named)
 }
 
 /// A member that may tell the types apart.
@@ -70,6 +89,9 @@ pub(super) fn telling(samples: &[TypeEvidence<'_>]) -> Option<Telling> {
     while let Some((object, way)) = due.pop() {
         for (key, value) in first.members(object) {
             let Some(name) = first.text(key).map(|key| key.text.into_owned()) else { continue };
+            if name.contains('.') {
+                continue;
+            }
             let path = format!("{way}{name}");
             if let Some(score) = score(&path, samples) {
                 found.push((score, path));

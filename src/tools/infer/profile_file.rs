@@ -103,6 +103,11 @@ impl KnownProfile {
         Some(KnownProfile { payload, rules, types: types.unwrap_or_default(), doc })
     }
 
+    /// The member of the body that the first rule which looks at one alone looks at.
+    pub(super) fn type_member(&self) -> Option<&str> {
+        self.rules.iter().find_map(|rule| rule.field.as_deref())
+    }
+
     /// Members that tell that a body is an `event_type`: they have no field, unless the record has one.
     pub(super) fn telling(&self, event_type: &str) -> Vec<String> {
         let tells = |rule: &&KnownRule| {

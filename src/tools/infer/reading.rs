@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use super::extras::SeenSpan;
 use super::grouping::TypeEvidence;
 use super::profile_file::{KnownProfile, ToldBy, ToldPlace, VerifyChoice};
-use super::schemas::{SchemaError, SchemaEvent, SchemaFile};
+use super::schemas::{self, SchemaError, SchemaEvent, SchemaFile};
 use super::shape::ObjectShape;
 use super::{grouping, naming};
 use crate::catalog::Profile;
@@ -63,6 +63,11 @@ pub(crate) enum InferError {
          place in every schema; name the member that determines the type with --type-field, or the header with --type-header"
     )]
     NoFixed(String),
+    #[error(
+        "{label}: `{name}` looks like the member that determines the type, but no path leads to a name with a dot: name \
+         another with --type-field, or the header that does with --type-header"
+    )]
+    Dotted { label: String, name: String },
     #[error(
         "{label}: {name:?} cannot be an event type: expected some words, such as order.created, as its name in the document"
     )]
@@ -157,21 +162,32 @@ pub(super) fn group(
         (None, None, None) => {
             let telling = grouping::telling(evidence).ok_or_else(|| no_telling(evidence))?;
             found.doubts.extend(telling.doubt);
+            found.doubts.extend(evidence.iter().find_map(grouping::dotted).map(|name| {
+                format!(
+                    "`{name}` does not determine the event type, since no path leads to a name with a dot; `{}` does",
+                    telling.path
+                )
+            }));
             Some(ToldPlace::Member(telling.path))
         }
     };
     let mut groups: IndexMap<String, TypeGroup> = IndexMap::new();
     let mut names = Names::new(base.map(|(_, known)| known));
     for one in evidence {
-        let TypeEvidence { label, doc, headers, .. } = one;
-        let told = match (base.and_then(|(base, _)| known_type(doc, headers, base)), base) {
-            (Some(name), _) => Some((name, None)),
-            (None, Some((base, _))) => untold(doc, headers, base).map(|told_by| (names.of(&told_by), Some(told_by))),
-            (None, None) => {
-                let told_by = told_by(one, place.as_ref())?;
-                found.doubts.extend(guess(one, &told_by));
-                Some((names.of(&told_by), Some(told_by)))
+        let label = one.label;
+        let told = if let Some((base, known)) = base {
+            match by_rules(inputs, one, base, known) {
+                Some(RuleSays { known: Some(name), .. }) => Some((name, None)),
+                Some(RuleSays { new: Some(told_by), guessed_at, .. }) => {
+                    found.doubts.extend(guessed_at.map(|path| guess_at(one, &format!("`{path}`"), &told_by.value)));
+                    Some((names.of(&told_by), Some(told_by)))
+                }
+                _ => None,
             }
+        } else {
+            let told_by = told_by(one, place.as_ref())?;
+            found.doubts.extend(guess(one, &told_by));
+            Some((names.of(&told_by), Some(told_by)))
         };
         let shape = payload(one, base.and_then(|(_, known)| known.payload.as_deref()));
         let (Some((name, told_by)), Some(shape)) = (told, shape) else {
@@ -197,14 +213,49 @@ fn guess(one: &TypeEvidence<'_>, told_by: &ToldBy) -> Option<String> {
         ToldPlace::Header(name) => format!("the header {name}"),
         _ => return None,
     };
-    let value = &told_by.value;
-    one.described.map(|_| {
-        format!("{}: its schema does not show the value of {place}; {value:?} is a guess by its name", one.label)
-    })
+    one.described.map(|_| guess_at(one, &place, &told_by.value))
+}
+
+fn guess_at(one: &TypeEvidence<'_>, place: &str, value: &str) -> String {
+    format!("{}: its schema does not show the value of {place}; {value:?} is a guess by its name", one.label)
+}
+
+/// What the rules of a profile find.
+#[derive(Default)]
+struct RuleSays {
+    /// A type that is there.
+    known: Option<String>,
+    /// A value that they do not know.
+    new: Option<ToldBy>,
+    /// Where the value was put, if a schema does not show it.
+    guessed_at: Option<String>,
+}
+
+/// What the rules say of a body; of a schema that does not show what they look at, by its name.
+fn by_rules(inputs: &Inputs, one: &TypeEvidence<'_>, base: &Base<'_>, known: &KnownProfile) -> Option<RuleSays> {
+    let headers = &one.headers;
+    let say = |doc: &Document<'_>| match known_type(doc, headers, base) {
+        Some(name) => Some(RuleSays { known: Some(name), ..RuleSays::default() }),
+        None => untold(doc, headers, base).map(|told_by| RuleSays { new: Some(told_by), ..RuleSays::default() }),
+    };
+    let shown = say(&one.doc);
+    if shown.is_some() || one.described.is_none() {
+        return shown;
+    }
+    let path = inputs.type_field.as_deref().or_else(|| known.type_member())?;
+    if grouping::text_at(&one.doc, path).is_some() {
+        return None;
+    }
+    let body = schemas::with_value(one.doc.raw(Node::ROOT), path, one.name)?;
+    let doc = Document::scan(body.as_bytes(), MAX_DEPTH).ok()?;
+    Some(RuleSays { guessed_at: Some(path.to_owned()), ..say(&doc)? })
 }
 
 /// Why no type is known of anything.
 fn no_telling(evidence: &[TypeEvidence<'_>]) -> InferError {
+    if let Some((one, name)) = evidence.iter().find_map(|one| Some((one, grouping::dotted(one)?))) {
+        return InferError::Dotted { label: one.label.to_owned(), name };
+    }
     match evidence.iter().find(|one| one.described.is_some()) {
         Some(one) => InferError::NoFixed(one.label.to_owned()),
         None => InferError::NoTelling,
@@ -215,6 +266,9 @@ fn no_telling(evidence: &[TypeEvidence<'_>]) -> InferError {
 fn told_by(one: &TypeEvidence<'_>, place: Option<&ToldPlace>) -> Result<ToldBy, InferError> {
     let label = one.label.to_owned();
     let (value, none) = match place {
+        Some(ToldPlace::Member(path)) if grouping::is_dotted(one, path) => {
+            return Err(InferError::Dotted { label, name: path.clone() });
+        }
         Some(ToldPlace::Member(path)) => {
             let name = one.described.map(|_| one.name.to_owned());
             (grouping::text_at(&one.doc, path).or(name), InferError::NoType { label, field: path.clone() })

@@ -297,11 +297,20 @@ fn listed_at<'a>(shape: &'a ObjectShape, path: &str) -> Option<(Vec<String>, &'a
 /// The values of the member at the top that is most likely to determine the type, by its name.
 fn likely(shape: &ObjectShape) -> Option<(Vec<String>, &[String])> {
     let is_type = |value: &String| naming::event_type(value).is_some();
-    let named =
-        shape.members.iter().filter(|(_, member)| !member.listed.is_empty() && member.listed.iter().all(is_type));
+    // No path leads to a member with a dot in its name.
+    let members = shape.members.iter().filter(|(name, _)| !name.contains('.'));
+    let named = members.filter(|(_, member)| !member.listed.is_empty() && member.listed.iter().all(is_type));
     let named = named.filter_map(|(name, member)| Some((grouping::rank(name)?, name, member)));
     let (_, name, member) = named.min_by_key(|(rank, _, member)| (member.listed.len() > 1, *rank))?;
     Some((vec![name.clone()], &member.listed))
+}
+
+/// `body` with `value` at `path`, a member or members with dots between.
+pub(super) fn with_value(body: &str, path: &str, value: &str) -> Option<String> {
+    let mut members: Map<String, Value> = serde_json::from_str(body).ok()?;
+    let steps: Vec<String> = path.split('.').map(str::to_owned).collect();
+    put(&mut members, &steps, value);
+    Some(Value::Object(members).to_string())
 }
 
 fn put(members: &mut Map<String, Value>, path: &[String], value: &str) {

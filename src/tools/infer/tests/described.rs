@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod left_open;
+
 fn file(label: &str, document: &Value) -> SchemaFile {
     let name = label.trim_end_matches(".json");
     SchemaFile::read(label, name, &document.to_string()).unwrap_or_else(|| panic!("{label} is no schema"))
@@ -357,98 +359,4 @@ fn webhooks_without_a_body_that_can_be_read_are_named() {
 #[test]
 fn a_schema_may_begin_with_a_byte_order_mark() {
     assert!(SchemaFile::read("a", "a", &format!("\u{FEFF}{}", order_paid())).is_some());
-}
-
-const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
-
-/// A schema of one type, `o.a`, with these members more.
-fn one_type(more: &Value) -> Value {
-    let mut schema = json!({"$schema": DIALECT, "type": "object", "required": ["type", "id"], "properties": {"type": {"const": "o.a"}, "id": {"type": "string"}}});
-    for (name, member) in more.as_object().unwrap() {
-        schema["properties"][name] = member.clone();
-    }
-    schema
-}
-
-#[test]
-fn what_is_nested_deeper_than_a_catalog_takes_is_json() {
-    let mut inner = json!({"type": "string"});
-    for _ in 0..40 {
-        inner = json!({"type": "array", "items": {"type": "object", "properties": {"a": inner}}});
-    }
-    let made = drafted(&given(&[("a.json", one_type(&json!({"d": inner})))]));
-    assert!(profile(&made.files).types.contains_key("o.a"));
-    assert!(
-        made.notes.iter().any(|note| note.ends_with("its schema is nested too deep, so JSON text")),
-        "{:?}",
-        made.notes
-    );
-
-    let mut chained = one_type(&json!({"d": {"$ref": "#/$defs/d0"}}));
-    for at in 0..300 {
-        chained["$defs"][format!("d{at}")] =
-            json!({"type": "object", "properties": {"n": {"$ref": format!("#/$defs/d{}", at + 1)}}});
-    }
-    chained["$defs"]["d300"] = json!({"type": "string"});
-    let made = drafted(&given(&[("a.json", chained)]));
-    assert!(profile(&made.files).types.contains_key("o.a"));
-    assert!(
-        made.notes.iter().any(|note| note.ends_with("its schema is nested too deep, so JSON text")),
-        "{:?}",
-        made.notes
-    );
-}
-
-#[test]
-fn a_number_that_is_the_key_is_a_whole_one_unless_something_contradicts() {
-    let key = |schema: Value, keys: Vec<(Option<String>, String)>| {
-        let inputs = Inputs { keys, ..given(&[("a.json", schema)]) };
-        let made = drafted(&inputs);
-        let noted = made.notes.iter().any(|note| note.contains("it is the key, so it is taken for a whole one"));
-        if !made.files.is_empty() {
-            let now = profile(&made.files);
-            let base = Base { files: &made.files, profile: &now };
-            let twice = draft(&inputs, &[], Some(&base), &SeenExtras::default()).unwrap();
-            assert!(twice.files.is_empty() && twice.misfits.is_empty(), "{:?} {:?}", twice.files, twice.misfits);
-        }
-        (made.types[0].new.as_ref().map(|new| new.key.clone()), noted)
-    };
-    let found = |path: &str, noted: bool| (Some(path.to_owned()), noted);
-    let named = |path: &str| vec![(None, path.to_owned())];
-    let number = json!({"id": {"type": "number"}});
-    assert_eq!(key(one_type(&number), Vec::new()), found("id", true));
-    assert_eq!(key(one_type(&number), named("id")), found("id", true));
-    assert_eq!(key(one_type(&json!({"id": {"type": "number", "format": "int64"}})), Vec::new()), found("id", false));
-    assert_eq!(key(one_type(&json!({"id": {"type": "number", "multipleOf": 0.5}})), named("id")), (None, false));
-    let mut other = one_type(&json!({"id": {"type": "boolean"}, "weight": {"type": "number"}}));
-    other["required"] = json!(["type", "weight"]);
-    assert_eq!(key(other.clone(), Vec::new()), (None, false));
-    assert_eq!(key(other, named("weight")), found("weight", true));
-    // A sample with a fraction.
-    let inputs = given(&[("a.json", one_type(&number))]);
-    let made = draft(&inputs, &samples(&[json!({"type": "o.a", "id": 1.5})]), None, &SeenExtras::default()).unwrap();
-    assert!(made.files.is_empty() && made.left_out.len() == 1, "{:?}", made.left_out);
-    assert_eq!(field(&drafted(&inputs).files, "OA", "id")["type"], "long");
-}
-
-#[test]
-fn a_key_that_leads_to_nothing_is_named() {
-    let with = |of: Option<&str>, path: &str| Inputs {
-        keys: vec![(of.map(str::to_owned), path.to_owned())],
-        ..given(&[("a.json", one_type(&json!({"order_id": {"type": "string"}})))])
-    };
-    for (of, path, note) in [
-        (Some("o.b"), "id", "--key o.b=id was not used: no event type `o.b` was given, only o.a"),
-        (None, "nope", "--key nope was not used: no event type that was given has such a member"),
-    ] {
-        let made = drafted(&with(of, path));
-        assert!(made.notes.iter().any(|said| said == note), "{:?}", made.notes);
-    }
-    let made = drafted(&with(Some("o.a"), "id"));
-    assert!(!made.notes.iter().any(|said| said.contains("--key o.a")), "{:?}", made.notes);
-    let now = profile(&made.files);
-    let base = Base { files: &made.files, profile: &now };
-    let again = |path: &str| draft(&with(None, path), &[], Some(&base), &SeenExtras::default()).unwrap().notes;
-    assert_eq!(again("id"), [""; 0]);
-    assert_eq!(again("order_id"), ["--key order_id was not used: o.a has the key `id` already, which stays as it is"]);
 }
