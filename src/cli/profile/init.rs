@@ -78,7 +78,7 @@ fn key(text: &str) -> Result<(Option<String>, String), String> {
         Some((of, path)) => (Some(of.to_owned()), path),
         None => (None, text),
     };
-    if path.split('.').any(str::is_empty) {
+    if path.split('.').any(str::is_empty) || of.as_deref().is_some_and(str::is_empty) {
         Err("expected PATH or TYPE=PATH".into())
     } else {
         Ok((of, path.to_owned()))

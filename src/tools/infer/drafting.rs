@@ -75,11 +75,13 @@ pub(crate) fn draft(
         return Err(SchemaError::Nothing([described.left_out, described.parts].concat()).into());
     }
     let evidence = reading::scan(inputs, samples, &described.events)?;
-    let Groups { mut groups, doubts, left_out: no_group } =
+    let Groups { mut groups, doubts, mut left_out } =
         reading::group(inputs, &evidence, base.zip(known_profile.as_ref()))?;
-    let mut left_out = [described.left_out, no_group].concat();
     let known = base.map(|base| known::read(base.files)).unwrap_or_default();
     let mut notes = Notes::default();
+    for line in described.left_out {
+        notes.say(format!("left out: {line}"));
+    }
     for doubt in doubts {
         notes.say(doubt);
     }
