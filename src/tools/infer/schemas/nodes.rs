@@ -12,7 +12,7 @@ use crate::values::json::{Document, MAX_DEPTH, Node};
 const DEEPEST: usize = 100;
 /// Records within each other are so many levels of JSON in the end at the most, since a catalog reads no more: a record is
 /// four, and an array one.
-const MOST_LEVELS: usize = 100;
+const MOST_LEVELS: usize = 120;
 const OF_OBJECT: usize = 4;
 const OF_ARRAY: usize = 1;
 /// So many places are looked at, in all files together.
