@@ -142,7 +142,7 @@ fn a_text_in_the_environment_may_begin_as_a_list_does() {
     let property = |name: &str| settings.kafka.properties[name].expose().to_owned();
     assert_eq!([property("ssl.key.password"), property("log_level")], ["[\"a\"]", "6"]);
     let error = read(SMALLEST, &[("HOOKBRIDGE__SOURCES__WEGLY__SECRETS", "[kX9q2mPz7LwRt4")]).err().unwrap();
-    assert!(error.to_string().contains("not a list in TOML"), "{error}");
+    assert!(error.contains("not a list in TOML"), "{error}");
 }
 
 #[test]
