@@ -200,7 +200,7 @@ fn settle_keys(inputs: &Inputs, groups: &mut [TypeGroup], notes: &mut Notes) {
 fn say_of_given_keys(inputs: &Inputs, groups: &[TypeGroup], base: Option<&Base<'_>>, notes: &mut Notes) {
     for (of, path) in &inputs.keys {
         let option = of.as_ref().map_or_else(|| format!("--key {path}"), |of| format!("--key {of}={path}"));
-        let steps: Steps = path.split('.').map(str::to_owned).collect();
+        let steps = keys::steps(path);
         let is_meant = |group: &&TypeGroup| match of {
             Some(of) => *of == group.name,
             None => layout::at(&group.shape, &steps).is_some(),
@@ -273,10 +273,12 @@ fn plan<'a>(
 }
 
 fn wanted_key(inputs: &Inputs, group: &TypeGroup) -> Option<Steps> {
-    let steps = |path: &str| -> Steps { path.split('.').map(str::to_owned).collect() };
-    let of_type =
-        inputs.keys.iter().find(|(of, _)| of.as_deref() == Some(group.name.as_str())).map(|(_, path)| steps(path));
-    let of_all = || inputs.keys.iter().filter(|(of, _)| of.is_none()).map(|(_, path)| steps(path));
+    let of_type = inputs
+        .keys
+        .iter()
+        .find(|(of, _)| of.as_deref() == Some(group.name.as_str()))
+        .map(|(_, path)| keys::steps(path));
+    let of_all = || inputs.keys.iter().filter(|(of, _)| of.is_none()).map(|(_, path)| keys::steps(path));
     of_type.or_else(|| of_all().find(|steps| layout::at(&group.shape, steps).is_some()))
 }
 

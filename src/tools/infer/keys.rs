@@ -9,6 +9,11 @@ const MOST_TIMES: usize = 3;
 /// A way through objects, by their names in JSON.
 pub(super) type Steps = Vec<String>;
 
+/// The way that `path` writes, with dots between.
+pub(super) fn steps(path: &str) -> Steps {
+    path.split('.').map(str::to_owned).collect()
+}
+
 /// What can be the key of events about `entity`, best first: what is there and not blank in every sample. A number that has no
 /// fraction as far as is known is one by its name, or if it is `wanted`.
 pub(super) fn keys(shape: &ObjectShape, entity: &str, wanted: Option<&Steps>) -> Vec<Steps> {

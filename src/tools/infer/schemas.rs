@@ -10,6 +10,7 @@ use referencing::{Registry, Retrieve, Uri};
 use serde_json::{Map, Value};
 
 use super::grouping;
+use super::keys;
 use super::naming;
 use super::shape::ObjectShape;
 use nodes::{SchemaAt, ShapeReader, TooLarge};
@@ -287,7 +288,7 @@ fn only(shape: &ObjectShape) -> Map<String, Value> {
 
 /// The values of the member at `path`.
 fn listed_at<'a>(shape: &'a ObjectShape, path: &str) -> Option<(Vec<String>, &'a [String])> {
-    let steps: Vec<String> = path.split('.').map(str::to_owned).collect();
+    let steps = keys::steps(path);
     let (last, way) = steps.split_last()?;
     let object = way.iter().try_fold(shape, |object, step| object.members.get(step)?.object.as_ref())?;
     let listed = &object.members.get(last)?.listed[..];
@@ -308,7 +309,7 @@ fn likely(shape: &ObjectShape) -> Option<(Vec<String>, &[String])> {
 /// `body` with `value` at `path`, a member or members with dots between.
 pub(super) fn with_value(body: &str, path: &str, value: &str) -> Option<String> {
     let mut members: Map<String, Value> = serde_json::from_str(body).ok()?;
-    let steps: Vec<String> = path.split('.').map(str::to_owned).collect();
+    let steps = keys::steps(path);
     put(&mut members, &steps, value);
     Some(Value::Object(members).to_string())
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::reading::Sample;
 use crate::catalog::{EventType, Profile, compatibility};
-use crate::convert::encode::{Head, encode};
-use crate::convert::identify::identify;
-use crate::values::json::{Document, MAX_DEPTH};
+use crate::convert::encode::{Fault, Head, encode};
+use crate::convert::identify::{Why, identify};
+use crate::values::json::{Document, MAX_DEPTH, SyntaxError};
 
 /// What became of samples.
 #[derive(Default)]
@@ -29,16 +29,27 @@ pub(crate) fn try_out(profile: &Profile, samples: &[Sample]) -> SampleTrial {
                     *trial.extra.entry(member).or_default() += 1;
                 }
             }
-            Err(why) => trial.failed.push((sample.label.clone(), why)),
+            Err(why) => trial.failed.push((sample.label.clone(), why.to_string())),
         }
     }
     trial
 }
 
-/// What a body leaves in `extra`, or why it is no record.
-fn convert(profile: &Profile, sample: &Sample) -> Result<Vec<String>, String> {
-    let doc = Document::scan(sample.text.as_bytes(), MAX_DEPTH).map_err(|e| e.to_string())?;
-    let identified = identify(&doc, &sample.headers, profile).map_err(|e| e.why.to_string())?;
+/// Why a body is no record.
+#[derive(Debug, thiserror::Error)]
+enum Unconverted {
+    #[error(transparent)]
+    Syntax(#[from] SyntaxError),
+    #[error(transparent)]
+    Type(#[from] Why),
+    #[error(transparent)]
+    Record(#[from] Fault),
+}
+
+/// What a body leaves in `extra`.
+fn convert(profile: &Profile, sample: &Sample) -> Result<Vec<String>, Unconverted> {
+    let doc = Document::scan(sample.text.as_bytes(), MAX_DEPTH)?;
+    let identified = identify(&doc, &sample.headers, profile).map_err(|unidentified| unidentified.why)?;
     let head = Head {
         id: "00000000-0000-8000-8000-000000000000",
         event_type: &identified.event_type.name,
@@ -47,7 +58,7 @@ fn convert(profile: &Profile, sample: &Sample) -> Result<Vec<String>, String> {
         occurred_at: identified.occurred_at,
         received_at: 0,
     };
-    let records = encode(&doc, profile, identified.event_type, &head, None, usize::MAX).map_err(|e| e.to_string())?;
+    let records = encode(&doc, profile, identified.event_type, &head, None, usize::MAX)?;
     Ok(records.drift)
 }
 

@@ -343,8 +343,9 @@ fn both(a: Shape, b: Shape) -> Shape {
         (null.seen, null.nulls) = (DESCRIBED, DESCRIBED);
         return null;
     }
-    let nullable = (a.nulls > 0 && b.nulls > 0) || [&a, &b].iter().any(|one| one.open.is_some() && one.nulls > 0);
-    let nullable = nullable || (a.nulls > 0 && b.open.is_some()) || (b.nulls > 0 && a.open.is_some());
+    // One without a type says nothing of null.
+    let is_open = a.open.is_some() || b.open.is_some();
+    let nullable = if is_open { a.nulls > 0 || b.nulls > 0 } else { a.nulls > 0 && b.nulls > 0 };
     let mut shape = match (a.open, b.open) {
         (Some(UNSAID), _) | (Some(_), None) => b,
         (_, Some(_)) => a,
