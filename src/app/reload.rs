@@ -16,7 +16,7 @@ use tokio::signal::unix::Signal;
 use tokio::task::block_in_place;
 
 use super::preflight::unusable;
-use crate::config::{ConfigError, InForce, Reloaded};
+use crate::config::{ConfigError, InForce, Reloaded, Settings};
 use crate::http::{Identity, Tls};
 use crate::kafka::publish::{PrepareError, Publisher};
 use crate::kafka::registry::{ClientError, Registry};
@@ -43,6 +43,13 @@ impl From<ConfigError> for ReloadError {
     }
 }
 
+/// Logs what is no fault of a configuration, but can hardly be meant.
+pub(crate) fn log_warnings(settings: &Settings) {
+    for warning in &settings.warnings {
+        tracing::warn!("configuration: {warning}");
+    }
+}
+
 /// What there is in a running bridge that has secrets or certificates.
 pub(crate) struct Reload {
     pub(crate) sources: BTreeMap<String, Arc<Source>>,
@@ -59,9 +66,7 @@ impl Reload {
             let taken_over = match self.once(&file, &in_force).await {
                 Ok(reloaded) => {
                     in_force = reloaded.in_force;
-                    for warning in &reloaded.settings.warnings {
-                        tracing::warn!("configuration: {warning}");
-                    }
+                    log_warnings(&reloaded.settings);
                     if !reloaded.left.is_empty() {
                         let keys = reloaded.left.join(", ");
                         tracing::warn!(

@@ -13,6 +13,7 @@ use super::shutdown::Shutdown;
 use super::{Ending, fail, fail_config, fail_start, on_runtime};
 use crate::app::bridge::StartError;
 use crate::app::preflight::unusable;
+use crate::app::reload::log_warnings;
 use crate::app::server::App;
 use crate::build_info::BUILD;
 use crate::config;
@@ -46,9 +47,7 @@ async fn serve(file: &Path) -> Ending {
         sqlite = BUILD.sqlite,
         "hookbridge starts"
     );
-    for warning in &settings.warnings {
-        tracing::warn!("configuration: {warning}");
-    }
+    log_warnings(&settings);
     let (webhooks, admin, written) = (settings.http.listen, settings.admin_listen, settings.written.clone());
     settings.http.max_connections = allow_connections(settings.http.max_connections);
     // Without a file, the environment is the configuration.
