@@ -33,13 +33,15 @@ mod written;
 mod written_where;
 
 pub(crate) use fault::{ConfigError, ConfigFault};
+pub(crate) use kafka_security::MECHANISMS;
 pub(crate) use load::{Further, from_text, load, load_rewritten, load_whole, load_with};
 pub(crate) use log::{Format, Logging};
 pub(crate) use media::{MediaPlace, MediaSettings};
 pub(crate) use reload::{InForce, Reloaded, load_in_force};
 pub(crate) use schema::settings_schema;
 pub(crate) use settings::{
-    HttpSettings, KafkaSettings, Producers, RegistryAuth, RegistryMode, RegistrySettings, Settings, Timestamps, Topics,
+    HttpSettings, KafkaSettings, PROBE, Producers, RegistryAuth, RegistryMode, RegistrySettings, Settings, Timestamps,
+    Topics,
 };
 pub(crate) use spool::SpoolSettings;
 pub(crate) use tls::TlsSettings;

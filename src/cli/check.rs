@@ -3,7 +3,7 @@
 mod report;
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use bytes::Bytes;
@@ -133,20 +133,20 @@ fn data_dir(settings: &Settings, report: &mut Report) {
 
 /// Makes a folder in `dir`, or in what of its path exists, and removes it again.
 fn try_writing(dir: &Path) -> io::Result<()> {
-    let dir = std::path::absolute(dir)?;
-    let trial = existing(&dir).join(format!(".hookbridge-check-{}", std::process::id()));
+    let trial = existing(dir)?.join(format!(".hookbridge-check-{}", std::process::id()));
     fs::create_dir(&trial)?;
     fs::remove_dir(&trial)
 }
 
 /// What of the path `dir` exists.
-fn existing(dir: &Path) -> &Path {
-    dir.ancestors().find(|at| fs::symlink_metadata(at).is_ok()).unwrap_or(Path::new("/"))
+fn existing(dir: &Path) -> io::Result<PathBuf> {
+    let dir = std::path::absolute(dir)?;
+    Ok(dir.ancestors().find(|at| fs::symlink_metadata(at).is_ok()).unwrap_or(Path::new("/")).to_owned())
 }
 
 fn spool(settings: &Settings, report: &mut Report) {
     let dir = &settings.data_dir;
-    let disk = std::path::absolute(dir).map_or_else(|_| dir.clone(), |dir| existing(&dir).to_owned());
+    let disk = existing(dir).unwrap_or_else(|_| dir.clone());
     if let Some(words) = spool::scarce(&disk, settings.spool.min_free_bytes) {
         report.fail(CheckPart::Spool, &format!("spool: {words}"), None);
     }

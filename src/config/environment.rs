@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::{Table, Value};
 
 use super::fault::ConfigFault;
-use super::schema::{ANY_NAME, known_keys, takes_list};
+use super::schema::{ANY_NAME, FOREIGN, known_keys, takes_list};
 use super::unknown_key::alias;
 use super::variable_name::{PREFIX, is_meant, plain, variable};
 use super::written_where::FaultPlace;
@@ -18,8 +18,6 @@ const FAMILY: &str = "HOOKBRIDGE_";
 const OF_COMMANDS: [&str; 2] = ["config", "secret"];
 /// The one property of librdkafka that has an underscore.
 const LOG_LEVEL: &str = "log_level";
-/// Sections whose keys are names that others gave.
-const FOREIGN: [&str; 3] = ["kafka.properties", "media.options", "tracing.otlp_headers"];
 
 /// What the environment put over the file.
 #[derive(Default)]
@@ -154,7 +152,7 @@ pub(super) fn stray_variables(env: &BTreeMap<String, String>, table: &Table, tex
     stray
 }
 
-/// Whether a name of the family is none of a key: one that commands read, or Kubernetes gives.
+/// Whether a name of the family belongs to no key: commands read it, or Kubernetes sets it.
 fn is_of_others(name: &str, rest: &str) -> bool {
     let is_of_commands = OF_COMMANDS.iter().any(|word| name == format!("{FAMILY}{}", word.to_ascii_uppercase()));
     is_of_commands || name.starts_with(FAMILY) && is_of_kubernetes(rest)

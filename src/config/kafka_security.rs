@@ -13,7 +13,7 @@ const PROTOCOL: &str = "security.protocol";
 /// What librdkafka does without it.
 const DEFAULT: &str = "PLAINTEXT";
 /// Those that this build has, to prove who we are.
-const MECHANISMS: [&str; 4] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"];
+pub(crate) const MECHANISMS: [&str; 4] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"];
 /// Makes tokens that nobody signs.
 const UNSECURED: &str = "enable.sasl.oauthbearer.unsecure.jwt";
 

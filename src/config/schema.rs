@@ -11,6 +11,9 @@ use crate::values::toml_schema::schema_of;
 /// What stands for the name of a source in [`known_keys`].
 pub(super) const ANY_NAME: &str = "*";
 
+/// Sections whose keys are names that others gave.
+pub(super) const FOREIGN: [&str; 3] = ["kafka.properties", "media.options", "tracing.otlp_headers"];
+
 /// The JSON Schema of `hookbridge.toml`.
 pub(crate) fn settings_schema() -> Schema {
     schema_of::<WrittenSettings>()

@@ -120,8 +120,8 @@ pub(crate) struct KafkaSettings {
 
 /// How keys of librdkafka end whose values are paths.
 const FILE_KEYS: [&str; 4] = [".location", ".file", ".keytab", ".paths"];
-/// What librdkafka takes instead of a path.
-const PROBE: &str = "probe";
+/// What librdkafka takes in place of the path of a CA: it looks where the system has them.
+pub(crate) const PROBE: &str = "probe";
 
 impl KafkaSettings {
     /// The files that the properties name.

@@ -1,6 +1,7 @@
 //! Secrets that anybody can guess: what examples have in a secret's place, and keys of an HMAC that are short. They are warned of,
 //! and never shown.
 
+use super::schema::FOREIGN;
 use super::written_where::is_secret;
 
 /// A key of an HMAC with fewer bytes can be found by trying, with one delivery to try on: 128 bits cannot.
@@ -77,8 +78,7 @@ const LONGEST_PLACEHOLDER: usize = 64;
 /// Whether the value of `key` proves something, so that it has to be hard to guess.
 pub(super) fn proves(key: &str) -> bool {
     let lower = key.to_ascii_lowercase();
-    let foreign = ["kafka.properties.", "media.options.", "tracing.otlp_headers."];
-    match foreign.iter().find_map(|section| lower.strip_prefix(section)) {
+    match FOREIGN.iter().find_map(|section| lower.strip_prefix(section)?.strip_prefix('.')) {
         Some(name) => SECRET_NAMES.iter().any(|part| name.contains(part)),
         None => is_secret(key),
     }

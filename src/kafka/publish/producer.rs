@@ -11,7 +11,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::Notify;
 
 use super::statistics::{INTERVAL, ProducerStats};
-use crate::config::{ConfigError, Settings};
+use crate::config::{ConfigError, PROBE, Settings};
 use crate::kafka::property_words::of_property;
 use crate::kafka::route::largest_dead_letter;
 
@@ -48,7 +48,7 @@ pub(super) fn client_config(settings: &Settings) -> ClientConfig {
         ("reconnect.backoff.max.ms", "500"),
         ("socket.keepalive.enable", "true"),
         // The bundled OpenSSL knows no authorities of its own; this finds the system's.
-        ("ssl.ca.location", "probe"),
+        ("ssl.ca.location", PROBE),
     ] {
         config.set(name, value);
     }

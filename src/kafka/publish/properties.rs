@@ -7,7 +7,7 @@ use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 
 use super::producer::{Context, client_config, try_create};
-use crate::config::{ConfigError, Settings};
+use crate::config::{ConfigError, MECHANISMS, PROBE, Settings};
 use crate::disk::access::explain;
 use crate::kafka::property_words::{is_number, of_all, of_property};
 use crate::values::secret::Secret;
@@ -65,8 +65,8 @@ const USUAL: [&str; 44] = [
 /// Words that a property takes.
 const WORDS: [(&str, &[&str]); 12] = [
     ("security.protocol", &["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]),
-    ("sasl.mechanisms", &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]),
-    ("sasl.mechanism", &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]),
+    ("sasl.mechanisms", &MECHANISMS),
+    ("sasl.mechanism", &MECHANISMS),
     ("compression.type", &["none", "gzip", "snappy", "lz4", "zstd"]),
     ("compression.codec", &["none", "gzip", "snappy", "lz4", "zstd"]),
     ("broker.address.family", &["any", "v4", "v6"]),
@@ -106,7 +106,7 @@ pub(crate) fn unfit_properties(settings: &Settings) -> Vec<ConfigError> {
     let alone = properties.iter().filter_map(|(name, value)| of_words(name, value));
     let files = properties.iter().filter(|(name, _)| name.ends_with(".location")).filter_map(|(name, file)| {
         let path = Path::new(file.expose());
-        let error = std::fs::metadata(path).err().filter(|_| file.expose() != "probe")?;
+        let error = std::fs::metadata(path).err().filter(|_| file.expose() != PROBE)?;
         Some(ConfigError::key(
             format!("kafka.properties.{name}"),
             format!("{}: {}", showable::path(path), explain(path, &error)),

@@ -10,7 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
 
 use super::ReadError;
-use crate::config::KafkaSettings;
+use crate::config::{KafkaSettings, PROBE};
 use crate::kafka::plain_words;
 
 /// How long it may take to find out why there is no connection.
@@ -33,7 +33,7 @@ impl ConsumerContext for Known {}
 /// A consumer. Where it has to begin at a record that is gone, it goes on with the `earliest` there is or the `latest`.
 pub(super) fn connect(kafka: &KafkaSettings, when_gone: &str) -> Result<Consumer, ReadError> {
     let mut client = ClientConfig::new();
-    client.set("ssl.ca.location", "probe").set("client.id", "hookbridge");
+    client.set("ssl.ca.location", PROBE).set("client.id", "hookbridge");
     client.extend(kafka.properties.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())));
     client.set("bootstrap.servers", &kafka.bootstrap_servers);
     let mut config = client.clone();

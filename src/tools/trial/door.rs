@@ -29,7 +29,7 @@ impl TurnedAway {
     }
 }
 
-/// What a request is answered that its head shows to be a handshake, or why it is not; `None` if it is none, and may be a delivery.
+/// The answer to a handshake that is recognised by its head, or why it is refused; `None` if the request may be a delivery.
 pub(super) fn handshake(source: &Arc<Source>, request: &TrialRequest) -> Option<Result<HandshakeAnswer, TurnedAway>> {
     let (verifier, uri) = (source.verifier.load(), uri(source, request));
     if request.path.is_some() && !verifier.takes_token_in_path() {
