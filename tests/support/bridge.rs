@@ -108,7 +108,8 @@ impl Setup {
             // The first record of a new topic may take seconds on a machine with much to do.
             http: "ack_timeout = \"20s\"\n".into(),
             kafka: String::new(),
-            registry: String::new(),
+            // So may the answer of a registry, and a command asks once.
+            registry: "timeout = \"20s\"\n".into(),
             sources: format!(
                 "[sources.wegly]\nsecrets = [\"{SECRET}\", \"{OLD_SECRET}\"]\n\
                  [sources.whazing]\ntokens = [\"{TOKEN}\", \"{OLD_TOKEN}\"]\n"

@@ -17,7 +17,7 @@ use super::canonical::CanonicalSchema;
 use super::error::{NoSchema, RegistryError, RegistryUnavailable};
 use crate::config::{ConfigError, RegistryAuth, RegistrySettings};
 use crate::kafka::route::Subject;
-use crate::outbound::{self, with_causes};
+use crate::outbound::{self, NoAnswer, Unread, with_causes};
 use crate::values::time;
 
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
@@ -95,14 +95,25 @@ impl Client {
         }
     }
 
+    fn no_answer(&self, error: &reqwest::Error) -> CallError {
+        let RegistrySettings { url, timeout, .. } = &self.registry;
+        CallError::Failed(match NoAnswer::of(error) {
+            NoAnswer::TooSlow => {
+                format!("registry {url}: no answer within {} (registry.timeout)", humantime::format_duration(*timeout))
+            }
+            _ => format!("registry {url}: {}", outbound::why(error)),
+        })
+    }
+
     /// Asks, and reads the whole answer.
     async fn answer(&self, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), CallError> {
-        let url = &self.registry.url;
-        let no_answer = |e| CallError::Failed(format!("registry {url}: {}", outbound::why(&e)));
-        let response = self.authorized(request).send().await.map_err(no_answer)?;
+        let response = self.authorized(request).send().await.map_err(|e| self.no_answer(&e))?;
         let status = response.status();
-        let body = outbound::body(response, MAX_ANSWER).await;
-        Ok((status, body.map_err(|e| CallError::Failed(format!("registry {url}: {e}")))?))
+        let body = outbound::body(response, MAX_ANSWER).await.map_err(|e| match e {
+            Unread::Broken(e) => self.no_answer(&e),
+            Unread::TooLarge(_) => CallError::Failed(format!("registry {}: {e}", self.registry.url)),
+        })?;
+        Ok((status, body))
     }
 
     async fn call<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CallError> {
@@ -359,14 +370,23 @@ mod tests {
     use crate::outbound::endless;
 
     /// What a bridge that speaks to `registry` has of it, and its first subject.
-    fn speaking_to(registry: &str) -> (RegistrySettings, Arc<Subject>) {
+    fn speaking_to(registry: &str, timeout: &str) -> (RegistrySettings, Arc<Subject>) {
         let text = format!(
-            "[kafka]\nbootstrap_servers = \"k:1\"\n[registry]\nurl = \"{registry}\"\ntimeout = \"30s\"\n\
+            "[kafka]\nbootstrap_servers = \"k:1\"\n[registry]\nurl = \"{registry}\"\ntimeout = \"{timeout}\"\n\
              [sources.whazing]\ntokens = [\"t0ken-1\"]\n"
         );
         let settings = crate::config::from_text("test", &text, &crate::config::Environment::default()).unwrap();
         let subject = Arc::clone(&crate::kafka::route::Routes::plan(&settings).subjects[0]);
         (settings.registry, subject)
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_does_not_answer_in_time_is_told_with_the_time_that_it_had() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let (settings, subject) = speaking_to(&url, "50ms");
+        let error = Client::new(&settings).unwrap().find(&subject).await.err().unwrap().to_string();
+        assert!(error.contains(&format!("registry {url}: no answer within 50ms (registry.timeout)")), "{error}");
     }
 
     #[tokio::test]
@@ -378,7 +398,7 @@ mod tests {
             ("503 Service Unavailable", "<html>"),
         ] {
             let (url, sent) = endless(status, begin);
-            let (settings, subject) = speaking_to(&url);
+            let (settings, subject) = speaking_to(&url, "30s");
             let client = Client::new(&settings).unwrap();
             let errors = [
                 client.find(&subject).await.err().unwrap(),
