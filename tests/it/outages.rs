@@ -5,10 +5,10 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::support::bridge::{Bridge, SOON, SUBJECTS, Setup};
-use crate::support::eventually;
 use crate::support::proxy::{Proxy, split_url};
 use crate::support::reader;
 use crate::support::servers::servers;
+use crate::support::{assert_in_time, eventually};
 
 const BODY: &str = r#"{"event_key":"lead.updated","payload":{"id":"00000000-0000-4000-8000-00000000000b"}}"#;
 
@@ -20,12 +20,12 @@ fn delivered_again(bridge: &Bridge) {
     eventually("events are published again", SOON, || (bridge.deliver("wegly", BODY).status == 200).then_some(()));
 }
 
-fn assert_turned_away(bridge: &Bridge, within: Duration) {
+fn assert_turned_away(bridge: &Bridge, ack_timeout: Duration) {
     let started = Instant::now();
     let answer = bridge.deliver("wegly", BODY);
     assert_eq!(answer.sum(), (503, "unavailable".into()), "{answer:?}");
     assert!(answer.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()), "{answer:?}");
-    assert!(started.elapsed() < within, "{:?}", started.elapsed());
+    assert_in_time(started, ack_timeout);
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn without_kafka_and_without_room_to_wait_it_is_not_ready_and_becomes_so_when_ka
     let bridge = setup.start_unready();
     let report = bridge.wait_not_ready();
     assert_eq!((&report["kafka"]["ok"], &report["spool"]["ok"]), (&false.into(), &false.into()), "{report}");
-    assert_turned_away(&bridge, Duration::from_secs(3));
+    assert_turned_away(&bridge, Duration::from_secs(1));
     assert_eq!(bridge.metric("hookbridge_kafka_up"), 0);
 
     proxy.open(servers().kafka.split(',').next().unwrap());
@@ -55,13 +55,13 @@ fn when_kafka_goes_down_and_nothing_may_wait_senders_are_turned_away_within_the_
     assert_eq!(bridge.deliver("wegly", BODY).status, 200);
 
     kafka.go_down();
-    assert_turned_away(&bridge, Duration::from_secs(3));
+    assert_turned_away(&bridge, Duration::from_secs(1));
     let report = bridge.wait_not_ready();
     assert_eq!(report["kafka"]["ok"], false, "{report}");
     // A dead letter is no exception.
     let started = Instant::now();
     assert_eq!(bridge.deliver("wegly", "[]").sum(), (503, "unavailable".into()));
-    assert!(started.elapsed() < Duration::from_secs(3));
+    assert_in_time(started, Duration::from_secs(1));
 
     kafka.come_up();
     bridge.wait_ready();
@@ -83,7 +83,7 @@ fn without_the_registry_at_start_events_wait_until_the_registry_comes() {
     let started = Instant::now();
     let waiting = bridge.deliver("wegly", BODY);
     assert_eq!(waiting.sum(), (202, "spooled".into()), "{waiting:?}");
-    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    assert_in_time(started, Duration::ZERO);
 
     proxy.open(&target);
     delivered_again(&bridge);
@@ -153,11 +153,13 @@ fn without_ids_events_wait_in_the_spool_of_a_bridge_whose_registry_hangs() {
     let bridge = setup.start_unready();
     let started = Instant::now();
     assert_eq!(bridge.deliver("wegly", BODY).sum(), (202, "spooled".into()));
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert_in_time(started, Duration::from_secs(2));
     // Nor does each request wait again.
     let started = Instant::now();
-    assert_eq!(bridge.deliver("wegly", BODY).sum(), (202, "spooled".into()));
-    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    for _ in 0..8 {
+        assert_eq!(bridge.deliver("wegly", BODY).sum(), (202, "spooled".into()));
+    }
+    assert_in_time(started, Duration::ZERO);
 }
 
 #[test]

@@ -87,19 +87,15 @@ fn uuid(key: u32) -> String {
 fn a_producer_whose_records_get_no_answer_is_replaced_though_it_sees_its_brokers() {
     let (_kafka, proxy, bridge) = bridge("producers-stalled", "3s", "");
     proxy.mute_next_producer();
-    let since = Instant::now();
     assert_eq!(bridge.deliver("wegly", BODY).sum(), (202, "spooled".into()));
     published_within(&bridge, RECOVERY);
-    assert!(since.elapsed() < RECOVERY, "{:?}", since.elapsed());
     let words = bridge.says(REPLACED);
     assert!(words.len() == 1 && words[0].contains("got no acknowledgement"), "{words:?}");
     assert_eq!((replaced(&bridge, "stalled"), replaced(&bridge, "unreachable")), (1, 0));
     eventually("all is well", SOON, || kafka_is_ok(&bridge).then_some(()));
     // It stays so.
     for _ in 0..5 {
-        let began = Instant::now();
         assert_eq!(bridge.deliver("wegly", BODY).status, 200);
-        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     }
 }
 

@@ -13,6 +13,9 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr as ErrorCode};
 use tokio::net::TcpSocket;
 
+use super::bridge::SOON;
+use super::eventually;
+
 enum Order {
     Topic(String, i32),
     Refuse(String, bool),
@@ -108,7 +111,8 @@ impl Mock {
         let port = TcpSocket::new_v4().expect("a socket");
         port.set_reuseaddr(true).expect("a socket");
         let address = self.address.split(',').next().and_then(|one| one.parse().ok()).expect("an address");
-        port.bind(address).expect("the broker's port");
+        // Until then a connection of another test may have it.
+        eventually("the broker's port is held", SOON, || port.bind(address).ok());
         *self.port.lock().expect("the port") = Some(port);
     }
 

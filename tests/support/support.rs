@@ -47,6 +47,16 @@ pub(crate) fn eventually<T>(what: &str, limit: Duration, mut probe: impl FnMut()
     }
 }
 
+/// What a machine that has much else to do may add to any time.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Asserts that it took no longer than `due` since `began`, and what a busy machine adds.
+#[allow(dead_code, reason = "only the integration tests ask how long things take")]
+pub(crate) fn assert_in_time(began: Instant, due: Duration) {
+    let took = began.elapsed();
+    assert!(took < due + BUSY, "expected {due:?} and {BUSY:?} at the most, got {took:?}");
+}
+
 /// A variable of the environment that says how to test; empty is as good as unset.
 #[allow(clippy::disallowed_methods, reason = "the tests' own variables, read here only")]
 pub(crate) fn variable(name: &str) -> Option<String> {
