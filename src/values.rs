@@ -9,6 +9,7 @@ pub(crate) mod phone;
 pub(crate) mod printable;
 pub(crate) mod redact;
 pub(crate) mod secret;
+pub(crate) mod shell;
 pub(crate) mod showable;
 pub(crate) mod similar;
 pub(crate) mod time;

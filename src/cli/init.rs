@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::{Ending, fail, print};
 use crate::tools::starter::{Starter, StarterError};
+use crate::values::shell;
 
 const HELP: &str = "\
 Vendors that are built in: wegly, whazing. Those of the gallery: chatwoot, evolution, github, pipedrive, shopify,
@@ -88,13 +89,13 @@ fn write_profile(to: &Path, files: &std::collections::BTreeMap<&str, &str>) -> i
 fn next_steps(starter: &Starter, file: &Path, secrets: &Path) -> String {
     let missing: Vec<&(PathBuf, String)> = starter.secrets.iter().filter(|(file, _)| !file.exists()).collect();
     let config =
-        if file == Path::new("hookbridge.toml") { String::new() } else { format!(" --config {}", file.display()) };
+        if file == Path::new("hookbridge.toml") { String::new() } else { format!(" --config {}", shell::path(file)) };
     let mut text = String::from("\nNext:\n");
     if !missing.is_empty() {
         text += "- Put the secrets into files that only you can read. Paste each, then press Enter and Ctrl-D:\n";
-        text += &format!("    umask 077; mkdir -p {}\n", secrets.display());
+        text += &format!("    umask 077; mkdir -p {}\n", shell::path(secrets));
         for (file, what) in missing {
-            text += &format!("    cat > {}    # {what}\n", file.display());
+            text += &format!("    cat > {}    # {what}\n", shell::path(file));
         }
     }
     text += &format!("- Set kafka.bootstrap_servers and registry.url in {}, if yours are elsewhere.\n", file.display());

@@ -3,6 +3,8 @@
 use std::env::current_dir;
 use std::path::{Path, absolute};
 
+use crate::values::shell;
+
 /// The flags that make a tool look where this bridge does.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ToolFlags {
@@ -16,12 +18,12 @@ impl ToolFlags {
     /// Of a bridge whose configuration is `file`.
     pub(crate) fn of_file(file: &Path) -> ToolFlags {
         let file = absolute(file).unwrap_or_else(|_| file.to_owned());
-        ToolFlags { config: Some(format!(" --config {}", quoted(&file.display().to_string()))), folder: String::new() }
+        ToolFlags { config: Some(format!(" --config {}", shell::path(&file))), folder: String::new() }
     }
 
     /// The same, from the working directory of this process: the file has relative paths.
     pub(crate) fn in_this_folder(self) -> ToolFlags {
-        let folder = current_dir().map(|folder| format!("cd {} && ", quoted(&folder.display().to_string())));
+        let folder = current_dir().map(|folder| format!("cd {} && ", shell::path(&folder)));
         ToolFlags { folder: folder.unwrap_or_default(), ..self }
     }
 
@@ -37,17 +39,7 @@ impl ToolFlags {
 
     /// What waits in the spool.
     pub(super) fn inspect_spool(dir: &Path) -> String {
-        format!("hookbridge spool inspect --data-dir {}", quoted(&dir.display().to_string()))
-    }
-}
-
-/// `word` as a shell takes it.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/.,:_-+@%=".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+        format!("hookbridge spool inspect --data-dir {}", shell::path(dir))
     }
 }
 

@@ -1,9 +1,9 @@
 //! `hookbridge profile init`: arguments, and what is said.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 
 use super::files::{self, Standing};
 use super::{ProfileError, report, samples};
@@ -11,6 +11,7 @@ use crate::catalog::is_profile_name;
 use crate::cli::{Ending, print};
 use crate::tools::infer::{Base, Inputs, Sample, SeenExtras, VerifyChoice, draft, try_out};
 use crate::values::amount::counted;
+use crate::values::shell;
 
 const HELP: &str = "\
 Reads sample bodies, or the JSON Schemas of bodies, and writes a profile: what determines the type, a
@@ -159,20 +160,28 @@ fn sources(samples: usize, schemas: usize) -> String {
 
 /// What to type next.
 fn next(args: &InitArgs, samples: &[Sample]) -> String {
-    let (name, dir) = (&args.name, args.to.display());
-    let file = args.from.first().map_or(Path::new(""), PathBuf::as_path);
-    // A file with one body, if there is one.
-    let one = samples.iter().find(|sample| !sample.label.contains([':', '['])).or(samples.first());
-    let label = one.map(|sample| sample.label.as_str()).unwrap_or_default();
-    let file = if file.is_dir() { file.join(label) } else { file.to_owned() };
-    let header = one.and_then(|sample| sample.headers.iter().next());
-    let header = header.map(|(name, value)| format!(" -H '{name}: {}'", value.to_str().unwrap_or_default()));
-    let header = header.unwrap_or_default();
-    let try_it = match one {
-        Some(_) => format!("  hookbridge try {} --source {name} --catalog {dir}{header}\n", file.display()),
-        None => String::new(),
-    };
+    let (name, dir) = (&args.name, shell::path(&args.to));
+    let folder = shell::path(&args.to.join(name));
+    // `try` takes a file with one body.
+    let one = samples.iter().find_map(|sample| Some((sample, file_of(&args.from, &sample.label)?)));
+    let try_it = one.map(|(sample, file)| {
+        let header = |(name, value): (&HeaderName, &HeaderValue)| {
+            let value = value.to_str().unwrap_or_default();
+            format!(" -H {}", shell::word(&format!("{name}: {value}")))
+        };
+        let headers = sample.headers.iter().map(header).collect::<String>();
+        format!("  hookbridge try {} --source {name} --catalog {dir}{headers}\n", shell::path(&file))
+    });
+    let try_it = try_it.unwrap_or_default();
     format!(
-        "next:\n  grep -rn TODO {dir}/{name}\n{try_it}  hookbridge dev --catalog {dir}\n  hookbridge send {name} --catalog {dir}\n"
+        "next:\n  grep -rn TODO {folder}\n{try_it}  hookbridge dev --catalog {dir}\n  hookbridge send {name} --catalog {dir}\n"
     )
+}
+
+/// The file that has only the sample of this label, if it is a file of its own.
+fn file_of(from: &[PathBuf], label: &str) -> Option<PathBuf> {
+    from.iter().find_map(|path| {
+        let file = if path.is_dir() { path.join(label) } else { path.clone() };
+        (file.is_file() && file.display().to_string().ends_with(label)).then_some(file)
+    })
 }

@@ -21,6 +21,7 @@ use crate::tools::infer::{Base, Draft, Inputs, Sample, SampleTrial, SeenExtras, 
 use crate::tools::read::{DecodeError, From, PlaceReader, ReadRecord, Reader, Schemas};
 use crate::tools::replay;
 use crate::values::amount::counted;
+use crate::values::shell;
 
 const HELP: &str = "\
 From the topic of dead letters it reads those that are pending for their unknown type, and proposes
@@ -255,12 +256,14 @@ fn review(name: &str, args: &LearnArgs, made: &Draft, tried: &SampleTrial, found
 
 /// What to type next.
 fn next(args: &LearnArgs, settings: &Settings, file: Option<&Path>, replay: bool) -> String {
-    let (to, config) = (args.to.display(), file.unwrap_or(Path::new(DEFAULT_FILE)).display());
-    let flag = file.map(|file| format!(" --config {}", file.display())).unwrap_or_default();
+    let flag = file.map(|file| format!(" --config {}", shell::path(file))).unwrap_or_default();
     let place = match &settings.catalog_dir {
         Some(dir) if *dir == args.to => String::new(),
-        Some(dir) => format!("  cp -r {to}/. {}\n", dir.display()),
-        None => format!("  set in {config}: [catalog] dir = \"{to}\"\n"),
+        Some(dir) => format!("  cp -r {}/. {}\n", shell::path(&args.to), shell::path(dir)),
+        None => {
+            let config = file.unwrap_or(Path::new(DEFAULT_FILE)).display();
+            format!("  set in {config}: [catalog] dir = {:?}\n", args.to.display().to_string())
+        }
     };
     let mut text = format!("next, when reviewed:\n{place}  hookbridge check{flag}\n  restart the bridge\n");
     if replay {

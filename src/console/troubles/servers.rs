@@ -1,9 +1,9 @@
 //! Troubles of what the bridge depends on: Kafka, the registry, its own disk.
 
 use super::{LITTLE_ROOM, OpenTrouble, Severity, Situation};
-use crate::console::commands::quoted;
 use crate::console::spooled::{LaneFigures, SpoolFigures};
 use crate::values::amount::{counted, size};
+use crate::values::shell;
 
 /// Seconds.
 const HOUR: f64 = 3600.0;
@@ -90,7 +90,7 @@ fn spool_refuses(situation: &Situation<'_>) -> Option<OpenTrouble> {
 }
 
 fn disk_usage(situation: &Situation<'_>) -> String {
-    format!("df -h {}", quoted(&situation.around.data_dir))
+    format!("df -h {}", shell::word(&situation.around.data_dir))
 }
 
 /// `12 % of spool.max_bytes`, and how long the rest lasts.
@@ -263,7 +263,7 @@ fn damage(situation: &Situation<'_>) -> Option<OpenTrouble> {
         detail: note.clone(),
         server: situation.around.data_dir.clone(),
         todo: "Look at the disk, read the .txt file beside it, and ask the senders for what is lost.".into(),
-        commands: vec![format!("ls -l {}", quoted(&situation.around.data_dir))],
+        commands: vec![format!("ls -l {}", shell::word(&situation.around.data_dir))],
         runbook: "A damaged spool",
         ..OpenTrouble::default()
     })
