@@ -40,7 +40,7 @@ fn topics_that_are_missing_and_may_not_be_made_are_a_finding() {
     let mut setup = Setup::new("check-missing");
     setup.kafka = "create_topics = false\n".into();
     let topic = setup.topic("wegly.lead");
-    check(&setup, 1, &["FAIL", &topic, "create_topics", "19 finding(s)"]);
+    check(&setup, 1, &["FAIL", &topic, "create_topics", "19 findings"]);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn topics_that_cannot_be_joined_are_found_and_named_with_how_to_mend_them() {
         "partition counts differ: {uneven} has 2, the others have 3; topics that are joined by key need the same count: \
          delete the differing ones and let hookbridge create them again"
     );
-    check(&setup, 1, &[&expected, "1 finding(s)"]);
+    check(&setup, 1, &[&expected, "1 finding"]);
     let bridge = setup.start();
     let told = || bridge.log().iter().any(|line| line.contains("partition counts differ")).then_some(());
     eventually("serve says so", SOON, told);

@@ -135,7 +135,7 @@ fn tls_passwords_certificates_and_acls_work_and_are_named_when_they_do_not() {
         return skip("ACLs", &missing, python::ENABLE);
     }
     eventually("it is in force", SOON, || (setup.run(&["check"]).status.code() == Some(1)).then_some(()));
-    check(&setup, 1, &[&format!("FAIL   topic {topic}: not authorized"), "1 finding(s)"]);
+    check(&setup, 1, &[&format!("FAIL   topic {topic}: not authorized"), "1 finding"]);
     let bridge = setup.start_unready();
     eventually("it is told that the topic is not to be used", SOON, || {
         let reason = bridge.readyz().1["kafka"]["reason"].clone();

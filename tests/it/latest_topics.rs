@@ -54,7 +54,7 @@ fn a_latest_topic_that_was_made_otherwise_is_a_finding() {
         assert!(said.contains(&finding), "{finding} is not in\n{said}");
     }
     // The others were made by the program.
-    assert!(said.contains("4 finding(s)"), "{said}");
+    assert!(said.contains("4 findings"), "{said}");
     let told = || bridge.log().iter().any(|line| line.contains("segment.ms") && line.contains(&topic)).then_some(());
     eventually("serve says so", SOON, told);
 }

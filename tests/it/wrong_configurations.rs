@@ -361,7 +361,7 @@ fn run(dir: &Path, Written { text, variables }: &Written, arguments: &[&str]) ->
 /// The last line that a message is in: what of the configuration is not as it should be.
 fn said(output: &Output) -> String {
     let text = format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
-    let is_fine = |line: &str| line.starts_with("ok ") || line == "all well";
+    let is_fine = |line: &str| line.starts_with("ok ") || line.starts_with("all well");
     text.lines().filter(|line| !is_fine(line)).map(|line| format!("    {line}\n")).collect()
 }
 

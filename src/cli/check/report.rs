@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{Ending, print};
 use crate::config::{ConfigError, ConfigFault, FaultPlace, Written};
+use crate::values::amount::counted;
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,13 +148,17 @@ impl Report {
 
     /// Says how it all is.
     pub(super) fn verdict(self) -> Ending {
-        let (ending, verdict, words) = match (self.count(CheckLevel::Down), self.count(CheckLevel::Fail)) {
+        let [down, failed, warned] =
+            [CheckLevel::Down, CheckLevel::Fail, CheckLevel::Warn].map(|level| self.count(level));
+        let findings = counted(failed as u64, "finding");
+        let (ending, verdict, mut words) = match (down, failed) {
             (0, 0) => (Ending::Well, "ok", "all well".to_owned()),
-            (0, failed) => (Ending::Findings, "findings", format!("{failed} finding(s)")),
-            (down, failed) => {
-                (Ending::Unavailable, "unavailable", format!("{down} not available, {failed} finding(s)"))
-            }
+            (0, _) => (Ending::Findings, "findings", findings),
+            (_, _) => (Ending::Unavailable, "unavailable", format!("{down} not available, {findings}")),
         };
+        if warned > 0 {
+            words += &format!(", {}", counted(warned as u64, "warning"));
+        }
         if self.is_json {
             print(&document(verdict, ending, &self.findings));
         } else {
