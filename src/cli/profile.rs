@@ -39,10 +39,12 @@ enum ProfileError {
         "{0:?}: expected a name that matches [a-z][a-z0-9_]* and is not hookbridge, because it becomes an Avro namespace"
     )]
     Name(String),
-    #[error("{}: no samples: expected .json files, each with a body or a JSON Schema, or with a body on each line", .0.display())]
+    #[error("{}: no samples: expected .json files, each with a body or a JSON Schema, or with a body on each line, or schemas in .yaml files", .0.display())]
     NoSamples(PathBuf),
-    #[error("{}: expected JSON; convert it first, for example with `yq -o json {}`", .0.display(), .0.display())]
-    Yaml(PathBuf),
+    #[error("{}: not YAML: {error}", .path.display())]
+    Yaml { path: PathBuf, error: Box<serde_saphyr::DeserializeError> },
+    #[error("{}: expected a JSON Schema or an OpenAPI document, because bodies are JSON", .0.display())]
+    NoSchema(PathBuf),
     #[error("{}: {error}", .path.display())]
     File { path: PathBuf, error: std::io::Error },
     #[error(transparent)]
@@ -66,7 +68,10 @@ impl ProfileError {
 
     fn ending(&self) -> Ending {
         match self {
-            ProfileError::Name(_) | ProfileError::NoSamples(_) | ProfileError::Yaml(_) => Ending::Usage,
+            ProfileError::Name(_)
+            | ProfileError::NoSamples(_)
+            | ProfileError::Yaml { .. }
+            | ProfileError::NoSchema(_) => Ending::Usage,
             ProfileError::Infer(_) | ProfileError::Breaks(_) => Ending::Findings,
             ProfileError::File { .. } | ProfileError::Catalog(_) | ProfileError::Config(_) => Ending::Configuration,
             ProfileError::Read(_) | ProfileError::Decode(_) => Ending::Unavailable,

@@ -181,10 +181,74 @@ fn a_schema_becomes_typed_records_without_a_sample() {
     let text = said(&setup, &["profile", "init", "keyless", "--from", &at("keyless.json"), "--to", &to], 1);
     assert!(text.contains("meter.lost: no member is there") && text.contains("see --key"), "{text}");
     assert!(!folder.join("catalog/keyless").exists());
+}
 
-    fs::write(at("api.yaml"), "openapi: 3.1.0").unwrap();
-    let text = said(&setup, &["profile", "init", "other", "--from", &at("api.yaml"), "--to", &to], 64);
-    assert!(text.contains("api.yaml: expected JSON; convert it first"), "{text}");
+#[test]
+fn an_openapi_document_in_yaml_is_read_with_what_it_refers_to() {
+    const DOCUMENT: &str = "\
+# Number-like keys and texts, anchors and texts over several lines, as such documents have them.
+openapi: 3.1.0
+info: {title: Meters, version: 1.0}
+webhooks:
+  meter.read:
+    post:
+      requestBody:
+        content:
+          application/json:
+            schema:
+              type: object
+              required: [kind, meter]
+              properties:
+                kind: {const: meter.read}
+                meter: &meter
+                  $ref: 'shared.yml#/$defs/meter'
+                replaces: *meter
+                kwh: {type: number, example: 12.50}
+                note:
+                  type: string
+                  description: >
+                    What the reader
+                    wrote down.
+      responses:
+        200: {description: on, yes: no}
+";
+    const PARTS: &str =
+        "$defs:\n  meter:\n    type: object\n    required: [id]\n    properties:\n      id: {type: string}\n";
+    let setup = Setup::new("yaml");
+    let folder = setup.dir.path().join("from the vendor");
+    fs::create_dir_all(&folder).unwrap();
+    let at = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    fs::write(at("api.yaml"), DOCUMENT).unwrap();
+    fs::write(at("shared.yml"), PARTS).unwrap();
+    let catalog = setup.dir.path().join("my catalog");
+    let to = catalog.to_str().unwrap();
+    let init = ["profile", "init", "meters", "--from", folder.to_str().unwrap(), "--to", to];
+    let summary = said(&setup, &init, 0);
+    assert!(summary.contains("meter.read  by schema  new: topic meters.meter, key meter.id"), "{summary}");
+    assert!(summary.contains(&format!("hookbridge dev --catalog '{to}'")), "{summary}");
+    let record = fs::read_to_string(catalog.join("meters/MeterRead.avsc")).unwrap();
+    let record: Value = serde_json::from_str(&record).unwrap();
+    let field = |name: &str| record["fields"].as_array().unwrap().iter().find(|field| field["name"] == name).unwrap();
+    assert_eq!(field("note")["doc"], "What the reader wrote down.");
+    assert_eq!(field("kwh")["type"], json!(["null", "double"]));
+    assert!(said(&setup, &init, 0).contains("nothing to add"));
+
+    // With a sample: what is shown to be typed next can be.
+    fs::write(at("read.json"), json!({"kind": "meter.read", "meter": {"id": "M-7"}}).to_string()).unwrap();
+    let summary = said(&setup, &init, 0);
+    let next = summary.lines().find(|line| line.contains("hookbridge try ")).unwrap();
+    let expected = format!("  hookbridge try '{}' --source meters --catalog '{to}'", at("read.json"));
+    assert_eq!(next, expected);
+
+    for (text, reason) in [
+        ("a: [1", "other.yaml: not YAML: "),
+        ("a: &a [*a]", "other.yaml: not YAML: "),
+        ("kind: meter.read", "other.yaml: expected a JSON Schema or an OpenAPI document, because bodies are JSON"),
+    ] {
+        fs::write(at("other.yaml"), text).unwrap();
+        let text = said(&setup, &init, 64);
+        assert!(text.contains(reason), "{text}");
+    }
 }
 
 #[test]

@@ -23,8 +23,9 @@ Run it again with more samples: it adds fields and types, and changes nothing th
 that docs, keys and names that you edited stay. What would not be compatible is listed.
 
 A folder's files are .json, .jsonl or .ndjson: one body, or a list of them, or one on each line.
-A file may also be a JSON Schema, or an OpenAPI document with webhooks: both as JSON. Member
-descriptions become docs, and the member with a fixed value in every schema determines the type.
+A file may also be a JSON Schema, or an OpenAPI document with webhooks, in JSON or YAML (.yaml,
+.yml). Member descriptions become docs, and the member with a fixed value in every schema
+determines the type.
 If a header of the request determines the type, name it with --type-header, and name each sample's
 folder by its value (push/1.json, orders/create/1.json), or its file (push.json, push-2.json).
 
@@ -33,7 +34,7 @@ Examples:
   hookbridge profile init acme --from samples/ --to catalog --type-field kind --key order.created=order.number
   hookbridge profile init acme --from samples/ --verify token --verify-header x-acme-token
   hookbridge profile init acme --from samples/ --type-header x-acme-topic
-  hookbridge profile init acme --from openapi.json --key order.created=data.id
+  hookbridge profile init acme --from openapi.yaml --key order.created=data.id
 
 Exit codes: 0 every sample converts, 1 some do not, or nothing determines their types, 64 wrong usage,
 78 the catalog in --to is not usable, or a file cannot be read or written.";

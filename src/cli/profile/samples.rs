@@ -1,4 +1,4 @@
-//! Sample bodies and schemas in files. Those whose type stands in a header of the request have it in the names of their folders or files.
+//! Sample bodies and schemas in files, schemas in YAML too. Those whose type stands in a header of the request have it in the names of their folders or files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,22 +15,27 @@ pub(super) struct SampleFiles {
     pub(super) schemas: Vec<SchemaFile>,
 }
 
-/// All samples and schemas at `paths`, files and folders; in a folder, those of its files that end in `.json`, `.jsonl` or `.ndjson`.
-/// They get `type_header` with the type that their place names.
+/// What samples and schemas are in.
+const ENDINGS: [&str; 5] = ["json", "jsonl", "ndjson", "yaml", "yml"];
+
+/// All samples and schemas at `paths`, files and folders; in a folder, those of its files that have one of [`ENDINGS`]. Samples get `type_header` with the type that their place names.
 pub(super) fn read(paths: &[PathBuf], type_header: Option<&HeaderName>) -> Result<SampleFiles, ProfileError> {
     let mut found = SampleFiles::default();
     for path in paths {
         let before = found.samples.len() + found.schemas.len();
         for file in files(path)? {
-            if file.extension().is_some_and(|ending| ending == "yaml" || ending == "yml") {
-                return Err(ProfileError::Yaml(file));
+            let mut text = fs::read_to_string(&file).map_err(|error| ProfileError::file(&file, error))?;
+            let is_yaml = has_ending(&file, &["yaml", "yml"]);
+            if is_yaml {
+                text =
+                    json(&text).map_err(|error| ProfileError::Yaml { path: file.clone(), error: Box::new(error) })?;
             }
-            let text = fs::read_to_string(&file).map_err(|error| ProfileError::file(&file, error))?;
             let inside = file.strip_prefix(path).ok().filter(|rest| !rest.as_os_str().is_empty());
             let label = inside.unwrap_or(&file).display().to_string();
             let type_name = type_of(inside.unwrap_or(Path::new(&file_name(&file))));
             match SchemaFile::read(&label, &type_name, &text) {
                 Some(schema) => found.schemas.push(schema),
+                None if is_yaml => return Err(ProfileError::NoSchema(file)),
                 None => {
                     let headers = type_header.map(|name| header(name, &type_name));
                     found.samples.extend(of_file(&label, &text, &headers.unwrap_or_default()));
@@ -58,18 +63,26 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, ProfileError> {
     let mut found = Vec::new();
     for entry in entries {
         let is_hidden = entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        let is_sample =
-            entry.extension().is_some_and(|ending| ["json", "jsonl", "ndjson"].iter().any(|e| ending == *e));
         if is_hidden {
             continue;
         }
         if entry.is_dir() {
             found.extend(files(&entry)?);
-        } else if is_sample {
+        } else if has_ending(&entry, &ENDINGS) {
             found.push(entry);
         }
     }
     Ok(found)
+}
+
+fn has_ending(file: &Path, endings: &[&str]) -> bool {
+    file.extension().is_some_and(|ending| endings.iter().any(|one| ending == *one))
+}
+
+/// The same document in JSON.
+fn json(yaml: &str) -> Result<String, serde_saphyr::DeserializeError> {
+    let options = serde_saphyr::options! { with_snippet: false };
+    serde_saphyr::from_str_with_options::<serde_json::Value>(yaml, options).map(|document| document.to_string())
 }
 
 fn file_name(file: &Path) -> String {
