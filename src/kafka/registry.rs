@@ -16,11 +16,12 @@ mod client;
 mod error;
 mod standing;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, Stream, StreamExt as _};
 use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
 
@@ -403,20 +404,15 @@ impl Registry {
     /// # Errors
     /// When the registry cannot be used.
     pub(crate) async fn standings(&self) -> Result<Vec<(Arc<Subject>, SubjectStatus)>, RegistryUnavailable> {
-        let looks = stream::iter(self.subjects.clone()).map(|subject| async move {
+        let looks = stream::iter(self.subjects.clone().into_iter().enumerate()).map(|(place, subject)| async move {
             let standing = match standing(&self.client.load_full(), self.mode, &subject).await {
                 Err(RegistryError::Refused { reasons, .. }) => Ok(SubjectStatus::Refused(vec![reasons])),
                 Err(RegistryError::Unavailable(error)) => Err(error),
                 Ok(standing) => Ok(standing),
             };
-            standing.map(|standing| (subject, standing))
+            standing.map(|standing| (place, (subject, standing)))
         });
-        let mut looks = looks.buffered(CONCURRENCY);
-        let mut standings = Vec::with_capacity(self.subjects.len());
-        while let Some(standing) = looks.next().await {
-            standings.push(standing?);
-        }
-        Ok(standings)
+        in_order(looks.buffer_unordered(CONCURRENCY)).await
     }
 
     /// How each subject stands, with the registry's levels and what stands between registered versions; writes nothing.
@@ -427,7 +423,7 @@ impl Registry {
         let standings = self.standings().await?;
         let client = &self.client.load_full();
         let general = &client.level(None).await;
-        let reports = stream::iter(standings).map(|(subject, status)| async move {
+        let reports = stream::iter(standings.into_iter().enumerate()).map(|(place, (subject, status))| async move {
             let level = match status {
                 SubjectStatus::New => None,
                 _ => client.level(Some(&subject)).await,
@@ -438,13 +434,25 @@ impl Registry {
             };
             let level = level.or_else(|| general.clone());
             match conflicts {
-                Ok(conflicts) => Ok(SubjectReport { subject, status, conflicts, level }),
+                Ok(conflicts) => Ok((place, SubjectReport { subject, status, conflicts, level })),
                 Err(RegistryError::Unavailable(error)) => Err(error),
                 Err(refused @ RegistryError::Refused { .. }) => Err(RegistryUnavailable(refused.to_string())),
             }
         });
-        reports.buffered(CONCURRENCY).try_collect().await
+        in_order(reports.buffer_unordered(CONCURRENCY)).await
     }
+}
+
+/// What all of them give, by their places; or the first error that comes: an answer that does not come hides it from nobody.
+async fn in_order<T>(
+    mut answers: impl Stream<Item = Result<(usize, T), RegistryUnavailable>> + Unpin,
+) -> Result<Vec<T>, RegistryUnavailable> {
+    let mut placed = BTreeMap::new();
+    while let Some(answer) = answers.next().await {
+        let (place, answer) = answer?;
+        placed.insert(place, answer);
+    }
+    Ok(placed.into_values().collect())
 }
 
 /// Says what is refused.

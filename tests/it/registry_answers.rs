@@ -121,6 +121,16 @@ fn an_address_at_which_no_registry_is_is_said_to_be_one() {
 }
 
 #[test]
+fn a_request_that_gets_no_answer_does_not_hide_what_the_others_are_told() {
+    let (registry, mut setup) = stand_in("registry-loses-one");
+    setup.registry_url += "/apis/ccompat";
+    for args in [&["schemas", "check"][..], &["check"], &["schemas", "register"]] {
+        registry.lose_one();
+        fails(&setup, args, 69, &["404 Not Found", "registry.url"]);
+    }
+}
+
+#[test]
 fn apicurios_other_addresses_are_none_of_a_registry() {
     let Some((root, "")) = servers().registry.split_once("/apis/ccompat/v7") else {
         return crate::support::say("skipped: the registry of this run is not Apicurio");

@@ -2,6 +2,8 @@
 //! be put through, such as being replaced by an empty one. And the two questions tests ask any registry.
 
 use std::collections::BTreeMap;
+use std::future::pending;
+use std::mem::take;
 use std::sync::{Arc, Mutex};
 
 use apache_avro::Schema;
@@ -45,6 +47,8 @@ struct Store {
     closed: Option<String>,
     /// A subject whose search has an answer that nobody knows.
     odd: Option<String>,
+    /// Whether the next request gets no answer.
+    loses_one: bool,
     /// How many schemas were read by their ids.
     read: usize,
     /// How many schemas were posted to be registered.
@@ -102,6 +106,11 @@ impl StandIn {
         self.state.lock().expect("the store").odd = Some(subject.to_owned());
     }
 
+    /// The next request gets no answer, as happens now and then with an Apicurio that is asked at a path which it does not have.
+    pub(crate) fn lose_one(&self) {
+        self.state.lock().expect("the store").loses_one = true;
+    }
+
     /// How many schemas were read by their ids.
     pub(crate) fn read(&self) -> usize {
         self.state.lock().expect("the store").read
@@ -130,6 +139,9 @@ async fn serve(listener: TcpListener, router: Router) {
 }
 
 async fn guard(State(state): State<Shared>, request: Request, next: Next) -> Response {
+    if take(&mut state.lock().expect("the store").loses_one) {
+        pending::<()>().await;
+    }
     let token = state.lock().expect("the store").token.clone();
     let given = request.headers().get("authorization").and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     if token.as_deref().is_none_or(|token| given == Some(token)) {
