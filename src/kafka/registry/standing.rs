@@ -63,9 +63,12 @@ pub(super) async fn conflicts(client: &Client, subject: &Subject, id: u32) -> Re
     Ok(differences(subject, Some(id), &texts(client, subject, numbers).await?))
 }
 
+/// The versions that are still there, in order; or the first error that comes.
 async fn texts(client: &Client, subject: &Subject, numbers: Vec<u32>) -> Result<Vec<SubjectVersion>, RegistryError> {
-    let versions = stream::iter(numbers).map(|number| client.version(subject, number)).buffered(AT_ONCE);
-    versions.try_filter_map(async |version| Ok(version)).try_collect().await
+    let versions = stream::iter(numbers).map(|number| client.version(subject, number)).buffer_unordered(AT_ONCE);
+    let mut versions: Vec<_> = versions.try_filter_map(async |version| Ok(version)).try_collect().await?;
+    versions.sort_by_key(|version| version.version);
+    Ok(versions)
 }
 
 /// In what the schema does not go with each of `versions`, a sentence each, with the versions it is about. That with `id` is
