@@ -9,6 +9,7 @@ mod samples;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use serde_saphyr::{DeserializeError, UserMessageFormatter};
 
 use super::{Ending, fail};
 use crate::catalog::CatalogError;
@@ -41,8 +42,8 @@ enum ProfileError {
     Name(String),
     #[error("{}: no samples: expected .json files, each with a body or a JSON Schema, or with a body on each line, or schemas in .yaml files", .0.display())]
     NoSamples(PathBuf),
-    #[error("{}: not YAML: {error}", .path.display())]
-    Yaml { path: PathBuf, error: Box<serde_saphyr::DeserializeError> },
+    #[error("{}: expected YAML that could be JSON: {}", .path.display(), .error.render_with_formatter(&UserMessageFormatter))]
+    Yaml { path: PathBuf, error: Box<DeserializeError> },
     #[error("{}: expected a JSON Schema or an OpenAPI document, because bodies are JSON", .0.display())]
     NoSchema(PathBuf),
     #[error("{}: {error}", .path.display())]

@@ -241,8 +241,8 @@ webhooks:
     assert_eq!(next, expected);
 
     for (text, reason) in [
-        ("a: [1", "other.yaml: not YAML: "),
-        ("a: &a [*a]", "other.yaml: not YAML: "),
+        ("a: [1", "other.yaml: expected YAML that could be JSON: "),
+        ("a: &a [*a]", "other.yaml: expected YAML that could be JSON: "),
         ("kind: meter.read", "other.yaml: expected a JSON Schema or an OpenAPI document, because bodies are JSON"),
     ] {
         fs::write(at("other.yaml"), text).unwrap();

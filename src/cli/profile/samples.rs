@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_saphyr::DeserializeError;
 
 use super::ProfileError;
 use crate::tools::infer::{Sample, SchemaFile};
@@ -79,9 +80,14 @@ fn has_ending(file: &Path, endings: &[&str]) -> bool {
     file.extension().is_some_and(|ending| endings.iter().any(|one| ending == *one))
 }
 
-/// The same document in JSON.
-fn json(yaml: &str) -> Result<String, serde_saphyr::DeserializeError> {
-    let options = serde_saphyr::options! { with_snippet: false };
+/// The same document in JSON. As YAML 1.2 has it, `yes` and `no` are texts.
+fn json(yaml: &str) -> Result<String, DeserializeError> {
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        strict_booleans: true,
+        // The largest documents of vendors have a million nodes.
+        budget: serde_saphyr::budget! { max_nodes: 5_000_000, max_events: 20_000_000 },
+    };
     serde_saphyr::from_str_with_options::<serde_json::Value>(yaml, options).map(|document| document.to_string())
 }
 
