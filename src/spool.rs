@@ -259,15 +259,21 @@ impl Spool {
         Err(SpoolError::Full(refusal))
     }
 
-    /// The next deliveries of a lane after number `after`, none if there are none yet. What the disk has altered is not given:
-    /// it goes to a lane of its own.
+    /// Up to this number all can be read. What of that nobody waits for, such as a delivery that its sender was told to send again,
+    /// is among [`Lane::gone`] before, until it is removed.
+    pub(crate) fn visible(&self) -> i64 {
+        self.shared.visible.load(Ordering::Acquire)
+    }
+
+    /// The next deliveries of a lane after number `after`, up to `last`, none if there are none yet. What the disk has altered is not
+    /// given: it goes to a lane of its own.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(crate) async fn read(&self, lane: &Arc<Lane>, after: i64) -> Result<Vec<Row>, SpoolError> {
+    pub(crate) async fn read(&self, lane: &Arc<Lane>, (after, last): (i64, i64)) -> Result<Vec<Row>, SpoolError> {
         let (shared, of) = (Arc::clone(&self.shared), Arc::clone(&lane.name));
         let read = move || {
-            let (reader, last) = (shared.reader(), shared.visible.load(Ordering::Acquire));
+            let reader = shared.reader();
             let reader = reader.as_ref().ok_or_else(|| SpoolError::Disk("no file is open".into()))?;
             let rows = reader.read(&of, (after, last), READ_RECORDS, READ_BYTES)?;
             let (mut whole, altered): (Vec<_>, Vec<_>) = rows.into_iter().partition(seal::is_whole);
@@ -433,7 +439,48 @@ impl Spool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
     use super::*;
+    use crate::source::verify::event_id;
+
+    /// A disk that hangs holds up who reads. Meanwhile a delivery may get to the file of which its sender was told to send it again, and
+    /// who began to read before does not know that.
+    #[tokio::test]
+    #[allow(clippy::await_holding_lock, reason = "it is held as by a disk that hangs")]
+    async fn what_comes_while_a_reader_is_held_up_is_not_given_to_it() {
+        let text = crate::tools::dev::configuration("k:1", "http://r", true, Path::new("data"));
+        let settings = crate::config::from_text("spool", &text, &crate::config::Environment::default()).unwrap();
+        let metrics = Metrics::new(&settings, &[], std::iter::empty()).unwrap();
+        let limits = SpoolSettings { max_bytes: 1 << 20, max_lane_bytes: 1 << 20, min_free_bytes: 0 };
+        let dir = tempfile::tempdir().unwrap();
+        let (spool, _to_drain) = Spool::open(dir.path(), limits, Arc::new(metrics), |w| w.lane.clone()).unwrap();
+        let (lane, spool) = (spool.lane("wegly.deal"), Arc::new(spool));
+        let append = async |body: &'static str| {
+            let (source, id) = (Arc::clone(&settings.sources["wegly"]), event_id("wegly", body.as_bytes()));
+            let delivery = Verified::kept(id, source, b"", Bytes::from_static(body.as_bytes()), 0);
+            let until = Instant::now() + Duration::from_secs(60);
+            let before = spool.visible();
+            spool.append(&lane, &delivery, None, None, (vec![1], &[]), until).await.unwrap();
+            while spool.visible() == before {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        append("before").await;
+        let held = spool.shared.reader();
+        let places = (0, spool.visible());
+        let reading = tokio::spawn({
+            let (spool, lane) = (Arc::clone(&spool), Arc::clone(&lane));
+            async move { spool.read(&lane, places).await.unwrap() }
+        });
+        append("meanwhile").await;
+        drop(held);
+        let bodies = |rows: Vec<Row>| rows.into_iter().map(|row| row.body).collect::<Vec<_>>();
+        assert_eq!(bodies(reading.await.unwrap()), [b"before"]);
+        assert_eq!(spool.read(&lane, (0, spool.visible())).await.unwrap().len(), 2);
+    }
 
     #[test]
     fn room_is_what_the_nearest_limit_leaves() {

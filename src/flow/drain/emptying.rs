@@ -144,12 +144,14 @@ impl Emptying {
         if self.reading.is_some() || self.at_end || is_away || pauses || !self.window.has_room() {
             return;
         }
-        // What is under way now may be in Kafka and out of the file by the time this is read, not the other way round.
+        self.changed = false;
+        // What is under way now may be in Kafka and out of the file by the time this is read, not the other way round. So may what is
+        // gone; and what becomes so later is beyond the last, however long the disk takes to give the others.
+        let places = (self.after, self.drain.spool.visible());
         let mut known = self.window.seqs();
         known.extend(self.lane.gone());
-        self.changed = false;
-        let (spool, lane, after) = (Arc::clone(&self.drain.spool), Arc::clone(&self.lane), self.after);
-        self.reading = Some(Box::pin(async move { (spool.read(&lane, after).await, known) }));
+        let (spool, lane) = (Arc::clone(&self.drain.spool), Arc::clone(&self.lane));
+        self.reading = Some(Box::pin(async move { (spool.read(&lane, places).await, known) }));
     }
 
     /// Takes in what was read.
