@@ -183,6 +183,6 @@ fn next(args: &InitArgs, samples: &[Sample]) -> String {
 fn file_of(from: &[PathBuf], label: &str) -> Option<PathBuf> {
     from.iter().find_map(|path| {
         let file = if path.is_dir() { path.join(label) } else { path.clone() };
-        (file.is_file() && file.display().to_string().ends_with(label)).then_some(file)
+        (file.is_file() && file.ends_with(label)).then_some(file)
     })
 }

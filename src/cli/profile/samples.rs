@@ -1,9 +1,11 @@
-//! Sample bodies and schemas in files, schemas in YAML too. Those whose type stands in a header of the request have it in the names of their folders or files.
+//! Sample bodies and schemas in files, schemas in YAML too. Those whose type stands in a header of the request have it in the names of
+//! their folders or files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
 use serde_saphyr::DeserializeError;
 
 use super::ProfileError;
@@ -16,27 +18,31 @@ pub(super) struct SampleFiles {
     pub(super) schemas: Vec<SchemaFile>,
 }
 
-/// What samples and schemas are in.
-const ENDINGS: [&str; 5] = ["json", "jsonl", "ndjson", "yaml", "yml"];
+/// Samples and schemas.
+const JSON: [&str; 3] = ["json", "jsonl", "ndjson"];
+/// Schemas only.
+const YAML: [&str; 2] = ["yaml", "yml"];
 
-/// All samples and schemas at `paths`, files and folders; in a folder, those of its files that have one of [`ENDINGS`]. Samples get `type_header` with the type that their place names.
+/// All samples and schemas at `paths`, files and folders; in a folder, those of its files that end in one of [`JSON`] or [`YAML`].
+/// Samples get `type_header` with the type that their place names.
 pub(super) fn read(paths: &[PathBuf], type_header: Option<&HeaderName>) -> Result<SampleFiles, ProfileError> {
     let mut found = SampleFiles::default();
     for path in paths {
         let before = found.samples.len() + found.schemas.len();
         for file in files(path)? {
-            let mut text = fs::read_to_string(&file).map_err(|error| ProfileError::file(&file, error))?;
-            let is_yaml = has_ending(&file, &["yaml", "yml"]);
-            if is_yaml {
-                text =
-                    json(&text).map_err(|error| ProfileError::Yaml { path: file.clone(), error: Box::new(error) })?;
-            }
+            let text = fs::read_to_string(&file).map_err(|error| ProfileError::file(&file, error))?;
             let inside = file.strip_prefix(path).ok().filter(|rest| !rest.as_os_str().is_empty());
             let label = inside.unwrap_or(&file).display().to_string();
             let type_name = type_of(inside.unwrap_or(Path::new(&file_name(&file))));
+            if has_ending(&file, &YAML) {
+                let document = of_yaml(&text)
+                    .map_err(|error| ProfileError::Yaml { path: file.clone(), error: Box::new(error) })?;
+                let schema = SchemaFile::of(&label, &type_name, document);
+                found.schemas.push(schema.ok_or(ProfileError::NoSchema(file))?);
+                continue;
+            }
             match SchemaFile::read(&label, &type_name, &text) {
                 Some(schema) => found.schemas.push(schema),
-                None if is_yaml => return Err(ProfileError::NoSchema(file)),
                 None => {
                     let headers = type_header.map(|name| header(name, &type_name));
                     found.samples.extend(of_file(&label, &text, &headers.unwrap_or_default()));
@@ -69,7 +75,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, ProfileError> {
         }
         if entry.is_dir() {
             found.extend(files(&entry)?);
-        } else if has_ending(&entry, &ENDINGS) {
+        } else if has_ending(&entry, &JSON) || has_ending(&entry, &YAML) {
             found.push(entry);
         }
     }
@@ -80,15 +86,15 @@ fn has_ending(file: &Path, endings: &[&str]) -> bool {
     file.extension().is_some_and(|ending| endings.iter().any(|one| ending == *one))
 }
 
-/// The same document in JSON. As YAML 1.2 has it, `yes` and `no` are texts.
-fn json(yaml: &str) -> Result<String, DeserializeError> {
+/// The document that is written in YAML. As YAML 1.2 has it, `yes` and `no` are texts.
+fn of_yaml(text: &str) -> Result<Value, DeserializeError> {
     let options = serde_saphyr::options! {
         with_snippet: false,
         strict_booleans: true,
         // The largest documents of vendors have a million nodes.
         budget: serde_saphyr::budget! { max_nodes: 5_000_000, max_events: 20_000_000 },
     };
-    serde_saphyr::from_str_with_options::<serde_json::Value>(yaml, options).map(|document| document.to_string())
+    serde_saphyr::from_str_with_options(text, options)
 }
 
 fn file_name(file: &Path) -> String {

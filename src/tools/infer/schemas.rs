@@ -72,7 +72,11 @@ pub(super) struct SchemaEvent {
 impl SchemaFile {
     /// `None` if `text` is no schema: a sample, for example.
     pub(crate) fn read(label: &str, type_name: &str, text: &str) -> Option<SchemaFile> {
-        let document: Value = serde_json::from_str(text.trim_start_matches('\u{FEFF}')).ok()?;
+        SchemaFile::of(label, type_name, serde_json::from_str(text.trim_start_matches('\u{FEFF}')).ok()?)
+    }
+
+    /// The same of what was read already.
+    pub(crate) fn of(label: &str, type_name: &str, document: Value) -> Option<SchemaFile> {
         let is_schema = document["$schema"].is_string()
             || is_openapi(&document)
             || describes_object(&document)
