@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures_util::stream::{self, Stream, StreamExt as _};
+use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
 
@@ -445,13 +445,9 @@ impl Registry {
 
 /// What all of them give, by their places; or the first error that comes: an answer that does not come hides it from nobody.
 async fn in_order<T>(
-    mut answers: impl Stream<Item = Result<(usize, T), RegistryUnavailable>> + Unpin,
+    answers: impl Stream<Item = Result<(usize, T), RegistryUnavailable>>,
 ) -> Result<Vec<T>, RegistryUnavailable> {
-    let mut placed = BTreeMap::new();
-    while let Some(answer) = answers.next().await {
-        let (place, answer) = answer?;
-        placed.insert(place, answer);
-    }
+    let placed: BTreeMap<_, _> = answers.try_collect().await?;
     Ok(placed.into_values().collect())
 }
 

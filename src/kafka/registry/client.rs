@@ -17,7 +17,7 @@ use super::canonical::CanonicalSchema;
 use super::error::{NoSchema, RegistryError, RegistryUnavailable};
 use crate::config::{ConfigError, RegistryAuth, RegistrySettings};
 use crate::kafka::route::Subject;
-use crate::outbound::{self, NoAnswer, Unread, with_causes};
+use crate::outbound::{self, Unread, with_causes};
 use crate::values::time;
 
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
@@ -97,12 +97,12 @@ impl Client {
 
     fn no_answer(&self, error: &reqwest::Error) -> CallError {
         let RegistrySettings { url, timeout, .. } = &self.registry;
-        CallError::Failed(match NoAnswer::of(error) {
-            NoAnswer::TooSlow => {
-                format!("registry {url}: no answer within {} (registry.timeout)", humantime::format_duration(*timeout))
-            }
-            _ => format!("registry {url}: {}", outbound::why(error)),
-        })
+        let why = if error.is_timeout() {
+            format!("no answer within {} (registry.timeout)", humantime::format_duration(*timeout))
+        } else {
+            outbound::why(error)
+        };
+        CallError::Failed(format!("registry {url}: {why}"))
     }
 
     /// Asks, and reads the whole answer.
